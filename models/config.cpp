@@ -1,0 +1,77 @@
+#include "models/config.h"
+
+#include "models/formats/error.h"
+#include "models/formats/gguf.h"
+
+namespace replicate {
+namespace {
+
+void require(bool holds, const std::string& what, const std::string& where) {
+  if (!holds) throw Error(what, where, "the file is damaged or not a model of this kind");
+}
+
+/// Sizes far beyond any model: a file that claims more is damaged, and products of two stay below 2^63.
+constexpr int64_t kLargest = int64_t{1} << 24;
+
+void check_size(int64_t value, const std::string& name, const std::string& where) {
+  require(value >= 1 && value <= kLargest, name + " is " + std::to_string(value), where);
+}
+
+}  // namespace
+
+void check(const ModelConfig& c, const std::string& where) {
+  check_size(c.layers, "the number of layers", where);
+  check_size(c.width, "the model width", where);
+  check_size(c.heads, "the number of heads", where);
+  check_size(c.kv_heads, "the number of key/value heads", where);
+  check_size(c.head_width, "the head width", where);
+  check_size(c.hidden, "the hidden width", where);
+  check_size(c.vocabulary, "the vocabulary size", where);
+  require(c.heads % c.kv_heads == 0, "key/value heads do not divide the query heads", where);
+  require(c.head_width % 2 == 0, "the head width is odd, RoPE needs pairs", where);
+  require(c.norm_eps >= 0 && c.norm_eps < 1, "the RMSNorm epsilon is out of range", where);
+  require(c.rope_theta > 1 && c.rope_theta < 1e12, "the RoPE base is out of range", where);
+}
+
+ModelConfig config_from_gguf(const GgufFile& file, const std::string& where) {
+  ModelConfig c;
+  c.architecture = file.require_text("general.architecture");
+  if (c.architecture != "llama") {
+    throw Error("architecture '" + c.architecture + "' is not supported", where,
+                "use a file of the llama architecture");
+  }
+  if (const auto scaling = file.text("llama.rope.scaling.type"); scaling && *scaling != "none") {
+    throw Error("RoPE scaling '" + *scaling + "' is not supported", where,
+                "use a model without RoPE scaling");
+  }
+  c.layers = file.require_integer("llama.block_count");
+  c.width = file.require_integer("llama.embedding_length");
+  c.heads = file.require_integer("llama.attention.head_count");
+  c.kv_heads = file.integer("llama.attention.head_count_kv").value_or(c.heads);
+  check_size(c.heads, "the number of heads", where);
+  c.head_width = file.integer("llama.attention.key_length").value_or(c.width / c.heads);
+  c.hidden = file.require_integer("llama.feed_forward_length");
+  c.context = file.integer("llama.context_length").value_or(0);
+  c.norm_eps = file.require_real("llama.attention.layer_norm_rms_epsilon");
+  c.rope_theta = file.real("llama.rope.freq_base").value_or(10000);
+  c.vocabulary = file.tensor("token_embd.weight").shape.front();
+  c.tied_head = file.find("output.weight") == nullptr;
+  check(c, where);
+  return c;
+}
+
+int64_t parameters(const ModelConfig& c) {
+  const int64_t attention = 2 * c.width * c.head_width * (c.heads + c.kv_heads);
+  const int64_t block = attention + 3 * c.width * c.hidden + 2 * c.width;
+  return c.layers * block + c.width + c.vocabulary * c.width * (c.tied_head ? 1 : 2);
+}
+
+double block_flops(const ModelConfig& c, int64_t sequences, int64_t length) {
+  const double tokens = static_cast<double>(sequences) * static_cast<double>(length);
+  const double weights =
+      2.0 * c.width * c.head_width * (c.heads + c.kv_heads) + 3.0 * c.width * c.hidden;
+  const double attention = 2.0 * c.heads * c.head_width * (length + 1) / 2;  // scores and values
+  return 2 * tokens * (weights + attention);
+}
+
+}  // namespace replicate

@@ -1,0 +1,319 @@
+#include "models/executor.h"
+
+#include <algorithm>
+
+#include "models/formats/error.h"
+
+namespace replicate {
+namespace {
+
+/// A lane and its place in the plan.
+struct IndexedLane {
+  const Lane* lane;
+  int64_t index;
+  const Lane* operator->() const { return lane; }
+};
+
+/// Lanes that are still one computation, and their residual stream [B, T, D].
+struct Group {
+  std::vector<IndexedLane> lanes;
+  std::vector<Patch> active;  // the patches of the layer at hand, common to all lanes
+  Tensor residual;
+
+  const Lane& first() const { return *lanes.front().lane; }
+  int64_t sequences() const { return first().tokens->size(0); }
+  int64_t length() const { return first().tokens->size(1); }
+};
+
+/// The deepest layer at which a lane's probes want anything (L + 1: the final norm or the logits).
+int64_t deepest_layer(const Lane& lane) {
+  const int64_t layers = lane.model->config.layers;
+  for (int64_t layer = layers + 1; layer >= 1; --layer) {
+    for (const auto& probe : lane.probes) {
+      if (probe->needs(layer, layers).any()) return layer;
+    }
+  }
+  return 0;
+}
+
+void merge(AttentionNeeds& all, const AttentionNeeds& more) {
+  const auto unite = [](std::vector<int64_t>& into, const std::vector<int64_t>& from) {
+    into.insert(into.end(), from.begin(), from.end());
+    std::sort(into.begin(), into.end());
+    into.erase(std::unique(into.begin(), into.end()), into.end());
+  };
+  unite(all.columns, more.columns);
+  unite(all.rows, more.rows);
+  all.received |= more.received;
+  all.entropy |= more.entropy;
+  all.sum_squares |= more.sum_squares;
+}
+
+/// A lane's probe and what it wants in the layer at hand.
+struct Listener {
+  Probe* probe;
+  int64_t lane;
+  ProbeNeeds needs;
+  bool wants(Site site) const {
+    return std::find(needs.sites.begin(), needs.sites.end(), site) != needs.sites.end();
+  }
+};
+
+std::vector<Listener> listeners(const Group& group, int64_t layer) {
+  std::vector<Listener> all;
+  for (const auto& lane : group.lanes) {
+    for (const auto& probe : lane->probes) {
+      auto needs = probe->needs(layer, lane->model->config.layers);
+      if (needs.any()) all.push_back({probe.get(), lane.index, std::move(needs)});
+    }
+  }
+  return all;
+}
+
+/// Patches first, then probes: a probe sees what the block goes on with.
+class GroupTap : public Tap {
+ public:
+  GroupTap(const std::vector<Patch>& active, const std::vector<Listener>& listeners, Place place,
+           int64_t sequences)
+      : active_(active), listeners_(listeners), place_(place), sequences_(sequences) {}
+
+  Tensor at(Site site, Tensor value) override {
+    value = apply_patches(active_, place_.layer, site, value);
+    for (const auto& listener : listeners_) {
+      if (listener.wants(site)) listener.probe->observe(place_of(listener), site, value);
+    }
+    return value;
+  }
+
+  AttentionSpec attention_spec(double scale) override {
+    return replicate::attention_spec(active_, scale, place_.first_sequence, sequences_);
+  }
+
+  AttentionNeeds attention_needs() override {
+    AttentionNeeds all;
+    for (const auto& listener : listeners_) merge(all, listener.needs.attention);
+    return all;
+  }
+
+  void attention(const AttentionStatistics& statistics) override {
+    for (const auto& listener : listeners_) {
+      if (!listener.needs.attention.any()) continue;
+      listener.probe->observe_attention(place_of(listener), statistics);
+    }
+  }
+
+ private:
+  Place place_of(const Listener& listener) const {
+    return {listener.lane, place_.layer, place_.first_sequence};
+  }
+
+  const std::vector<Patch>& active_;
+  const std::vector<Listener>& listeners_;
+  Place place_;
+  int64_t sequences_;
+};
+
+/// Splits groups whose lanes part ways in `layer` and drops lanes that need nothing from here on.
+/// Groups that came from one share its residual tensor, which no step writes into.
+std::vector<Group> regroup(const std::vector<Group>& groups, int64_t layer) {
+  std::vector<Group> next;
+  for (const auto& group : groups) {
+    const auto first_child = next.size();
+    for (const auto& lane : group.lanes) {
+      if (deepest_layer(*lane.lane) < layer) continue;
+      auto active = active_patches(lane->patches, layer);
+      auto same = std::find_if(next.begin() + first_child, next.end(),
+                               [&](const Group& g) { return g.active == active; });
+      if (same == next.end()) {
+        next.push_back({{}, std::move(active), group.residual});
+        same = next.end() - 1;
+      }
+      same->lanes.push_back(lane);
+    }
+  }
+  return next;
+}
+
+/// One group for every distinct (model, tokens); `residual` is filled in by the caller.
+std::vector<Group> initial_groups(const Plan& plan) {
+  std::vector<Group> groups;
+  for (size_t i = 0; i < plan.size(); ++i) {
+    const auto& lane = plan[i];
+    auto same = std::find_if(groups.begin(), groups.end(), [&](const Group& g) {
+      return g.first().model == lane.model && g.first().tokens == lane.tokens;
+    });
+    if (same == groups.end()) same = groups.insert(groups.end(), Group{});
+    same->lanes.push_back({&lane, static_cast<int64_t>(i)});
+  }
+  return groups;
+}
+
+int64_t batch_sequences(const Group& group, const ExecutorOptions& options) {
+  return std::clamp<int64_t>(options.batch_tokens / group.length(), 1, group.sequences());
+}
+
+/// One model's lanes, layer by layer.
+class Pass {
+ public:
+  Pass(const Model& model, std::vector<Group> groups, const ExecutorOptions& options,
+       const Advance& advance)
+      : model_(model), groups_(std::move(groups)), options_(options), advance_(advance) {}
+
+  bool run() {
+    embed();
+    for (int64_t layer = 1; layer <= model_.config.layers; ++layer) {
+      groups_ = regroup(groups_, layer);
+      if (groups_.empty()) return true;
+      if (!run_layer(layer)) return false;
+    }
+    finish();
+    return true;
+  }
+
+ private:
+  void embed() {
+    for (auto& group : groups_) {
+      group.residual = model_.weights->embed(*group.first().tokens);
+      if (!rotary_.count(group.length())) {
+        rotary_[group.length()] = rotary_table(model_.config, group.length(), options_.device);
+      }
+    }
+  }
+
+  /// Batches outside, groups inside: lanes on the same tokens pass batch by batch together, so that a
+  /// probe which compares two of them holds one batch only.
+  bool run_layer(int64_t layer) {
+    const auto weights = model_.weights->block(layer);
+    std::vector<std::vector<Listener>> heard;
+    std::vector<Tensor> outputs;
+    for (const auto& group : groups_) {
+      heard.push_back(listeners(group, layer));
+      outputs.push_back(at::empty_like(group.residual));
+    }
+    for (int64_t batch = 0; batch < most_batches(); ++batch) {
+      for (size_t g = 0; g < groups_.size(); ++g) {
+        if (!run_batch(groups_[g], weights, {0, layer, 0}, batch, heard[g], outputs[g])) return false;
+      }
+    }
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      groups_[g].residual = outputs[g];
+      for (const auto& listener : heard[g]) listener.probe->finish_layer(layer);
+    }
+    model_.weights->release(layer);
+    return true;
+  }
+
+  int64_t most_batches() const {
+    int64_t most = 0;
+    for (const auto& group : groups_) {
+      const auto size = batch_sequences(group, options_);
+      most = std::max(most, (group.sequences() + size - 1) / size);
+    }
+    return most;
+  }
+
+  /// False when the run is to stop.
+  bool run_batch(const Group& group, const BlockWeights& weights, Place place, int64_t batch,
+                 const std::vector<Listener>& heard, Tensor& output) {
+    const auto size = batch_sequences(group, options_);
+    place.first_sequence = batch * size;
+    if (place.first_sequence >= group.sequences()) return true;
+    const auto count = std::min(size, group.sequences() - place.first_sequence);
+    GroupTap tap(group.active, heard, place, count);
+    output.narrow(0, place.first_sequence, count)
+        .copy_(block_forward(model_.config, weights, rotary_.at(group.length()),
+                             group.residual.narrow(0, place.first_sequence, count), &tap));
+    return !advance_ || advance_(block_flops(model_.config, count, group.length()));
+  }
+
+  /// The final norm and, where a probe asks for them, the logits.
+  void finish() {
+    const int64_t layer = model_.config.layers + 1;
+    for (const auto& group : regroup(groups_, layer)) {
+      const auto heard = listeners(group, layer);
+      const bool logits = std::any_of(heard.begin(), heard.end(),
+                                      [](const Listener& l) { return l.wants(Site::logits); });
+      const auto head = logits ? model_.weights->head() : Tensor();
+      const auto batch = batch_sequences(group, options_);
+      for (int64_t first = 0; first < group.sequences(); first += batch) {
+        const auto count = std::min(batch, group.sequences() - first);
+        GroupTap tap(group.active, heard, {0, layer, first}, count);
+        const auto normed =
+            tap.at(Site::final_norm, rms_norm(group.residual.narrow(0, first, count),
+                                              model_.weights->final_norm(), model_.config.norm_eps));
+        if (logits) tap.at(Site::logits, at::linear(normed, head));
+      }
+      for (const auto& listener : heard) listener.probe->finish_layer(layer);
+    }
+  }
+
+  const Model& model_;
+  std::vector<Group> groups_;
+  const ExecutorOptions& options_;
+  const Advance& advance_;
+  std::map<int64_t, RotaryTable> rotary_;  // by length
+};
+
+void check_lane(const Lane& lane) {
+  TORCH_CHECK(lane.model && lane.tokens, "a lane needs a model and tokens");
+  TORCH_CHECK(lane.tokens->dim() == 2 && lane.tokens->scalar_type() == at::kLong,
+              "tokens must be [B, T] int64");
+  const auto& config = lane.model->config;
+  const auto low = lane.tokens->min().item<int64_t>(), high = lane.tokens->max().item<int64_t>();
+  if (low < 0 || high >= config.vocabulary) {
+    throw Error("token id " + std::to_string(low < 0 ? low : high) + " is not in the vocabulary",
+                lane.model->name,
+                "use ids from 0 to " + std::to_string(config.vocabulary - 1));
+  }
+  check_patches(lane.patches, config.layers, lane.tokens->size(0), lane.tokens->size(1));
+}
+
+/// Calls `visit` with the groups of each model in turn: one model's weights are in memory at a time.
+bool for_each_model(const Plan& plan,
+                    const std::function<bool(const Model&, std::vector<Group>)>& visit) {
+  auto groups = initial_groups(plan);
+  while (!groups.empty()) {
+    const auto model = groups.front().first().model;
+    const auto rest = std::stable_partition(groups.begin(), groups.end(), [&](const Group& g) {
+      return g.first().model == model;
+    });
+    if (!visit(*model, {groups.begin(), rest})) return false;
+    groups.erase(groups.begin(), rest);
+  }
+  return true;
+}
+
+}  // namespace
+
+bool run(const Plan& plan, const ExecutorOptions& options, const Advance& advance) {
+  const c10::InferenceMode guard;
+  for (const auto& lane : plan) check_lane(lane);
+  return for_each_model(plan, [&](const Model& model, std::vector<Group> groups) {
+    return Pass(model, std::move(groups), options, advance).run();
+  });
+}
+
+Cost estimate(const Plan& plan, const ExecutorOptions& options) {
+  Cost cost;
+  for_each_model(plan, [&](const Model& model, std::vector<Group> groups) {
+    const auto& c = model.config;
+    for (int64_t layer = 1; layer <= c.layers; ++layer) {
+      groups = regroup(groups, layer);
+      double residuals = 0, batch = 0;
+      for (const auto& group : groups) {
+        const double tokens = static_cast<double>(group.sequences() * group.length());
+        cost.flops += block_flops(c, group.sequences(), group.length());
+        residuals += 2 * tokens * c.width;
+        batch = std::max(batch, static_cast<double>(batch_sequences(group, options) *
+                                                    group.length() * (4 * c.hidden + 8 * c.width)));
+      }
+      const double weights = c.width * (2.0 * c.heads * c.head_width +
+                                        2.0 * c.kv_heads * c.head_width + 3.0 * c.hidden);
+      cost.bytes = std::max(cost.bytes, 4 * (residuals + batch + weights));
+    }
+    return true;
+  });
+  return cost;
+}
+
+}  // namespace replicate

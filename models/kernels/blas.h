@@ -1,0 +1,26 @@
+#pragma once
+
+// The standard Fortran BLAS symbol that LibTorch's CPU library exports (MKL, OpenBLAS): callable inside a
+// parallel region on raw pointers, where tensor operations are not.
+
+#include <cstdint>
+
+extern "C" void sgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
+                       const float* alpha, const float* a, const int* lda, const float* b,
+                       const int* ldb, const float* beta, float* c, const int* ldc);
+
+namespace replicate {
+
+/// Row-major C [m, n] = A [m, k] B^T with B [n, k]; leading dimensions k, k, n.
+inline void multiply_transposed(const float* a, const float* b, float* c, int m, int n, int k) {
+  const float one = 1, zero = 0;
+  sgemm_("T", "N", &n, &m, &k, &one, b, &k, a, &k, &zero, c, &n);
+}
+
+/// Row-major C [m, n] = A [m, k] B with B [k, n]; C's rows lie `stride` apart.
+inline void multiply(const float* a, const float* b, float* c, int m, int n, int k, int stride) {
+  const float one = 1, zero = 0;
+  sgemm_("N", "N", &n, &m, &k, &one, b, &n, a, &k, &zero, c, &stride);
+}
+
+}  // namespace replicate

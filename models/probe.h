@@ -1,0 +1,38 @@
+#pragma once
+
+#include "models/attention.h"
+#include "models/site.h"
+
+namespace replicate {
+
+/// What a probe wants to see in one layer.
+struct ProbeNeeds {
+  std::vector<Site> sites = {};
+  AttentionNeeds attention = {};
+  bool any() const { return !sites.empty() || attention.any(); }
+};
+
+/// Where in the plan an observation comes from.
+struct Place {
+  int64_t lane = 0;            ///< index in the plan; a probe may hang in several lanes
+  int64_t layer = 0;           ///< 1..L; L + 1 for final_norm and logits
+  int64_t first_sequence = 0;  ///< index of the batch's first sequence within its lane
+};
+
+/// A probe only looks. It is called once per micro-batch and layer, sequences in order, and keeps what
+/// it gathers; it must not change what it is given, nor read tensors back to the host while the forward runs.
+class Probe {
+ public:
+  virtual ~Probe() = default;
+  virtual ProbeNeeds needs(int64_t layer, int64_t layers) const = 0;
+  virtual void observe(const Place& place, Site site, const Tensor& value) {
+    (void)place, (void)site, (void)value;
+  }
+  virtual void observe_attention(const Place& place, const AttentionStatistics& statistics) {
+    (void)place, (void)statistics;
+  }
+  /// All sequences of the layer were seen: the moment to reduce what would be too large to keep.
+  virtual void finish_layer(int64_t layer) { (void)layer; }
+};
+
+}  // namespace replicate
