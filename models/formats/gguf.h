@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/formats/mapped_file.h"
+#include "models/formats/quantization.h"
+
+namespace replicate {
+
+/// A tensor as it lies in the file: encoded numbers, not copied.
+struct StoredTensor {
+  std::string name;
+  std::vector<int64_t>
+      shape;  ///< slowest dimension first, as PyTorch counts (ggml's order reversed)
+  TensorType type = TensorType::f32;
+  std::span<const std::byte> bytes;
+
+  int64_t elements() const;
+};
+
+/// A GGUF container, version 2 or 3, little endian: named metadata and named tensors.
+/// Source: docs/gguf.md in the ggml repository.
+///
+/// Model files come from strangers. Every count, length and offset is checked against what is left
+/// of the file before it is used, and memory grows with what the file really holds, never with what
+/// it says it holds. Anything wrong is an Error of one line that names the file.
+class GgufFile {
+ public:
+  static GgufFile open(const std::filesystem::path& path);
+
+  /// The same for bytes in memory, which must outlive the object; `where` names them in messages.
+  static GgufFile parse(std::span<const std::byte> bytes, std::string where);
+
+  const std::string& where() const { return where_; }
+
+  // Metadata: nothing when the key is absent, Error when it is there with another type. Integers of
+  // any width and sign count as integers (an unsigned one beyond int64 is an Error); `real` and
+  // `reals` take integers too.
+  bool has(std::string_view key) const;
+  std::optional<int64_t> integer(std::string_view key) const;
+  std::optional<double> real(std::string_view key) const;
+  std::optional<bool> boolean(std::string_view key) const;
+  std::optional<std::string> text(std::string_view key) const;
+  std::optional<std::vector<int64_t>> integers(std::string_view key) const;
+  std::optional<std::vector<double>> reals(std::string_view key) const;
+  std::optional<std::vector<std::string>> texts(std::string_view key) const;
+
+  // The same for keys that must be there: Error naming key and file when they are not.
+  int64_t require_integer(std::string_view key) const;
+  double require_real(std::string_view key) const;
+  bool require_boolean(std::string_view key) const;
+  std::string require_text(std::string_view key) const;
+  std::vector<int64_t> require_integers(std::string_view key) const;
+  std::vector<double> require_reals(std::string_view key) const;
+  std::vector<std::string> require_texts(std::string_view key) const;
+
+  std::vector<std::string> keys() const;  ///< sorted
+
+  const std::vector<StoredTensor>& tensors() const { return tensors_; }  ///< in the file's order
+  const StoredTensor* find(std::string_view name) const;                 ///< null when absent
+  const StoredTensor& tensor(std::string_view name) const;               ///< Error when absent
+
+  /// The tensor's pages are not needed for now (see MappedFile::release).
+  void release(const StoredTensor& tensor) const;
+
+ private:
+  friend class GgufParser;
+
+  /// A metadata value where it lies in the file, decoded on access: files hold 100,000 strings.
+  struct Value {
+    uint32_t type = 0;  ///< GGUF's number for the type, of the items in an array
+    bool is_array = false;
+    uint64_t count = 1;
+    std::span<const std::byte> bytes;
+  };
+
+  GgufFile() = default;
+  template <typename Item>
+  std::optional<Item> scalar(std::string_view key) const;
+  template <typename Item>
+  std::optional<std::vector<Item>> array(std::string_view key) const;
+  template <typename Item>
+  std::vector<Item> decode(std::string_view key, const Value& value) const;
+  template <typename Item>
+  Item required(std::string_view key, std::optional<Item> item) const;
+
+  std::string where_;
+  std::shared_ptr<const MappedFile> mapping_;  ///< null for bytes in memory
+  std::map<std::string, Value, std::less<>> metadata_;
+  std::vector<StoredTensor> tensors_;
+  std::map<std::string, size_t, std::less<>> positions_;  ///< in tensors_, by name
+};
+
+}  // namespace replicate

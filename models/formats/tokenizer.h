@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "models/formats/merges.h"
+#include "models/formats/regex.h"
+
+namespace replicate {
+
+class GgufFile;
+
+/// Byte-level BPE with the vocabulary, the merges and the pre-tokenizer a GGUF file names: a
+/// regular expression splits the text into words, and within a word the pair of neighbours with the
+/// lowest rank is merged until none is left. Gives the token ids of the PyPI package `tokenizers`.
+/// Source: Sennrich et al. 2016 (BPE), Radford et al. 2019 (on bytes). Thread-safe once made.
+class Tokenizer {
+ public:
+  /// Error when the file has no tokenizer, one that is not byte-level BPE, an unknown
+  /// pre-tokenizer, or merges and ids that do not fit its vocabulary.
+  static Tokenizer from_gguf(const GgufFile& file);
+
+  /// Ids of plain text: no special token is added, and text that spells one is split like any
+  /// other. Ill-formed UTF-8 is replaced by U+FFFD first. Bytes the vocabulary has no token for are
+  /// left out, as `tokenizers` does.
+  std::vector<int64_t> encode(std::string_view text) const;
+
+  /// The bytes the tokens stand for, special ones spelled out. A token may hold part of a
+  /// character, so replace_invalid_utf8 the result before showing it. Error on an id outside the
+  /// vocabulary.
+  std::string decode(std::span<const int64_t> ids) const;
+
+  int64_t vocabulary_size() const { return static_cast<int64_t>(tokens_.size()); }
+  std::optional<int64_t> bos() const { return bos_; }
+  std::optional<int64_t> eos() const { return eos_; }
+  bool adds_bos() const { return adds_bos_; }  ///< the model was trained with bos() before a text
+
+  /// Control, unknown and unused tokens: those that ordinary text does not give. False outside the
+  /// vocabulary.
+  bool is_special(int64_t id) const;
+
+ private:
+  friend class TokenizerReader;
+
+  explicit Tokenizer(Regex words) : words_(std::move(words)) {}
+  void encode_word(std::string_view word, std::vector<int64_t>& ids) const;
+
+  std::string where_;
+  Regex words_;
+  std::vector<std::string> tokens_;      ///< by id, as bytes
+  std::vector<bool> special_;            ///< by id
+  std::array<int32_t, 256> byte_ids_{};  ///< by byte, -1 where there is no token
+  MergeTable merges_;
+  std::unordered_map<std::string, int32_t> whole_words_;  ///< words that are never split, to ids
+  std::optional<int64_t> bos_;
+  std::optional<int64_t> eos_;
+  bool adds_bos_ = false;
+};
+
+}  // namespace replicate
