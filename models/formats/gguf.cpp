@@ -421,10 +421,7 @@ std::optional<int64_t> GgufFile::integer(std::string_view key) const {
   return scalar<int64_t>(key);
 }
 std::optional<double> GgufFile::real(std::string_view key) const { return scalar<double>(key); }
-std::optional<bool> GgufFile::boolean(std::string_view key) const {
-  if (const auto found = scalar<bool>(key)) return *found;
-  return std::nullopt;
-}
+std::optional<bool> GgufFile::boolean(std::string_view key) const { return scalar<bool>(key); }
 std::optional<std::string> GgufFile::text(std::string_view key) const {
   return scalar<std::string>(key);
 }

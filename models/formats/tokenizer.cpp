@@ -35,8 +35,7 @@ const PreTokenizer kPreTokenizers[] = {
      true},
 };
 
-/// Spells \s out as Unicode's White_Space. PCRE2's own adds U+180E, which is none since
-/// Unicode 6.3.
+/// Spells \s out as Unicode's White_Space. PCRE2's own has U+180E, too, none since Unicode 6.3.
 std::string with_white_space(std::string_view pattern) {
   std::string result(pattern);
   for (size_t at = 0; (at = result.find("\\s", at)) != std::string::npos;) {
@@ -71,8 +70,9 @@ constexpr std::array<int, 0x144> byte_alphabet() {
   return bytes;
 }
 
-/// The bytes a token spells in that alphabet; a token with any other character stands for itself.
-std::string spelled_bytes(std::string_view token) {
+/// The bytes a token spells in that alphabet; nothing for a token with any other character in it,
+/// which no merge can give.
+std::optional<std::string> spelled_bytes(std::string_view token) {
   static constexpr auto kAlphabet = byte_alphabet();
   std::string bytes;
   for (size_t i = 0; i < token.size(); ++i) {
@@ -80,7 +80,7 @@ std::string spelled_bytes(std::string_view token) {
     if ((point & 0xe0) == 0xc0 && i + 1 < token.size()) {  // the alphabet ends within two bytes
       point = (point & 0x1f) << 6 | (static_cast<unsigned char>(token[++i]) & 0x3f);
     }
-    if (point >= kAlphabet.size() || kAlphabet[point] < 0) return std::string(token);
+    if (point >= kAlphabet.size() || kAlphabet[point] < 0) return std::nullopt;
     bytes += static_cast<char>(kAlphabet[point]);
   }
   return bytes;
@@ -121,8 +121,11 @@ class TokenizerReader {
     for (const std::string& text : texts_) {
       const auto id = static_cast<int32_t>(tokenizer_.tokens_.size());
       if (!ids_.emplace(text, id).second) fail("token " + in_quotes(text) + " is there twice");
-      const std::string& bytes = tokenizer_.tokens_.emplace_back(spelled_bytes(text));
-      if (bytes.size() == 1) tokenizer_.byte_ids_[static_cast<unsigned char>(bytes[0])] = id;
+      const auto bytes = spelled_bytes(text);
+      tokenizer_.tokens_.push_back(bytes.value_or(text));
+      if (bytes && bytes->size() == 1) {
+        tokenizer_.byte_ids_[static_cast<unsigned char>(bytes->front())] = id;
+      }
     }
   }
 
@@ -160,8 +163,9 @@ class TokenizerReader {
 
   void collect_whole_words() {
     for (size_t id = 0; id < texts_.size(); ++id) {
-      if (tokenizer_.special_[id]) continue;
-      tokenizer_.whole_words_.emplace(tokenizer_.tokens_[id], static_cast<int32_t>(id));
+      const auto bytes = spelled_bytes(texts_[id]);
+      if (!bytes || tokenizer_.special_[id]) continue;
+      tokenizer_.whole_words_.emplace(*bytes, static_cast<int32_t>(id));
     }
   }
 

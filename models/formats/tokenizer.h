@@ -21,6 +21,9 @@ class GgufFile;
 /// regular expression splits the text into words, and within a word the pair of neighbours with the
 /// lowest rank is merged until none is left. Gives the token ids of the PyPI package `tokenizers`.
 /// Source: Sennrich et al. 2016 (BPE), Radford et al. 2019 (on bytes). Thread-safe once made.
+///
+/// What is a letter, a digit or a space follows the Unicode version of the PCRE2 library (14 in
+/// Debian 12); characters that came later may be split otherwise.
 class Tokenizer {
  public:
   /// Error when the file has no tokenizer, one that is not byte-level BPE, an unknown

@@ -1,0 +1,215 @@
+// A position that may attend only to itself, in every layer, keeps the variance of its own value vector as
+// position 0 does, and becomes a sink (paper, figures 5 and 19). That isolates "sees only itself" from "is
+// first", not variance from everything else: see variance_scaling.
+// Controls: blocked from position 0 only; self-only in the layers after the last spike only.
+// Cost: one forward pass per lane; no lane shares much, because the mask acts from layer 1 on.
+
+#include "harness/measure.h"
+#include "harness/sink_probes.h"
+#include "models/formats/error.h"
+
+namespace replicate {
+namespace {
+
+std::vector<int64_t> sorted(std::vector<int64_t> keys) {
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+
+/// One lane and what is seen of its target k.
+struct Observed {
+  Condition condition;
+  int64_t target = 0;
+  std::shared_ptr<Watch> columns;   // [B, L, 2, T] attention to positions 0 and k, mean over heads
+  std::shared_ptr<Watch> norm;      // [B, L + 1] norm of k's residual
+  std::shared_ptr<Watch> received;  // [B, L, T - 1] mean attention each position gets from later queries
+
+  int64_t length() const { return condition.inputs.record.length; }
+  int64_t layers() const { return condition.model->config.layers; }
+  /// Both columns averaged over the queries after k: [B, L].
+  Tensor to_first() const { return after_target(0); }
+  Tensor to_target() const { return after_target(1); }
+
+ private:
+  Tensor after_target(int64_t which) const {
+    return attention_to(columns->layers().select(2, which), target, length());
+  }
+};
+
+/// Attention received per position, mean over heads and over the queries behind it: [b, T - 1].
+Tensor mean_received(const AttentionStatistics& statistics) {
+  const auto received = statistics.received.mean(1, false, at::kDouble);  // [b, T]
+  const auto length = received.size(1);
+  const auto queries = at::arange(length - 1, 0, -1, received.options());
+  return received.slice(1, 0, length - 1) / queries;
+}
+
+/// Mean over the listed layers (counted from 1) of [B, L, ...].
+Tensor over(const Tensor& by_layer, const std::vector<int64_t>& layers) {
+  return by_layer.index_select(1, at::tensor(layers, at::kLong) - 1).mean(1);
+}
+
+class MaskInducedSink : public Experiment {
+ public:
+  Plan plan(const Context& context) override {
+    if (context.survey.sinks.sink_layers.empty()) return {};
+    const auto primary = context.primary();
+    target_ = context.parameters.integer("target");
+    for (const auto k : targets(context)) before_[k] = add(primary, k, {});
+    for (const auto k : targets(context)) after_[k] = add(primary, k, {only_itself(k, all(context))});
+    plan_controls(primary, context);
+    plan_dose(primary, context);
+    if (const auto random = context.condition("random")) {
+      random_before_ = add(*random, target_, {});
+      random_after_ = add(*random, target_, {only_itself(target_, all(context))});
+    }
+    return std::move(plan_);
+  }
+
+  Measurement reduce(const Context& context) override {
+    Measure measure(context.bootstrap);
+    const auto& sinks = context.survey.sinks.sink_layers;
+    if (sinks.empty()) {
+      measure.unmet("no sink: the survey found no layer with excess attention to position 0");
+      return measure.take();
+    }
+    effect(before_[target_], after_[target_], "", sinks, measure);
+    by_position(sinks, measure);
+    controls(sinks, measure);
+    dose(context, sinks, measure);
+    for (const auto& [k, lane] : after_) {
+      if (k != target_) effect(before_[k], lane, "_k" + std::to_string(k), sinks, measure);
+    }
+    if (random_after_) effect(*random_before_, *random_after_, "", sinks, measure);
+    return measure.take();
+  }
+
+ private:
+  static LayerRange all(const Context& context) { return {1, context.config().layers}; }
+
+  static RowMask only_itself(int64_t k, LayerRange layers) { return {layers, {k, {{k}}}}; }
+
+  /// The primary target and, unless the tokens are given, those of the sweep that the text is long enough for.
+  std::vector<int64_t> targets(const Context& context) const {
+    std::vector<int64_t> all{target_};
+    if (context.given) return all;
+    const auto length = context.primary().inputs.record.length;
+    for (const auto k : context.parameters.integers("sweep")) {
+      if (k != target_ && k + 1 < length) all.push_back(k);
+    }
+    return all;
+  }
+
+  Observed add(const Condition& condition, int64_t k, std::vector<Patch> patches) {
+    const auto length = condition.inputs.record.length;
+    if (k < 1 || k + 2 > length) {
+      throw Error("target " + std::to_string(k) + " has no later queries in sequences of " +
+                      std::to_string(length),
+                  "mask_induced_sink", "use longer sequences or an earlier target");
+    }
+    Observed one{condition, k, watch_columns({0, k}),
+                 watch_residual([k](const Tensor& hidden) {
+                   return at::linalg_vector_norm(hidden.select(1, k), 2, {-1}, false, at::kDouble);
+                 }),
+                 watch_attention({.received = true}, mean_received)};
+    plan_.push_back({condition.model, condition.inputs.tokens, std::move(patches),
+                     {one.columns, one.norm, one.received}});
+    return one;
+  }
+
+  void plan_controls(const Condition& primary, const Context& context) {
+    std::vector<int64_t> but_first;
+    for (int64_t key = 1; key <= target_; ++key) but_first.push_back(key);
+    blocked_first_ = add(primary, target_, {RowMask{all(context), {target_, {but_first}}}});
+    const auto late = context.survey.sinks.last_spike() + 1;
+    if (late > 1 && late <= context.config().layers) {
+      late_ = add(primary, target_, {only_itself(target_, {late, context.config().layers})});
+    }
+  }
+
+  /// k sees itself and n earlier positions, drawn anew for every sequence.
+  void plan_dose(const Condition& primary, const Context& context) {
+    if (context.given) return;
+    Random random(derive_seed(context.seed, "mask_induced_sink/dose"));
+    for (const auto n : context.parameters.integers("dose")) {
+      if (n < 0 || n > target_) continue;
+      MaskedRow row{target_, {}};
+      for (int64_t b = 0; b < primary.inputs.record.sequences; ++b) {
+        auto keys = random.permutation(target_);
+        keys.resize(n);
+        keys.push_back(target_);
+        row.keys.push_back(sorted(std::move(keys)));
+      }
+      dose_.emplace_back(n, add(primary, target_, {RowMask{all(context), row}}));
+    }
+  }
+
+  static void effect(const Observed& before, const Observed& after, const std::string& suffix,
+                     const std::vector<int64_t>& sinks, Measure& measure) {
+    const auto name = [&](const char* base) { return base + suffix; };
+    const auto& condition = after.condition;
+    const auto layers = after.layers();
+    measure.by_layer(name("attention_to_target_before"), condition, before.to_target(), layers);
+    measure.by_layer(name("attention_to_target_after"), condition, after.to_target(), layers);
+    measure.by_layer(name("attention_to_first_before"), condition, before.to_first(), layers);
+    measure.by_layer(name("attention_to_first_after"), condition, after.to_first(), layers);
+    measure.by_layer(name("target_norm_before"), condition, before.norm->layers(), layers);
+    measure.by_layer(name("target_norm_after"), condition, after.norm->layers(), layers);
+
+    const auto target_before = over(before.to_target(), sinks);
+    const auto target_after = over(after.to_target(), sinks);
+    const auto first_after = over(after.to_first(), sinks);
+    measure.mean(name("attention_to_target_before"), condition, target_before);
+    measure.mean(name("attention_to_target_after"), condition, target_after);
+    measure.mean(name("attention_to_first_after"), condition, first_after);
+    measure.ratio(name("target_to_first_ratio"), condition, target_after, first_after);
+    measure.ratio(name("target_after_to_before_ratio"), condition, target_after, target_before);
+  }
+
+  void by_position(const std::vector<int64_t>& sinks, Measure& measure) {
+    const auto& after = after_[target_];
+    std::vector<double> positions;
+    for (int64_t p = 0; p + 1 < after.length(); ++p) positions.push_back(static_cast<double>(p));
+    const auto series = [&](const std::string& name, const Observed& one) {
+      measure.series(name, one.condition, "position", positions, over(one.received->layers(), sinks));
+    };
+    series("attention_received_by_position_before", before_[target_]);
+    series("attention_received_by_position_after", after);
+  }
+
+  void controls(const std::vector<int64_t>& sinks, Measure& measure) const {
+    const auto control = [&](const std::string& name, const Observed& one) {
+      measure.by_layer(name, one.condition, one.to_target(), one.layers());
+      measure.mean(name, one.condition, over(one.to_target(), sinks));
+    };
+    control("attention_to_target_blocked_first", *blocked_first_);
+    if (late_) {
+      control("attention_to_target_late", *late_);
+    } else {
+      measure.note("No layer lies after the last spike, so the late control does not exist.");
+    }
+  }
+
+  void dose(const Context& context, const std::vector<int64_t>& sinks, Measure& measure) const {
+    if (dose_.empty()) return;
+    std::vector<double> visible;
+    std::vector<Tensor> attention;
+    for (const auto& [n, one] : dose_) {
+      visible.push_back(static_cast<double>(n));
+      attention.push_back(over(one.to_target(), sinks));
+    }
+    measure.series("attention_to_target_dose", context.primary(), "visible_positions", visible,
+                   at::stack(attention, 1));
+  }
+
+  Plan plan_;
+  int64_t target_ = 0;
+  std::map<int64_t, Observed> before_, after_;  // by target
+  std::optional<Observed> blocked_first_, late_, random_before_, random_after_;
+  std::vector<std::pair<int64_t, Observed>> dose_;  // by number of earlier positions seen
+};
+
+REPLICATE_EXPERIMENT(mask_induced_sink, MaskInducedSink);
+
+}  // namespace
+}  // namespace replicate

@@ -1,0 +1,163 @@
+// Representations collapse in effective rank across the layer that makes the sink (paper, figures 15 and
+// 21). Much of that drop is the spike itself: one huge row makes any matrix look like rank one, so the
+// ranks without position 0 and without all massive tokens stand beside it.
+// Cost: one forward pass per condition plus eigenvalues of four T x T matrices per sequence and layer.
+
+#include "harness/measure.h"
+#include "harness/sink_probes.h"
+
+namespace replicate {
+namespace {
+
+constexpr double kMassive = 5;  // a massive token's norm, in medians of its sequence (definition)
+
+/// Squared singular values of [n, D] hidden states by the Gram matrix of the smaller side, float64.
+Tensor spectrum(const Tensor& hidden) {
+  const auto x = hidden.to(at::kDouble);
+  const bool wide = x.size(-2) < x.size(-1);
+  const auto gram = wide ? at::matmul(x, x.mT()) : at::matmul(x.mT(), x);
+  return at::linalg_eigvalsh(gram).clamp_min(0);
+}
+
+/// exp(entropy of p / sum p) over the last axis (Roy and Vetterli 2007).
+Tensor effective_count(const Tensor& p) {
+  return at::special_entr(p / p.sum(-1, true)).sum(-1).exp();
+}
+
+/// Effective rank from squared singular values.
+Tensor effective_rank(const Tensor& squared) { return effective_count(squared.sqrt()); }
+
+Tensor centred(const Tensor& hidden) { return hidden - hidden.mean(-2, true, at::kDouble); }
+
+/// Effective rank of one sequence [T, D] without tokens whose norm exceeds kMassive medians.
+Tensor rank_without_massive(const Tensor& hidden) {
+  const auto norms = at::linalg_vector_norm(hidden, 2, {-1}, false, at::kDouble);
+  const auto keep = norms <= kMassive * at::quantile(norms, 0.5);
+  return effective_rank(spectrum(hidden.index_select(0, keep.nonzero().flatten())));
+}
+
+// The forms of the rank, in the order in which `ranks` returns them.
+enum Form : int64_t { kPlain, kSquared, kCentred, kWithoutFirst, kWithoutMassive };
+const std::vector<std::pair<Form, std::string>> kForms = {{kPlain, "effective_rank"},
+                                                          {kSquared, "effective_rank_squared"},
+                                                          {kCentred, "effective_rank_centred"},
+                                                          {kWithoutFirst, "effective_rank_without_first"},
+                                                          {kWithoutMassive, "effective_rank_without_massive"}};
+
+/// All forms for [b, T, D]: [b, 5].
+Tensor ranks(const Tensor& hidden) {
+  const auto squared = spectrum(hidden);
+  std::vector<Tensor> without_massive;
+  for (int64_t b = 0; b < hidden.size(0); ++b) {
+    without_massive.push_back(rank_without_massive(hidden[b]));
+  }
+  return at::stack({effective_rank(squared), effective_count(squared),
+                    effective_rank(spectrum(centred(hidden))),
+                    effective_rank(spectrum(hidden.slice(1, 1))), at::stack(without_massive)},
+                   1);
+}
+
+/// Effective rank of all tokens of a lane stacked into one [B T, D] matrix, per layer: the form that the
+/// paper's 343.71 compares with. Only the D x D Gram matrix of the layer at hand is kept.
+class StackedRank : public Probe {
+ public:
+  ProbeNeeds needs(int64_t layer, int64_t layers) const override {
+    return layer <= layers ? ProbeNeeds{.sites = {Site::block_input}, .attention = {}} : ProbeNeeds{};
+  }
+  void observe(const Place&, Site, const Tensor& hidden) override {
+    const auto x = hidden.flatten(0, 1).to(at::kDouble);
+    const auto gram = at::matmul(x.t(), x);
+    gram_ = gram_.defined() ? gram_ + gram : gram;
+  }
+  void finish_layer(int64_t) override {
+    ranks_.push_back(effective_rank(at::linalg_eigvalsh(gram_).clamp_min(0)));
+    gram_.reset();
+  }
+  Tensor layers() const { return at::stack(ranks_).cpu(); }  // [L]
+
+ private:
+  Tensor gram_;
+  std::vector<Tensor> ranks_;
+};
+
+struct Observed {
+  Condition condition;
+  std::shared_ptr<Watch> ranks;  // [B, L + 1, 5]
+
+  /// 1 - rank behind the layer / rank before it, of the means over sequences.
+  void drop(const std::string& name, Form form, int64_t layer, Measure& measure) const {
+    const auto before = ranks->layer(layer).select(1, form);
+    const auto after = ranks->layer(layer + 1).select(1, form);
+    measure.ratio(name, condition, before - after, before);
+  }
+};
+
+class RankCollapse : public Experiment {
+ public:
+  Plan plan(const Context& context) override {
+    Plan plan;
+    for (const auto& condition : context.conditions()) {
+      Observed one{condition, watch_residual(ranks)};
+      plan.push_back({condition.model, condition.inputs.tokens, {}, {one.ranks}});
+      observed_.push_back(std::move(one));
+    }
+    const auto& inputs = observed_.front().condition.inputs.record;
+    if (inputs.sequences * inputs.length >= 2 * context.config().width) {
+      stacked_ = std::make_shared<StackedRank>();
+      plan.front().probes.push_back(stacked_);
+    }
+    return plan;
+  }
+
+  Measurement reduce(const Context& context) override {
+    Measure measure(context.bootstrap);
+    for (const auto& one : observed_) series(one, context.config().layers, measure);
+    stacked(context.config(), measure);
+    const auto spike = context.survey.sinks.dominant_spike;
+    if (spike == 0) {
+      measure.unmet("no spike: the survey found no layer that blows up position 0's norm");
+      return measure.take();
+    }
+    for (const auto& one : observed_) drops(one, spike, measure);
+    return measure.take();
+  }
+
+ private:
+  static void series(const Observed& one, int64_t layers, Measure& measure) {
+    const auto all = one.ranks->layers();
+    for (const auto& [form, name] : kForms) {
+      measure.by_layer(name, one.condition, all.select(2, form), layers);
+    }
+    measure.mean("effective_rank_layer_mean", one.condition,
+                 all.select(2, kPlain).slice(1, 0, layers).mean(1));
+  }
+
+  void stacked(const ModelConfig& config, Measure& measure) const {
+    const auto& condition = observed_.front().condition;
+    if (!stacked_) {
+      measure.note("The stacked effective rank needs " + std::to_string(2 * config.width) +
+                   " tokens and was left out.");
+      return;
+    }
+    std::vector<double> x;
+    for (int64_t layer = 1; layer <= config.layers; ++layer) x.push_back(static_cast<double>(layer));
+    const auto ranks = stacked_->layers();
+    measure.curve("effective_rank_stacked", condition, "layer", x, ranks);
+    measure.value("effective_rank_stacked_layer_mean", condition, ranks.mean().item<double>());
+  }
+
+  static void drops(const Observed& one, int64_t spike, Measure& measure) {
+    one.drop("effective_rank_drop", kPlain, spike, measure);
+    one.drop("effective_rank_drop_without_first", kWithoutFirst, spike, measure);
+    one.drop("effective_rank_drop_without_massive", kWithoutMassive, spike, measure);
+    one.drop("effective_rank_drop_centred", kCentred, spike, measure);
+  }
+
+  std::vector<Observed> observed_;
+  std::shared_ptr<StackedRank> stacked_;
+};
+
+REPLICATE_EXPERIMENT(rank_collapse, RankCollapse);
+
+}  // namespace
+}  // namespace replicate

@@ -1,0 +1,255 @@
+#include "harness/command_line.h"
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <charconv>
+
+#include "harness/settings.h"
+#include "models/formats/error.h"
+
+namespace replicate {
+namespace {
+
+namespace po = boost::program_options;
+using Command = CommandLine::Command;
+using Words = std::vector<std::string>;
+
+constexpr const char* kWhere = "command line";
+constexpr int kUsage = 2;
+constexpr int kMostThreads = 1024;
+
+constexpr const char* kHelp =
+    R"(replicate: measures a paper's claims on real models and says which of them hold.
+
+  replicate --all                run every claim
+  replicate --only REGEX         run the claims whose id matches
+  replicate --list               list the claims
+  replicate --dry-run            show what a run would cost, and compute nothing
+  replicate report DIR           write the report of a finished run again
+  replicate doctor               what this machine can run, and what is missing
+  replicate validate             check all settings in configs/
+
+What to run
+  --profile NAME                 configs/profiles: smoke, cpu, nightly
+                                 (without it: nightly on a GPU, cpu elsewhere)
+  --model NAME|FILE              configs/models, or the path of a model file
+  --tokens FILE                  token ids in place of the inputs: JSON Lines,
+                                 one array a sequence, all of one length
+  --seed N                       seed of inputs, null models and intervals
+  --set KEY=VALUE                change any setting, may be repeated:
+                                 --set claims.sink_onset.natural.sequences=4
+  --accept-licence NAME          for models whose licence asks for it
+
+How to run it
+  --device auto|cpu|cuda[:N]     where to compute (auto: a GPU if there is one)
+  --threads N                    processor threads (default: one a core)
+
+Results
+  --out DIR                      folder of the run (default: new, in results/)
+  --resume                       keep what --out already has, compute the rest
+  --strict                       exit 0 only when every claim passed
+
+Set-up (the launcher ./replicate)
+  --yes                          install what is missing without asking
+  --offline                      install nothing, say what is missing
+
+Other
+  --help, --version
+
+Exit codes
+  0  no claim failed, or only known ones did (--strict: all passed)
+  1  a claim failed
+  2  usage or environment: nothing was run
+  3  a claim ended in an error
+)";
+
+po::options_description run_options() {
+  const auto word = [] { return po::value<std::string>(); };
+  const auto words = [] { return po::value<Words>()->composing(); };
+  po::options_description options;
+  options.add_options()("all", "")("only", word(), "")("list", "")("dry-run", "");
+  options.add_options()("profile", word(), "")("model", word(), "")("tokens", word(), "");
+  options.add_options()("seed", word(), "")("set", words(), "")("accept-licence", words(), "");
+  options.add_options()("device", word(), "")("threads", word(), "")("out", word(), "");
+  options.add_options()("resume", "")("strict", "")("yes", "")("offline", "");
+  options.add_options()("help,h", "")("version", "");
+  return options;
+}
+
+Words option_names() {
+  const po::options_description options = run_options();
+  Words names;
+  for (const auto& option : options.options()) names.push_back("--" + option->long_name());
+  return names;
+}
+
+[[noreturn]] void fail(const std::string& what, const std::string& remedy) {
+  throw Error(what, kWhere, remedy);
+}
+
+[[noreturn]] void fail_unknown(const std::string& option) {
+  const std::string dashed = option.starts_with("-") ? option : "--" + option;
+  fail("unknown option " + in_quotes(dashed), did_you_mean(dashed, option_names()));
+}
+
+/// Runs Boost's parser; its exceptions become ours.
+po::variables_map parse_options(const Words& words) {
+  const po::options_description options = run_options();
+  const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+  po::variables_map values;
+  try {
+    po::store(po::command_line_parser(words)
+                  .options(options)
+                  .positional(po::positional_options_description())
+                  .style(style)
+                  .run(),
+              values);
+  } catch (const po::unknown_option& error) {
+    fail_unknown(error.get_option_name());
+  } catch (const po::multiple_occurrences& error) {
+    fail(in_quotes(error.get_option_name()) + " is given twice", "give it once");
+  } catch (const po::too_many_positional_options_error&) {
+    fail("a word without an option", "see replicate --help");
+  } catch (const po::error& error) {
+    fail(error.what(), "see replicate --help");
+  }
+  return values;
+}
+
+std::string text(const po::variables_map& values, const std::string& name) {
+  if (!values.count(name)) return {};
+  const auto value = values[name].as<std::string>();
+  // An option that stands where a value should is a forgotten value.
+  if (value.empty() || value.starts_with("--")) fail("--" + name + " lacks its value", "add it");
+  return value;
+}
+
+Words texts(const po::variables_map& values, const std::string& name) {
+  return values.count(name) ? values[name].as<Words>() : Words();
+}
+
+/// A whole number without sign in [0, most].
+std::optional<uint64_t> number(const po::variables_map& values, const std::string& name,
+                               uint64_t most) {
+  const std::string given = text(values, name);
+  if (given.empty()) return std::nullopt;
+  uint64_t value = 0;
+  const char* end = given.data() + given.size();
+  const auto [stop, error] = std::from_chars(given.data(), end, value);
+  if (error == std::errc() && stop == end && value <= most) return value;
+  fail("--" + name + " is " + in_quotes(given),
+       "give a whole number between 0 and " + std::to_string(most));
+}
+
+bool is_device(const std::string& device) {
+  if (device == "auto" || device == "cpu" || device == "cuda") return true;
+  const std::string prefix = "cuda:";
+  if (!device.starts_with(prefix) || device.size() == prefix.size()) return false;
+  return device.size() <= prefix.size() + 3 &&
+         device.find_first_not_of("0123456789", prefix.size()) == std::string::npos;
+}
+
+std::string device(const po::variables_map& values) {
+  const std::string given = text(values, "device");
+  if (given.empty()) return "auto";
+  if (!is_device(given))
+    fail("unknown device " + in_quotes(given), "give auto, cpu, cuda or cuda:N");
+  return given;
+}
+
+std::optional<std::filesystem::path> path(const po::variables_map& values,
+                                          const std::string& name) {
+  if (!values.count(name)) return std::nullopt;
+  return text(values, name);
+}
+
+void check_contradictions(const po::variables_map& values) {
+  const auto both = [&](const std::string& a, const std::string& b) {
+    if (values.count(a) && values.count(b)) {
+      fail("--" + a + " and --" + b + " contradict each other", "give one of them");
+    }
+  };
+  both("all", "only");
+  both("list", "dry-run");
+  both("list", "resume");
+  if (values.count("resume") && !values.count("out")) {
+    fail("--resume does not say which run", "name its folder with --out");
+  }
+}
+
+Command run_command(const po::variables_map& values) {
+  if (values.count("list")) return Command::list;
+  if (values.count("dry-run")) return Command::dry_run;
+  if (values.count("all") || values.count("only")) return Command::run;
+  fail("nothing says what to run", "add --all, --only, --list or --dry-run");
+}
+
+CommandLine help(int exit_code) {
+  CommandLine line;
+  line.text = kHelp;
+  line.exit_code = exit_code;
+  return line;
+}
+
+CommandLine run_line(const Words& words) {
+  const po::variables_map values = parse_options(words);
+  if (values.count("help")) return help(0);
+  CommandLine line;
+  line.command = Command::version;
+  if (values.count("version")) return line;
+  check_contradictions(values);
+  line.command = run_command(values);
+  line.only = text(values, "only");
+  line.profile = text(values, "profile");
+  line.model = text(values, "model");
+  line.tokens = path(values, "tokens");
+  line.out = path(values, "out");
+  line.device = device(values);
+  line.seed = number(values, "seed", UINT64_MAX);
+  line.threads = static_cast<int>(number(values, "threads", kMostThreads).value_or(0));
+  line.overrides = texts(values, "set");
+  line.accepted_licences = texts(values, "accept-licence");
+  line.resume = values.count("resume") > 0;
+  line.strict = values.count("strict") > 0;
+  return line;
+}
+
+bool asks_for_help(const Words& words) {
+  return std::any_of(words.begin(), words.end(),
+                     [](const std::string& word) { return word == "--help" || word == "-h"; });
+}
+
+/// What the launcher may have been told besides.
+bool is_setup_option(const std::string& word) { return word == "--yes" || word == "--offline"; }
+
+CommandLine subcommand(const std::string& name, Words arguments) {
+  if (asks_for_help(arguments)) return help(0);
+  std::erase_if(arguments, is_setup_option);
+  CommandLine line;
+  line.command = name == "report"   ? Command::report
+                 : name == "doctor" ? Command::doctor
+                                    : Command::validate;
+  const size_t wanted = line.command == Command::report ? 1 : 0;
+  if (arguments.size() < wanted) fail("report lacks its folder", "write replicate report DIR");
+  if (arguments.size() > wanted) {
+    fail(name + " does not take " + in_quotes(arguments[wanted]), "leave it out");
+  }
+  if (wanted == 1 && arguments[0].starts_with("--")) fail_unknown(arguments[0]);
+  if (wanted == 1) line.report_folder = arguments[0];
+  return line;
+}
+
+}  // namespace
+
+CommandLine parse_command_line(int argc, const char* const* argv) {
+  const Words words(argv + std::min(argc, 1), argv + argc);
+  if (words.empty()) return help(kUsage);
+  if (words[0].starts_with("-")) return run_line(words);
+  const Words names = {"report", "doctor", "validate"};
+  if (std::find(names.begin(), names.end(), words[0]) == names.end()) {
+    fail("unknown command " + in_quotes(words[0]), did_you_mean(words[0], names));
+  }
+  return subcommand(words[0], {words.begin() + 1, words.end()});
+}
+
+}  // namespace replicate

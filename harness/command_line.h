@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace replicate {
+
+/// What the person typed, checked for form (names are checked where they are looked up).
+struct CommandLine {
+  enum class Command { run, list, dry_run, report, doctor, validate, help, version };
+  Command command = Command::help;
+  std::string only;     ///< regex over claim ids; empty with --all
+  std::string profile;  ///< empty: nightly on a GPU, cpu elsewhere
+  std::string model;    ///< empty: the profile's
+  std::optional<std::filesystem::path> tokens, out;
+  std::string device = "auto";  ///< auto | cpu | cuda[:N]
+  std::optional<uint64_t> seed;
+  int threads = 0;  ///< 0: as many as there are cores
+  std::vector<std::string> overrides;
+  std::vector<std::string> accepted_licences;
+  bool resume = false, strict = false;
+  std::filesystem::path report_folder;
+  std::string text;   ///< help text for Command::help
+  int exit_code = 0;  ///< of Command::help: 2 when nothing was asked for
+};
+
+/// Error (exit 2) on an unknown option ("did you mean"), a missing value or a contradiction. --yes
+/// and
+/// --offline belong to the launcher and are accepted without effect.
+CommandLine parse_command_line(int argc, const char* const* argv);
+
+}  // namespace replicate

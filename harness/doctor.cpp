@@ -1,0 +1,193 @@
+#include "harness/doctor.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "harness/provenance.h"
+#include "harness/settings.h"
+#include "harness/yaml.h"
+#include "models/formats/error.h"
+#include "models/formats/sha256.h"
+
+namespace replicate {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr uintmax_t kMebibyte = 1 << 20;
+constexpr uintmax_t kQuickHash = 256 * kMebibyte;
+constexpr uintmax_t kLeastMemory = 2048 * kMebibyte;  // the cpu profile peaks below this
+constexpr uintmax_t kLeastDisk = 1024 * kMebibyte;    // results, and what set-up unpacks on the way
+constexpr const char* kDefaultProfile = "cpu.yaml";
+constexpr const char* kSetup = "run ./replicate, which fetches it";
+
+/// One line of the report.
+struct Finding {
+  enum class State { ok, missing, optional };
+  State state;
+  std::string what, detail, remedy;
+};
+
+using State = Finding::State;
+
+std::string mebibytes(uintmax_t bytes) { return std::to_string(bytes / kMebibyte) + " MiB"; }
+
+/// MemAvailable of /proc/meminfo in bytes; 0 when unknown.
+uintmax_t available_memory() {
+  std::ifstream stream("/proc/meminfo");
+  for (std::string line; std::getline(stream, line);) {
+    const std::string key = "MemAvailable:";
+    if (line.starts_with(key)) return std::strtoull(line.c_str() + key.size(), nullptr, 10) << 10;
+  }
+  return 0;
+}
+
+Finding processor() {
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  return {State::ok, "processor", cpu_name() + ", " + std::to_string(cores) + " cores", {}};
+}
+
+Finding memory() {
+  const uintmax_t free = available_memory();
+  const bool enough = free == 0 || free >= kLeastMemory;
+  return {enough ? State::ok : State::missing, "memory", mebibytes(free) + " available",
+          "free some: " + mebibytes(kLeastMemory) + " are enough for the cpu profile"};
+}
+
+/// Space where `path`, or the nearest folder above that exists, lies.
+Finding disk(const fs::path& path) {
+  fs::path folder = fs::absolute(path);
+  while (!fs::exists(folder) && folder.has_relative_path()) folder = folder.parent_path();
+  std::error_code error;
+  const fs::space_info space = fs::space(folder, error);
+  if (error) return {State::missing, "disk", error.message(), "check " + folder.string()};
+  const bool enough = space.available >= kLeastDisk;
+  return {enough ? State::ok : State::missing, "disk", mebibytes(space.available) + " free",
+          "free some: " + mebibytes(kLeastDisk) + " are enough"};
+}
+
+bool in_path(const std::string& program) {
+  const char* variable = std::getenv("PATH");
+  std::stringstream folders(variable ? variable : "");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (!folder.empty() && access((fs::path(folder) / program).c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+Finding program(const std::string& name, const std::string& use, State absent,
+                const std::string& remedy) {
+  if (in_path(name)) return {State::ok, name, use, {}};
+  return {absent, name, "not found (" + use + ")", remedy};
+}
+
+Finding libtorch_finding(const std::string& version) {
+  if (version.empty()) return {State::missing, "LibTorch", "not linked", kSetup};
+  return {State::ok, "LibTorch", version, {}};
+}
+
+Finding settings_finding(const fs::path& configs) {
+  const auto findings = validate_configs(configs);
+  if (findings.empty()) return {State::ok, "settings", "all valid", {}};
+  return {State::missing, "settings", findings.front(), "replicate validate lists all"};
+}
+
+/// `absent`: what it means when the file is not there.
+Finding model_file(const std::string& name, const fs::path& file, const std::string& sha256,
+                   State absent) {
+  std::error_code error;
+  const uintmax_t size = fs::file_size(file, error);
+  const std::string what = "model " + name;
+  if (error) return {absent, what, "no file " + file.string(), kSetup};
+  if (sha256.empty() || size > kQuickHash) return {State::ok, what, mebibytes(size), {}};
+  if (sha256_file(file) == sha256) return {State::ok, what, mebibytes(size) + ", sha256 good", {}};
+  return {absent, what, file.string() + " is not the file that its settings pin",
+          "delete it and run ./replicate, which fetches it again"};
+}
+
+std::vector<std::string> model_names(const fs::path& configs) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(configs / "models", error)) {
+    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// The model that a run without options uses; the others may be absent.
+std::string default_model(const fs::path& configs) {
+  try {
+    return Yaml::read(configs / "profiles" / kDefaultProfile).at("model").text();
+  } catch (const Error&) {
+    return {};  // the settings' own line says what is wrong with them
+  }
+}
+
+/// One line a file: the null model's is that of the model it takes its shapes from.
+std::vector<Finding> models(const fs::path& configs, const fs::path& assets) {
+  const std::string needed = default_model(configs);
+  std::vector<Finding> findings;
+  std::set<std::string> seen;
+  for (const std::string& name : model_names(configs)) {
+    const State absent = name == needed ? State::missing : State::optional;
+    try {
+      const Yaml yaml = Yaml::read(configs / "models" / (name + ".yaml"));
+      const std::string file = yaml.at("file").text();
+      if (!seen.insert(file).second) continue;
+      findings.push_back(model_file(name, assets / file, yaml.text_or("sha256", {}), absent));
+    } catch (const Error& problem) {
+      findings.push_back({absent, "model " + name, problem.what(), {}});
+    }
+  }
+  return findings;
+}
+
+Finding prose(const fs::path& assets) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(assets / "prose", error)) {
+    if (entry.path().extension() == ".txt") return {State::ok, "prose", "present", {}};
+  }
+  return {State::missing, "prose", "no text in " + (assets / "prose").string(), kSetup};
+}
+
+std::string line(const Finding& finding) {
+  const char* states[] = {"ok      ", "missing ", "optional"};
+  const size_t column = 14;
+  std::string text = std::string(states[static_cast<int>(finding.state)]) + "  " + finding.what;
+  text += std::string(finding.what.size() < column ? column - finding.what.size() : 1, ' ');
+  text += finding.detail;
+  if (finding.state != State::ok && !finding.remedy.empty()) text += ": " + finding.remedy;
+  return text + "\n";
+}
+
+}  // namespace
+
+std::string doctor_report(const fs::path& configs, const fs::path& assets,
+                          const std::string& libtorch, bool& ok) {
+  std::vector<Finding> findings = {processor(), memory(), disk(assets), libtorch_finding(libtorch),
+                                   settings_finding(configs)};
+  for (Finding& finding : models(configs, assets)) findings.push_back(std::move(finding));
+  findings.push_back(prose(assets));
+  findings.push_back(
+      program("gnuplot", "draws the plots", State::missing, "install the package gnuplot-nox"));
+  findings.push_back(program("nvidia-smi", "an NVIDIA GPU and its driver", State::optional,
+                             "without one the processor computes"));
+  findings.push_back(program("nvcc", "the CUDA compiler, for a CUDA build", State::optional,
+                             "only needed to build for a GPU"));
+  ok = true;
+  std::string report;
+  for (const Finding& finding : findings) {
+    ok = ok && finding.state != State::missing;
+    report += line(finding);
+  }
+  return report;
+}
+
+}  // namespace replicate

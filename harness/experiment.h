@@ -1,0 +1,76 @@
+#pragma once
+
+// One claim is one experiment: plan() says what to run, reduce() turns what the probes saw into numbers. It
+// never judges. Registered by one line under the class, in a file that nothing includes.
+
+#include "harness/inputs.h"
+#include "harness/settings.h"
+#include "harness/statistics.h"
+#include "harness/survey.h"
+#include "models/executor.h"
+
+namespace replicate {
+
+/// Inputs on a model: the primary condition of a claim, or one that is reported beside it.
+struct Condition {
+  Inputs inputs;
+  std::shared_ptr<const Model> model;
+  std::string suffix;  ///< of metric and series names: "", "_bos", "_null"
+};
+
+/// What an experiment may draw on while it plans and reduces.
+class Context {
+ public:
+  explicit Context(Parameters claim_parameters) : parameters(std::move(claim_parameters)) {}
+
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<const Model> null_model;
+  Survey survey;
+  Parameters parameters;         ///< of this claim
+  InputMaker* maker = nullptr;   ///< shared by all claims of a run
+  std::optional<Inputs> given;   ///< --tokens: these ids and no others
+  BootstrapOptions bootstrap;
+  uint64_t seed = 0;
+  bool bos = false;              ///< natural inputs begin with BOS, for models that need it
+
+  const ModelConfig& config() const { return model->config; }
+
+  /// The condition that is judged first, then each one that the claim's YAML gives a size: natural, random,
+  /// repeated, bos, null_model. With --tokens the primary alone.
+  std::vector<Condition> conditions() const;
+
+  Condition primary() const;
+  /// The condition of that name, if the YAML has it (and --tokens is not in force).
+  std::optional<Condition> condition(const std::string& name) const;
+
+ private:
+  InputShape shape(const std::string& name) const;
+};
+
+class Experiment {
+ public:
+  virtual ~Experiment() = default;
+  /// Lanes to run; the experiment keeps the probes it hung in. An empty plan is for a model on which there
+  /// is nothing to measure: reduce() then says why.
+  virtual Plan plan(const Context& context) = 0;
+  virtual Measurement reduce(const Context& context) = 0;
+};
+
+using ExperimentFactory = std::unique_ptr<Experiment> (*)();
+
+/// id -> factory: every attempt at a claim starts from a fresh instance.
+std::map<std::string, ExperimentFactory>& experiment_registry();
+
+template <typename T>
+struct Registration {
+  explicit Registration(const char* id) {
+    experiment_registry()[id] = []() -> std::unique_ptr<Experiment> {
+      return std::make_unique<T>();
+    };
+  }
+};
+
+#define REPLICATE_EXPERIMENT(id, Type) \
+  static const ::replicate::Registration<Type> registration_of_##id(#id)
+
+}  // namespace replicate

@@ -1,0 +1,194 @@
+#include "harness/inputs.h"
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "harness/run_folder.h"
+#include "harness/statistics.h"
+#include "models/formats/error.h"
+#include "models/formats/sha256.h"
+
+namespace replicate {
+namespace {
+
+constexpr size_t kPageBytes = 1 << 16;
+constexpr size_t kSurveyEvery = 4;     // every 4th page of the prose belongs to the survey
+constexpr size_t kBytesPerToken = 8;   // prose has about 4 per token; passages must not run short
+
+std::string name_of(InputKind kind) {
+  switch (kind) {
+    case InputKind::natural: return "natural";
+    case InputKind::random: return "random";
+    case InputKind::repeated: return "repeated";
+  }
+  return "";
+}
+
+Inputs finish(std::string label, const std::string& kind, const std::vector<int64_t>& ids,
+              InputShape shape, bool bos) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(ids.data());
+  auto tensor = at::tensor(ids, at::kLong).view({shape.sequences, shape.length});
+  InputsRecord record{label, kind, shape.sequences, shape.length,
+                      sha256_hex({bytes, ids.size() * sizeof(int64_t)}), bos};
+  return {std::move(label), std::make_shared<const Tensor>(std::move(tensor)), std::move(record)};
+}
+
+/// Passages start where a line starts, so that they read like text and not like its middle.
+size_t next_line(const std::string& text, size_t position) {
+  if (position == 0) return 0;
+  const auto newline = text.find('\n', position);
+  return newline == std::string::npos ? text.size() : newline + 1;
+}
+
+/// Starts of all passages of a region that have `bytes` to themselves.
+std::vector<size_t> passage_starts(const std::string& text, size_t bytes, Region region) {
+  std::vector<size_t> starts;
+  for (size_t page = 0; page * kPageBytes < text.size(); ++page) {
+    const bool of_survey = page % kSurveyEvery == 0;
+    if (of_survey != (region == Region::survey)) continue;
+    const auto end = std::min((page + 1) * kPageBytes, text.size());
+    for (auto start = page * kPageBytes; start + bytes <= end; start += bytes) {
+      starts.push_back(start);
+    }
+  }
+  return starts;
+}
+
+}  // namespace
+
+InputMaker::InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary,
+                       std::filesystem::path prose, uint64_t seed)
+    : tokenizer_(std::move(tokenizer)),
+      vocabulary_(vocabulary),
+      prose_(std::move(prose)),
+      seed_(seed) {}
+
+Inputs InputMaker::make(InputKind kind, InputShape shape, bool bos, Region region) {
+  const auto key = name_of(kind) + "/" + std::to_string(shape.sequences) + "/" +
+                   std::to_string(shape.length) + "/" + std::to_string(bos) + "/" +
+                   std::to_string(static_cast<int>(region));
+  if (const auto found = made_.find(key); found != made_.end()) return found->second;
+  auto ids = draw(kind, shape, region);
+  if (bos) {
+    if (!tokenizer_->bos()) {
+      throw Error("the vocabulary has no BOS token", "inputs with bos", "set bos: off for this model");
+    }
+    for (int64_t b = 0; b < shape.sequences; ++b) {
+      const auto first = ids.begin() + b * shape.length;
+      std::copy_backward(first, first + shape.length - 1, first + shape.length);
+      *first = *tokenizer_->bos();
+    }
+  }
+  const auto label = name_of(kind) + (bos ? "_bos" : "");
+  return made_[key] = finish(label, name_of(kind), ids, shape, bos);
+}
+
+const InputsRecord& InputMaker::record(const Tokens& tokens) const {
+  for (const auto& [key, inputs] : made_) {
+    if (inputs.tokens == tokens) return inputs.record;
+  }
+  throw Error("a lane has inputs that were not made here", "inputs", "correct the experiment");
+}
+
+std::vector<int64_t> InputMaker::draw(InputKind kind, InputShape shape, Region region) {
+  if (kind == InputKind::natural) return natural(shape, region);
+  Random random(derive_seed(seed_, name_of(kind) + (region == Region::survey ? "/survey" : "")));
+  std::vector<int64_t> ids;
+  for (int64_t b = 0; b < shape.sequences; ++b) {
+    const auto repeated = random_id(random);
+    for (int64_t t = 0; t < shape.length; ++t) {
+      ids.push_back(kind == InputKind::repeated ? repeated : random_id(random));
+    }
+  }
+  return ids;
+}
+
+int64_t InputMaker::random_id(Random& random) const {
+  for (;;) {
+    const auto id = static_cast<int64_t>(random.below(static_cast<uint64_t>(vocabulary_)));
+    if (!tokenizer_->is_special(id)) return id;
+  }
+}
+
+std::vector<int64_t> InputMaker::natural(InputShape shape, Region region) {
+  const auto bytes = static_cast<size_t>(shape.length) * kBytesPerToken;
+  const auto starts = passage_starts(text(), bytes, region);
+  Random random(derive_seed(seed_, region == Region::survey ? "natural/survey" : "natural"));
+  std::vector<int64_t> ids;
+  int64_t made = 0;
+  for (const auto pick : random.permutation(static_cast<int64_t>(starts.size()))) {
+    if (made == shape.sequences) break;
+    const auto begin = next_line(text(), starts[pick]), end = starts[pick] + bytes;
+    if (begin >= end) continue;
+    const auto passage = tokenizer_->encode(std::string_view(text()).substr(begin, end - begin));
+    if (static_cast<int64_t>(passage.size()) < shape.length) continue;
+    ids.insert(ids.end(), passage.begin(), passage.begin() + shape.length);
+    ++made;
+  }
+  if (made < shape.sequences) {
+    throw Error("the prose has only " + std::to_string(made) + " distinct passages of " +
+                    std::to_string(shape.length) + " tokens, " + std::to_string(shape.sequences) +
+                    " are asked for",
+                prose_.string(), "ask for fewer or shorter sequences");
+  }
+  return ids;
+}
+
+const std::string& InputMaker::text() {
+  if (!text_.empty()) return text_;
+  std::vector<std::filesystem::path> files;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(prose_, none)) {
+    if (entry.path().extension() == ".txt") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const auto& file : files) text_ += read_text(file);
+  if (text_.empty()) {
+    throw Error("no prose for natural inputs", prose_.string(), "run scripts/setup to fetch it");
+  }
+  return text_;
+}
+
+Inputs read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
+  std::ifstream stream(file);
+  if (!stream || std::filesystem::is_directory(file)) {
+    throw Error("cannot read the token file", file.string(), "name an existing JSON Lines file");
+  }
+  std::vector<int64_t> ids;
+  InputShape shape;
+  std::string line;
+  for (int64_t number = 1; std::getline(stream, line); ++number) {
+    const auto where = file.string() + ":" + std::to_string(number);
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const auto array = nlohmann::json::parse(line, nullptr, false);
+    if (!array.is_array() || array.empty()) {
+      throw Error("not a JSON array of token ids", where, "write one array like [1, 2, 3] a line");
+    }
+    const auto length = static_cast<int64_t>(array.size());
+    if (shape.length == 0) shape.length = length;
+    if (length != shape.length) {
+      throw Error("sequence of " + std::to_string(length) + " ids among sequences of " +
+                      std::to_string(shape.length),
+                  where, "give all sequences one length");
+    }
+    for (const auto& id : array) {
+      if (!id.is_number_integer() || id < 0 || id >= vocabulary) {
+        throw Error("token id " + id.dump().substr(0, 40) + " is not in the vocabulary", where,
+                    "use integers from 0 to " + std::to_string(vocabulary - 1));
+      }
+      ids.push_back(id.get<int64_t>());
+    }
+    ++shape.sequences;
+  }
+  if (shape.sequences == 0) {
+    throw Error("the token file is empty", file.string(), "write one array of ids a line");
+  }
+  if (shape.length < 16) {
+    throw Error("sequences of " + std::to_string(shape.length) + " ids are too short to measure on",
+                file.string(), "give at least 16 ids a sequence");
+  }
+  return finish("tokens", "tokens", ids, shape, false);
+}
+
+}  // namespace replicate

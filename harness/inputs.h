@@ -1,0 +1,64 @@
+#pragma once
+
+// Token ids for experiments: seeded, hashed, and never the same sequences for finding layers (the survey)
+// and for measuring on them.
+
+#include <filesystem>
+#include <map>
+
+#include "harness/record.h"
+#include "models/executor.h"
+#include "models/formats/tokenizer.h"
+
+namespace replicate {
+
+enum class InputKind { natural, random, repeated };
+enum class Region { survey, measure };  ///< disjoint parts of the prose
+
+struct InputShape {
+  int64_t sequences = 0;
+  int64_t length = 0;
+};
+
+/// Token ids with their name and provenance.
+struct Inputs {
+  std::string label;  ///< natural | random | repeated | tokens
+  Tokens tokens;      ///< [B, T] int64
+  InputsRecord record;
+};
+
+/// Makes inputs on demand and keeps them, so that two claims that ask for the same get the same pointer and
+/// the executor runs them once.
+class InputMaker {
+ public:
+  /// `prose` is a folder of .txt files; read when natural text is first asked for.
+  InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary,
+             std::filesystem::path prose, uint64_t seed);
+
+  /// natural: distinct passages that begin at a line; random: uniform ids without special tokens;
+  /// repeated: one random id a sequence. With `bos` the sequence begins with BOS and stays T long.
+  /// Error when there is too little text, no BOS, or no prose.
+  Inputs make(InputKind kind, InputShape shape, bool bos = false, Region region = Region::measure);
+
+  /// What was made under this pointer.
+  const InputsRecord& record(const Tokens& tokens) const;
+
+ private:
+  std::vector<int64_t> draw(InputKind kind, InputShape shape, Region region);
+  std::vector<int64_t> natural(InputShape shape, Region region);
+  int64_t random_id(class Random& random) const;
+  const std::string& text();
+
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  int64_t vocabulary_;
+  std::filesystem::path prose_;
+  uint64_t seed_;
+  std::string text_;
+  std::map<std::string, Inputs> made_;
+};
+
+/// --tokens FILE: JSON Lines, one array of ids per sequence, all of one length. Error names file and line
+/// for anything else, and for ids outside 0..vocabulary-1.
+Inputs read_tokens(const std::filesystem::path& file, int64_t vocabulary);
+
+}  // namespace replicate

@@ -1,0 +1,122 @@
+#include "harness/measure.h"
+
+#include <cmath>
+
+namespace replicate {
+namespace {
+
+const double kNone = std::nan("");
+
+std::vector<double> to_vector(const Tensor& x) {
+  const auto flat = x.to(at::kDouble).contiguous();
+  return {flat.const_data_ptr<double>(), flat.const_data_ptr<double>() + flat.numel()};
+}
+
+std::optional<double> present(double bound) {
+  return std::isnan(bound) ? std::nullopt : std::optional<double>(bound);
+}
+
+/// [R, B]: row r holds how often resample r drew each of n sequences, divided by n.
+Tensor draw_weights(int64_t n, const BootstrapOptions& options) {
+  auto weights = at::zeros({options.resamples, n}, at::kDouble);
+  auto* row = weights.mutable_data_ptr<double>();
+  Random random(options.seed);
+  for (int64_t r = 0; r < options.resamples; ++r, row += n) {
+    for (int64_t i = 0; i < n; ++i) row[random.below(n)] += 1.0 / static_cast<double>(n);
+  }
+  return weights;
+}
+
+/// 2.5% and 97.5% quantiles over resamples [R, X] of each column; NaN in a column spreads to both.
+std::pair<Tensor, Tensor> bounds(const Tensor& resampled) {
+  const auto q = at::quantile(resampled, at::tensor({0.025, 0.975}, at::kDouble), 0);
+  return {q[0], q[1]};
+}
+
+}  // namespace
+
+void Measure::add(const std::string& name, const Condition& condition, const Estimate& estimate,
+                  std::map<std::string, int64_t> where) {
+  measurement_.metrics.push_back({name + condition.suffix, estimate.value, present(estimate.low),
+                                  present(estimate.high), estimate.n, condition.inputs.label,
+                                  std::move(where)});
+}
+
+void Measure::mean(const std::string& name, const Condition& condition, const Tensor& values,
+                   std::map<std::string, int64_t> where) {
+  TORCH_CHECK(values.dim() == 1, "per-sequence values must be [B]");
+  measurement_.samples.push_back(
+      {name + condition.suffix, condition.inputs.label, where, to_vector(values)});
+  of_means({name}, condition, values.unsqueeze(1),
+           [](std::span<const double> means) { return std::vector<double>{means[0]}; });
+  measurement_.metrics.back().where = std::move(where);
+}
+
+void Measure::ratio(const std::string& name, const Condition& condition, const Tensor& a,
+                    const Tensor& b) {
+  of_means({name}, condition, at::stack({a, b}, 1), [](std::span<const double> means) {
+    return std::vector<double>{means[0] / means[1]};
+  });
+}
+
+void Measure::of_means(const std::vector<std::string>& names, const Condition& condition,
+                       const Tensor& values, const OfMeans& f) {
+  const auto apply = [&](const Tensor& row) {
+    return f({row.const_data_ptr<double>(), static_cast<size_t>(row.numel())});
+  };
+  const auto n = values.size(0);
+  const auto value = apply(values.to(at::kDouble).mean(0).contiguous());
+  std::vector<Estimate> estimates;
+  for (const auto v : value) estimates.push_back({v, kNone, kNone, n});
+  if (n > 1) {
+    const auto means = resampled_means(values);
+    auto draws = at::empty({means.size(0), static_cast<int64_t>(value.size())}, at::kDouble);
+    for (int64_t r = 0; r < means.size(0); ++r) draws[r] = at::tensor(apply(means[r]), at::kDouble);
+    const auto [low, high] = bounds(draws);
+    for (size_t i = 0; i < estimates.size(); ++i) {
+      estimates[i].low = low[static_cast<int64_t>(i)].item<double>();
+      estimates[i].high = high[static_cast<int64_t>(i)].item<double>();
+    }
+  }
+  for (size_t i = 0; i < names.size(); ++i) add(names[i], condition, estimates[i]);
+}
+
+void Measure::value(const std::string& name, const Condition& condition, double value,
+                    std::map<std::string, int64_t> where) {
+  add(name, condition, {value, kNone, kNone, condition.inputs.record.sequences}, std::move(where));
+}
+
+void Measure::series(const std::string& name, const Condition& condition, const std::string& axis,
+                     const std::vector<double>& x, const Tensor& values) {
+  TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(x.size()),
+              "series values must be [B, X]");
+  Series series{name + condition.suffix, condition.inputs.label, axis, x, to_vector(values.mean(0)),
+                {}, {}};
+  if (values.size(0) > 1) {
+    const auto [low, high] = bounds(resampled_means(values));
+    series.low = to_vector(low);
+    series.high = to_vector(high);
+  }
+  measurement_.series.push_back(std::move(series));
+}
+
+void Measure::by_layer(const std::string& name, const Condition& condition, const Tensor& values,
+                       int64_t layers) {
+  std::vector<double> x;
+  for (int64_t layer = 1; layer <= layers; ++layer) x.push_back(static_cast<double>(layer));
+  series(name, condition, "layer", x, values.slice(1, 0, layers));
+}
+
+void Measure::curve(const std::string& name, const Condition& condition, const std::string& axis,
+                    const std::vector<double>& x, const Tensor& y) {
+  measurement_.series.push_back(
+      {name + condition.suffix, condition.inputs.label, axis, x, to_vector(y), {}, {}});
+}
+
+Tensor Measure::resampled_means(const Tensor& values) {
+  const auto n = values.size(0);
+  if (!weights_.count(n)) weights_[n] = draw_weights(n, options_);
+  return at::matmul(weights_[n], values.to(at::kDouble));
+}
+
+}  // namespace replicate

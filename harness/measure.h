@@ -1,0 +1,59 @@
+#pragma once
+
+// From per-sequence tensors to metrics, series and samples with bootstrap intervals. All intervals of one
+// experiment over the same number of sequences use the same resamples, so that differences and ratios of
+// its metrics are paired.
+
+#include "harness/experiment.h"
+
+namespace replicate {
+
+/// From the mean over sequences of X values to one number per metric.
+using OfMeans = std::function<std::vector<double>(std::span<const double> means)>;
+
+class Measure {
+ public:
+  explicit Measure(const BootstrapOptions& options) : options_(options) {}
+
+  /// The mean over sequences of values [B]. Samples go to samples.csv.
+  void mean(const std::string& name, const Condition& condition, const Tensor& values,
+            std::map<std::string, int64_t> where = {});
+
+  /// mean(a) / mean(b), resampled together; both [B].
+  void ratio(const std::string& name, const Condition& condition, const Tensor& a, const Tensor& b);
+
+  /// Metrics that are functions of means over sequences: values [B, X] are averaged over B, then f is
+  /// applied, and again on every resample, so that a layer found on the means is found again each time.
+  void of_means(const std::vector<std::string>& names, const Condition& condition,
+                const Tensor& values, const OfMeans& f);
+
+  /// A number without sampling: a layer index, a count, a value over all tokens at once.
+  void value(const std::string& name, const Condition& condition, double value,
+             std::map<std::string, int64_t> where = {});
+
+  /// The mean over sequences of values [B, X] against `axis`: x[i] belongs to values[:, i].
+  void series(const std::string& name, const Condition& condition, const std::string& axis,
+              const std::vector<double>& x, const Tensor& values);
+  /// The same for layers 1..L; values [B, >= L], what lies behind L is left out.
+  void by_layer(const std::string& name, const Condition& condition, const Tensor& values,
+                int64_t layers);
+  /// A curve without intervals: y [X].
+  void curve(const std::string& name, const Condition& condition, const std::string& axis,
+             const std::vector<double>& x, const Tensor& y);
+
+  void note(const std::string& text) { measurement_.notes.push_back(text); }
+  void unmet(const std::string& why) { measurement_.unmet = why; }
+  Measurement take() { return std::move(measurement_); }
+
+ private:
+  void add(const std::string& name, const Condition& condition, const Estimate& estimate,
+           std::map<std::string, int64_t> where = {});
+  /// Means of values [B, X] over each resample of the sequences: [R, X].
+  Tensor resampled_means(const Tensor& values);
+
+  BootstrapOptions options_;
+  std::map<int64_t, Tensor> weights_;  // by B: [R, B], how much each sequence counts in each resample
+  Measurement measurement_;
+};
+
+}  // namespace replicate

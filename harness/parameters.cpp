@@ -1,0 +1,91 @@
+// Parameters: the view that experiments have of their merged parameters.
+
+#include <set>
+
+#include "harness/parameter_table.h"
+#include "harness/settings.h"
+#include "models/formats/error.h"
+
+namespace replicate {
+
+struct Parameters::Impl {
+  ParameterTable table;
+  std::string where;
+  mutable std::set<std::string> read;
+
+  [[noreturn]] void fail(const Parameter& parameter, const std::string& expected) const {
+    throw Error("parameter " + in_quotes(parameter.key) + " is not " + expected, parameter.where,
+                "correct its value in " + where);
+  }
+
+  const Parameter& at(const std::string& key) const {
+    const Parameter* parameter = table.find(key);
+    if (!parameter) {
+      throw Error("no parameter " + in_quotes(key), where, did_you_mean(key, table.keys()));
+    }
+    read.insert(key);
+    return *parameter;
+  }
+
+  const std::string& scalar(const std::string& key) const {
+    const Parameter& parameter = at(key);
+    if (parameter.list) fail(parameter, "a single value but a list");
+    return parameter.values.front();
+  }
+};
+
+Parameters::Parameters() : Parameters(ParameterTable(), "no settings") {}
+
+Parameters::Parameters(const YAML::Node& node, std::string where)
+    : Parameters(node.IsNull() ? ParameterTable() : ParameterTable(Yaml::wrap(node, where)),
+                 where) {}
+
+Parameters::Parameters(const ParameterTable& table, std::string where)
+    : impl_(std::make_shared<Impl>(Impl{table, std::move(where), {}})) {}
+
+Parameters::~Parameters() = default;
+Parameters::Parameters(const Parameters&) = default;
+Parameters& Parameters::operator=(const Parameters&) = default;
+
+int64_t Parameters::integer(const std::string& key) const {
+  if (const auto value = as_integer(impl_->scalar(key))) return *value;
+  impl_->fail(impl_->at(key), "a whole number");
+}
+
+double Parameters::real(const std::string& key) const {
+  if (const auto value = as_real(impl_->scalar(key))) return *value;
+  impl_->fail(impl_->at(key), "a number");
+}
+
+bool Parameters::flag(const std::string& key) const {
+  if (const auto value = as_flag(impl_->scalar(key))) return *value;
+  impl_->fail(impl_->at(key), "true or false");
+}
+
+std::string Parameters::text(const std::string& key) const { return impl_->scalar(key); }
+
+std::vector<int64_t> Parameters::integers(const std::string& key) const {
+  const Parameter& parameter = impl_->at(key);
+  if (!parameter.list) impl_->fail(parameter, "a list");
+  std::vector<int64_t> values;
+  for (const std::string& text : parameter.values) {
+    const auto value = as_integer(text);
+    if (!value) impl_->fail(parameter, "a list of whole numbers");
+    values.push_back(*value);
+  }
+  return values;
+}
+
+bool Parameters::has(const std::string& key) const { return impl_->table.find(key) != nullptr; }
+
+std::string Parameters::yaml() const { return impl_->table.yaml(0); }
+
+std::vector<std::string> Parameters::unread() const {
+  std::vector<std::string> keys;
+  for (const std::string& key : impl_->table.keys()) {
+    if (!impl_->read.contains(key)) keys.push_back(key);
+  }
+  return keys;
+}
+
+}  // namespace replicate

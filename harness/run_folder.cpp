@@ -1,0 +1,186 @@
+#include "harness/run_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cctype>
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <utility>
+
+#include "harness/provenance.h"
+#include "models/formats/error.h"
+
+namespace replicate {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kLockName = ".lock";
+constexpr uintmax_t kMebibyte = 1 << 20;
+
+std::string reason(int error_number) { return std::generic_category().message(error_number); }
+
+std::string remedy(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+    case EDQUOT:
+      return "free some space or choose a folder on another disk with --out";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "choose a folder that you may write to with --out";
+    default:
+      return "choose another folder with --out";
+  }
+}
+
+/// A file being written under another name. It vanishes unless it is put in its place.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const fs::path& target) : target_(target) {
+    static std::atomic<int> count{0};
+    const std::string suffix = "." + std::to_string(getpid()) + "-" + std::to_string(count++);
+    path_ = target.parent_path() / ("." + target.filename().string() + suffix + ".tmp");
+    file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file_ < 0) fail("cannot create a file");
+  }
+
+  ~TemporaryFile() {
+    if (file_ >= 0) close(file_);
+    if (!path_.empty()) unlink(path_.c_str());
+  }
+
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  void write_all(const std::string& text) {
+    for (size_t done = 0; done < text.size();) {
+      const ssize_t written = write(file_, text.data() + done, text.size() - done);
+      if (written < 0 && errno != EINTR) fail("cannot write");
+      if (written > 0) done += static_cast<size_t>(written);
+    }
+  }
+
+  void put_in_place() {
+    if (fsync(file_) != 0) fail("cannot write");
+    const int file = std::exchange(file_, -1);
+    if (close(file) != 0) fail("cannot write");
+    if (rename(path_.c_str(), target_.c_str()) != 0) fail("cannot put the file in its place");
+    path_.clear();
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    const int error_number = errno;
+    throw Error(what + ": " + reason(error_number), target_.string(), remedy(error_number));
+  }
+
+  fs::path target_, path_;
+  int file_ = -1;
+};
+
+/// The rename itself survives a power cut only once its folder is on disk. Some file systems cannot
+/// do that; the file is whole all the same, so a failure here is none.
+void sync_folder(const fs::path& folder) {
+  const fs::path name = folder.empty() ? fs::path(".") : folder;
+  const int handle = open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (handle < 0) return;
+  fsync(handle);
+  close(handle);
+}
+
+void create_folder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (!error && !fs::is_directory(path, error))
+    error = std::make_error_code(std::errc::not_a_directory);
+  if (!error) return;
+  throw Error("cannot create the run folder: " + error.message(), path.string(),
+              remedy(error.value()));
+}
+
+void check_space(const fs::path& path, uintmax_t needed_bytes) {
+  std::error_code error;
+  const fs::space_info space = fs::space(path, error);
+  if (error || space.available >= needed_bytes) return;
+  throw Error("no space left: " + std::to_string(space.available / kMebibyte) + " MiB free, " +
+                  std::to_string((needed_bytes + kMebibyte - 1) / kMebibyte) + " MiB needed",
+              path.string(), remedy(ENOSPC));
+}
+
+/// Holds the lock until the returned descriptor is closed (the kernel does so for a killed process
+/// too).
+int lock_folder(const fs::path& path) {
+  const fs::path name = path / kLockName;
+  const int lock = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lock < 0) {
+    const int error_number = errno;
+    throw Error("cannot write into the run folder: " + reason(error_number), path.string(),
+                remedy(error_number));
+  }
+  if (flock(lock, LOCK_EX | LOCK_NB) == 0) return lock;
+  close(lock);
+  throw Error("another run is using this folder", path.string(),
+              "wait for it to end or choose another folder with --out");
+}
+
+std::string safe_name(std::string name) {
+  for (char& c : name) {
+    const bool kept =
+        std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-' || c == '_';
+    if (!kept) c = '_';
+  }
+  return name;
+}
+
+}  // namespace
+
+void write_atomically(const fs::path& path, const std::string& text) {
+  TemporaryFile file(path);
+  file.write_all(text);
+  file.put_in_place();
+  sync_folder(path.parent_path());
+}
+
+std::string read_text(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    throw Error("this is a folder, not a file", path.string(), "name a file in it");
+  }
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) {
+    throw Error("cannot read: " + reason(errno), path.string(),
+                "check the name and its permissions");
+  }
+  std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  if (stream.bad()) throw Error("cannot read: " + reason(errno), path.string(), "check the disk");
+  return text;
+}
+
+RunFolder::RunFolder(fs::path path, uintmax_t needed_bytes) : path_(std::move(path)) {
+  create_folder(path_);
+  check_space(path_, needed_bytes);
+  lock_ = lock_folder(path_);
+}
+
+RunFolder::~RunFolder() {
+  if (lock_ >= 0) close(lock_);
+}
+
+fs::path fresh_run_folder(const fs::path& results, const std::string& profile,
+                          const std::string& model) {
+  const std::string name = safe_name(profile + "-" + model + "-" + utc_time());
+  fs::path folder = results / name;
+  for (int copy = 2; fs::exists(folder); ++copy) {
+    folder = results / (name + "-" + std::to_string(copy));
+  }
+  return folder;
+}
+
+}  // namespace replicate

@@ -1,0 +1,423 @@
+#include "harness/runner.h"
+
+#include <torch/version.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "harness/experiment.h"
+#include "harness/log.h"
+#include "harness/provenance.h"
+#include "harness/sink_probes.h"
+#include "models/formats/error.h"
+#include "models/formats/sha256.h"
+
+namespace replicate {
+namespace {
+
+double seconds_now() {
+  using namespace std::chrono;
+  return duration<double>(steady_clock::now().time_since_epoch()).count();
+}
+
+/// The first line of a message: LibTorch appends a stack trace to its own.
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+/// One claim on its way from settings to record.
+struct ClaimRun {
+  const ClaimSettings* settings;
+  Context context;
+  std::unique_ptr<Experiment> experiment;
+  Plan plan;
+  double flops = 0;
+  double seconds = 0;
+  std::string error;  // why it ended, if it did
+
+  bool looks_only() const {
+    return std::all_of(plan.begin(), plan.end(), [](const Lane& lane) { return lane.patches.empty(); });
+  }
+};
+
+/// Everything that the claims of one run share.
+class Runner {
+ public:
+  explicit Runner(const RunRequest& request)
+      : request_(request),
+        settings_(request.settings),
+        loaded_(load_model(settings_.model, settings_.seed, request.device)),
+        maker_(loaded_.tokenizer, loaded_.model->config.vocabulary, request.assets / "prose",
+               settings_.seed) {
+    if (request.tokens) given_ = read_tokens(*request.tokens, loaded_.model->config.vocabulary);
+    options_.device = request.device;
+    if (settings_.batch_tokens > 0) options_.batch_tokens = settings_.batch_tokens;
+  }
+
+  RunOutcome run(const RunFolder& folder, Progress& progress) {
+    auto claims = open_claims(folder);
+    if (!claims.empty()) {
+      if (!survey(folder, progress)) return outcome(true);
+      for (auto& claim : claims) prepare(claim);
+      const bool whole =
+          run_looking(claims, folder, progress) && run_others(claims, folder, progress);
+      if (!whole) return outcome(true);
+    }
+    return outcome(false);
+  }
+
+  std::string dry_run() {
+    survey_ = assumed_survey();
+    std::string table = plan_header();
+    const double rate = measured_rate();
+    double total = 0;
+    for (const auto& settings : settings_.claims) {
+      auto claim = start(settings);
+      prepare(claim);
+      table += plan_line(claim, rate);
+      total += claim.flops / rate;
+    }
+    char line[160];
+    std::snprintf(line, sizeof line, "%-24s %5s %9s %9s %9.0f\n", "all", "", "", "", total);
+    return table + line + "Seconds are estimated at " + std::to_string(std::lround(rate / 1e9)) +
+           " GFLOP/s, measured now. Layers were assumed; the survey will find them.\n";
+  }
+
+ private:
+  Context context_for(const ClaimSettings& settings) {
+    Context context(settings.parameters);
+    context.model = loaded_.model;
+    context.null_model = loaded_.null_model;
+    context.survey = survey_;
+    context.maker = &maker_;
+    context.given = given_;
+    context.seed = settings_.seed;
+    context.bootstrap = {settings_.bootstrap_resamples, derive_seed(settings_.seed, "bootstrap")};
+    context.bos = settings_.model.bos == "on";
+    return context;
+  }
+
+  ClaimRun start(const ClaimSettings& settings) {
+    const auto factory = experiment_registry().find(settings.id);
+    if (factory == experiment_registry().end()) {
+      throw Error("no experiment is registered under '" + settings.id + "'", "configs/claims",
+                  "add experiments/" + settings.id + ".cpp");
+    }
+    return {&settings, context_for(settings), factory->second(), {}, 0, 0, {}};
+  }
+
+  /// Claims that have no finished record yet.
+  std::vector<ClaimRun> open_claims(const RunFolder& folder) {
+    std::vector<ClaimRun> open;
+    for (const auto& settings : settings_.claims) {
+      if (auto kept = request_.resume ? finished(settings, folder) : std::nullopt) {
+        log_info(settings.id + ": kept from " + folder.claim(settings.id).string());
+        records_[settings.id] = std::move(*kept);
+      } else {
+        open.push_back(start(settings));
+      }
+    }
+    return open;
+  }
+
+  /// The record in the folder if it measured just this; judged again, since thresholds may have changed.
+  std::optional<Record> finished(const ClaimSettings& settings, const RunFolder& folder) const {
+    if (!std::filesystem::exists(folder.claim(settings.id) / "record.json")) return std::nullopt;
+    auto record = read_record(folder.claim(settings.id));
+    const bool same_inputs =
+        given_ ? !record.inputs.empty() && record.inputs.front().sha256 == given_->record.sha256
+               : !record.inputs.empty() && record.inputs.front().kind != "tokens";
+    const bool same = record.model.sha256 == loaded_.record.sha256 &&
+                      record.model.reinitialised == loaded_.record.reinitialised &&
+                      record.seed == settings_.seed && same_inputs &&
+                      record.parameters == settings.parameters.yaml() &&
+                      record.verdict != Verdict::error;
+    if (!same) return std::nullopt;
+    apply(judge(record.measurement, settings.judging), record);
+    return record;
+  }
+
+  static void apply(Judgement judgement, Record& record) {
+    record.verdict = judgement.verdict;
+    record.reason = std::move(judgement.reason);
+    record.criteria = std::move(judgement.criteria);
+    record.controls = std::move(judgement.controls);
+  }
+
+  void prepare(ClaimRun& claim) {
+    claim.context.survey = survey_;
+    guarded(claim, [&] {
+      claim.plan = claim.experiment->plan(claim.context);
+      claim.flops = estimate(claim.plan, options_).flops;
+    });
+  }
+
+  /// Runs one step of a claim; what it throws becomes the claim's own error.
+  static void guarded(ClaimRun& claim, const std::function<void()>& step) {
+    try {
+      step();
+    } catch (const std::exception& e) {
+      claim.error = first_line(e.what());
+    }
+  }
+
+  // --- The survey ---------------------------------------------------------------------------------------
+
+  bool survey(const RunFolder& folder, Progress& progress) {
+    const InputShape shape{settings_.survey.integer("sequences"), settings_.survey.integer("length")};
+    const auto inputs = maker_.make(InputKind::natural, shape, settings_.model.bos == "on",
+                                    Region::survey);
+    const auto file = folder.path() / "survey.json";
+    const auto key = survey_key(inputs);
+    if (std::filesystem::exists(file)) {
+      survey_ = survey_from_json(read_text(file), file.string());
+      if (survey_.key == key) return true;
+    }
+    const auto columns = watch_columns({0});
+    const auto norms = watch_norms();
+    if (!pass({{loaded_.model, inputs.tokens, {}, {columns, norms}}}, "survey", progress)) return false;
+    const auto excess = excess_attention(columns->layers().select(2, 0), 0, shape.length);
+    const auto means = pack_sink_series(excess, norms->layers()).mean(0);
+    const std::span<const double> packed(means.const_data_ptr<double>(), means.numel());
+    survey_ = {SinkSeries(packed, loaded_.model->config.layers).profile(), key, false};
+    write_atomically(file, survey_to_json(survey_));
+    return true;
+  }
+
+  std::string survey_key(const Inputs& inputs) const {
+    const auto parts = loaded_.record.sha256 + (loaded_.record.reinitialised ? "/null/" : "/") +
+                       std::to_string(settings_.seed) + "/" + inputs.record.sha256;
+    return sha256_hex(std::as_bytes(std::span(parts)));
+  }
+
+  Survey assumed_survey() const {
+    Survey assumed;
+    assumed.assumed = true;
+    for (int64_t l = 3; l <= loaded_.model->config.layers; ++l) assumed.sinks.sink_layers.push_back(l);
+    assumed.sinks.spikes = {{2, 10, 100}};
+    assumed.sinks.dominant_spike = 2;
+    return assumed;
+  }
+
+  // --- Passes -------------------------------------------------------------------------------------------
+
+  /// False when the person interrupted it.
+  bool pass(const Plan& plan, const std::string& stage, Progress& progress) {
+    progress.begin(stage, estimate(plan, options_).flops);
+    const bool whole = replicate::run(plan, options_, [&](double flops) {
+      progress.advance(flops);
+      return !interrupted();
+    });
+    progress.end();
+    return whole;
+  }
+
+  /// Claims that only look run together: lanes on the same inputs become one forward pass.
+  bool run_looking(std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
+    Plan together;
+    std::vector<ClaimRun*> looking;
+    double flops = 0;
+    for (auto& claim : claims) {
+      if (!claim.looks_only() && claim.error.empty()) continue;
+      looking.push_back(&claim);
+      together.insert(together.end(), claim.plan.begin(), claim.plan.end());
+      flops += claim.flops;
+    }
+    const double start = seconds_now();
+    try {
+      if (!pass(together, "observation of " + std::to_string(looking.size()) + " claims", progress)) {
+        return false;
+      }
+    } catch (const std::exception& e) {
+      log_warn("the shared pass failed (" + first_line(e.what()) + "); running its claims one by one");
+      return run_apart(looking, folder, progress);
+    }
+    const double seconds = seconds_now() - start;
+    for (auto* claim : looking) {
+      claim->seconds = flops > 0 ? seconds * claim->flops / flops : 0;
+      finish(*claim, folder, progress);
+    }
+    return true;
+  }
+
+  /// Fresh experiments: the failed pass left partial data in the probes of the old ones.
+  bool run_apart(const std::vector<ClaimRun*>& looking, const RunFolder& folder, Progress& progress) {
+    for (auto* claim : looking) {
+      if (claim->error.empty()) {
+        *claim = this->start(*claim->settings);
+        prepare(*claim);
+      }
+      if (!run_alone(*claim, folder, progress)) return false;
+    }
+    return true;
+  }
+
+  bool run_others(std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
+    for (auto& claim : claims) {
+      if (records_.count(claim.settings->id)) continue;
+      if (!run_alone(claim, folder, progress)) return false;
+    }
+    return true;
+  }
+
+  bool run_alone(ClaimRun& claim, const RunFolder& folder, Progress& progress) {
+    const double start = seconds_now();
+    bool whole = true;
+    if (claim.error.empty()) {
+      guarded(claim, [&] { whole = pass(claim.plan, claim.settings->id, progress); });
+    }
+    if (!whole) return false;
+    claim.seconds = seconds_now() - start;
+    finish(claim, folder, progress);
+    return true;
+  }
+
+  // --- Records ------------------------------------------------------------------------------------------
+
+  void finish(ClaimRun& claim, const RunFolder& folder, Progress& progress) {
+    const double start = seconds_now();
+    auto record = blank_record(*claim.settings);
+    record.inputs = inputs_of(claim);
+    if (claim.error.empty()) {
+      guarded(claim, [&] {
+        record.measurement = claim.experiment->reduce(claim.context);
+        apply(judge(record.measurement, claim.settings->judging), record);
+      });
+    }
+    if (!claim.error.empty()) {
+      record.verdict = Verdict::error;
+      record.reason = claim.error;
+    }
+    record.seconds = claim.seconds + seconds_now() - start;
+    record.peak_memory_mb = peak_memory_mb();
+    write_record(record, folder.claim(record.claim));
+    log_info(record.claim + ": " + to_string(record.verdict) + ": " + record.reason);
+    progress.line(record.claim + ": " + to_string(record.verdict));
+    records_[record.claim] = std::move(record);
+    claim.experiment.reset();  // with its probes' accumulators
+    claim.plan.clear();
+  }
+
+  Record blank_record(const ClaimSettings& settings) const {
+    Record record;
+    record.claim = settings.id;
+    record.title = settings.title;
+    record.kind = settings.judging.kind;
+    record.paper = settings.paper;
+    record.calibration = settings.calibration;
+    record.model = loaded_.record;
+    record.seed = settings_.seed;
+    record.profile = settings_.profile;
+    record.environment = environment();
+    record.panels = settings.panels;
+    record.parameters = settings.parameters.yaml();
+    record.thresholds_sha256 = thresholds_sha256(settings.judging);
+    record.criteria = settings.judging.criteria;
+    record.controls = settings.judging.controls;
+    record.command = request_.command + " --only '^" + settings.id + "$'";
+    for (const auto& known : settings_.model.known_verdicts) {
+      if (known.claim != settings.id) continue;
+      record.known_verdict = known.verdict;
+      record.known_why = known.why;
+    }
+    return record;
+  }
+
+  Environment environment() const {
+    return {.version = version(),
+            .commit = commit(),
+            .libtorch = TORCH_VERSION,
+            .compiler = compiler(),
+            .device = request_.device.str(),
+            .cpu = cpu_name(),
+            .dtype = "float32",
+            .threads = at::get_num_threads()};
+  }
+
+  /// The inputs of a claim's lanes, each once, in the order of the plan.
+  std::vector<InputsRecord> inputs_of(const ClaimRun& claim) const {
+    std::vector<InputsRecord> all;
+    for (const auto& lane : claim.plan) {
+      auto inputs = given_ && lane.tokens == given_->tokens ? given_->record : maker_.record(lane.tokens);
+      const bool known = std::any_of(all.begin(), all.end(), [&](const InputsRecord& other) {
+        return other.sha256 == inputs.sha256;
+      });
+      if (!known) all.push_back(std::move(inputs));
+    }
+    return all;
+  }
+
+  RunOutcome outcome(bool interrupted) {
+    RunOutcome outcome{{}, interrupted};
+    for (const auto& settings : settings_.claims) {
+      if (const auto found = records_.find(settings.id); found != records_.end()) {
+        outcome.records.push_back(found->second);
+      }
+    }
+    return outcome;
+  }
+
+  // --- Dry run ------------------------------------------------------------------------------------------
+
+  static std::string plan_header() {
+    char line[160];
+    std::snprintf(line, sizeof line, "%-24s %5s %9s %9s %9s %9s\n", "claim", "lanes", "tokens",
+                  "TFLOP", "seconds", "MiB");
+    return line;
+  }
+
+  std::string plan_line(const ClaimRun& claim, double rate) const {
+    if (!claim.error.empty()) return claim.settings->id + ": " + claim.error + "\n";
+    int64_t tokens = 0;
+    for (const auto& lane : claim.plan) tokens += lane.tokens->numel();
+    const auto cost = estimate(claim.plan, options_);
+    char line[160];
+    std::snprintf(line, sizeof line, "%-24s %5zu %9lld %9.2f %9.0f %9.0f\n",
+                  claim.settings->id.c_str(), claim.plan.size(), static_cast<long long>(tokens),
+                  cost.flops / 1e12, cost.flops / rate, cost.bytes / 1048576);
+    return line;
+  }
+
+  /// FLOP/s of this machine on the matrix product that dominates a block.
+  double measured_rate() const {
+    const auto& c = loaded_.model->config;
+    const int64_t rows = 1024;
+    const auto options = at::TensorOptions(at::kFloat).device(request_.device);
+    const auto x = at::ones({rows, c.width}, options), w = at::ones({c.hidden, c.width}, options);
+    at::linear(x, w);
+    const double start = seconds_now();
+    for (int i = 0; i < 5; ++i) at::linear(x, w);
+    constexpr double kRestOfTheBlock = 0.8;  // norms, activations and attention run below this rate
+    return kRestOfTheBlock * 5 * 2.0 * rows * c.width * c.hidden / (seconds_now() - start);
+  }
+
+  const RunRequest& request_;
+  const Settings& settings_;
+  LoadedModel loaded_;
+  InputMaker maker_;
+  std::optional<Inputs> given_;
+  ExecutorOptions options_;
+  Survey survey_;
+  std::map<std::string, Record> records_;  // by claim
+};
+
+}  // namespace
+
+RunOutcome run_claims(const RunRequest& request, const RunFolder& folder, Progress& progress) {
+  return Runner(request).run(folder, progress);
+}
+
+std::string dry_run(const RunRequest& request) { return Runner(request).dry_run(); }
+
+int exit_code(const std::vector<Record>& records, bool strict) {
+  int code = 0;
+  for (const auto& record : records) {
+    if (record.verdict == Verdict::error) return 3;
+    const bool expected = record.known_verdict ? record.verdict == *record.known_verdict
+                          : strict             ? record.verdict == Verdict::pass
+                                               : record.verdict != Verdict::fail;
+    if (!expected) code = 1;
+  }
+  return code;
+}
+
+}  // namespace replicate

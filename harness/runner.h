@@ -1,0 +1,39 @@
+#pragma once
+
+// From settings to records: load, survey, run every claim's plan, reduce, judge, write.
+
+#include "harness/loading.h"
+#include "harness/progress.h"
+#include "harness/run_folder.h"
+#include "models/executor.h"
+
+namespace replicate {
+
+struct RunRequest {
+  Settings settings;
+  std::filesystem::path assets;
+  std::optional<std::filesystem::path> tokens;  ///< --tokens
+  at::Device device = at::kCPU;
+  bool resume = false;                          ///< keep finished claims found in the folder
+  std::string command;                          ///< how to repeat one claim; its id is appended
+};
+
+struct RunOutcome {
+  std::vector<Record> records;  ///< of every claim that ended, in the order of the settings
+  bool interrupted = false;     ///< some claims are missing
+};
+
+/// Runs the claims. Claims that only look (no lane of theirs is patched) share one pass; each other claim
+/// has a pass of its own with its baselines in it. A record is written as soon as its claim is reduced. One
+/// claim's failure becomes its `error` record; the others go on. Throws Error for what stops all of them:
+/// no model, no inputs, a full disk.
+RunOutcome run_claims(const RunRequest& request, const RunFolder& folder, Progress& progress);
+
+/// What would run, how long it would take here and how much memory, without running it: a table.
+std::string dry_run(const RunRequest& request);
+
+/// 0: no claim failed (strict: all passed); 1: some claim failed, or departed from its known verdict;
+/// 3: some claim ended in error.
+int exit_code(const std::vector<Record>& records, bool strict);
+
+}  // namespace replicate

@@ -1,0 +1,607 @@
+#include "harness/settings.h"
+
+#include <algorithm>
+#include <regex>
+#include <set>
+
+#include "harness/parameter_table.h"
+#include "harness/yaml.h"
+#include "models/formats/error.h"
+
+namespace replicate {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kDefaultProfile = "cpu";
+constexpr const char* kSurveySchema = "{sequences: 8, length: 128}";
+constexpr const char* kCommandLineSource = "--set on the command line";
+constexpr const char* kDefaultCalibration =
+    "the thresholds were set before this model was measured";
+constexpr const char* kOverriddenCalibration = "a threshold was changed on the command line";
+constexpr int64_t kMostResamples = 1000000;
+constexpr size_t kLongestPattern = 500;
+
+/// One run's settings while they are being merged; parameters are still tables.
+struct ClaimDraft {
+  ClaimSettings settings;
+  ParameterTable parameters;
+  std::string file;
+};
+
+struct Draft {
+  Settings settings;
+  ParameterTable survey{Yaml::parse(kSurveySchema, "the survey's defaults")};
+  std::string model;  ///< named by the profile
+  std::vector<ClaimDraft> claims;
+};
+
+// ---- folders
+// ----------------------------------------------------------------------------------------
+
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
+  }
+  if (error) {
+    throw Error("cannot read the settings: " + error.message(), folder.string(),
+                "run from a complete copy of the project");
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Yaml read_named(const fs::path& folder, const std::string& kind, const std::string& name) {
+  const std::vector<std::string> names = names_in(folder);
+  if (!contains(names, name)) {
+    throw Error("unknown " + kind + " " + in_quotes(name), folder.string(),
+                did_you_mean(name, names));
+  }
+  return Yaml::read(folder / (name + ".yaml"));
+}
+
+void check_name(const Yaml& yaml, const std::string& key, const std::string& stem) {
+  const Yaml name = yaml.at(key);
+  if (name.text() != stem) name.fail("is not the file's name", "write " + key + ": " + stem);
+}
+
+// ---- claims
+// -----------------------------------------------------------------------------------------
+
+std::string filled_text(const Yaml& yaml) {
+  const std::string text = yaml.text();
+  if (text.empty()) yaml.fail("is empty", "say it in a few words");
+  return text;
+}
+
+std::string one_of(const Yaml& yaml, const std::vector<std::string>& words) {
+  const std::string text = yaml.text();
+  if (!contains(words, text)) yaml.fail("is " + in_quotes(text), did_you_mean(text, words));
+  return text;
+}
+
+template <typename Read>
+auto read_list(const Yaml& yaml, const std::string& key, Read read) {
+  std::vector<decltype(read(yaml))> items;
+  const auto list = yaml.find(key);
+  if (!list) return items;
+  for (const Yaml& item : list->items()) items.push_back(read(item));
+  return items;
+}
+
+Criterion read_criterion(const Yaml& yaml) {
+  yaml.allow({"metric", "op", "threshold", "source"});
+  return {filled_text(yaml.at("metric")),
+          one_of(yaml.at("op"), {">", ">=", "<", "<="}),
+          yaml.at("threshold").real(),
+          filled_text(yaml.at("source")),
+          {}};
+}
+
+double read_fraction(const Yaml& yaml) {
+  const double fraction = yaml.real();
+  if (fraction <= 0) yaml.fail("is not above 0", "give the share of the effect that is too much");
+  return fraction;
+}
+
+Control read_control(const Yaml& yaml) {
+  yaml.allow({"metric", "of", "fraction", "source"});
+  return {filled_text(yaml.at("metric")),
+          filled_text(yaml.at("of")),
+          read_fraction(yaml.at("fraction")),
+          filled_text(yaml.at("source")),
+          {}};
+}
+
+PanelCurve read_curve(const Yaml& yaml) {
+  yaml.allow({"series", "inputs", "label"});
+  return {filled_text(yaml.at("series")), yaml.text_or("inputs", {}),
+          filled_text(yaml.at("label"))};
+}
+
+std::pair<std::string, double> read_threshold(const Yaml& yaml) {
+  yaml.allow({"label", "value"});
+  return {filled_text(yaml.at("label")), yaml.at("value").real()};
+}
+
+Panel read_panel(const Yaml& yaml) {
+  yaml.allow({"title", "x", "y", "log_x", "log_y", "curves", "thresholds"});
+  Panel panel;
+  panel.title = filled_text(yaml.at("title"));
+  panel.x = filled_text(yaml.at("x"));
+  panel.y = filled_text(yaml.at("y"));
+  panel.log_x = yaml.flag_or("log_x", false);
+  panel.log_y = yaml.flag_or("log_y", false);
+  panel.curves = read_list(yaml, "curves", read_curve);
+  panel.thresholds = read_list(yaml, "thresholds", read_threshold);
+  if (panel.curves.empty()) yaml.fail("has no curves", "name one series at least");
+  return panel;
+}
+
+PaperReference read_paper(const Yaml& yaml) {
+  const Yaml paper = yaml.at("paper");
+  paper.allow({"figures", "expected"});
+  return {paper.at("figures").texts(), filled_text(yaml.at("statement")),
+          filled_text(paper.at("expected"))};
+}
+
+/// Two criteria may bound one metric from both sides; the same line twice is a slip.
+void check_distinct(const Yaml& yaml, const Judging& judging) {
+  std::set<std::string> seen;
+  for (const Criterion& criterion : judging.criteria) {
+    if (seen.insert(criterion.metric + " " + criterion.op).second) continue;
+    yaml.fail("has two criteria " + criterion.metric + " " + criterion.op, "keep one of the two");
+  }
+  for (const Control& control : judging.controls) {
+    if (seen.insert(control.metric + " of " + control.of).second) continue;
+    yaml.fail("has two controls " + control.metric + " of " + control.of, "keep one of the two");
+  }
+}
+
+Judging read_judging(const Yaml& yaml) {
+  Judging judging;
+  judging.kind = one_of(yaml.at("kind"), {"mechanism", "intervention", "training"});
+  judging.criteria = read_list(yaml, "criteria", read_criterion);
+  judging.controls = read_list(yaml, "controls", read_control);
+  judging.minimum_n = yaml.integer_or("minimum_n", judging.minimum_n, 2, kMostResamples);
+  check_distinct(yaml, judging);
+  return judging;
+}
+
+ClaimDraft read_claim(const fs::path& file) {
+  const Yaml yaml = Yaml::read(file);
+  yaml.allow({"id", "title", "kind", "statement", "calibration", "paper", "parameters", "minimum_n",
+              "criteria", "controls", "panels", "notes"});
+  check_name(yaml, "id", file.stem().string());
+  ClaimDraft draft;
+  draft.file = file.string();
+  draft.settings.id = yaml.at("id").text();
+  draft.settings.title = filled_text(yaml.at("title"));
+  draft.settings.calibration = yaml.text_or("calibration", kDefaultCalibration);
+  draft.settings.paper = read_paper(yaml);
+  draft.settings.judging = read_judging(yaml);
+  draft.settings.panels = read_list(yaml, "panels", read_panel);
+  draft.settings.notes = read_list(yaml, "notes", filled_text);
+  if (const auto parameters = yaml.find("parameters"))
+    draft.parameters = ParameterTable(*parameters);
+  return draft;
+}
+
+/// Claims without a figure stand last.
+int64_t first_figure(const ClaimDraft& claim) {
+  int64_t first = INT64_MAX;
+  for (const std::string& figure : claim.settings.paper.figures) {
+    first = std::min(first, as_integer(figure).value_or(INT64_MAX));
+  }
+  return first;
+}
+
+void sort_as_in_paper(std::vector<ClaimDraft>& claims) {
+  std::stable_sort(claims.begin(), claims.end(), [](const ClaimDraft& a, const ClaimDraft& b) {
+    return first_figure(a) < first_figure(b);
+  });
+}
+
+std::vector<ClaimDraft> read_claims(const fs::path& configs) {
+  std::vector<ClaimDraft> claims;
+  const fs::path folder = configs / "claims";
+  for (const std::string& name : names_in(folder)) {
+    claims.push_back(read_claim(folder / (name + ".yaml")));
+  }
+  sort_as_in_paper(claims);
+  return claims;
+}
+
+std::vector<std::string> ids(const std::vector<ClaimDraft>& claims) {
+  std::vector<std::string> ids;
+  for (const ClaimDraft& claim : claims) ids.push_back(claim.settings.id);
+  return ids;
+}
+
+ClaimDraft* find_claim(Draft& draft, const std::string& id) {
+  for (ClaimDraft& claim : draft.claims) {
+    if (claim.settings.id == id) return &claim;
+  }
+  return nullptr;
+}
+
+ClaimDraft& known_claim(Draft& draft, const std::string& id, const Yaml& yaml) {
+  if (ClaimDraft* claim = find_claim(draft, id)) return *claim;
+  throw Error("unknown claim " + in_quotes(id), yaml.where(), did_you_mean(id, ids(draft.claims)));
+}
+
+// ---- what changes claims
+// ----------------------------------------------------------------------------
+
+void set_run_number(Settings& settings, const std::string& key, const Yaml& value) {
+  if (key == "seed") settings.seed = value.natural();
+  if (key == "bootstrap_resamples")
+    settings.bootstrap_resamples = value.integer(10, kMostResamples);
+  if (key == "batch_tokens") settings.batch_tokens = value.integer(0, INT32_MAX);
+}
+
+const std::vector<std::string> kRunNumbers = {"seed", "bootstrap_resamples", "batch_tokens"};
+
+void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
+  yaml.allow({"name", "description", "model", "seed", "bootstrap_resamples", "batch_tokens",
+              "survey", "claims"});
+  check_name(yaml, "name", name);
+  draft.settings.profile = name;
+  draft.model = filled_text(yaml.at("model"));
+  for (const std::string& key : kRunNumbers) {
+    if (const auto value = yaml.find(key)) set_run_number(draft.settings, key, *value);
+  }
+  if (const auto survey = yaml.find("survey")) draft.survey.merge(*survey);
+  const auto claims = yaml.find("claims");
+  if (!claims) return;
+  for (const auto& [id, parameters] : claims->entries()) {
+    known_claim(draft, id, parameters).parameters.merge(parameters);
+  }
+}
+
+/// The entry on `metric` of a claim's criteria or controls, which must be the only one.
+template <typename Entry>
+Entry& entry_on(std::vector<Entry>& entries, const std::string& metric, const Yaml& yaml) {
+  std::vector<std::string> metrics;
+  for (const Entry& entry : entries) metrics.push_back(entry.metric);
+  const auto count = std::count(metrics.begin(), metrics.end(), metric);
+  if (count > 1)
+    yaml.fail("could mean either of two thresholds", "change the claim's YAML instead");
+  if (count == 0) {
+    throw Error("no criterion or control on " + in_quotes(metric), yaml.where(),
+                did_you_mean(metric, metrics));
+  }
+  return entries[std::find(metrics.begin(), metrics.end(), metric) - metrics.begin()];
+}
+
+void set_threshold(Criterion& criterion, const Yaml& value, const std::string& source) {
+  criterion.threshold = value.real();
+  criterion.source = source;
+}
+
+void set_fraction(Control& control, const Yaml& value, const std::string& source) {
+  control.fraction = read_fraction(value);
+  control.source = source;
+}
+
+void apply_model_claim(ClaimDraft& claim, const Yaml& yaml) {
+  yaml.allow({"criteria", "controls", "calibration"});
+  Judging& judging = claim.settings.judging;
+  claim.settings.calibration = yaml.text_or("calibration", claim.settings.calibration);
+  read_list(yaml, "criteria", [&](const Yaml& entry) {
+    entry.allow({"metric", "threshold", "source"});
+    set_threshold(entry_on(judging.criteria, entry.at("metric").text(), entry),
+                  entry.at("threshold"), filled_text(entry.at("source")));
+    return 0;
+  });
+  read_list(yaml, "controls", [&](const Yaml& entry) {
+    entry.allow({"metric", "fraction", "source"});
+    set_fraction(entry_on(judging.controls, entry.at("metric").text(), entry), entry.at("fraction"),
+                 filled_text(entry.at("source")));
+    return 0;
+  });
+}
+
+// ---- models
+// -----------------------------------------------------------------------------------------
+
+std::string read_sha256(const Yaml& yaml) {
+  const std::string text = yaml.text();
+  const bool hex = text.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (text.size() != 64 || !hex) yaml.fail("is no sha256", "give 64 lower-case hexadecimal digits");
+  return text;
+}
+
+ModelSettings::KnownVerdict read_known_verdict(const Yaml& yaml) {
+  yaml.allow({"claim", "verdict", "why", "since"});
+  const std::string verdict =
+      one_of(yaml.at("verdict"), {"pass", "fail", "inconclusive", "skipped", "error"});
+  return {filled_text(yaml.at("claim")), verdict_from_string(verdict), filled_text(yaml.at("why")),
+          filled_text(yaml.at("since"))};
+}
+
+ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::path& assets) {
+  yaml.allow({"name", "description", "file", "sha256", "licence", "source", "bos", "reinitialised",
+              "calibration", "known_verdicts", "claims"});
+  check_name(yaml, "name", name);
+  ModelSettings model;
+  model.name = name;
+  model.file = assets / filled_text(yaml.at("file"));
+  model.reinitialised = yaml.flag_or("reinitialised", false);
+  if (const auto sha256 = yaml.find("sha256")) model.sha256 = read_sha256(*sha256);
+  if (const auto bos = yaml.find("bos")) model.bos = bos->flag() ? "on" : "off";
+  model.licence = yaml.text_or("licence", {});
+  model.source = yaml.text_or("source", {});
+  model.known_verdicts = read_list(yaml, "known_verdicts", read_known_verdict);
+  return model;
+}
+
+void apply_model(Draft& draft, const Yaml& yaml, const std::string& name, const fs::path& assets) {
+  draft.settings.model = read_model(yaml, name, assets);
+  for (const auto& known : draft.settings.model.known_verdicts) {
+    known_claim(draft, known.claim, yaml.at("known_verdicts"));
+  }
+  if (const auto calibration = yaml.find("calibration")) {
+    for (ClaimDraft& claim : draft.claims) claim.settings.calibration = filled_text(*calibration);
+  }
+  const auto claims = yaml.find("claims");
+  if (!claims) return;
+  for (const auto& [id, changes] : claims->entries()) {
+    apply_model_claim(known_claim(draft, id, changes), changes);
+  }
+}
+
+bool looks_like_path(const std::string& text) {
+  return text.find('/') != std::string::npos || fs::path(text).extension() == ".gguf";
+}
+
+ModelSettings model_from_path(const std::string& text) {
+  std::error_code error;
+  if (!fs::exists(text, error)) {
+    throw Error("there is no such model file", text, "check the path given with --model");
+  }
+  ModelSettings model;
+  model.file = text;
+  model.name = model.file.stem().string();
+  if (model.name.empty()) model.name = fs::absolute(model.file).parent_path().stem().string();
+  return model;
+}
+
+void choose_model(Draft& draft, const std::string& model, const SettingsRequest& request) {
+  const fs::path folder = request.configs / "models";
+  std::error_code error;
+  const bool named = contains(names_in(folder), model);
+  if (!named && (looks_like_path(model) || fs::exists(model, error))) {
+    draft.settings.model = model_from_path(model);
+  } else {
+    apply_model(draft, read_named(folder, "model", model), model, request.assets);
+  }
+}
+
+// ---- --set
+// ------------------------------------------------------------------------------------------
+
+/// Every key that --set knows, for suggestions.
+std::vector<std::string> all_keys(const Draft& draft) {
+  std::vector<std::string> keys = kRunNumbers;
+  for (const std::string& key : draft.survey.keys()) keys.push_back("survey." + key);
+  for (const ClaimDraft& claim : draft.claims) {
+    const std::string prefix = "claims." + claim.settings.id + ".";
+    for (const std::string& key : claim.parameters.keys()) keys.push_back(prefix + key);
+    for (const Criterion& criterion : claim.settings.judging.criteria) {
+      keys.push_back(prefix + "criteria." + criterion.metric + ".threshold");
+    }
+    for (const Control& control : claim.settings.judging.controls) {
+      keys.push_back(prefix + "controls." + control.metric + ".fraction");
+    }
+  }
+  return keys;
+}
+
+/// The middle of `text` when it starts and ends as given.
+std::optional<std::string> between(const std::string& text, const std::string& start,
+                                   const std::string& end) {
+  const bool fits =
+      text.size() > start.size() + end.size() && text.starts_with(start) && text.ends_with(end);
+  if (!fits) return std::nullopt;
+  return text.substr(start.size(), text.size() - start.size() - end.size());
+}
+
+void override_claim(ClaimDraft& claim, const std::string& key, const Yaml& value) {
+  Judging& judging = claim.settings.judging;
+  if (const auto criterion = between(key, "criteria.", ".threshold")) {
+    set_threshold(entry_on(judging.criteria, *criterion, value), value, kCommandLineSource);
+    claim.settings.calibration = kOverriddenCalibration;
+  } else if (const auto control = between(key, "controls.", ".fraction")) {
+    set_fraction(entry_on(judging.controls, *control, value), value, kCommandLineSource);
+    claim.settings.calibration = kOverriddenCalibration;
+  } else {
+    claim.parameters.set(key, value);
+  }
+}
+
+void apply_override(Draft& draft, const std::string& text) {
+  const size_t equals = text.find('=');
+  const std::string key = text.substr(0, equals), place = "--set " + text;
+  if (equals == std::string::npos || equals + 1 == text.size()) {
+    throw Error("no value for " + in_quotes(key), place, "write --set key=value");
+  }
+  const std::vector<std::string> keys = all_keys(draft);
+  if (!contains(keys, key)) {
+    throw Error("unknown key " + in_quotes(key), place, did_you_mean(key, keys));
+  }
+  const Yaml value = Yaml::parse(text.substr(equals + 1), place);
+  if (contains(kRunNumbers, key)) return set_run_number(draft.settings, key, value);
+  if (const auto survey_key = between(key, "survey.", ""))
+    return draft.survey.set(*survey_key, value);
+  const std::string inner = key.substr(std::string("claims.").size());
+  const size_t dot = inner.find('.');
+  override_claim(*find_claim(draft, inner.substr(0, dot)), inner.substr(dot + 1), value);
+}
+
+// ---- --only
+// -----------------------------------------------------------------------------------------
+
+std::regex pattern(const std::string& only) {
+  try {
+    if (only.size() > kLongestPattern) throw std::regex_error(std::regex_constants::error_space);
+    return std::regex(only);
+  } catch (const std::regex_error& error) {
+    throw Error("not a regular expression: " + in_quotes(only), "--only",
+                "name a claim or a part of its id");
+  }
+}
+
+/// An id names that claim alone, though it may be a part of another id; all else is searched for.
+void select(std::vector<ClaimDraft>& claims, const std::string& only) {
+  if (only.empty()) return;
+  const std::vector<std::string> known = ids(claims);
+  const bool exact = contains(known, only);
+  const std::regex wanted = pattern(only);
+  std::erase_if(claims, [&](const ClaimDraft& claim) {
+    return exact ? claim.settings.id != only : !std::regex_search(claim.settings.id, wanted);
+  });
+  if (claims.empty()) {
+    throw Error("no claim matches " + in_quotes(only), "--only", did_you_mean(only, known));
+  }
+}
+
+Settings finish(Draft draft) {
+  Settings settings = std::move(draft.settings);
+  settings.survey = Parameters(draft.survey, "survey");
+  for (ClaimDraft& claim : draft.claims) {
+    claim.settings.parameters = Parameters(claim.parameters, claim.file);
+    settings.claims.push_back(std::move(claim.settings));
+  }
+  return settings;
+}
+
+// ---- config.yaml
+// ------------------------------------------------------------------------------------
+
+std::string number_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  // The shortest of the two that means the same number.
+  char brief[32];
+  std::snprintf(brief, sizeof brief, "%.15g", value);
+  return as_real(brief) == value ? brief : text;
+}
+
+std::string indented(const std::string& text, const std::string& indent) {
+  std::string result;
+  for (size_t first = 0; first < text.size();) {
+    const size_t last = std::min(text.find('\n', first), text.size() - 1) + 1;
+    result += indent + text.substr(first, last - first);
+    first = last;
+  }
+  return result;
+}
+
+std::string model_yaml(const ModelSettings& model) {
+  std::string text = "model:\n  name: " + yaml_quoted(model.name) + "\n";
+  text += "  file: " + yaml_quoted(model.file.filename().string()) + "\n";
+  if (model.sha256) text += "  sha256: " + *model.sha256 + "\n";
+  text += "  bos: " + model.bos + "\n";
+  return text + "  reinitialised: " + (model.reinitialised ? "true" : "false") + "\n";
+}
+
+std::string claim_yaml(const ClaimSettings& claim) {
+  std::string text = "  " + claim.id + ":\n    parameters:\n";
+  text += indented(claim.parameters.yaml(), "      ") + "    criteria:\n";
+  for (const Criterion& c : claim.judging.criteria) {
+    text += "      - {metric: " + c.metric + ", op: \"" + c.op +
+            "\", threshold: " + number_text(c.threshold) + ", source: " + yaml_quoted(c.source) +
+            "}\n";
+  }
+  text += "    controls:\n";
+  for (const Control& c : claim.judging.controls) {
+    text += "      - {metric: " + c.metric + ", of: " + c.of +
+            ", fraction: " + number_text(c.fraction) + ", source: " + yaml_quoted(c.source) + "}\n";
+  }
+  return text;
+}
+
+// ---- validation
+// -------------------------------------------------------------------------------------
+
+template <typename Check>
+void collect(std::vector<std::string>& findings, Check check) {
+  try {
+    check();
+  } catch (const Error& error) {
+    findings.emplace_back(error.what());
+  }
+}
+
+std::vector<ClaimDraft> validate_claims(const fs::path& configs,
+                                        std::vector<std::string>& findings) {
+  std::vector<ClaimDraft> claims;
+  collect(findings, [&] {
+    for (const std::string& name : names_in(configs / "claims")) {
+      collect(findings,
+              [&] { claims.push_back(read_claim(configs / "claims" / (name + ".yaml"))); });
+    }
+  });
+  return claims;
+}
+
+/// Applies every file of configs/<folder> to a fresh copy of the claims.
+template <typename Apply>
+void validate_folder(const fs::path& folder, const std::vector<ClaimDraft>& claims,
+                     std::vector<std::string>& findings, Apply apply) {
+  collect(findings, [&] {
+    for (const std::string& name : names_in(folder)) {
+      Draft draft;
+      draft.claims = claims;
+      collect(findings, [&] { apply(draft, Yaml::read(folder / (name + ".yaml")), name); });
+    }
+  });
+}
+
+}  // namespace
+
+std::string Settings::yaml() const {
+  std::string text = "profile: " + yaml_quoted(profile) + "\nseed: " + std::to_string(seed) +
+                     "\nbootstrap_resamples: " + std::to_string(bootstrap_resamples) +
+                     "\nbatch_tokens: " + std::to_string(batch_tokens) + "\nsurvey:\n" +
+                     indented(survey.yaml(), "  ") + model_yaml(model) + "claims:\n";
+  for (const ClaimSettings& claim : claims) text += claim_yaml(claim);
+  return text;
+}
+
+Settings load_settings(const SettingsRequest& request) {
+  Draft draft;
+  draft.claims = read_claims(request.configs);
+  const std::string profile = request.profile.empty() ? kDefaultProfile : request.profile;
+  apply_profile(draft, read_named(request.configs / "profiles", "profile", profile), profile);
+  choose_model(draft, request.model.empty() ? draft.model : request.model, request);
+  for (const std::string& text : request.overrides) apply_override(draft, text);
+  if (request.seed) draft.settings.seed = *request.seed;
+  select(draft.claims, request.only);
+  return finish(std::move(draft));
+}
+
+std::vector<std::string> validate_configs(const fs::path& configs) {
+  std::vector<std::string> findings;
+  const std::vector<ClaimDraft> claims = validate_claims(configs, findings);
+  if (!findings.empty())
+    return findings;  // what refers to the claims cannot be judged without them
+  validate_folder(configs / "profiles", claims, findings,
+                  [&](Draft& draft, const Yaml& yaml, const std::string& name) {
+                    apply_profile(draft, yaml, name);
+                    read_named(configs / "models", "model", draft.model);
+                  });
+  validate_folder(configs / "models", claims, findings,
+                  [](Draft& draft, const Yaml& yaml, const std::string& name) {
+                    apply_model(draft, yaml, name, {});
+                  });
+  return findings;
+}
+
+}  // namespace replicate

@@ -1,0 +1,113 @@
+#pragma once
+
+// Everything a reader may want to change lives in configs/*.yaml. A claim's own YAML is the schema
+// of its parameters: a profile, a model file or --set may override a key that stands there, and
+// nothing else.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/verdict.h"
+
+namespace YAML {
+class Node;
+}
+
+namespace replicate {
+
+class ParameterTable;
+
+/// Typed, read-only view of one claim's merged parameters. Error names key, file and what was
+/// expected.
+class Parameters {
+ public:
+  Parameters();  ///< none at all
+  Parameters(const YAML::Node& node, std::string where);
+  Parameters(const ParameterTable& table, std::string where);
+  ~Parameters();
+  Parameters(const Parameters&);
+  Parameters& operator=(const Parameters&);
+
+  // Copies share what has been read. A list parameter may be empty; a real one may be written as
+  // "1".
+  int64_t integer(const std::string& key) const;  ///< dotted keys: "natural.sequences"
+  double real(const std::string& key) const;
+  bool flag(const std::string& key) const;
+  std::string text(const std::string& key) const;
+  std::vector<int64_t> integers(const std::string& key) const;
+  bool has(const std::string& key) const;
+  std::string yaml() const;                 ///< as YAML text, for the record
+  std::vector<std::string> unread() const;  ///< keys nobody asked for: a typo in the claim's YAML
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+/// configs/claims/<id>.yaml after profile, model and --set have had their say.
+struct ClaimSettings {
+  std::string id, title, calibration;
+  PaperReference paper;
+  Judging judging;
+  std::vector<Panel> panels;
+  Parameters parameters;
+  std::vector<std::string> notes;  ///< sentences for the report
+};
+
+/// configs/models/<name>.yaml, or made up from a bare path.
+struct ModelSettings {
+  std::string name;
+  std::filesystem::path file;         ///< resolved against the assets folder
+  bool reinitialised = false;         ///< the null model: this file's configuration, fresh weights
+  std::optional<std::string> sha256;  ///< expected, when the YAML pins it
+  std::string bos = "off";            ///< "on" for a model that was trained with BOS and needs it
+  std::string licence, source;
+  struct KnownVerdict {
+    std::string claim;
+    Verdict verdict;
+    std::string why, since;
+  };
+  std::vector<KnownVerdict> known_verdicts;
+};
+
+/// The whole of one run's settings.
+struct Settings {
+  std::string profile;
+  uint64_t seed = 0;
+  int64_t bootstrap_resamples = 2000;
+  int64_t batch_tokens = 0;  ///< tokens per micro-batch, 0: chosen by the executor
+  Parameters survey;         ///< sequences, length
+  ModelSettings model;
+  std::vector<ClaimSettings> claims;  ///< in the order of the paper's figures, then by id
+  std::string yaml() const;           ///< config.yaml of the run folder: everything as merged
+};
+
+struct SettingsRequest {
+  std::filesystem::path configs;  ///< the configs folder
+  std::filesystem::path assets;   ///< where set-up put models and texts
+  std::string profile;            ///< smoke | cpu | ...; empty: cpu
+  std::string model;  ///< a name under configs/models, or a path to a file; empty: the profile's
+  std::string only;   ///< a claim's id, else a regex found in claim ids; empty: all
+  std::vector<std::string> overrides;  ///< "--set a.b=c"
+  std::optional<uint64_t> seed;
+};
+
+/// Reads and merges, later ones winning: claim YAML, profile, model (thresholds and calibration
+/// only),
+/// --set, --seed. Keys of --set: seed, bootstrap_resamples, batch_tokens, survey.<key>,
+/// claims.<id>.<parameter>, claims.<id>.criteria.<metric>.threshold,
+/// claims.<id>.controls.<metric>.fraction. Unknown claim, profile, model or key: Error with "did
+/// you mean '...'?". Whether the model's file exists is left to whoever opens it.
+Settings load_settings(const SettingsRequest& request);
+
+/// Checks every YAML under configs; returns one line per finding (empty: all good).
+std::vector<std::string> validate_configs(const std::filesystem::path& configs);
+
+/// The closest of `candidates` by edit distance, as "did you mean 'x'?" or a list of what exists.
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates);
+
+}  // namespace replicate

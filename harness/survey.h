@@ -1,0 +1,57 @@
+#pragma once
+
+// Which layers matter: found once per model on sequences of its own, so that claims measure at layers that
+// were not selected on the data they are judged on.
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace replicate {
+
+// What the words mean; these define terms, they judge nothing.
+inline constexpr double kSinkExcess = 0.2;       ///< a sink layer has excess attention of at least this
+inline constexpr double kSpikeGrowth = 2;        ///< a spike multiplies token 0's relative norm by this ...
+inline constexpr double kSpikeRatio = 5;         ///< ... to at least this many times the others' median
+
+/// A layer whose output carries a much larger residual norm at position 0 than its input.
+struct Spike {
+  int64_t layer = 0;
+  double growth = 0;      ///< factor by which the norm ratio grows across the layer
+  double norm_added = 0;  ///< increase of token 0's norm
+};
+
+/// What the series of one model say about its sink.
+struct SinkProfile {
+  std::vector<int64_t> sink_layers;  ///< layers with excess attention >= kSinkExcess
+  std::vector<Spike> spikes;
+  int64_t dominant_spike = 0;        ///< the spike layer that adds most norm, 0 without one
+
+  int64_t onset_layer() const { return sink_layers.empty() ? 0 : sink_layers.front(); }
+  int64_t last_spike() const { return spikes.empty() ? 0 : spikes.back().layer; }
+  /// Sink layers deeper than `layer`.
+  std::vector<int64_t> sink_layers_after(int64_t layer) const;
+};
+
+/// excess[l - 1]: excess attention in layer l, L values. first_norm[l - 1] and rest_norm[l - 1]: norm of
+/// position 0 and median norm of the rest at the input of layer l, L + 1 values (the last one is the
+/// output of layer L).
+SinkProfile find_sinks(std::span<const double> excess, std::span<const double> first_norm,
+                       std::span<const double> rest_norm);
+
+/// True when the sink starts right after a spike, or in a spike layer whose input is already lopsided
+/// (norm ratio >= kSpikeGrowth): the onset the paper's figure 3 shows.
+bool onset_follows_spike(const SinkProfile& profile, std::span<const double> first_norm,
+                         std::span<const double> rest_norm);
+
+struct Survey {
+  SinkProfile sinks;
+  std::string key;         ///< what it was made from: model, inputs; another key, another survey
+  bool assumed = false;    ///< made up for --dry-run, where nothing was measured yet
+};
+
+std::string survey_to_json(const Survey& survey);
+Survey survey_from_json(const std::string& text, const std::string& where);
+
+}  // namespace replicate

@@ -1,0 +1,44 @@
+#pragma once
+
+// From measurements and recorded thresholds to a verdict. Nothing here knows any claim.
+
+#include "harness/record.h"
+
+namespace replicate {
+
+/// What a claim's YAML says about judging it.
+struct Judging {
+  std::string kind;  ///< mechanism | intervention | training
+  std::vector<Criterion> criteria;
+  std::vector<Control> controls;
+  int64_t minimum_n = 2;  ///< fewer units of sampling: inconclusive ("one sequence only")
+};
+
+struct Judgement {
+  Verdict verdict = Verdict::error;
+  std::string reason;  ///< one sentence: what decided it, with the numbers
+  std::vector<Criterion> criteria;
+  std::vector<Control> controls;
+};
+
+/// The first metric with a name is the one that is judged.
+/// - A precondition the model does not meet: `fail` for a mechanism (`inconclusive` on one sequence
+/// only),
+///   `skipped` for an intervention on it, `inconclusive` for a training claim.
+/// - A criterion passes when its interval lies wholly on the right side of the threshold, fails
+/// when wholly
+///   on the wrong side, and is inconclusive when it straddles or has no interval (n below
+///   minimum_n).
+/// - A control is negative when its interval stays below fraction * |effect|, fires when wholly
+/// outside,
+///   else inconclusive; "not measured" where the measurement lacks it (--tokens has no null model).
+/// - pass: all criteria pass and all controls are negative; fail: any criterion fails or control
+/// fires;
+///   else inconclusive. No criteria at all: `skipped`, the claim is descriptive.
+/// A criterion, or a control's effect, that is not in the measurement throws Error naming both.
+Judgement judge(const Measurement& measurement, const Judging& judging);
+
+/// sha256 over criteria and controls in canonical form: two runs with one hash were judged alike.
+std::string thresholds_sha256(const Judging& judging);
+
+}  // namespace replicate

@@ -1,0 +1,149 @@
+// The command line of `replicate`: each command is a handful of calls into the harness and the reports.
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+
+#include "harness/command_line.h"
+#include "harness/doctor.h"
+#include "harness/experiment.h"
+#include "harness/log.h"
+#include "harness/provenance.h"
+#include "harness/runner.h"
+#include "models/formats/error.h"
+#include "reports/report.h"
+
+#include <ATen/Version.h>
+#include <torch/version.h>
+
+namespace replicate {
+namespace {
+
+constexpr int kUsage = 2, kBroken = 3, kInterrupted = 130;
+constexpr uintmax_t kRunBytes = 64 << 20;  // records, plots and report of one run, generously
+
+std::filesystem::path folder_from(const char* variable, const std::filesystem::path& otherwise) {
+  const char* value = std::getenv(variable);
+  return value && *value ? value : otherwise;
+}
+
+std::filesystem::path home() { return folder_from("REPLICATE_HOME", REPLICATE_SOURCE_DIR); }
+std::filesystem::path assets() { return folder_from("REPLICATE_ASSETS", home() / ".assets"); }
+
+at::Device device_from(const std::string& name) {
+  if (name == "auto") return at::hasCUDA() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+  const at::Device device(name);
+  if (device.is_cuda() && !at::hasCUDA()) {
+    throw Error("this build or machine has no CUDA device", "--device " + name, "use --device cpu");
+  }
+  return device;
+}
+
+Settings settings_for(const CommandLine& line, at::Device device) {
+  return load_settings({.configs = home() / "configs",
+                        .assets = assets(),
+                        .profile = !line.profile.empty() ? line.profile
+                                   : device.is_cuda()    ? "nightly"
+                                                         : "cpu",
+                        .model = line.model,
+                        .only = line.only,
+                        .overrides = line.overrides,
+                        .seed = line.seed});
+}
+
+/// The command that repeats a claim of this run, but for --only.
+std::string command_of(const CommandLine& line, const Settings& settings) {
+  std::string command = "./replicate --profile " + settings.profile + " --model " +
+                        (line.model.empty() ? settings.model.name : line.model) + " --seed " +
+                        std::to_string(settings.seed);
+  if (line.tokens) command += " --tokens " + line.tokens->string();
+  for (const auto& change : line.overrides) command += " --set " + change;
+  return command;
+}
+
+RunRequest request_for(const CommandLine& line) {
+  const auto device = device_from(line.device);
+  auto settings = settings_for(line, device);
+  auto command = command_of(line, settings);
+  return {.settings = std::move(settings),
+          .assets = assets(),
+          .tokens = line.tokens,
+          .device = device,
+          .resume = line.resume,
+          .command = std::move(command)};
+}
+
+int run(const CommandLine& line) {
+  const auto request = request_for(line);
+  const auto& settings = request.settings;
+  const RunFolder folder(line.out.value_or(fresh_run_folder(home() / "results", settings.profile,
+                                                            settings.model.name)),
+                         kRunBytes);
+  log_to(folder.path() / "log.txt");
+  write_atomically(folder.path() / "config.yaml", settings.yaml());
+  install_interrupt_handler();
+  const auto outcome = run_claims(request, folder, *make_progress());
+  write_reports(folder.path());
+  std::cout << console_table(outcome.records, isatty(STDOUT_FILENO)) << "\n"
+            << (folder.path() / "report.html").string() << "\n";
+  if (outcome.interrupted) {
+    std::cerr << "replicate: interrupted; --resume --out " << folder.path().string()
+              << " goes on where it stopped\n";
+    return kInterrupted;
+  }
+  return exit_code(outcome.records, line.strict);
+}
+
+int list(const CommandLine& line) {
+  for (const auto& claim : settings_for(line, at::kCPU).claims) {
+    std::cout << claim.id << std::string(claim.id.size() < 26 ? 26 - claim.id.size() : 1, ' ')
+              << claim.title << "\n";
+  }
+  return 0;
+}
+
+int validate() {
+  const auto findings = validate_configs(home() / "configs");
+  for (const auto& finding : findings) std::cerr << finding << "\n";
+  if (findings.empty()) std::cout << "all settings are valid\n";
+  return findings.empty() ? 0 : kUsage;
+}
+
+int doctor() {
+  bool ok = true;
+  std::cout << doctor_report(home() / "configs", assets(), TORCH_VERSION, ok);
+  return ok ? 0 : kUsage;
+}
+
+int dispatch(const CommandLine& line) {
+  using Command = CommandLine::Command;
+  if (line.threads > 0) at::set_num_threads(line.threads);
+  switch (line.command) {
+    case Command::run: return run(line);
+    case Command::list: return list(line);
+    case Command::dry_run: std::cout << dry_run(request_for(line)); return 0;
+    case Command::report: write_reports(line.report_folder); return 0;
+    case Command::doctor: return doctor();
+    case Command::validate: return validate();
+    case Command::version: std::cout << "replicate " << version() << " (" << commit() << ")\n"; return 0;
+    case Command::help: std::cout << line.text; return 0;
+  }
+  return kUsage;
+}
+
+}  // namespace
+}  // namespace replicate
+
+int main(int argc, char** argv) {
+  try {
+    return replicate::dispatch(replicate::parse_command_line(argc, argv));
+  } catch (const replicate::Error& error) {
+    std::cerr << "replicate: " << error.what() << "\n";
+    return replicate::kUsage;
+  } catch (const std::exception& error) {
+    std::cerr << "replicate: unexpected: " << error.what() << "\n";
+    return replicate::kBroken;
+  }
+}
