@@ -1,0 +1,175 @@
+#include <algorithm>
+#include <array>
+#include <sstream>
+
+#include "reports/findings.h"
+#include "reports/report.h"
+#include "reports/text.h"
+
+namespace replicate {
+namespace {
+
+using Lines = std::vector<std::string>;
+using Row = std::array<Lines, 4>;  ///< claim, paper, measured, verdict
+using Widths = std::array<size_t, 4>;
+
+constexpr size_t kGap = 2, kNarrowest = 72, kWidest = 120;
+constexpr const char* kReset = "\033[0m";
+constexpr const char* kBold = "\033[1m";
+constexpr const char* kDim = "\033[2m";
+
+const char* colour_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::pass:
+      return "\033[32m";
+    case Verdict::fail:
+      return "\033[31m";
+    case Verdict::inconclusive:
+      return "\033[33m";
+    case Verdict::error:
+      return "\033[35m";
+    case Verdict::skipped:
+      break;
+  }
+  return kDim;
+}
+
+std::string verdict_word(const Record& record) {
+  const std::string word = to_string(record.verdict);
+  return look_of(word).sign + " " + word;
+}
+
+Lines verdict_lines(const Record& record) {
+  const std::string note = known_note(record);
+  Lines lines = {verdict_word(record)};
+  if (!note.empty()) lines.push_back("  (" + note + ")");
+  return lines;
+}
+
+std::string paper_words(const PaperReference& paper) {
+  const std::string figures = figures_text(paper);
+  return figures + (figures.empty() || paper.expected.empty() ? "" : ": ") + paper.expected;
+}
+
+/// "name" on a line of its own, then the number with its interval and threshold.
+Lines measured_lines(const Headline& headline, size_t width) {
+  const MetricText shown = format_metric(*headline.metric);
+  std::string number = "  " + shown.value;
+  if (!shown.interval.empty()) number += " " + shown.interval;
+  if (headline.criterion != nullptr)
+    number += "  (" + op_sign(headline.criterion->op) + " " +
+              format_number(headline.criterion->threshold) + ")";
+  Lines lines = wrap(headline.metric->name, width);
+  lines.push_back(number);
+  return lines;
+}
+
+Lines measured_lines(const Record& record, size_t width) {
+  Lines lines;
+  for (const Headline& headline : headlines(record))
+    for (const std::string& line : measured_lines(headline, width)) lines.push_back(line);
+  return lines.empty() ? Lines{"–"} : lines;
+}
+
+size_t widest(const std::vector<Record>& records, std::string_view title,
+              std::string (*words)(const Record&)) {
+  size_t width = display_width(title);
+  for (const Record& record : records) width = std::max(width, display_width(words(record)));
+  return width;
+}
+
+/// Claims and verdicts take what they need; the paper and the measurement share the rest.
+Widths column_widths(const std::vector<Record>& records, size_t total) {
+  const size_t claim = std::min<size_t>(
+      widest(records, "claim", [](const Record& r) { return clean(r.claim); }), 27);
+  size_t verdict = widest(records, "verdict", verdict_word);
+  for (const Record& record : records)
+    for (const std::string& line : verdict_lines(record))
+      verdict = std::max(verdict, display_width(line));
+  const size_t rest = total - claim - verdict - 3 * kGap;
+  const size_t measured = std::min<size_t>(rest / 2, 36);
+  return {claim, rest - measured, measured, verdict};
+}
+
+Row row_of(const Record& record, const Widths& widths) {
+  return {wrap(record.claim, widths[0]), wrap(paper_words(record.paper), widths[1]),
+          measured_lines(record, widths[2]), verdict_lines(record)};
+}
+
+size_t height(const Row& row) {
+  size_t lines = 0;
+  for (const Lines& cell : row) lines = std::max(lines, cell.size());
+  return lines;
+}
+
+class ConsolePrinter {
+ public:
+  ConsolePrinter(Widths widths, bool colour) : widths_(widths), colour_(colour) {}
+
+  void header() {
+    print({Lines{"claim"}, {"paper"}, {"measured"}, {"verdict"}}, kBold);
+    std::string rule;
+    for (const size_t width : widths_) {
+      for (size_t i = 0; i < width; ++i) rule += "─";
+      rule += std::string(kGap, ' ');
+    }
+    line(rule, kDim);
+  }
+
+  void record(const Record& record) {
+    print(row_of(record, widths_), colour_of(record.verdict));
+    if (record.verdict != Verdict::pass) reason(record.reason);
+    out_ << "\n";
+  }
+
+  void footer(const std::vector<Record>& records) {
+    line(plural(records.size(), "claim") + ": " + describe(count_verdicts(records)), kBold);
+  }
+
+  std::string text() const { return out_.str(); }
+
+ private:
+  size_t total() const { return widths_[0] + widths_[1] + widths_[2] + widths_[3] + 3 * kGap; }
+
+  std::string painted(const std::string& words, const char* paint) const {
+    return colour_ && !words.empty() ? paint + words + kReset : words;
+  }
+
+  void line(std::string words, const char* paint) {
+    words.erase(words.find_last_not_of(' ') + 1);
+    out_ << painted(words, paint) << "\n";
+  }
+
+  /// Everything but the last column is padded, so colour codes cannot disturb the columns.
+  void print(const Row& row, const char* paint) {
+    for (size_t i = 0; i < height(row); ++i) {
+      std::string left;
+      for (size_t column = 0; column < 3; ++column)
+        left += pad(i < row[column].size() ? row[column][i] : "", widths_[column] + kGap);
+      const std::string last = i < row[3].size() ? row[3][i] : "";
+      if (last.empty()) left.erase(left.find_last_not_of(' ') + 1);
+      out_ << left << painted(last, paint) << "\n";
+    }
+  }
+
+  void reason(const std::string& words) {
+    if (words.empty()) return;
+    for (const std::string& part : wrap(words, total() - kGap)) line("  " + part, kDim);
+  }
+
+  Widths widths_;
+  bool colour_;
+  std::ostringstream out_;
+};
+
+}  // namespace
+
+std::string console_table(const std::vector<Record>& records, bool colour, size_t width) {
+  ConsolePrinter printer(column_widths(records, std::clamp(width, kNarrowest, kWidest)), colour);
+  printer.header();
+  for (const Record& record : records) printer.record(record);
+  printer.footer(records);
+  return printer.text();
+}
+
+}  // namespace replicate

@@ -1,0 +1,106 @@
+#pragma once
+
+// The report as a tree of plain blocks: built once from records (content.h), printed as HTML and as
+// Markdown. So both say the same, and neither printer knows what a claim is.
+
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace replicate {
+
+/// A run of characters in one role. Text is raw here; printers escape it.
+struct Span {
+  enum class Kind {
+    text,
+    strong,
+    code,
+    muted,
+    link,        ///< target: an anchor of this document ("#id") or a file beside it
+    verdict,     ///< text: a verdict or an outcome, shown with its sign and colour
+    line_break,  ///< text: empty
+  };
+  Kind kind = Kind::text;
+  std::string text;
+  std::string target = {};
+};
+using Line = std::vector<Span>;
+
+namespace span {
+inline Span text(std::string words) { return {Span::Kind::text, std::move(words)}; }
+inline Span strong(std::string words) { return {Span::Kind::strong, std::move(words)}; }
+inline Span code(std::string words) { return {Span::Kind::code, std::move(words)}; }
+inline Span muted(std::string words) { return {Span::Kind::muted, std::move(words)}; }
+inline Span verdict(std::string word) { return {Span::Kind::verdict, std::move(word)}; }
+inline Span line_break() { return {Span::Kind::line_break, ""}; }
+inline Span link(std::string words, std::string target) {
+  return {Span::Kind::link, std::move(words), std::move(target)};
+}
+}  // namespace span
+
+struct Block;
+using Blocks = std::vector<Block>;
+
+struct Paragraph {
+  enum class Role { plain, lead, note, warning, quote };
+  Line line;
+  Role role = Role::plain;
+};
+
+struct Subheading {
+  std::string title;
+};
+
+struct Column {
+  enum class Role { text, number, code };
+  std::string title;
+  Role role = Role::text;
+};
+
+struct Table {
+  std::string label;  ///< what it holds, for people who do not see it
+  std::vector<Column> columns;
+  std::vector<std::vector<Line>> rows;
+};
+
+/// A claim's plot; panels lie in a grid, row by row, that HTML may lay out anew on narrow screens.
+struct Figure {
+  std::string folder;               ///< the claim's folder, relative to the report
+  std::vector<std::string> panels;  ///< their titles
+  Line caption;
+};
+
+struct Listing {
+  std::string code;
+};
+
+struct Bullets {
+  std::vector<Line> items;
+};
+
+struct Definitions {
+  std::vector<std::pair<std::string, Line>> entries;
+};
+
+struct Fold {
+  std::string title;
+  Blocks blocks;
+};
+
+struct Section {
+  std::string anchor;
+  Line title;
+  Blocks blocks;
+};
+
+struct Block {
+  std::variant<Paragraph, Subheading, Table, Figure, Listing, Bullets, Definitions, Fold, Section>
+      content;
+};
+
+struct Document {
+  std::string title;
+  Blocks blocks;
+};
+
+}  // namespace replicate

@@ -1,0 +1,117 @@
+#include "reports/findings.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "reports/text.h"
+
+namespace replicate {
+namespace {
+
+constexpr size_t kMostHeadlines = 3;
+
+bool has_point(const Series& series) {
+  return std::any_of(series.y.begin(), series.y.end(), [](double y) { return std::isfinite(y); });
+}
+
+}  // namespace
+
+const Metric* find_metric(const Record& record, const std::string& name) {
+  for (const Metric& metric : record.measurement.metrics)
+    if (metric.name == name) return &metric;
+  return nullptr;
+}
+
+const Series* find_series(const Record& record, const PanelCurve& curve) {
+  for (const Series& series : record.measurement.series)
+    if (series.name == curve.series && (curve.inputs.empty() || series.inputs == curve.inputs))
+      return &series;
+  return nullptr;
+}
+
+bool is_drawable(const Record& record) {
+  const auto draws = [&](const PanelCurve& curve) {
+    const Series* series = find_series(record, curve);
+    return series != nullptr && has_point(*series);
+  };
+  return std::any_of(record.panels.begin(), record.panels.end(), [&](const Panel& panel) {
+    return std::any_of(panel.curves.begin(), panel.curves.end(), draws);
+  });
+}
+
+std::vector<Headline> headlines(const Record& record) {
+  std::vector<Headline> result;
+  for (const Criterion& criterion : record.criteria)
+    if (const Metric* metric = find_metric(record, criterion.metric))
+      result.push_back({metric, &criterion});
+  if (result.empty() && !record.measurement.metrics.empty())
+    result.push_back({&record.measurement.metrics.front(), nullptr});
+  result.resize(std::min(result.size(), kMostHeadlines));
+  return result;
+}
+
+bool is_known(const Record& record) { return record.known_verdict == record.verdict; }
+
+bool departs(const Record& record) {
+  if (!record.known_verdict || is_known(record)) return false;
+  return record.verdict == Verdict::pass || record.verdict == Verdict::fail;
+}
+
+std::string known_note(const Record& record) {
+  if (departs(record)) return "known: " + to_string(*record.known_verdict);
+  return is_known(record) ? "known" : "";
+}
+
+Counts count_verdicts(const std::vector<Record>& records) {
+  Counts counts;
+  for (const Verdict verdict : kVerdicts) counts.by_verdict[verdict] = 0;
+  for (const Record& record : records) {
+    ++counts.by_verdict[record.verdict];
+    counts.known_failures += record.verdict == Verdict::fail && is_known(record);
+    counts.departures += departs(record);
+  }
+  return counts;
+}
+
+std::string describe(const Counts& counts) {
+  std::vector<std::string> parts;
+  for (const auto& [verdict, count] : counts.by_verdict) {
+    if (count == 0) continue;
+    const bool known = verdict == Verdict::fail && counts.known_failures > 0;
+    parts.push_back(std::to_string(count) + " " + to_string(verdict) +
+                    (known ? " (" + std::to_string(counts.known_failures) + " known)" : ""));
+  }
+  return parts.empty() ? "no verdict" : join(parts, ", ");
+}
+
+bool has_dagger(const Record& record) {
+  const auto& notes = record.measurement.notes;
+  return std::any_of(notes.begin(), notes.end(),
+                     [](const std::string& note) { return note.rfind("†", 0) == 0; });
+}
+
+std::string figures_text(const PaperReference& paper) {
+  if (paper.figures.empty()) return "";
+  return (paper.figures.size() == 1 ? "figure " : "figures ") + enumerate(paper.figures);
+}
+
+std::vector<std::string> distinct(const std::vector<Record>& records,
+                                  const std::function<std::string(const Record&)>& field) {
+  std::vector<std::string> values;
+  for (const Record& record : records) {
+    const std::string value = field(record);
+    if (!value.empty() && std::find(values.begin(), values.end(), value) == values.end())
+      values.push_back(value);
+  }
+  return values;
+}
+
+Look look_of(const std::string& word) {
+  if (word == "pass" || word == "negative") return {"✔", "pass"};
+  if (word == "fail" || word == "fires") return {"✘", "fail"};
+  if (word == "inconclusive") return {"◆", "inconclusive"};
+  if (word == "error") return {"▲", "error"};
+  return {"○", "skipped"};
+}
+
+}  // namespace replicate

@@ -1,0 +1,69 @@
+#pragma once
+
+// Questions that every reporter asks of records, answered in one place.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/record.h"
+
+namespace replicate {
+
+/// The metric that judging used: the first one with this name. Null when there is none.
+const Metric* find_metric(const Record& record, const std::string& name);
+
+/// The series a plot curve names; an empty `inputs` takes the first of that name. Null when there
+/// is none.
+const Series* find_series(const Record& record, const PanelCurve& curve);
+
+/// True when some curve of some panel has a point to draw.
+bool is_drawable(const Record& record);
+
+/// One finding of the summary table: a judged metric and the criterion it met or did not.
+struct Headline {
+  const Metric* metric = nullptr;
+  const Criterion* criterion = nullptr;  ///< null when the claim has no criteria
+};
+/// The criteria's metrics, or the first metric of a claim without criteria; at most three.
+std::vector<Headline> headlines(const Record& record);
+
+/// configs/models lists this very verdict for this model: an expected result.
+bool is_known(const Record& record);
+
+/// The verdict contradicts the listed one: passes where another was known, or fails where a pass
+/// was. `inconclusive`, `skipped` and `error` say nothing against a known verdict.
+bool departs(const Record& record);
+
+/// "known", "known: pass" (when it departs from that), or nothing.
+std::string known_note(const Record& record);
+
+struct Counts {
+  std::map<Verdict, size_t> by_verdict;  ///< every verdict has an entry
+  size_t known_failures = 0, departures = 0;
+};
+Counts count_verdicts(const std::vector<Record>& records);
+std::string describe(const Counts& counts);  ///< "2 pass, 1 fail (1 known), 1 skipped"
+
+/// A note that starts with † says that arithmetic alone explains part of the claim; it marks its
+/// title.
+bool has_dagger(const Record& record);
+
+std::string figures_text(const PaperReference& paper);  ///< "figures 3 and 18", or nothing
+
+/// The different values of one field over all records, in order of appearance; empty ones left out.
+std::vector<std::string> distinct(const std::vector<Record>& records,
+                                  const std::function<std::string(const Record&)>& field);
+
+/// How a verdict or outcome looks. Shape, word and colour each carry it alone.
+struct Look {
+  std::string sign;  ///< a character for plain text
+  std::string icon;  ///< id of the HTML report's icon, and its CSS class
+};
+Look look_of(const std::string& verdict_or_outcome);
+inline constexpr Verdict kVerdicts[] = {Verdict::pass, Verdict::fail, Verdict::inconclusive,
+                                        Verdict::skipped, Verdict::error};
+
+}  // namespace replicate

@@ -1,0 +1,53 @@
+#pragma once
+
+// From records to what people and machines read. Everything here sees a run folder's records and
+// nothing else.
+//
+// Conventions that reporters rely on:
+// - a claim's headline numbers are the metrics of its criteria, in their order (findings.h);
+// - a note that starts with "†" marks its claim as holding, in part, by arithmetic at
+// initialisation;
+// - a verdict that departs from `known_verdict` (pass for fail or the reverse) is a failure in
+// JUnit's
+//   eyes, a failure that was known is not.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "harness/record.h"
+
+namespace replicate {
+
+/// claim, paper, measured, verdict: the table that ends a run (plain text; colours only on a
+/// terminal). `width` in columns, taken between 72 and 120. Says why wherever the verdict is not
+/// `pass`.
+std::string console_table(const std::vector<Record>& records, bool colour, size_t width = 100);
+
+/// Plots are linked as <claim>/plot.png.
+std::string markdown_report(const std::vector<Record>& records);
+
+/// One file that needs no network and runs no script; `folder` holds <claim>/plot.svg to inline, a
+/// missing one leaves a note.
+std::string html_report(const std::vector<Record>& records, const std::filesystem::path& folder);
+
+std::string junit_report(const std::vector<Record>& records);
+
+/// Counts, and per claim verdict, reason, headline numbers and paths relative to the run folder.
+std::string summary_json(const std::vector<Record>& records);
+
+/// <folder>/plot.svg and plot.png of one claim's panels, by gnuplot; nothing for a record without
+/// panels. Curves without a finite point are named in the legend as not measured, panels of such
+/// curves say so. Error when gnuplot is missing or fails; earlier plots then stay as they were.
+void write_plots(const Record& record, const std::filesystem::path& folder);
+
+/// Every record under a run folder, in the order of `summary.json` if there is one, else by id.
+/// Folders without record.json are passed over. Error when there is no record at all.
+std::vector<Record> read_run(const std::filesystem::path& run);
+
+/// Writes plots, report.md, report.html, junit.xml and summary.json from the records under `run`. A
+/// plot that cannot be drawn does not cost the reports: they are written first, then its Error is
+/// thrown.
+void write_reports(const std::filesystem::path& run);
+
+}  // namespace replicate

@@ -1,0 +1,82 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "harness/run_folder.h"
+#include "models/formats/error.h"
+#include "reports/findings.h"
+#include "reports/report.h"
+
+namespace replicate {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> claims_with_records(const fs::path& run) {
+  std::vector<std::string> claims;
+  if (fs::is_directory(run))
+    for (const auto& entry : fs::directory_iterator(run))
+      if (fs::exists(entry.path() / "record.json")) claims.push_back(entry.path().filename());
+  std::sort(claims.begin(), claims.end());
+  return claims;
+}
+
+/// Claims in the order an earlier summary has them. A damaged summary is as good as none.
+std::vector<std::string> order_of_summary(const fs::path& run) {
+  std::vector<std::string> order;
+  if (!fs::exists(run / "summary.json")) return order;
+  const auto json = nlohmann::json::parse(read_text(run / "summary.json"), nullptr, false);
+  if (!json.is_object() || !json.contains("claims") || !json["claims"].is_array()) return order;
+  for (const auto& claim : json["claims"])
+    if (claim.is_object() && claim.contains("claim") && claim["claim"].is_string())
+      order.push_back(claim["claim"]);
+  return order;
+}
+
+/// Claims that the summary does not know yet come last, by id.
+void sort_by(const std::vector<std::string>& order, std::vector<std::string>& claims) {
+  const auto rank = [&](const std::string& claim) {
+    return std::find(order.begin(), order.end(), claim) - order.begin();
+  };
+  std::stable_sort(claims.begin(), claims.end(),
+                   [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
+}
+
+/// The first error of drawing; one claim's plot does not stop the others.
+std::optional<Error> write_all_plots(const std::vector<Record>& records, const fs::path& run) {
+  std::optional<Error> first;
+  for (const Record& record : records) {
+    if (!is_drawable(record)) continue;
+    try {
+      write_plots(record, run / record.claim);
+    } catch (const Error& error) {
+      if (!first) first = error;
+    }
+  }
+  return first;
+}
+
+}  // namespace
+
+std::vector<Record> read_run(const fs::path& run) {
+  std::vector<std::string> claims = claims_with_records(run);
+  if (claims.empty())
+    throw Error("no record.json in any folder of this run", run.string(),
+                "name a run folder, such as results/<run>");
+  sort_by(order_of_summary(run), claims);
+  std::vector<Record> records;
+  for (const std::string& claim : claims) records.push_back(read_record(run / claim));
+  return records;
+}
+
+void write_reports(const fs::path& run) {
+  const std::vector<Record> records = read_run(run);
+  const std::optional<Error> failed_plot = write_all_plots(records, run);
+  write_atomically(run / "report.md", markdown_report(records));
+  write_atomically(run / "report.html", html_report(records, run));
+  write_atomically(run / "junit.xml", junit_report(records));
+  write_atomically(run / "summary.json", summary_json(records));
+  if (failed_plot) throw *failed_plot;
+}
+
+}  // namespace replicate

@@ -1,0 +1,60 @@
+#include <nlohmann/json.hpp>
+
+#include "reports/findings.h"
+#include "reports/report.h"
+
+namespace replicate {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json headline_json(const Headline& headline) {
+  const Metric& metric = *headline.metric;
+  Json json = {{"name", metric.name}, {"value", metric.value}};
+  if (metric.low && metric.high) json.update({{"low", *metric.low}, {"high", *metric.high}});
+  json.update({{"n", metric.n}, {"inputs", metric.inputs}});
+  if (headline.criterion != nullptr)
+    json.update({{"op", headline.criterion->op},
+                 {"threshold", headline.criterion->threshold},
+                 {"outcome", headline.criterion->outcome}});
+  return json;
+}
+
+Json claim_json(const Record& record) {
+  Json json = {{"claim", record.claim},
+               {"title", record.title},
+               {"verdict", to_string(record.verdict)},
+               {"known_verdict", nullptr},
+               {"departs", departs(record)},
+               {"reason", record.reason},
+               {"headline", Json::array()},
+               {"seconds", record.seconds},
+               {"record", record.claim + "/record.json"}};
+  if (record.known_verdict) json["known_verdict"] = to_string(*record.known_verdict);
+  for (const Headline& headline : headlines(record))
+    json["headline"].push_back(headline_json(headline));
+  if (is_drawable(record)) json["plot"] = record.claim + "/plot.svg";
+  return json;
+}
+
+Json counts_json(const std::vector<Record>& records) {
+  const Counts counts = count_verdicts(records);
+  Json json;
+  for (const auto& [verdict, count] : counts.by_verdict) json[to_string(verdict)] = count;
+  json["known_failures"] = counts.known_failures;
+  json["departures"] = counts.departures;
+  return json;
+}
+
+}  // namespace
+
+std::string summary_json(const std::vector<Record>& records) {
+  Json json = {{"schema", 1}, {"model", nullptr}, {"counts", counts_json(records)}};
+  if (!records.empty()) json["model"] = records.front().model.name;
+  json["claims"] = Json::array();
+  for (const Record& record : records) json["claims"].push_back(claim_json(record));
+  // A model's name may hold any bytes; JSON may not.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace replicate
