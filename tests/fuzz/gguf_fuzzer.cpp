@@ -1,0 +1,82 @@
+// libFuzzer: whatever the bytes are, reading them as a model file ends in a result or in an Error.
+// Build with -DREPLICATE_FUZZ=ON and clang; run with tests/fuzz/corpus/gguf as the corpus.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+#include "models/formats/error.h"
+#include "models/formats/gguf.h"
+#include "models/formats/tokenizer.h"
+#include "models/formats/utf8.h"
+
+namespace replicate {
+namespace {
+
+template <typename Action>
+void allow_error(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    // The promise of one line of printable characters holds for hostile names, too.
+    for (const char* c = error.what(); *c != 0; ++c) {
+      if (*c < ' ' || *c > '~') std::abort();
+    }
+  }
+}
+
+void read_metadata(const GgufFile& file) {
+  for (const std::string& key : file.keys()) {
+    allow_error([&] { (void)file.integer(key); });
+    allow_error([&] { (void)file.real(key); });
+    allow_error([&] { (void)file.boolean(key); });
+    allow_error([&] { (void)file.text(key); });
+    allow_error([&] { (void)file.integers(key); });
+    allow_error([&] { (void)file.reals(key); });
+    allow_error([&] { (void)file.texts(key); });
+  }
+}
+
+void decode_beginning(const StoredTensor& tensor) {
+  constexpr int64_t kMost = 4096;
+  const int64_t block = block_elements(tensor.type);
+  const int64_t blocks = std::min(tensor.elements(), kMost) / block;
+  std::vector<float> numbers(static_cast<size_t>(blocks * block));
+  dequantize(tensor.type,
+             tensor.bytes.first(static_cast<size_t>(blocks * block_bytes(tensor.type))), numbers);
+}
+
+void read_tensors(const GgufFile& file) {
+  for (const StoredTensor& tensor : file.tensors()) {
+    if (file.find(tensor.name) != &tensor) std::abort();
+    decode_beginning(tensor);
+    // The last byte must be there.
+    if (!tensor.bytes.empty()) (void)*static_cast<const volatile std::byte*>(&tensor.bytes.back());
+  }
+}
+
+void tokenize(const GgufFile& file, std::string_view text) {
+  const Tokenizer tokenizer = Tokenizer::from_gguf(file);
+  const auto ids = tokenizer.encode(text);
+  const auto valid = replace_invalid_utf8(tokenizer.decode(ids));
+  if (replace_invalid_utf8(valid) != valid) std::abort();
+  (void)tokenizer.is_special(ids.empty() ? 0 : ids.front());
+}
+
+void read_file(std::span<const std::byte> bytes) {
+  const GgufFile file = GgufFile::parse(bytes, "fuzz.gguf");
+  read_metadata(file);
+  read_tensors(file);
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  tokenize(file, text.substr(0, 1000));
+}
+
+}  // namespace
+}  // namespace replicate
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  replicate::allow_error([&] { replicate::read_file(std::as_bytes(std::span(data, size))); });
+  return 0;
+}

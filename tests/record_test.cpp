@@ -1,0 +1,248 @@
+#include "harness/record.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "harness/run_folder.h"
+#include "harness/samples.h"
+#include "tests/sample_records.h"
+#include "tests/temporary_folder.h"
+
+namespace replicate {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+/// A record in which every field differs from its default.
+Record full_record() {
+  Record record;
+  record.claim = "variance_scaling";
+  record.title = "A title with \"quotes\", commas,\nlines and ünïcode";
+  record.kind = "intervention";
+  record.paper = {{"6", "20", "20a"}, "a statement", "an expectation"};
+  record.model = {"smollm2", "ab12", "llama", "Q4_1", 135, 30, 576, 9, 3, 49152, true};
+  record.inputs = {{"natural_bos", "natural", 16, 256, "cd34", true}};
+  record.seed = UINT64_MAX;
+  record.profile = "cpu";
+  record.environment = {"0.1.0", "abc", "2.13.0", "g++ 12", "cpu", "a processor", "float32", 2};
+  record.measurement.metrics = {
+      {"selectivity", 0.1, 0.05, 0.2, 16, "natural", {{"layer", 1}, {"neuron", 0}}},
+      {"bare", 3, std::nullopt, std::nullopt, 0, "random", {}},
+      {"undefined", kNaN, kNaN, kNaN, 2, "natural", {}}};
+  record.measurement.series = {
+      {"attention", "natural", "layer", {1, 2}, {0.5, kNaN}, {0.4, kNaN}, {0.6, kNaN}},
+      {"no_interval", "random", "position", {0}, {1}, {}, {}}};
+  record.measurement.samples = {
+      {"selectivity", "natural", {{"layer", 1}, {"neuron", 0}}, {0.1, kNaN, 1e-300}},
+      {"selectivity", "random", {}, {1.0 / 3}},
+      {"odd, \"name\"", "natural", {}, {-0.0, 5}}};
+  record.measurement.notes = {"a note"};
+  record.measurement.unmet = "no sink";
+  record.criteria = {{"selectivity", ">", 0.1, "paper figure 6", "pass"}};
+  record.controls = {{"control", "selectivity", 0.2, "set before measuring", "not measured"}};
+  record.panels = {{"panel",
+                    "layer",
+                    "attention",
+                    true,
+                    true,
+                    {{"attention", "natural", "a label"}},
+                    {{"line", 0.2}}}};
+  record.parameters = "natural:\n  sequences: 16\n";
+  record.thresholds_sha256 = "ef56";
+  record.calibration = "set before";
+  record.verdict = Verdict::skipped;
+  record.reason = "no sink";
+  record.known_verdict = Verdict::fail;
+  record.known_why = "a known failure";
+  record.command = "./replicate --only variance_scaling";
+  record.seconds = 1.5;
+  record.peak_memory_mb = 512.25;
+  return record;
+}
+
+Record minimal_record() {
+  Record record;
+  record.claim = "sink_onset";
+  return record;
+}
+
+TEST(Record, RoundTripsEveryField) {
+  // Equality by text: the writer puts down every field, and NaN does not equal itself.
+  const std::string text = record_to_json(full_record());
+  const Record again = record_from_json(text, "test");
+  EXPECT_EQ(record_to_json(again), text);
+  EXPECT_EQ(again.seed, UINT64_MAX);
+  EXPECT_EQ(again.paper.figures, full_record().paper.figures);
+  EXPECT_EQ(again.title, full_record().title);
+  EXPECT_EQ(again.known_verdict, Verdict::fail);
+  EXPECT_EQ(again.measurement.unmet, "no sink");
+  EXPECT_TRUE(std::isnan(again.measurement.series[0].y[1]));
+}
+
+TEST(Record, TellsNoBoundsFromUndefinedBounds) {
+  const auto metrics = record_from_json(record_to_json(full_record()), "test").measurement.metrics;
+  EXPECT_EQ(metrics[0].where.at("neuron"), 0);
+  EXPECT_FALSE(metrics[1].low.has_value());
+  ASSERT_TRUE(metrics[2].low.has_value());
+  EXPECT_TRUE(std::isnan(*metrics[2].low));
+}
+
+TEST(Record, HasThePublishedSchema) {
+  const Json json = Json::parse(record_to_json(full_record()));
+  EXPECT_EQ(json["schema"], 1);
+  EXPECT_EQ(json["paper"]["figures"], Json({6, 20, "20a"}));
+  for (const char* key :
+       {"claim", "paper", "model", "inputs", "seed", "environment", "metrics", "series", "criteria",
+        "controls", "thresholds_sha256", "verdict", "reason", "seconds", "peak_memory_mb"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  for (const char* key : {"name", "where", "value", "low", "high", "n", "inputs"}) {
+    EXPECT_TRUE(json["metrics"][0].contains(key)) << key;
+  }
+  for (const char* key : {"name", "inputs", "axis", "x", "y", "low", "high"}) {
+    EXPECT_TRUE(json["series"][0].contains(key)) << key;
+  }
+  EXPECT_TRUE(json["series"][0]["y"][1].is_null());
+  EXPECT_TRUE(json["metrics"][2]["value"].is_null());
+}
+
+TEST(Record, NumbersSurviveExactly) {
+  Record record = minimal_record();
+  for (const double value :
+       {0.1, 1.0 / 3, 1e-308, 1.7976931348623157e308, -0.0, 123456789.123456789}) {
+    record.seconds = value;
+    EXPECT_EQ(record_from_json(record_to_json(record), "test").seconds, value);
+  }
+}
+
+TEST(Record, TextThatIsNoUtf8IsWrittenAll) {
+  Record record = minimal_record();
+  record.reason = "broken \xff byte";
+  EXPECT_NO_THROW(record_from_json(record_to_json(record), "test"));
+}
+
+TEST(Record, FolderRoundTripWithSamples) {
+  const TemporaryFolder folder;
+  write_record(full_record(), folder / "run/variance_scaling");
+  const Record again = read_record(folder / "run/variance_scaling");
+  const auto& samples = again.measurement.samples;
+  ASSERT_EQ(samples.size(), 3u);
+  EXPECT_EQ(samples[0].where, full_record().measurement.samples[0].where);
+  EXPECT_TRUE(std::isnan(samples[0].values[1]));
+  EXPECT_EQ(samples[0].values[2], 1e-300);
+  EXPECT_EQ(samples[1].values, (std::vector<double>{1.0 / 3}));
+  EXPECT_EQ(samples[2].metric, "odd, \"name\"");
+  EXPECT_TRUE(std::signbit(samples[2].values[0]));
+}
+
+TEST(Record, WithoutSamplesStillReads) {
+  const TemporaryFolder folder;
+  write_record(minimal_record(), folder.path());
+  std::filesystem::remove(folder / "samples.csv");
+  EXPECT_EQ(read_record(folder.path()).claim, "sink_onset");
+}
+
+TEST(Record, SampleRecordsOfTheReportsRoundTrip) {
+  for (const Record& record : sample::records()) {
+    const std::string text = record_to_json(record);
+    EXPECT_EQ(record_to_json(record_from_json(text, "test")), text) << record.claim;
+  }
+}
+
+TEST(Record, MissingFileNamesIt) {
+  const TemporaryFolder folder;
+  EXPECT_NE(message_of([&] { read_record(folder.path()); }).find("record.json"), std::string::npos);
+}
+
+/// The message for a full record with one JSON value changed.
+std::string message_with(const std::string& pointer, const Json& value) {
+  Json json = Json::parse(record_to_json(full_record()));
+  json[Json::json_pointer(pointer)] = value;
+  return message_of([&] { record_from_json(json.dump(), "file.json"); });
+}
+
+TEST(MalformedRecord, NamesFileAndField) {
+  const std::vector<std::tuple<std::string, Json, std::string>> cases = {
+      {"/schema", 2, "schema"},
+      {"/schema", "1", "schema"},
+      {"/claim", 5, "claim"},
+      {"/claim", "../escape", "claim"},
+      {"/claim", "", "claim"},
+      {"/seed", -1, "seed"},
+      {"/seed", 1.5, "seed"},
+      {"/paper", "text", "paper"},
+      {"/paper/figures/0", true, "paper.figures[0]"},
+      {"/model/parameters", "many", "model.parameters"},
+      {"/inputs/0/bos", 1, "inputs[0].bos"},
+      {"/inputs", Json::object(), "inputs"},
+      {"/environment/threads", -3, "environment.threads"},
+      {"/environment/threads", UINT64_MAX, "environment.threads"},
+      {"/metrics/0/value", "0.5", "metrics[0].value"},
+      {"/metrics/0/where/layer", 1.5, "metrics[0].where.layer"},
+      {"/metrics/1/n", nullptr, "metrics[1].n"},
+      {"/series/0/y", Json::array({1}), "series[0]"},
+      {"/series/0/low", Json::array({1}), "series[0]"},
+      {"/series/0/x/1", "two", "series[0].x[1]"},
+      {"/criteria/0/outcome", "passed", "criteria[0].outcome"},
+      {"/controls/0/outcome", "pass", "controls[0].outcome"},
+      {"/panels/0/log_x", "no", "panels[0].log_x"},
+      {"/verdict", "maybe", "verdict"},
+      {"/known_verdict", "maybe", "known_verdict"},
+      {"/notes", "text", "notes"},
+  };
+  for (const auto& [pointer, value, field] : cases) {
+    const std::string message = message_with(pointer, value);
+    EXPECT_NE(message.find("file.json"), std::string::npos) << pointer << ": " << message;
+    EXPECT_NE(message.find("'" + field + "'"), std::string::npos) << pointer << ": " << message;
+  }
+}
+
+TEST(MalformedRecord, EveryRequiredFieldIsMissed) {
+  const Json whole = Json::parse(record_to_json(full_record()));
+  for (const char* key : {"schema", "claim", "paper", "model", "inputs", "seed", "environment",
+                          "metrics", "series", "criteria", "controls", "thresholds_sha256",
+                          "verdict", "reason", "seconds", "peak_memory_mb"}) {
+    Json json = whole;
+    json.erase(key);
+    const auto message = message_of([&] { record_from_json(json.dump(), "file.json"); });
+    EXPECT_NE(message.find("'" + std::string(key) + "' is missing"), std::string::npos) << message;
+  }
+}
+
+TEST(MalformedRecord, EveryTruncationIsAnErrorAndNoCrash) {
+  const std::string text = record_to_json(full_record());
+  for (size_t size = 0; size + 2 < text.size(); size += 7) {
+    EXPECT_THROW(record_from_json(text.substr(0, size), "file.json"), Error) << size;
+  }
+}
+
+TEST(MalformedRecord, HostileJsonIsAnErrorAndNoCrash) {
+  for (const std::string& text : {std::string("[]"), std::string("null"), std::string("\xff\xfe"),
+                                  std::string(1 << 20, '['), std::string("{\"schema\": 1e999}")}) {
+    EXPECT_THROW(record_from_json(text, "file.json"), Error);
+  }
+}
+
+TEST(Samples, EmptyListIsItsHeader) {
+  EXPECT_EQ(samples_to_csv({}), "metric,inputs,where,unit,value\n");
+  EXPECT_TRUE(samples_from_csv("metric,inputs,where,unit,value\n", "file.csv").empty());
+}
+
+TEST(Samples, MalformedRowsNameTheirLine) {
+  const std::string header = "metric,inputs,where,unit,value\n";
+  for (const char* row : {"a,b,,0", "a,b,,0,1,2", "a,b,,1,1", "a,b,,0,x", "a,b,layer,0,1",
+                          "a,b,layer=x,0,1", "\"a,b,,0,1", "a,b,,0,1\na,b,,2,1"}) {
+    const auto message = message_of([&] { samples_from_csv(header + row + "\n", "file.csv"); });
+    EXPECT_NE(message.find("file.csv:"), std::string::npos) << row << ": " << message;
+  }
+  EXPECT_THROW(samples_from_csv("", "file.csv"), Error);
+  EXPECT_THROW(samples_from_csv("metric,value\n", "file.csv"), Error);
+}
+
+}  // namespace
+}  // namespace replicate

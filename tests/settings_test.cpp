@@ -1,0 +1,522 @@
+#include "harness/settings.h"
+
+#include <gtest/gtest.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+
+#include "harness/yaml.h"
+#include "tests/temporary_folder.h"
+
+namespace replicate {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kAlpha = R"(id: alpha_claim
+title: Alpha
+kind: mechanism
+statement: a statement
+paper: {figures: [9, 10a], expected: an expectation}
+parameters:
+  natural: {sequences: 8, length: 128}
+  target: 10
+  sweep: [5, 20]
+  eps: 0.3
+  scale: 1.5
+  plain: on
+  word: fast
+criteria:
+  - {metric: effect, op: ">", threshold: 0.5, source: paper figure 9}
+controls:
+  - {metric: effect_null, of: effect, fraction: 0.2, source: set before measuring}
+panels:
+  - title: A panel
+    x: layer
+    y: attention
+    log_y: true
+    curves: [{series: a, label: A}, {series: b, inputs: random, label: B}]
+    thresholds: [{label: t, value: 0.2}]
+notes: [a note]
+)";
+
+constexpr const char* kBeta = R"(id: beta_claim
+title: Beta
+kind: intervention
+statement: a statement
+paper: {figures: [2], expected: an expectation}
+minimum_n: 4
+parameters: {natural: {sequences: 2, length: 64}}
+criteria: []
+)";
+
+constexpr const char* kProfile = R"(name: small
+model: tiny
+seed: 7
+bootstrap_resamples: 100
+survey: {sequences: 3}
+claims:
+  alpha_claim: {natural: {sequences: 4}, sweep: [6]}
+)";
+
+constexpr const char* kModel = R"(name: tiny
+file: models/tiny.gguf
+sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+licence: MIT
+bos: on
+known_verdicts:
+  - {claim: beta_claim, verdict: fail, why: too small, since: 2026-11-22}
+claims:
+  alpha_claim:
+    criteria: [{metric: effect, threshold: 0.25, source: pilot on tiny}]
+)";
+
+class SettingsTest : public ::testing::Test {
+ protected:
+  SettingsTest() {
+    folder_.write("claims/alpha_claim.yaml", kAlpha);
+    folder_.write("claims/beta_claim.yaml", kBeta);
+    folder_.write("profiles/small.yaml", kProfile);
+    folder_.write("models/tiny.yaml", kModel);
+  }
+
+  Settings load(std::vector<std::string> overrides = {}, const std::string& only = "") const {
+    SettingsRequest request = this->request();
+    request.overrides = std::move(overrides);
+    request.only = only;
+    return load_settings(request);
+  }
+
+  SettingsRequest request() const {
+    return {folder_.path(), "/assets", "small", "", "", {}, std::nullopt};
+  }
+
+  /// Alpha's settings; claims come in the order of their figures, so Beta stands first.
+  ClaimSettings alpha(std::vector<std::string> overrides = {}) const {
+    return load(std::move(overrides)).claims.at(1);
+  }
+
+  std::string message(std::vector<std::string> overrides) const {
+    return message_of([&] { load(overrides); });
+  }
+
+  /// The message when `file` has `from` replaced by `to`.
+  std::string message_with(const std::string& file, const std::string& original,
+                           const std::string& from, const std::string& to) const {
+    std::string text = original;
+    const size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    folder_.write(file, text.replace(at, from.size(), to));
+    const std::string message = message_of([&] { load(); });
+    folder_.write(file, original);
+    return message;
+  }
+
+  TemporaryFolder folder_;
+};
+
+void expect_has(const std::string& message, const std::string& part) {
+  EXPECT_NE(message.find(part), std::string::npos) << "'" << part << "' not in: " << message;
+}
+
+TEST_F(SettingsTest, MergesClaimProfileModelAndCommandLineInThisOrder) {
+  const ClaimSettings merged = alpha();
+  EXPECT_EQ(merged.parameters.integer("natural.sequences"), 4);  // the profile's
+  EXPECT_EQ(merged.parameters.integer("natural.length"), 128);   // the claim's
+  EXPECT_EQ(merged.parameters.integers("sweep"), (std::vector<int64_t>{6}));
+  EXPECT_EQ(merged.judging.criteria[0].threshold, 0.25);  // the model's
+  EXPECT_EQ(merged.judging.criteria[0].source, "pilot on tiny");
+
+  const ClaimSettings overridden =
+      alpha({"claims.alpha_claim.natural.sequences=5", "claims.alpha_claim.sweep=[1, 2]",
+             "claims.alpha_claim.criteria.effect.threshold=0.75",
+             "claims.alpha_claim.controls.effect_null.fraction=0.1"});
+  EXPECT_EQ(overridden.parameters.integer("natural.sequences"), 5);
+  EXPECT_EQ(overridden.parameters.integers("sweep"), (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(overridden.judging.criteria[0].threshold, 0.75);
+  EXPECT_EQ(overridden.judging.criteria[0].source, "--set on the command line");
+  EXPECT_EQ(overridden.judging.controls[0].fraction, 0.1);
+  EXPECT_NE(overridden.calibration, merged.calibration);
+}
+
+TEST_F(SettingsTest, ReadsAllOfAClaim) {
+  const ClaimSettings claim = alpha();
+  EXPECT_EQ(claim.title, "Alpha");
+  EXPECT_EQ(claim.paper.figures, (std::vector<std::string>{"9", "10a"}));
+  EXPECT_EQ(claim.paper.statement, "a statement");
+  EXPECT_EQ(claim.judging.kind, "mechanism");
+  EXPECT_EQ(claim.judging.minimum_n, 2);
+  EXPECT_EQ(claim.judging.criteria[0].op, ">");
+  EXPECT_EQ(claim.judging.controls[0].of, "effect");
+  EXPECT_TRUE(claim.panels[0].log_y);
+  EXPECT_FALSE(claim.panels[0].log_x);
+  EXPECT_EQ(claim.panels[0].curves[0].inputs, "");
+  EXPECT_EQ(claim.panels[0].curves[1].inputs, "random");
+  EXPECT_EQ(claim.panels[0].thresholds[0].second, 0.2);
+  EXPECT_EQ(claim.notes, (std::vector<std::string>{"a note"}));
+  EXPECT_EQ(load().claims[0].judging.minimum_n, 4);
+}
+
+TEST_F(SettingsTest, ReadsProfileAndModel) {
+  const Settings settings = load();
+  EXPECT_EQ(settings.profile, "small");
+  EXPECT_EQ(settings.seed, 7u);
+  EXPECT_EQ(settings.bootstrap_resamples, 100);
+  EXPECT_EQ(settings.survey.integer("sequences"), 3);
+  EXPECT_EQ(settings.survey.integer("length"), 128);
+  EXPECT_EQ(settings.model.name, "tiny");
+  EXPECT_EQ(settings.model.file, "/assets/models/tiny.gguf");
+  EXPECT_EQ(settings.model.bos, "on");
+  EXPECT_FALSE(settings.model.reinitialised);
+  ASSERT_EQ(settings.model.known_verdicts.size(), 1u);
+  EXPECT_EQ(settings.model.known_verdicts[0].verdict, Verdict::fail);
+}
+
+TEST_F(SettingsTest, SetsWhatBelongsToTheRun) {
+  const Settings settings = load({"seed=18446744073709551615", "bootstrap_resamples=50",
+                                  "batch_tokens=512", "survey.sequences=2"});
+  EXPECT_EQ(settings.seed, UINT64_MAX);
+  EXPECT_EQ(settings.bootstrap_resamples, 50);
+  EXPECT_EQ(settings.batch_tokens, 512);
+  EXPECT_EQ(settings.survey.integer("sequences"), 2);
+
+  SettingsRequest with_seed = request();
+  with_seed.overrides = {"seed=3"};
+  with_seed.seed = 4;
+  EXPECT_EQ(load_settings(with_seed).seed, 4u);
+}
+
+TEST_F(SettingsTest, OnlyTakesAnIdOrAPattern) {
+  const auto ids = [&](const std::string& only) {
+    std::string all;
+    for (const auto& claim : load({}, only).claims) all += claim.id + " ";
+    return all;
+  };
+  EXPECT_EQ(ids(""), "beta_claim alpha_claim ");
+  EXPECT_EQ(ids("claim"), "beta_claim alpha_claim ");
+  EXPECT_EQ(ids("^alpha"), "alpha_claim ");
+  EXPECT_EQ(ids("alpha|beta"), "beta_claim alpha_claim ");
+  folder_.write(
+      "claims/claim.yaml",
+      "{id: claim, title: C, kind: mechanism, statement: s, paper: {figures: [], expected: e}}");
+  EXPECT_EQ(ids("claim"), "claim ");  // an id is that claim alone
+  EXPECT_EQ(ids(""), "beta_claim alpha_claim claim ");
+  expect_has(message_of([&] { load({}, "gamma"); }), "no claim matches 'gamma'");
+  expect_has(message_of([&] { load({}, "alhpa_claim"); }), "did you mean 'alpha_claim'?");
+  expect_has(message_of([&] { load({}, "(["); }), "not a regular expression");
+  expect_has(message_of([&] { load({}, std::string(100000, '(')); }), "not a regular expression");
+}
+
+TEST_F(SettingsTest, UnknownNamesAreSuggested) {
+  SettingsRequest profile = request(), model = request();
+  profile.profile = "smal";
+  model.model = "tniy";
+  expect_has(message_of([&] { load_settings(profile); }), "unknown profile 'smal'");
+  expect_has(message_of([&] { load_settings(profile); }), "did you mean 'small'?");
+  expect_has(message_of([&] { load_settings(model); }), "did you mean 'tiny'?");
+  profile.profile = "../profiles/small";
+  expect_has(message_of([&] { load_settings(profile); }), "unknown profile");
+}
+
+TEST_F(SettingsTest, UnknownKeysAreSuggested) {
+  expect_has(message({"sed=1"}), "did you mean 'seed'?");
+  expect_has(message({"claims.alpha_claim.natural.sequence=1"}),
+             "did you mean 'claims.alpha_claim.natural.sequences'?");
+  expect_has(message({"claims.alfa_claim.target=1"}), "did you mean 'claims.alpha_claim.target'?");
+  expect_has(message({"claims.alpha_claim.criteria.efect.threshold=1"}),
+             "did you mean 'claims.alpha_claim.criteria.effect.threshold'?");
+  expect_has(message({"claims.beta_claim.target=1"}), "unknown key");  // Alpha's key, not Beta's
+  for (const char* key : {"", "claims", "claims.", "claims.alpha_claim", "survey.", "survey",
+                          "claims.alpha_claim.natural", "claims.alpha_claim.criteria.effect"}) {
+    expect_has(message({std::string(key) + "=1"}), "unknown key");
+  }
+}
+
+TEST_F(SettingsTest, ValuesAreCheckedAgainstTheSchema) {
+  const auto set = [&](const std::string& key, const std::string& value) {
+    return message({"claims.alpha_claim." + key + "=" + value});
+  };
+  for (const auto& [key, value] :
+       std::vector<std::pair<std::string, std::string>>{{"target", "ten"},
+                                                        {"target", "1.5"},
+                                                        {"target", "[1]"},
+                                                        {"target", "{a: 1}"},
+                                                        {"target", "~"},
+                                                        {"target", "'10'"},
+                                                        {"eps", "big"},
+                                                        {"eps", "nan"},
+                                                        {"eps", ".inf"},
+                                                        {"plain", "maybe"},
+                                                        {"plain", "1"},
+                                                        {"sweep", "5"},
+                                                        {"sweep", "[5, x]"},
+                                                        {"sweep", "[[5]]"},
+                                                        {"target", "99999999999999999999"}}) {
+    expect_has(set(key, value), "has the wrong type");
+  }
+  expect_has(set("natural.sequences", "0"), "out of range");
+  expect_has(set("natural.sequences", "-3"), "out of range");
+  expect_has(set("natural.length", "15"), "out of range");
+  expect_has(set("target", "0"), "out of range");
+  expect_has(set("sweep", "[5, 0]"), "out of range");
+  expect_has(set("eps", "1.5"), "out of range");
+  expect_has(set("criteria.effect.threshold", "high"), "not a number");
+  expect_has(set("controls.effect_null.fraction", "0"), "not above 0");
+  for (const char* text : {"seed=-1", "seed=x", "bootstrap_resamples=0", "batch_tokens=-1",
+                           "batch_tokens=1.5", "survey.length=1"}) {
+    EXPECT_FALSE(message({text}).empty()) << text;
+  }
+  for (const char* text : {"seed", "seed=", "claims.alpha_claim.target=", "seed=[", "seed={a: b"}) {
+    EXPECT_FALSE(message({text}).empty()) << text;
+  }
+}
+
+TEST_F(SettingsTest, GoodValuesOfEveryTypeAreTaken) {
+  const auto parameters = alpha({"claims.alpha_claim.scale=2", "claims.alpha_claim.plain=false",
+                                 "claims.alpha_claim.word=true", "claims.alpha_claim.sweep=[]",
+                                 "claims.alpha_claim.eps=1e-3"})
+                              .parameters;
+  EXPECT_EQ(parameters.real("scale"), 2);
+  EXPECT_FALSE(parameters.flag("plain"));
+  EXPECT_EQ(parameters.text("word"), "true");
+  EXPECT_TRUE(parameters.integers("sweep").empty());
+  EXPECT_EQ(parameters.real("eps"), 1e-3);
+}
+
+TEST_F(SettingsTest, MistakesInFilesNameFileAndLine) {
+  const auto claim = [&](const std::string& from, const std::string& to) {
+    return message_with("claims/alpha_claim.yaml", kAlpha, from, to);
+  };
+  expect_has(claim("title: Alpha", "titel: Alpha"), "did you mean 'title'?");
+  expect_has(claim("title: Alpha", "titel: Alpha"), "alpha_claim.yaml:2");
+  expect_has(claim("title: Alpha", "title: ''"), "empty");
+  expect_has(claim("title: Alpha", "title: [a]"), "not a text");
+  expect_has(claim("title: Alpha\n", ""), "lacks the key 'title'");
+  expect_has(claim("title: Alpha", "title: Alpha\ntitle: Beta"), "given twice");
+  expect_has(claim("id: alpha_claim", "id: other"), "not the file's name");
+  expect_has(claim("kind: mechanism", "kind: mechanisms"), "did you mean 'mechanism'?");
+  expect_has(claim("op: \">\"", "op: \"==\""), "'criteria[0].op' is '=='");
+  expect_has(claim("op: \">\"", "op: \"==\""), "alpha_claim.yaml:15");
+  expect_has(claim("source: paper figure 9", "source: ''"), "empty");
+  expect_has(claim(", source: paper figure 9", ""), "lacks the key 'source'");
+  expect_has(claim("threshold: 0.5", "threshold: .nan"), "not a number");
+  expect_has(claim("fraction: 0.2", "fraction: -1"), "not above 0");
+  expect_has(claim("series: a", "series: ''"), "empty");
+  expect_has(
+      claim("curves: [{series: a, label: A}, {series: b, inputs: random, label: B}]", "curves: []"),
+      "has no curves");
+  expect_has(claim("sequences: 8", "sequences: 0"), "out of range");
+  expect_has(claim("sequences: 8", "sequences:"), "no value");
+  expect_has(claim("target: 10", "a.b: 10"), "dot in its key");
+  expect_has(claim("parameters:", "parameters: 5\nunused:"), "unknown key");
+  expect_has(
+      claim("criteria:\n", "criteria:\n  - {metric: effect, op: \">\", threshold: 1, source: s}\n"),
+      "two criteria effect >");
+
+  const auto profile = [&](const std::string& from, const std::string& to) {
+    return message_with("profiles/small.yaml", kProfile, from, to);
+  };
+  expect_has(profile("alpha_claim:", "alhpa_claim:"), "did you mean 'alpha_claim'?");
+  expect_has(profile("natural: {sequences: 4}", "natural: {sequence: 4}"),
+             "did you mean 'natural.sequences'?");
+  expect_has(profile("natural: {sequences: 4}", "natural: 4"), "unknown key");
+  expect_has(profile("natural: {sequences: 4}", "natural: {sequences: {}}"), "");
+  expect_has(profile("model: tiny", "model: tyni"), "did you mean 'tiny'?");
+  expect_has(profile("bootstrap_resamples: 100", "bootstrap_resamples: many"), "small.yaml:4");
+
+  const auto model = [&](const std::string& from, const std::string& to) {
+    return message_with("models/tiny.yaml", kModel, from, to);
+  };
+  expect_has(model("sha256: 01", "sha256: xx"), "no sha256");
+  expect_has(model("verdict: fail", "verdict: failed"), "did you mean 'fail'?");
+  expect_has(model("claim: beta_claim", "claim: beta"), "did you mean 'beta_claim'?");
+  expect_has(model("metric: effect,", "metric: efect,"), "did you mean 'effect'?");
+  expect_has(model("criteria: [", "parameters: ["), "unknown key");  // thresholds only
+  expect_has(model("bos: on", "bos: sometimes"), "not true or false");
+}
+
+TEST_F(SettingsTest, BrokenAndHostileYamlIsAnErrorAndNoCrash) {
+  std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int level = 1; level < 10; ++level) {
+    const std::string last = "*a" + std::to_string(level - 1);
+    bomb += "a" + std::to_string(level) + ": &a" + std::to_string(level) + " [";
+    for (int i = 0; i < 10; ++i) bomb += (i ? ", " : "") + last;
+    bomb += "]\n";
+  }
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"id: [unclosed", "no valid YAML"},
+      {"id: a\n\tb: c", "no valid YAML"},
+      {"- a list", "not a mapping"},
+      {"", "not a mapping"},
+      {"just text", "not a mapping"},
+      {std::string("\0\1\2\xff", 4), ""},
+      {std::string(100000, '['), "YAML"},
+      {std::string(300000, '#'), "too large"},
+      {bomb, "expands to too much"},
+      {"a: &a [*a]", "nested too deeply"},
+      {"? [complex, key]\n: value", "no plain word"},
+      {"id: *unknown", "no valid YAML"},
+  };
+  for (const auto& [text, part] : cases) {
+    folder_.write("claims/alpha_claim.yaml", text);
+    const std::string message = message_of([&] { load(); });
+    EXPECT_FALSE(message.empty()) << text.substr(0, 40);
+    expect_has(message, "alpha_claim.yaml");
+    expect_has(message, part);
+  }
+}
+
+TEST_F(SettingsTest, ModelMayBeAPath) {
+  folder_.write("files/My-Model.Q4_0.gguf", "x");
+  SettingsRequest path = request();
+  path.model = (folder_ / "files/My-Model.Q4_0.gguf").string();
+  const Settings settings = load_settings(path);
+  EXPECT_EQ(settings.model.name, "My-Model.Q4_0");
+  EXPECT_EQ(settings.model.file, path.model);
+  EXPECT_FALSE(settings.model.sha256.has_value());
+  EXPECT_EQ(settings.claims[1].judging.criteria[0].threshold, 0.5);  // no model has its say
+  path.model = "no/such/file.gguf";
+  expect_has(message_of([&] { load_settings(path); }), "no such model file");
+  path.model = "missing.gguf";
+  expect_has(message_of([&] { load_settings(path); }), "no such model file");
+}
+
+TEST_F(SettingsTest, ConfigYamlHoldsWhatWasMergedAndReadsBack) {
+  const Settings settings = load({"claims.alpha_claim.word=\"a: \\\"b\\\"\""});
+  const YAML::Node yaml = YAML::Load(settings.yaml());
+  EXPECT_EQ(yaml["seed"].as<int>(), 7);
+  EXPECT_EQ(yaml["survey"]["sequences"].as<int>(), 3);
+  const YAML::Node claim = yaml["claims"]["alpha_claim"];
+  EXPECT_EQ(claim["parameters"]["natural"]["sequences"].as<int>(), 4);
+  EXPECT_EQ(claim["parameters"]["word"].as<std::string>(), "a: \"b\"");
+  EXPECT_EQ(claim["criteria"][0]["threshold"].as<double>(), 0.25);
+  EXPECT_EQ(claim["controls"][0]["fraction"].as<double>(), 0.2);
+}
+
+TEST_F(SettingsTest, ParametersAreTypedAndRememberWhatWasRead) {
+  const Parameters parameters = alpha().parameters;
+  EXPECT_EQ(parameters.integer("target"), 10);
+  EXPECT_EQ(parameters.real("target"), 10);  // a whole number is a number
+  EXPECT_TRUE(parameters.flag("plain"));
+  EXPECT_TRUE(parameters.has("natural.sequences"));
+  EXPECT_FALSE(parameters.has("natural"));
+  expect_has(message_of([&] { parameters.integer("targt"); }), "did you mean 'target'?");
+  expect_has(message_of([&] { parameters.integer("eps"); }), "not a whole number");
+  expect_has(message_of([&] { parameters.integer("sweep"); }), "not a single value");
+  expect_has(message_of([&] { parameters.integers("target"); }), "not a list");
+  expect_has(message_of([&] { parameters.flag("word"); }), "not true or false");
+  expect_has(message_of([&] { parameters.real("word"); }), "not a number");
+  const Parameters copy = parameters;
+  copy.text("word");
+  EXPECT_EQ(parameters.unread(),
+            (std::vector<std::string>{"natural.sequences", "natural.length", "scale"}));
+}
+
+TEST(Parameters, MadeFromYamlDirectly) {
+  const Parameters parameters(YAML::Load("{a: {b: 1}, c: [1, 2], d: [], e: [1, 0.5]}"), "test");
+  EXPECT_EQ(parameters.integer("a.b"), 1);
+  EXPECT_EQ(parameters.integers("c"), (std::vector<int64_t>{1, 2}));
+  EXPECT_TRUE(parameters.integers("d").empty());
+  EXPECT_THROW(parameters.integers("e"), Error);
+  EXPECT_EQ(parameters.yaml(), "a:\n  b: 1\nc: [1, 2]\nd: []\ne: [1, 0.5]\n");
+  EXPECT_FALSE(Parameters().has("a"));
+  EXPECT_THROW(Parameters(YAML::Load("[1]"), "test"), Error);
+}
+
+TEST_F(SettingsTest, ValidationListsOneLineAFinding) {
+  EXPECT_EQ(validate_configs(folder_.path()), std::vector<std::string>());
+  folder_.write("profiles/broken.yaml", "name: broken\nmodel: absent\n");
+  folder_.write("profiles/typo.yaml", "name: typo\nmodle: tiny\n");
+  folder_.write("models/other.yaml", "name: wrong\nfile: f\n");
+  const auto findings = validate_configs(folder_.path());
+  ASSERT_EQ(findings.size(), 3u);
+  expect_has(findings[0], "absent");
+  expect_has(findings[1], "did you mean 'model'?");
+  expect_has(findings[2], "not the file's name");
+  for (const auto& finding : findings) EXPECT_EQ(finding.find('\n'), std::string::npos);
+}
+
+TEST_F(SettingsTest, ValidationReportsEveryBrokenClaim) {
+  folder_.write("claims/alpha_claim.yaml", "id: [");
+  folder_.write("claims/beta_claim.yaml", "id: {");
+  EXPECT_EQ(validate_configs(folder_.path()).size(), 2u);
+  EXPECT_EQ(validate_configs(folder_ / "absent").size(), 1u);
+}
+
+TEST(DidYouMean, SuggestsTheClosestOrListsAll) {
+  const std::vector<std::string> names = {"sink_onset", "rank_collapse", "rotation"};
+  EXPECT_EQ(did_you_mean("sink_onst", names), "did you mean 'sink_onset'?");
+  EXPECT_EQ(did_you_mean("rank_colapse", names), "did you mean 'rank_collapse'?");
+  EXPECT_EQ(did_you_mean("onset", names), "did you mean 'sink_onset'?");
+  EXPECT_EQ(did_you_mean("xyzzy", names), "choose one of sink_onset, rank_collapse, rotation");
+  EXPECT_EQ(did_you_mean("", names), "choose one of sink_onset, rank_collapse, rotation");
+  EXPECT_EQ(did_you_mean("x", {}), "there is none");
+  EXPECT_EQ(did_you_mean(std::string(1 << 20, 'x'), names).rfind("choose one of", 0), 0u);
+  EXPECT_LT(did_you_mean("q", std::vector<std::string>(1000, "candidate")).size(), 300u);
+}
+
+TEST(YamlQuoted, ReadsBack) {
+  for (const std::string& text : {std::string("plain"), std::string("a \"b\" \\ c\n\t: #"),
+                                  std::string("ünï"), std::string()}) {
+    EXPECT_EQ(YAML::Load(yaml_quoted(text)).as<std::string>(), text);
+  }
+}
+
+// ---- the project's own settings
+// ---------------------------------------------------------------------
+
+const fs::path kConfigs = fs::path(REPLICATE_SOURCE_DIR) / "configs";
+
+TEST(OwnSettings, AreValid) { EXPECT_EQ(validate_configs(kConfigs), std::vector<std::string>()); }
+
+TEST(OwnSettings, EveryProfileLoads) {
+  for (const char* profile : {"smoke", "cpu", "nightly", ""}) {
+    const Settings settings =
+        load_settings({kConfigs, "/assets", profile, "", "", {}, std::nullopt});
+    EXPECT_GE(settings.claims.size(), 4u) << profile;
+    EXPECT_EQ(settings.claims[0].id, "sink_onset");
+  }
+}
+
+/// The files hold the prefix of each claim's inputs alike, so that their passes are shared.
+TEST(OwnSettings, ClaimsThatOnlyLookShareTheirInputs) {
+  for (const char* profile : {"smoke", "cpu", "nightly"}) {
+    const Settings settings = load_settings({kConfigs,
+                                             "/assets",
+                                             profile,
+                                             "",
+                                             "sink_onset|dimension_disparity|rank_collapse",
+                                             {},
+                                             std::nullopt});
+    ASSERT_EQ(settings.claims.size(), 3u);
+    const Parameters& first = settings.claims[0].parameters;
+    for (const auto& claim : settings.claims) {
+      for (const char* key : {"natural.sequences", "natural.length", "random.sequences",
+                              "random.length", "null_model.sequences", "null_model.length"}) {
+        EXPECT_EQ(claim.parameters.integer(key), first.integer(key))
+            << profile << " " << claim.id << " " << key;
+      }
+    }
+  }
+}
+
+TEST(OwnSettings, EveryThresholdHasASource) {
+  for (const auto& claim : load_settings({kConfigs, "", "cpu", "", "", {}, std::nullopt}).claims) {
+    EXPECT_FALSE(claim.judging.criteria.empty()) << claim.id;
+    for (const auto& criterion : claim.judging.criteria) EXPECT_FALSE(criterion.source.empty());
+    for (const auto& control : claim.judging.controls) EXPECT_FALSE(control.source.empty());
+  }
+}
+
+TEST(OwnSettings, TheNullModelIsTheSameFileReinitialised) {
+  const auto model = [](const std::string& name) {
+    return load_settings({kConfigs, "/assets", "cpu", name, "", {}, std::nullopt}).model;
+  };
+  EXPECT_TRUE(model("smollm2-null").reinitialised);
+  EXPECT_FALSE(model("smollm2").reinitialised);
+  EXPECT_EQ(model("smollm2-null").file, model("smollm2").file);
+  EXPECT_EQ(model("smollm2-null").sha256, model("smollm2").sha256);
+}
+
+}  // namespace
+}  // namespace replicate

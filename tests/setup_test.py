@@ -1,0 +1,231 @@
+"""Tests of set-up's helpers against an index of packages served on this machine."""
+
+import functools
+import hashlib
+import http.server
+import io
+import os
+import sys
+import tarfile
+import tempfile
+import threading
+import types
+import unittest
+import unittest.mock
+import zipfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts"))
+import assets  # noqa: E402
+import fetch  # noqa: E402
+
+CONTENT = bytes(range(256)) * 4096
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """One package with one file; knows ranges, and breaks off or refuses when it is told to."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.server.requests.append((self.path, self.headers.get("Range")))
+        if self.path == "/simple/a-package/":
+            page = b'<a href="../../files/a_package-1.0%2Bcpu.whl#sha256=00">a</a>'
+            return self.answer(200, page)
+        if not self.path.startswith("/files/"):
+            return self.answer(404, b"")
+        if self.server.refusals:
+            self.server.refusals -= 1
+            return self.answer(503, b"")
+        first = int((self.headers.get("Range") or "bytes=0-")[6:-1]) if self.server.ranges else 0
+        self.answer(206 if first else 200, CONTENT[first:])
+
+    def answer(self, code, body):
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.server.break_after and code in (200, 206) and self.path.startswith("/files/"):
+            body, self.server.break_after = body[: self.server.break_after], 0
+            self.close_connection = True
+        self.wfile.write(body)
+
+
+def pip_options(index, folders=()):
+    return types.SimpleNamespace(
+        find_links=list(folders), no_index=index is None, index_url=index, extra_index_urls=[],
+        timeout=10, trusted_hosts=[], cert=None, proxy=None,
+    )
+
+
+class WithServer(unittest.TestCase):
+    def setUp(self):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+        self.server.requests, self.server.refusals, self.server.break_after = [], 0, 0
+        self.server.ranges = True
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(functools.partial(assets.remove, self.folder))
+        self.path = os.path.join(self.folder, "file.whl")
+        index = f"http://127.0.0.1:{self.server.server_port}/simple"
+        for target, stand_in in (
+            ("fetch.pip_options", lambda: pip_options(index)),
+            ("fetch.say", lambda text: None),
+            ("fetch.time.sleep", lambda seconds: None),
+            ("fetch.Progress.show", lambda self, done: None),
+        ):
+            patch = unittest.mock.patch(target, stand_in)
+            patch.start()
+            self.addCleanup(patch.stop)
+        self.indexes = fetch.Indexes()
+
+    def download(self, sha256=SHA256):
+        address = self.indexes.find("A_Package", "a_package-1.0+cpu.whl")
+        fetch.download(self.indexes, address, self.path, len(CONTENT), sha256)
+
+    def read(self):
+        with open(self.path, "rb") as file:
+            return file.read()
+
+    def test_finds_and_downloads(self):
+        self.download()
+        self.assertEqual(self.read(), CONTENT)
+        self.assertEqual(os.listdir(self.folder), ["file.whl"])
+
+    def test_a_file_that_no_index_lists_is_not_found(self):
+        self.assertIsNone(self.indexes.find("a-package", "a_package-2.0.whl"))
+        self.assertIsNone(self.indexes.find("another", "another-1.0.whl"))
+
+    def test_goes_on_where_an_earlier_run_stopped(self):
+        with open(self.path + ".part", "wb") as file:
+            file.write(CONTENT[:1000])
+        self.download()
+        self.assertEqual(self.read(), CONTENT)
+        self.assertEqual(self.server.requests[-1][1], "bytes=1000-")
+
+    def test_starts_again_where_the_server_knows_no_ranges(self):
+        self.server.ranges = False
+        self.test_goes_on_where_an_earlier_run_stopped()
+
+    def test_survives_a_broken_connection_and_refusals(self):
+        self.server.break_after, self.server.refusals = 5000, 2
+        self.download()
+        self.assertEqual(self.read(), CONTENT)
+
+    def test_gives_up_after_some_attempts(self):
+        self.server.refusals = 1000
+        with self.assertRaises(OSError):
+            self.download()
+        self.assertEqual(len(self.server.requests), 1 + fetch.ATTEMPTS)
+
+    def test_keeps_nothing_that_differs_from_its_pin(self):
+        with self.assertRaisesRegex(fetch.Failure, "not the pinned one"):
+            self.download(sha256="0" * 64)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_a_folder_of_wheels_comes_first(self):
+        with open(os.path.join(self.folder, "a_package-1.0+cpu.whl"), "wb") as file:
+            file.write(CONTENT)
+        self.indexes.folders = [self.folder]
+        self.download()
+        self.assertEqual(self.read(), CONTENT)
+        self.assertNotIn("/files/", "".join(path for path, _ in self.server.requests))
+
+
+class Pins(unittest.TestCase):
+    def test_the_projects_own_pins_are_whole(self):
+        keys = {"asset", "package", "version", "file", "bytes", "sha256", "licence", "provides", "unpacked_bytes"}
+        for name, entry in assets.read_pins(assets.PINS).items():
+            with self.subTest(name):
+                self.assertLessEqual(keys, entry.keys())
+                self.assertRegex(entry["sha256"], "^[0-9a-f]{64}$")
+                self.assertTrue("take" in entry or "join" in entry)
+
+    def test_a_line_of_another_form_is_an_error_with_its_number(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write("a:\n  b: {c: d}\n\n   e: f\n")
+            file.flush()
+            with self.assertRaisesRegex(fetch.Failure, ":4"):
+                assets.read_pins(file.name)
+
+
+class Unpacking(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(functools.partial(assets.remove, self.folder))
+        self.store = assets.Store(self.folder)
+
+    def wheel(self, **members):
+        path = os.path.join(self.folder, "a.whl")
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in members.items():
+                archive.writestr(name.replace("__", "/"), text)
+        return path
+
+    def test_rules(self):
+        rules = ["torch/include/ t/include/", "torch/lib/libc10.so t/lib/", "torch/lib/libgomp* t/lib/", "m/*.gguf models/m.gguf"]
+        where = functools.partial(assets.destination, rules=rules)
+        self.assertEqual(where("torch/include/a/b.h"), "t/include/a/b.h")
+        self.assertEqual(where("torch/lib/libgomp.so.1"), "t/lib/libgomp.so.1")
+        self.assertEqual(where("m/x.gguf"), "models/m.gguf")
+        self.assertIsNone(where("torch/lib/deeper/libgomp.so.1"))
+        self.assertIsNone(where("torch/lib/libtorch_python.so"))
+
+    def test_a_member_cannot_leave_its_folder(self):
+        path = self.wheel(**{"a__..__..__x": "1"})
+        with self.assertRaisesRegex(fetch.Failure, "leaves its folder"):
+            assets.unpack_members(path, ["a/ b/"], self.folder)
+
+    def test_texts_are_joined_in_order_and_tidied(self):
+        path = os.path.join(self.folder, "a.tar.gz")
+        with tarfile.open(path, "w:gz") as archive:
+            for name, text in (("z_gut.txt", b"Z \r\n\r\n\r\n\r\nz"), ("a_gut.txt", b"\n A\n"), ("a_gut_f.txt", b"no")):
+                info = tarfile.TarInfo("package-1/texts/" + name)
+                info.size = len(text)
+                archive.addfile(info, io.BytesIO(text))
+        target = os.path.join(self.folder, "prose", "all.txt")
+        assets.join_texts(path, "texts/*_gut.txt", target)
+        with open(target, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "A\n\nZ\n\nz\n")
+
+    def test_an_asset_counts_as_there_only_whole_and_from_these_pins(self):
+        build = [{"file": "a", "sha256": "1"}]
+        builds = {"any": build}
+        path = os.path.join(self.folder, "m")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("12")
+        self.assertFalse(self.store.is_there("model", builds))
+        self.store.write_stamp("model", build, {"m": 2})
+        self.assertTrue(self.store.is_there("model", builds))
+        self.assertFalse(self.store.is_there("model", {"any": [{"file": "a", "sha256": "2"}]}))
+        os.truncate(path, 1)
+        self.assertFalse(self.store.is_there("model", builds))
+
+    def test_space_is_checked(self):
+        with self.assertRaisesRegex(fetch.Failure, "not enough disk space"):
+            assets.check_space(self.store, 1 << 60)
+
+
+class GivenLibTorch(unittest.TestCase):
+    def test_too_old_or_not_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaisesRegex(fetch.Failure, "LIBTORCH has no"):
+                assets.check_given_libtorch(folder)
+            for path, text in (
+                ("include/torch/csrc/api/include/torch/torch.h", ""),
+                ("lib/libtorch_cpu.so", ""),
+                ("include/torch/headeronly/version.h", "".join(
+                    f"#define TORCH_VERSION_{part} {value}\n" for part, value in (("MAJOR", 2), ("MINOR", 10), ("PATCH", 1)))),
+            ):
+                os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+                with open(os.path.join(folder, path), "w", encoding="utf-8") as file:
+                    file.write(text)
+            self.assertEqual(assets.libtorch_version(folder), (2, 10, 1))
+            with self.assertRaisesRegex(fetch.Failure, "2.11 or newer"):
+                assets.check_given_libtorch(folder)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,194 @@
+#include "harness/statistics.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "harness/run_folder.h"
+#include "models/formats/error.h"
+
+namespace replicate {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kParity = 1e-12;
+
+const Json& golden() {
+  static const Json json = Json::parse(
+      read_text(std::filesystem::path(REPLICATE_SOURCE_DIR) / "tests/golden/statistics.json"));
+  return json;
+}
+
+double number(const Json& json) { return json.is_null() ? kNaN : json.get<double>(); }
+
+std::vector<double> numbers(const Json& json) {
+  std::vector<double> values;
+  for (const Json& value : json) values.push_back(number(value));
+  return values;
+}
+
+/// Equal within 1e-12, relative above 1; NaN equals NaN.
+void expect_parity(double actual, double expected, const std::string& what) {
+  if (std::isnan(expected)) {
+    EXPECT_TRUE(std::isnan(actual)) << what << " is " << actual;
+  } else {
+    EXPECT_NEAR(actual, expected, kParity * std::max(1.0, std::abs(expected))) << what;
+  }
+}
+
+TEST(Statistics, RankCorrelationsAgreeWithScipy) {
+  ASSERT_GE(golden()["correlations"].size(), 20u);
+  for (const Json& test : golden()["correlations"]) {
+    const auto x = numbers(test["x"]), y = numbers(test["y"]);
+    const std::string what = "n = " + std::to_string(x.size());
+    expect_parity(spearman(x, y), number(test["spearman"]), "spearman, " + what);
+    expect_parity(kendall_tau_b(x, y), number(test["kendall"]), "kendall, " + what);
+    expect_parity(kendall_tau_b(y, x), number(test["kendall"]), "kendall turned round, " + what);
+  }
+}
+
+TEST(Statistics, QuantilesAgreeWithNumpy) {
+  for (const Json& test : golden()["quantiles"]) {
+    const auto x = numbers(test["x"]), q = numbers(test["q"]);
+    for (size_t i = 0; i < q.size(); ++i) {
+      expect_parity(quantile(x, q[i]), number(test["quantiles"][i]), "q = " + std::to_string(q[i]));
+    }
+    expect_parity(mean(x), number(test["mean"]), "mean");
+    expect_parity(median(x), number(test["median"]), "median");
+  }
+}
+
+TEST(Statistics, EmptyAndNaNInputsGiveNaN) {
+  EXPECT_TRUE(std::isnan(mean({})));
+  EXPECT_TRUE(std::isnan(median({})));
+  EXPECT_TRUE(std::isnan(quantile({1, kNaN, 3}, 0.5)));
+  EXPECT_TRUE(std::isnan(spearman({}, {})));
+  EXPECT_TRUE(std::isnan(kendall_tau_b(std::vector<double>{1}, std::vector<double>{2})));
+}
+
+TEST(Statistics, RefusesWhatMakesNoSense) {
+  const std::vector<double> two = {1, 2}, three = {1, 2, 3};
+  EXPECT_THROW(spearman(two, three), Error);
+  EXPECT_THROW(kendall_tau_b(two, three), Error);
+  EXPECT_THROW(quantile({1, 2}, 1.5), Error);
+  EXPECT_THROW(quantile({1, 2}, kNaN), Error);
+  EXPECT_THROW(Random(1).below(0), Error);
+}
+
+TEST(Statistics, KendallCountsEveryPairOfALongReversedList) {
+  std::vector<double> x, y;
+  for (int i = 0; i < 100000; ++i) {
+    x.push_back(i);
+    y.push_back(-i);
+  }
+  EXPECT_DOUBLE_EQ(kendall_tau_b(x, y), -1);  // 5e9 discordant pairs: more than 32 bits hold
+}
+
+TEST(Random, DrawsWhatTheReferenceDraws) {
+  for (const Json& test : golden()["random"]) {
+    const uint64_t seed = std::stoull(test["seed"].get<std::string>());
+    Random raw(seed), bounded(seed);
+    for (const Json& value : test["next"]) {
+      EXPECT_EQ(raw.next(), std::stoull(value.get<std::string>()));
+    }
+    for (size_t i = 0; i < test["bounds"].size(); ++i) {
+      EXPECT_EQ(bounded.below(std::stoull(test["bounds"][i].get<std::string>())),
+                std::stoull(test["below"][i].get<std::string>()));
+    }
+  }
+}
+
+TEST(Random, PermutationsHoldEveryIndexOnceAndDiffer) {
+  Random random(3);
+  std::set<std::vector<int64_t>> seen;
+  for (int i = 0; i < 100; ++i) {
+    auto order = random.permutation(4);
+    seen.insert(order);
+    std::sort(order.begin(), order.end());
+    EXPECT_EQ(order, (std::vector<int64_t>{0, 1, 2, 3}));
+  }
+  EXPECT_GT(seen.size(), 20u);  // of 24; 100 draws miss more than 3 once in a blue moon
+  EXPECT_TRUE(random.permutation(0).empty());
+}
+
+TEST(Random, SeedsDependOnSeedAndPurpose) {
+  EXPECT_EQ(derive_seed(1, "inputs"), derive_seed(1, "inputs"));
+  EXPECT_NE(derive_seed(1, "inputs"), derive_seed(2, "inputs"));
+  EXPECT_NE(derive_seed(1, "inputs"), derive_seed(1, "bootstrap"));
+  EXPECT_NE(derive_seed(1, ""), derive_seed(2, ""));
+}
+
+TEST(Bootstrap, AgreesWithNumpyOnTheSameResamples) {
+  for (const Json& test : golden()["bootstraps"]) {
+    const BootstrapOptions options{test["resamples"].get<int64_t>(), test["seed"].get<uint64_t>()};
+    const auto values = numbers(test["values"]);
+    const Estimate estimate = bootstrap_mean(values, options);
+    expect_parity(estimate.value, number(test["value"]), "value");
+    expect_parity(estimate.low, number(test["low"]), "low");
+    expect_parity(estimate.high, number(test["high"]), "high");
+    EXPECT_EQ(estimate.n, static_cast<int64_t>(values.size()));
+  }
+}
+
+TEST(Bootstrap, IsTheSameForTheSameSeedOnly) {
+  const std::vector<double> values = {1, 4, 2, 8, 5, 7};
+  const Estimate a = bootstrap_mean(values, {500, 1}), b = bootstrap_mean(values, {500, 1});
+  EXPECT_EQ(a.low, b.low);
+  EXPECT_EQ(a.high, b.high);
+  EXPECT_NE(a.low, bootstrap_mean(values, {500, 2}).low);
+}
+
+TEST(Bootstrap, RecomputesTheWholeStatistic) {
+  // The range of the drawn units cannot be had from bootstrapped means of units.
+  const std::vector<double> values = {0, 1, 10};
+  const auto range = [&](std::span<const int64_t> units) {
+    double low = 1e9, high = -1e9;
+    for (const int64_t unit : units) {
+      low = std::min(low, values[unit]);
+      high = std::max(high, values[unit]);
+    }
+    return std::vector<double>{high - low, static_cast<double>(units.size())};
+  };
+  const auto estimates = bootstrap(3, range, {1000, 5});
+  ASSERT_EQ(estimates.size(), 2u);
+  EXPECT_EQ(estimates[0].value, 10);
+  EXPECT_EQ(estimates[0].low, 0);  // one unit drawn three times
+  EXPECT_EQ(estimates[0].high, 10);
+  EXPECT_EQ(estimates[1].low, 3);
+}
+
+TEST(Bootstrap, OneUndefinedResampleLeavesNoBounds) {
+  int calls = 0;
+  const auto statistic = [&](std::span<const int64_t>) {
+    return std::vector<double>{++calls == 50 ? kNaN : 1.0, 2.0};
+  };
+  const auto estimates = bootstrap(4, statistic, {100, 1});
+  EXPECT_EQ(estimates[0].value, 1);
+  EXPECT_TRUE(std::isnan(estimates[0].low));
+  EXPECT_TRUE(std::isnan(estimates[0].high));
+  EXPECT_EQ(estimates[1].high, 2);
+}
+
+TEST(Bootstrap, OneUnitHasNoInterval) {
+  const Estimate estimate = bootstrap_mean(std::vector<double>{3}, {100, 1});
+  EXPECT_EQ(estimate.value, 3);
+  EXPECT_TRUE(std::isnan(estimate.low));
+  EXPECT_EQ(estimate.n, 1);
+}
+
+TEST(Bootstrap, RefusesNoUnitsAndChangingStatistics) {
+  EXPECT_THROW(bootstrap_mean({}, {}), Error);
+  size_t size = 1;
+  const auto growing = [&](std::span<const int64_t>) { return std::vector<double>(size++); };
+  EXPECT_THROW(bootstrap(3, growing, {10, 1}), Error);
+}
+
+}  // namespace
+}  // namespace replicate

@@ -1,0 +1,296 @@
+#include "models/formats/tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <random>
+#include <sstream>
+
+#include "models/formats/gguf.h"
+#include "models/formats/merges.h"
+#include "models/formats/utf8.h"
+#include "tests/expect_error.h"
+#include "tests/gguf_writer.h"
+
+namespace replicate {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Ids = std::vector<int64_t>;
+
+// A vocabulary small enough to work out by hand.
+
+const std::vector<std::string> kTokens = {"<s>", "a", "b",  "c", "Ġ", "ab", "abc", "Ġa",
+                                          "bc",  "1", "12", "Ã", "©", "Ã©", "2"};
+const std::vector<std::string> kMerges = {"b c", "a b", "Ġ a", "a bc", "1 2", "Ã ©"};
+
+GgufWriter small_vocabulary(const std::string& pre = "gpt-2") {
+  GgufWriter writer;
+  writer.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", pre);
+  writer.texts("tokenizer.ggml.tokens", kTokens);
+  return writer;
+}
+
+Tokenizer tokenizer(const GgufWriter& writer) {
+  const auto bytes = writer.bytes();
+  return Tokenizer::from_gguf(GgufFile::parse(bytes, "test.gguf"));
+}
+
+Tokenizer small_tokenizer(const std::string& pre = "gpt-2") {
+  return tokenizer(small_vocabulary(pre).texts("tokenizer.ggml.merges", kMerges));
+}
+
+TEST(Tokenizer, MergesTheLowestRankFirst) {
+  EXPECT_EQ(small_tokenizer().encode("abc"), (Ids{6}));  // b c, then a bc; not a b first
+  EXPECT_EQ(small_tokenizer().encode("ab"), (Ids{5}));
+  EXPECT_EQ(small_tokenizer().encode("abab a"), (Ids{5, 5, 7}));
+  EXPECT_EQ(small_tokenizer().encode(""), (Ids{}));
+}
+
+TEST(Tokenizer, SplitsWordsAsThePreTokenizerSays) {
+  EXPECT_EQ(small_tokenizer("gpt-2").encode("a12"), (Ids{1, 10}));
+  EXPECT_EQ(small_tokenizer("smollm").encode("a12"), (Ids{1, 9, 14}));
+  EXPECT_EQ(small_tokenizer("llama-bpe").encode("a12"), (Ids{1, 10}));
+}
+
+TEST(Tokenizer, LeavesOutBytesWithoutAToken) {
+  EXPECT_EQ(small_tokenizer().encode("xaybz"),
+            (Ids{5}));  // as `tokenizers`: what is left can merge
+  EXPECT_EQ(small_tokenizer().encode("xyz"), (Ids{}));
+}
+
+TEST(Tokenizer, ReadsBytesThroughTheAlphabet) {
+  EXPECT_EQ(small_tokenizer().encode("\xc3\xa9"), (Ids{13}));
+  EXPECT_EQ(small_tokenizer().decode(Ids{13, 4, 1}), "\xc3\xa9 a");
+}
+
+TEST(Tokenizer, OutsideTheAlphabetATokenStandsForItself) {
+  auto tokens = kTokens;
+  tokens.push_back(" ");  // no spelling of the byte: that is "Ġ"
+  const Tokenizer with_space = tokenizer(GgufWriter()
+                                             .text("tokenizer.ggml.model", "gpt2")
+                                             .text("tokenizer.ggml.pre", "llama-bpe")
+                                             .texts("tokenizer.ggml.tokens", tokens)
+                                             .texts("tokenizer.ggml.merges", kMerges));
+  EXPECT_EQ(with_space.encode(" "), (Ids{4}));
+  EXPECT_EQ(with_space.decode(Ids{15, 4}), "  ");
+}
+
+TEST(Tokenizer, TakesSpecialTokensForPlainText) {
+  EXPECT_EQ(small_tokenizer().encode("<s>a"), (Ids{1}));
+  EXPECT_EQ(small_tokenizer().decode(Ids{0, 1}), "<s>a");
+}
+
+TEST(Tokenizer, WholeWordsOfLlama3AreNotSplit) {
+  const auto writer = [](const std::string& pre) {
+    return small_vocabulary(pre).texts("tokenizer.ggml.merges", {"b c"});  // no way to "abc"
+  };
+  EXPECT_EQ(tokenizer(writer("llama-bpe")).encode("abc"), (Ids{6}));
+  EXPECT_EQ(tokenizer(writer("gpt-2")).encode("abc"), (Ids{1, 8}));
+}
+
+TEST(Tokenizer, KnowsItsSpecialTokens) {
+  std::vector<int32_t> types(kTokens.size(), 1);
+  types[0] = 3;
+  types[5] = 5;
+  const Tokenizer tokens = tokenizer(small_vocabulary()
+                                         .texts("tokenizer.ggml.merges", kMerges)
+                                         .integers("tokenizer.ggml.token_type", types)
+                                         .unsigned_integer("tokenizer.ggml.bos_token_id", 0)
+                                         .boolean("tokenizer.ggml.add_bos_token", true));
+  EXPECT_EQ(tokens.vocabulary_size(), 15);
+  EXPECT_EQ(tokens.bos(), 0);
+  EXPECT_EQ(tokens.eos(), std::nullopt);
+  EXPECT_TRUE(tokens.adds_bos());
+  EXPECT_TRUE(tokens.is_special(0));
+  EXPECT_TRUE(tokens.is_special(5));
+  EXPECT_FALSE(tokens.is_special(1));
+  EXPECT_FALSE(tokens.is_special(-1));
+  EXPECT_FALSE(tokens.is_special(15));
+}
+
+TEST(Tokenizer, RefusesIdsOutsideTheVocabulary) {
+  expect_error([] { (void)small_tokenizer().decode(Ids{15}); },
+               "token id 15 is not in the vocabulary of 15");
+  expect_error([] { (void)small_tokenizer().decode(Ids{-1}); }, "token id -1");
+}
+
+// What a file can get wrong.
+
+void expect_rejected(const GgufWriter& writer, const std::string& part) {
+  expect_error([&] { tokenizer(writer); }, part);
+}
+
+TEST(Tokenizer, RefusesOtherKinds) {
+  expect_rejected(GgufWriter(), "metadata 'tokenizer.ggml.model' is missing");
+  expect_rejected(GgufWriter().text("tokenizer.ggml.model", "llama"),
+                  "tokenizer 'llama' is not byte-level BPE (test.gguf)");
+  expect_rejected(GgufWriter().text("tokenizer.ggml.model", "gpt2"),
+                  "metadata 'tokenizer.ggml.pre' is missing");
+  expect_rejected(
+      small_vocabulary("qwen2"),
+      "pre-tokenizer 'qwen2' is not known (test.gguf): use a model with one of gpt-2, smollm");
+}
+
+TEST(Tokenizer, RefusesBrokenTables) {
+  expect_rejected(small_vocabulary(), "metadata 'tokenizer.ggml.merges' is missing");
+  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"ab"}),
+                  "merge 'ab' is no pair");
+  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"a x"}),
+                  "merge 'a x' gives or takes");
+  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"c c"}),
+                  "merge 'c c' gives or takes");
+  const auto whole = [] { return small_vocabulary().texts("tokenizer.ggml.merges", kMerges); };
+  expect_rejected(whole().integers("tokenizer.ggml.token_type", {1, 1}),
+                  "2 token types for 15 tokens");
+  expect_rejected(whole().unsigned_integer("tokenizer.ggml.bos_token_id", 15),
+                  "metadata 'tokenizer.ggml.bos_token_id' is 15 in a vocabulary of 15");
+  const auto with_tokens = [](const std::vector<std::string>& tokens) {
+    return GgufWriter()
+        .text("tokenizer.ggml.model", "gpt2")
+        .text("tokenizer.ggml.pre", "smollm")
+        .texts("tokenizer.ggml.tokens", tokens)
+        .texts("tokenizer.ggml.merges", {});
+  };
+  expect_rejected(with_tokens({}), "a vocabulary of 0 tokens");
+  expect_rejected(with_tokens({"a", "b", "a"}), "token 'a' is there twice");
+}
+
+// Merging and replacing, against the plainest way of doing it.
+
+/// Looks through all pairs for every single merge.
+std::vector<int32_t> merged_plainly(
+    const std::map<std::pair<int32_t, int32_t>, std::pair<int, int32_t>>& table,
+    std::vector<int32_t> ids) {
+  for (;;) {
+    size_t best = 0;
+    int best_rank = -1;
+    for (size_t i = 0; i + 1 < ids.size(); ++i) {
+      const auto found = table.find({ids[i], ids[i + 1]});
+      if (found == table.end() || (best_rank >= 0 && found->second.first >= best_rank)) continue;
+      best = i;
+      best_rank = found->second.first;
+    }
+    if (best_rank < 0) return ids;
+    ids[best] = table.at({ids[best], ids[best + 1]}).second;
+    ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+  }
+}
+
+TEST(Merges, EqualThePlainWay) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 300; ++round) {
+    MergeTable table;
+    std::map<std::pair<int32_t, int32_t>, std::pair<int, int32_t>> plain;
+    for (int rank = 0; rank < 12; ++rank) {
+      const auto left = static_cast<int32_t>(random() % (3 + static_cast<unsigned>(rank)));
+      const auto right = static_cast<int32_t>(random() % (3 + static_cast<unsigned>(rank)));
+      table.add(left, right, 3 + rank);
+      plain[{left, right}] = {rank, 3 + rank};
+    }
+    std::vector<int32_t> ids(random() % 60);
+    for (int32_t& id : ids) id = static_cast<int32_t>(random() % 3);
+    const auto expected = merged_plainly(plain, ids);
+    table.apply(ids);
+    EXPECT_EQ(ids, expected);
+  }
+}
+
+TEST(Utf8, ReplacesMaximalSubparts) {
+  const std::string kMark = "\xef\xbf\xbd";
+  EXPECT_EQ(replace_invalid_utf8(""), "");
+  EXPECT_EQ(replace_invalid_utf8("a\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x98\x80\n"),
+            "a\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x98\x80\n");
+  EXPECT_EQ(replace_invalid_utf8(std::string_view("\0\x7f", 2)), std::string("\0\x7f", 2));
+  EXPECT_EQ(replace_invalid_utf8("\xff"), kMark);
+  EXPECT_EQ(replace_invalid_utf8("\xe6\xbcx"), kMark + "x");               // breaks off
+  EXPECT_EQ(replace_invalid_utf8("\xf0\x9f\x98"), kMark);                  // ends too early
+  EXPECT_EQ(replace_invalid_utf8("\xc0\xaf"), kMark + kMark);              // overlong
+  EXPECT_EQ(replace_invalid_utf8("\xed\xa0\x80"), kMark + kMark + kMark);  // a surrogate
+  EXPECT_EQ(replace_invalid_utf8("\xf4\x90\x80\x80"), kMark + kMark + kMark + kMark);
+  EXPECT_EQ(replace_invalid_utf8("\xf0\x9f\xf0\x9f\x98\x80"), kMark + "\xf0\x9f\x98\x80");
+}
+
+// The real vocabulary, against PyPI `tokenizers` (tests/reference/make_tokens.py).
+
+fs::path model_file() {
+  const char* assets = std::getenv("REPLICATE_ASSETS");
+  const fs::path folder = assets ? fs::path(assets) : fs::path(REPLICATE_SOURCE_DIR) / ".assets";
+  return folder / "models" / "smollm2-135m-instruct.Q4_1.gguf";
+}
+
+std::vector<std::string> lines(const std::string& name) {
+  std::ifstream file(fs::path(REPLICATE_SOURCE_DIR) / "tests/golden/tokenizer" / name);
+  std::vector<std::string> result;
+  for (std::string line; std::getline(file, line);) result.push_back(line);
+  return result;
+}
+
+std::string unescaped(const std::string& line) {
+  std::string text;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (line[i] != '\\') {
+      text += line[i];
+      continue;
+    }
+    const char code = line[++i];
+    text += code == 'n' ? '\n' : code == 'r' ? '\r' : code == '0' ? '\0' : code;
+  }
+  return text;
+}
+
+std::string spelled(const Ids& ids) {
+  std::ostringstream out;
+  for (size_t i = 0; i < ids.size(); ++i) out << (i ? " " : "") << ids[i];
+  return out.str();
+}
+
+/// The real vocabulary with another pre-tokenizer.
+Tokenizer real_tokenizer(const GgufFile& file, const std::string& pre) {
+  return tokenizer(
+      GgufWriter()
+          .text("tokenizer.ggml.model", "gpt2")
+          .text("tokenizer.ggml.pre", pre)
+          .texts("tokenizer.ggml.tokens", file.require_texts("tokenizer.ggml.tokens"))
+          .texts("tokenizer.ggml.merges", file.require_texts("tokenizer.ggml.merges")));
+}
+
+void expect_reference_ids(const std::string& pre) {
+  if (!fs::exists(model_file()))
+    GTEST_SKIP() << "no " << model_file() << "; ./replicate fetches it";
+  const Tokenizer tokens = real_tokenizer(GgufFile::open(model_file()), pre);
+  const auto texts = lines("lines.txt");
+  const auto smollm = lines("smollm.txt");
+  const auto expected = lines(pre + ".txt");
+  ASSERT_EQ(texts.size(), 1000u);
+  ASSERT_EQ(expected.size(), 1000u);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::string& ids = expected[i] == "=" ? smollm[i] : expected[i];
+    EXPECT_EQ(spelled(tokens.encode(unescaped(texts[i]))), ids) << i + 1 << ": " << texts[i];
+  }
+}
+
+TEST(RealVocabulary, EqualsTheReferenceOnAThousandLinesOfSmollm) { expect_reference_ids("smollm"); }
+TEST(RealVocabulary, EqualsTheReferenceOnAThousandLinesOfGpt2) { expect_reference_ids("gpt-2"); }
+TEST(RealVocabulary, EqualsTheReferenceOnAThousandLinesOfLlama3) {
+  expect_reference_ids("llama-bpe");
+}
+
+TEST(RealFile, GivesItsOwnTokenizer) {
+  if (!fs::exists(model_file()))
+    GTEST_SKIP() << "no " << model_file() << "; ./replicate fetches it";
+  const Tokenizer tokens = Tokenizer::from_gguf(GgufFile::open(model_file()));
+  EXPECT_EQ(tokens.vocabulary_size(), 49152);
+  EXPECT_EQ(tokens.bos(), 1);
+  EXPECT_EQ(tokens.eos(), 2);
+  EXPECT_FALSE(tokens.adds_bos());
+  EXPECT_TRUE(tokens.is_special(0));
+  EXPECT_EQ(tokens.decode(tokens.encode("Hello 你好 42!\n")), "Hello 你好 42!\n");
+}
+
+}  // namespace
+}  // namespace replicate

@@ -1,0 +1,222 @@
+#include "harness/verdict.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "models/formats/error.h"
+#include "tests/temporary_folder.h"
+
+namespace replicate {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+Metric metric(const std::string& name, double value, double low, double high, int64_t n = 8) {
+  return {name, value, low, high, n, "natural", {}};
+}
+
+Measurement measured(std::vector<Metric> metrics) {
+  Measurement measurement;
+  measurement.metrics = std::move(metrics);
+  return measurement;
+}
+
+Judging criterion(const std::string& op, double threshold) {
+  return {"mechanism", {{"effect", op, threshold, "set before measuring", {}}}, {}, 2};
+}
+
+/// effect > 0.5, and the control below 0.2 of the effect.
+Judging with_control() {
+  Judging judging = criterion(">", 0.5);
+  judging.controls = {{"control", "effect", 0.2, "set before measuring", {}}};
+  return judging;
+}
+
+Verdict verdict(const std::string& op, double threshold, double low, double high) {
+  return judge(measured({metric("effect", (low + high) / 2, low, high)}), criterion(op, threshold))
+      .verdict;
+}
+
+TEST(Verdict, DependsOnWhereTheWholeIntervalLies) {
+  EXPECT_EQ(verdict(">", 0.5, 0.6, 0.8), Verdict::pass);
+  EXPECT_EQ(verdict(">", 0.5, 0.4, 0.8), Verdict::inconclusive);
+  EXPECT_EQ(verdict(">", 0.5, 0.1, 0.4), Verdict::fail);
+  EXPECT_EQ(verdict("<", 0.5, 0.6, 0.8), Verdict::fail);
+  EXPECT_EQ(verdict("<", 0.5, 0.4, 0.8), Verdict::inconclusive);
+  EXPECT_EQ(verdict("<", 0.5, 0.1, 0.4), Verdict::pass);
+}
+
+TEST(Verdict, EqualityBelongsToTheInclusiveOperators) {
+  EXPECT_EQ(verdict(">=", 1, 1, 1), Verdict::pass);
+  EXPECT_EQ(verdict(">", 1, 1, 1), Verdict::fail);
+  EXPECT_EQ(verdict("<=", 1, 1, 1), Verdict::pass);
+  EXPECT_EQ(verdict("<", 1, 1, 1), Verdict::fail);
+  EXPECT_EQ(verdict(">=", 1, 0, 1), Verdict::inconclusive);
+  EXPECT_EQ(verdict(">", 1, 0, 1), Verdict::fail);  // 1 itself is on the wrong side of > 1
+  EXPECT_EQ(verdict(">", 1, 1, 2), Verdict::inconclusive);
+  EXPECT_EQ(verdict("<=", 1, 1, 2), Verdict::inconclusive);
+  EXPECT_EQ(verdict("<", 1, 1, 2), Verdict::fail);
+}
+
+TEST(Verdict, UnknownOperatorIsAnError) {
+  EXPECT_NE(message_of([] { verdict("==", 1, 1, 1); }).find("'=='"), std::string::npos);
+}
+
+TEST(Verdict, TakesTheFirstMetricOfAName) {
+  const auto measurement = measured({metric("effect", 0.7, 0.6, 0.8), metric("effect", 0, 0, 0)});
+  EXPECT_EQ(judge(measurement, criterion(">", 0.5)).verdict, Verdict::pass);
+}
+
+TEST(Verdict, OneSequenceIsInconclusive) {
+  const auto judgement = judge(measured({metric("effect", 0.9, 0.9, 0.9, 1)}), criterion(">", 0.5));
+  EXPECT_EQ(judgement.verdict, Verdict::inconclusive);
+  EXPECT_NE(judgement.reason.find("one sequence only: no interval"), std::string::npos)
+      << judgement.reason;
+}
+
+TEST(Verdict, TooFewUnitsAreInconclusiveAndCounted) {
+  Judging judging = criterion(">", 0.5);
+  judging.minimum_n = 4;
+  const auto judgement = judge(measured({metric("effect", 0.9, 0.8, 1, 3)}), judging);
+  EXPECT_EQ(judgement.verdict, Verdict::inconclusive);
+  EXPECT_NE(judgement.reason.find("3 units of sampling, 4 needed"), std::string::npos)
+      << judgement.reason;
+}
+
+TEST(Verdict, NoBoundsOrNaNBoundsAreInconclusive) {
+  Metric bare = metric("effect", 0.9, 0, 0);
+  bare.low = bare.high = std::nullopt;
+  EXPECT_EQ(judge(measured({bare}), criterion(">", 0.5)).verdict, Verdict::inconclusive);
+  EXPECT_EQ(verdict(">", 0.5, kNaN, kNaN), Verdict::inconclusive);
+  EXPECT_EQ(judge(measured({metric("effect", kNaN, 0.8, 1)}), criterion(">", 0.5)).verdict,
+            Verdict::inconclusive);
+}
+
+TEST(Verdict, ControlIsNegativeBelowItsShareOfTheEffect) {
+  const auto outcome = [](double low, double high) {
+    const auto judgement = judge(
+        measured({metric("effect", 1, 0.9, 1.1), metric("control", (low + high) / 2, low, high)}),
+        with_control());
+    return judgement.controls[0].outcome + "/" + to_string(judgement.verdict);
+  };
+  EXPECT_EQ(outcome(0.05, 0.15), "negative/pass");
+  EXPECT_EQ(outcome(-0.15, 0.1), "negative/pass");
+  EXPECT_EQ(outcome(0.15, 0.25), "inconclusive/inconclusive");
+  EXPECT_EQ(outcome(-0.25, 0.1), "inconclusive/inconclusive");
+  EXPECT_EQ(outcome(0.3, 0.4), "fires/fail");
+  EXPECT_EQ(outcome(-0.4, -0.3), "fires/fail");  // a large effect of the other sign is one too
+  EXPECT_EQ(outcome(kNaN, kNaN), "inconclusive/inconclusive");
+}
+
+TEST(Verdict, ControlOfNoEffectDecidesNothing) {
+  Judging judging = with_control();
+  judging.criteria[0] = {"effect", ">=", 0, "set before measuring", {}};
+  const auto judgement =
+      judge(measured({metric("effect", 0, 0, 0), metric("control", 0, 0, 0)}), judging);
+  EXPECT_EQ(judgement.controls[0].outcome, "inconclusive");
+  EXPECT_EQ(judgement.verdict, Verdict::inconclusive);
+}
+
+TEST(Verdict, MissingControlIsInconclusiveUnlessACriterionFails) {
+  const auto passing = judge(measured({metric("effect", 1, 0.9, 1.1)}), with_control());
+  EXPECT_EQ(passing.controls[0].outcome, "not measured");
+  EXPECT_EQ(passing.verdict, Verdict::inconclusive);
+  EXPECT_NE(passing.reason.find("control control was not measured"), std::string::npos);
+  const auto failing = judge(measured({metric("effect", 0.1, 0, 0.2)}), with_control());
+  EXPECT_EQ(failing.verdict, Verdict::fail);
+}
+
+TEST(Verdict, MissingCriterionOrEffectIsAnErrorThatNamesBoth) {
+  const std::string message = message_of([] { judge(measured({}), criterion(">", 0.5)); });
+  EXPECT_NE(message.find("effect > 0.5"), std::string::npos) << message;
+  Judging judging = with_control();
+  judging.controls[0].of = "absent";
+  const auto both = measured({metric("effect", 1, 0.9, 1.1), metric("control", 0, 0, 0)});
+  const std::string effect = message_of([&] { judge(both, judging); });
+  EXPECT_NE(effect.find("'absent'"), std::string::npos) << effect;
+  EXPECT_NE(effect.find("control"), std::string::npos) << effect;
+}
+
+TEST(Verdict, UnmetPreconditionDependsOnTheKind) {
+  const auto verdict_of = [](const std::string& kind, int64_t n) {
+    Measurement measurement = measured({metric("other", 1, 1, 1, n)});
+    measurement.unmet = "no sink";
+    Judging judging = with_control();
+    judging.kind = kind;
+    const auto judgement = judge(measurement, judging);
+    EXPECT_EQ(judgement.reason.substr(0, 7), "no sink");
+    EXPECT_EQ(judgement.criteria[0].outcome, "not measured");
+    EXPECT_EQ(judgement.controls[0].outcome, "not measured");
+    return judgement.verdict;
+  };
+  EXPECT_EQ(verdict_of("mechanism", 8), Verdict::fail);
+  EXPECT_EQ(verdict_of("mechanism", 1), Verdict::inconclusive);
+  EXPECT_EQ(verdict_of("intervention", 8), Verdict::skipped);
+  EXPECT_EQ(verdict_of("training", 8), Verdict::inconclusive);
+}
+
+TEST(Verdict, OneFailureOutweighsEverythingElse) {
+  Judging judging = criterion(">", 0.5);
+  judging.criteria.push_back({"second", "<", 1, "set before measuring", {}});
+  judging.criteria.push_back({"third", "<", 1, "set before measuring", {}});
+  const auto judgement = judge(measured({metric("effect", 1, 0.9, 1.1),
+                                         metric("second", 2, 1.5, 2.5), metric("third", 1, 0, 2)}),
+                               judging);
+  EXPECT_EQ(judgement.verdict, Verdict::fail);
+  EXPECT_EQ(judgement.criteria[0].outcome, "pass");
+  EXPECT_EQ(judgement.criteria[1].outcome, "fail");
+  EXPECT_EQ(judgement.criteria[2].outcome, "inconclusive");
+  EXPECT_EQ(judgement.reason, "second = 2 [1.5, 2.5] lies wholly outside < 1");
+}
+
+TEST(Verdict, NothingToJudgeIsSkipped) {
+  EXPECT_EQ(judge(measured({}), {"mechanism", {}, {}, 2}).verdict, Verdict::skipped);
+}
+
+TEST(Verdict, ReasonOfAPassHasTheNumbers) {
+  const auto judgement = judge(
+      measured({metric("effect", 1, 0.9, 1.1), metric("control", 0.01, 0, 0.02)}), with_control());
+  EXPECT_EQ(judgement.reason,
+            "effect = 1 [0.9, 1.1] (> 0.5 wanted); control control = 0.01 [0, 0.02] stays below "
+            "0.2 x effect = 0.2");
+}
+
+TEST(ThresholdsHash, ChangesWithWhatJudgesAndNothingElse) {
+  const Judging judging = with_control();
+  const std::string hash = thresholds_sha256(judging);
+  EXPECT_EQ(hash.size(), 64u);
+
+  Judging same = judging;
+  same.criteria[0].source = "another source";
+  same.criteria[0].outcome = "pass";
+  EXPECT_EQ(thresholds_sha256(same), hash);
+
+  Judging threshold = judging, fraction = judging, op = judging, minimum = judging;
+  threshold.criteria[0].threshold = 0.5000001;
+  fraction.controls[0].fraction = 0.3;
+  op.criteria[0].op = ">=";
+  minimum.minimum_n = 4;
+  for (const Judging& other : {threshold, fraction, op, minimum}) {
+    EXPECT_NE(thresholds_sha256(other), hash);
+  }
+}
+
+TEST(ThresholdsHash, DoesNotDependOnTheOrder) {
+  Judging judging = criterion(">", 0.5);
+  judging.criteria.push_back({"second", "<", 1, "set before measuring", {}});
+  Judging turned = judging;
+  std::swap(turned.criteria[0], turned.criteria[1]);
+  EXPECT_EQ(thresholds_sha256(turned), thresholds_sha256(judging));
+}
+
+TEST(VerdictNames, ReadBackAndNothingElse) {
+  for (const Verdict verdict :
+       {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skipped, Verdict::error}) {
+    EXPECT_EQ(verdict_from_string(to_string(verdict)), verdict);
+  }
+  EXPECT_THROW(verdict_from_string("passed"), Error);
+}
+
+}  // namespace
+}  // namespace replicate
