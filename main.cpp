@@ -9,20 +9,17 @@
 #include "harness/command_line.h"
 #include "harness/doctor.h"
 #include "harness/experiment.h"
-#include "harness/log.h"
 #include "harness/provenance.h"
 #include "harness/runner.h"
 #include "models/formats/error.h"
 #include "reports/report.h"
 
-#include <ATen/Version.h>
 #include <torch/version.h>
 
 namespace replicate {
 namespace {
 
 constexpr int kUsage = 2, kBroken = 3, kInterrupted = 130;
-constexpr uintmax_t kRunBytes = 64 << 20;  // records, plots and report of one run, generously
 
 std::filesystem::path folder_from(const char* variable, const std::filesystem::path& otherwise) {
   const char* value = std::getenv(variable);
@@ -67,29 +64,25 @@ RunRequest request_for(const CommandLine& line) {
   const auto device = device_from(line.device);
   auto settings = settings_for(line, device);
   auto command = command_of(line, settings);
+  const auto fresh = fresh_run_folder(home() / "results", settings.profile, settings.model.name);
   return {.settings = std::move(settings),
           .assets = assets(),
           .tokens = line.tokens,
           .device = device,
+          .out = line.out.value_or(fresh),
           .resume = line.resume,
           .command = std::move(command)};
 }
 
 int run(const CommandLine& line) {
   const auto request = request_for(line);
-  const auto& settings = request.settings;
-  const RunFolder folder(line.out.value_or(fresh_run_folder(home() / "results", settings.profile,
-                                                            settings.model.name)),
-                         kRunBytes);
-  log_to(folder.path() / "log.txt");
-  write_atomically(folder.path() / "config.yaml", settings.yaml());
   install_interrupt_handler();
-  const auto outcome = run_claims(request, folder, *make_progress());
-  write_reports(folder.path());
+  const auto outcome = run_claims(request, *make_progress());
+  write_reports(request.out);
   std::cout << console_table(outcome.records, isatty(STDOUT_FILENO)) << "\n"
-            << (folder.path() / "report.html").string() << "\n";
+            << (request.out / "report.html").string() << "\n";
   if (outcome.interrupted) {
-    std::cerr << "replicate: interrupted; --resume --out " << folder.path().string()
+    std::cerr << "replicate: interrupted; --resume --out " << request.out.string()
               << " goes on where it stopped\n";
     return kInterrupted;
   }

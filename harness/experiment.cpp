@@ -23,6 +23,7 @@ std::optional<Condition> Context::condition(const std::string& name) const {
   const auto size = shape(name);
   if (name == "random") return Condition{maker->make(InputKind::random, size), model, ""};
   if (name == "repeated") return Condition{maker->make(InputKind::repeated, size), model, ""};
+  if (name == "bos" && !maker->has_bos()) return std::nullopt;
   if (name == "bos") return Condition{maker->make(InputKind::natural, size, true), model, "_bos"};
   if (name == "null_model") {
     return Condition{maker->make(InputKind::natural, size, bos), null_model, "_null"};

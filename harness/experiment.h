@@ -40,7 +40,8 @@ class Context {
   std::vector<Condition> conditions() const;
 
   Condition primary() const;
-  /// The condition of that name, if the YAML has it (and --tokens is not in force).
+  /// The condition of that name, if the YAML has it, --tokens is not in force and, for "bos", the vocabulary
+  /// has such a token.
   std::optional<Condition> condition(const std::string& name) const;
 
  private:

@@ -40,6 +40,8 @@ class InputMaker {
   /// Error when there is too little text, no BOS, or no prose.
   Inputs make(InputKind kind, InputShape shape, bool bos = false, Region region = Region::measure);
 
+  bool has_bos() const { return tokenizer_->bos().has_value(); }
+
   /// What was made under this pointer.
   const InputsRecord& record(const Tokens& tokens) const;
 

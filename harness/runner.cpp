@@ -16,6 +16,8 @@
 namespace replicate {
 namespace {
 
+constexpr uintmax_t kRunBytes = 64 << 20;  // records, plots and report of one run, generously
+
 double seconds_now() {
   using namespace std::chrono;
   return duration<double>(steady_clock::now().time_since_epoch()).count();
@@ -402,8 +404,12 @@ class Runner {
 
 }  // namespace
 
-RunOutcome run_claims(const RunRequest& request, const RunFolder& folder, Progress& progress) {
-  return Runner(request).run(folder, progress);
+RunOutcome run_claims(const RunRequest& request, Progress& progress) {
+  Runner runner(request);
+  const RunFolder folder(request.out, kRunBytes);
+  log_to(folder.path() / "log.txt");
+  write_atomically(folder.path() / "config.yaml", request.settings.yaml());
+  return runner.run(folder, progress);
 }
 
 std::string dry_run(const RunRequest& request) { return Runner(request).dry_run(); }

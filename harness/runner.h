@@ -14,6 +14,7 @@ struct RunRequest {
   std::filesystem::path assets;
   std::optional<std::filesystem::path> tokens;  ///< --tokens
   at::Device device = at::kCPU;
+  std::filesystem::path out;                    ///< the run folder; made once everything was checked
   bool resume = false;                          ///< keep finished claims found in the folder
   std::string command;                          ///< how to repeat one claim; its id is appended
 };
@@ -27,7 +28,7 @@ struct RunOutcome {
 /// has a pass of its own with its baselines in it. A record is written as soon as its claim is reduced. One
 /// claim's failure becomes its `error` record; the others go on. Throws Error for what stops all of them:
 /// no model, no inputs, a full disk.
-RunOutcome run_claims(const RunRequest& request, const RunFolder& folder, Progress& progress);
+RunOutcome run_claims(const RunRequest& request, Progress& progress);
 
 /// What would run, how long it would take here and how much memory, without running it: a table.
 std::string dry_run(const RunRequest& request);

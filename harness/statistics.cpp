@@ -123,7 +123,7 @@ uint64_t fnv1a(const std::string& text) {
 }
 
 Estimate interval(double value, int64_t n, std::vector<double> resampled) {
-  if (n < 2 || resampled.empty()) return {value, kNaN, kNaN, n};
+  if (resampled.empty()) return {value, kNaN, kNaN, n};
   const double low = quantile(resampled, kLowQuantile);
   return {value, low, quantile(std::move(resampled), kHighQuantile), n};
 }

@@ -12,6 +12,7 @@
 #include "models/formats/gguf.h"
 #include "models/formats/merges.h"
 #include "models/formats/utf8.h"
+#include "tests/assets.h"
 #include "tests/expect_error.h"
 #include "tests/gguf_writer.h"
 
@@ -216,12 +217,6 @@ TEST(Utf8, ReplacesMaximalSubparts) {
 }
 
 // The real vocabulary, against PyPI `tokenizers` (tests/reference/make_tokens.py).
-
-fs::path model_file() {
-  const char* assets = std::getenv("REPLICATE_ASSETS");
-  const fs::path folder = assets ? fs::path(assets) : fs::path(REPLICATE_SOURCE_DIR) / ".assets";
-  return folder / "models" / "smollm2-135m-instruct.Q4_1.gguf";
-}
 
 std::vector<std::string> lines(const std::string& name) {
   std::ifstream file(fs::path(REPLICATE_SOURCE_DIR) / "tests/golden/tokenizer" / name);

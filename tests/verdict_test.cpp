@@ -104,6 +104,7 @@ TEST(Verdict, ControlIsNegativeBelowItsShareOfTheEffect) {
   EXPECT_EQ(outcome(-0.15, 0.1), "negative/pass");
   EXPECT_EQ(outcome(0.15, 0.25), "inconclusive/inconclusive");
   EXPECT_EQ(outcome(-0.25, 0.1), "inconclusive/inconclusive");
+  EXPECT_EQ(outcome(-0.3, 0.25), "inconclusive/inconclusive");  // holds zero, so it may be nothing
   EXPECT_EQ(outcome(0.3, 0.4), "fires/fail");
   EXPECT_EQ(outcome(-0.4, -0.3), "fires/fail");  // a large effect of the other sign is one too
   EXPECT_EQ(outcome(kNaN, kNaN), "inconclusive/inconclusive");

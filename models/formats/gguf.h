@@ -19,8 +19,7 @@ namespace replicate {
 /// A tensor as it lies in the file: encoded numbers, not copied.
 struct StoredTensor {
   std::string name;
-  std::vector<int64_t>
-      shape;  ///< slowest dimension first, as PyTorch counts (ggml's order reversed)
+  std::vector<int64_t> shape;  ///< slowest dimension first: PyTorch's order, ggml's reversed
   TensorType type = TensorType::f32;
   std::span<const std::byte> bytes;
 

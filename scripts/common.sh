@@ -1,0 +1,74 @@
+# Sourced by the launcher, ./check and set-up: where things are, messages, locks, the build.
+# shellcheck shell=bash
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+ASSETS=$(realpath -m "${REPLICATE_ASSETS:-$ROOT/.assets}")
+PRESET=${REPLICATE_PRESET:-release}
+BUILD=$ROOT/build/$PRESET
+
+# Everything that is not the program's own output goes to standard error.
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "$*"
+  exit 2
+}
+
+# Holds the lock FILE until this shell ends; says so when another one has it.
+lock() {
+  local file=$1 what=$2
+  mkdir -p "$(dirname "$file")" || die "cannot make a folder ($(dirname "$file")): make it writable"
+  exec 9>"$file"
+  flock -n 9 && return
+  say "another $what is at work ($ROOT): waiting for it to end"
+  flock 9
+}
+
+# LibTorch's headers take a compiler to 1.5 GB: more jobs than memory would make the machine swap.
+build_jobs() {
+  local cores memory_kb jobs
+  cores=$(nproc)
+  memory_kb=$(awk '/^MemAvailable/ {print $2}' /proc/meminfo 2>/dev/null || true)
+  jobs=$((${memory_kb:-3000000} / 1500000))
+  ((jobs < 1)) && jobs=1
+  ((jobs > cores)) && jobs=$cores
+  echo "${CMAKE_BUILD_PARALLEL_LEVEL:-$jobs}"
+}
+
+# The LibTorch to build against.
+libtorch() { realpath -m "${LIBTORCH:-$ASSETS/libtorch}"; }
+
+cached() { sed -n "s/^$1:[A-Z]*=//p" "$BUILD/CMakeCache.txt" 2>/dev/null; }
+
+# Configures once, and again when another LibTorch is wanted.
+configure() {
+  local werror=OFF
+  [[ ${CI:-} == true || $PRESET == dev || $PRESET == asan ]] && werror=ON
+  [[ -e $BUILD/build.ninja && $(cached LIBTORCH) == "$(libtorch)" && $(cached REPLICATE_WERROR) == "$werror" ]] && return
+  (cd "$ROOT" && cmake --preset "$PRESET" --log-level=WARNING -DLIBTORCH="$(libtorch)" -DREPLICATE_WERROR=$werror >&2)
+}
+
+# Unpacked headers keep the times of their archive, so Ninja does not see that a new LibTorch took
+# the place of an old one.
+forget_other_libtorch() {
+  local stamp=$ASSETS/stamps/libtorch
+  [[ -z ${LIBTORCH:-} && -e $stamp ]] || return 0
+  cmp -s "$stamp" "$BUILD/libtorch.stamp" && return
+  [[ ! -e $BUILD/libtorch.stamp ]] || ninja -C "$BUILD" -t clean >/dev/null
+  cp "$stamp" "$BUILD/libtorch.stamp"
+}
+
+# Builds TARGET; silent when there is nothing to do.
+build() (
+  local target=$1 steps quiet=(--quiet)
+  lock "$ROOT/build/.lock" build
+  configure || die "the build cannot be configured (above): put that right, or remove $BUILD and try again"
+  forget_other_libtorch
+  steps=$(ninja -C "$BUILD" -n "$target" | grep -c -E 'Building CXX|Linking CXX' || true)
+  if ((steps > 0)); then
+    say "building ($steps steps; $BUILD)"
+    quiet=()
+  fi
+  ninja -C "$BUILD" -j "$(build_jobs)" "${quiet[@]}" "$target" >&2 ||
+    die "the build failed (above): put that right, or remove $BUILD and try again"
+)

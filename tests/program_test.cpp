@@ -1,0 +1,301 @@
+// The program as a person meets it: commands, messages, exit codes and what they leave behind.
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "harness/run_folder.h"
+#include "tests/assets.h"
+#include "tests/gguf_writer.h"
+#include "tests/temporary_folder.h"
+
+namespace replicate {
+namespace {
+
+using nlohmann::json;
+
+struct Outcome {
+  int code = -1;
+  std::string output;  // stdout and stderr
+};
+
+Outcome program(const std::string& arguments) {
+  const std::string command = std::string(REPLICATE_PROGRAM) + " " + arguments + " 2>&1";
+  FILE* pipe = popen(command.c_str(), "r");
+  Outcome outcome;
+  std::array<char, 4096> buffer;
+  while (const auto n = fread(buffer.data(), 1, buffer.size(), pipe)) outcome.output.append(buffer.data(), n);
+  const int status = pclose(pipe);
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return outcome;
+}
+
+/// One line that starts like ours and holds `part`; exit 2.
+void expect_refused(const std::string& arguments, const std::string& part) {
+  const auto outcome = program(arguments);
+  EXPECT_EQ(outcome.code, 2) << arguments << "\n" << outcome.output;
+  EXPECT_EQ(outcome.output.rfind("replicate: ", 0), 0) << outcome.output;
+  EXPECT_EQ(std::count(outcome.output.begin(), outcome.output.end(), '\n'), 1) << outcome.output;
+  EXPECT_NE(outcome.output.find(part), std::string::npos) << outcome.output;
+}
+
+constexpr int64_t kWidth = 32, kHidden = 32, kVocabulary = 256;
+
+/// The 256 byte tokens in the alphabet of byte-level BPE, one character each.
+std::vector<std::string> byte_tokens() {
+  std::vector<std::string> tokens(256);
+  int next = 256;
+  for (int byte = 0; byte < 256; ++byte) {
+    const bool printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte != 173);
+    const int code = printable ? byte : next++;
+    if (code < 128) {
+      tokens[byte] = static_cast<char>(code);
+    } else {
+      tokens[byte] = {static_cast<char>(0xc0 | code >> 6), static_cast<char>(0x80 | (code & 63))};
+    }
+  }
+  return tokens;
+}
+
+/// A sound llama file of two small layers; `change` may spoil it.
+GgufWriter small_file(TensorType type = TensorType::f32) {
+  GgufWriter file;
+  file.text("general.architecture", "llama")
+      .unsigned_integer("llama.block_count", 2)
+      .unsigned_integer("llama.embedding_length", kWidth)
+      .unsigned_integer("llama.attention.head_count", 4)
+      .unsigned_integer("llama.attention.head_count_kv", 2)
+      .unsigned_integer("llama.feed_forward_length", kHidden)
+      .real("llama.attention.layer_norm_rms_epsilon", 1e-5F)
+      .text("tokenizer.ggml.model", "gpt2")
+      .text("tokenizer.ggml.pre", "gpt-2")
+      .texts("tokenizer.ggml.tokens", byte_tokens())
+      .texts("tokenizer.ggml.merges", {});
+  const auto add = [&](const std::string& name, std::vector<int64_t> shape) {
+    int64_t n = 1;
+    for (const auto size : shape) n *= size;
+    std::vector<float> numbers(n);
+    for (int64_t i = 0; i < n; ++i) numbers[i] = shape.size() == 1 ? 1 : 0.05F * std::sin(0.7F * i + n);
+    file.tensor(name, shape, numbers, shape.size() == 1 ? TensorType::f32 : type);
+  };
+  add("token_embd.weight", {kVocabulary, kWidth});
+  add("output_norm.weight", {kWidth});
+  for (const std::string layer : {"blk.0.", "blk.1."}) {
+    add(layer + "attn_norm.weight", {kWidth});
+    add(layer + "attn_q.weight", {kWidth, kWidth});
+    add(layer + "attn_k.weight", {kWidth / 2, kWidth});
+    add(layer + "attn_v.weight", {kWidth / 2, kWidth});
+    add(layer + "attn_output.weight", {kWidth, kWidth});
+    add(layer + "ffn_norm.weight", {kWidth});
+    add(layer + "ffn_gate.weight", {kHidden, kWidth});
+    add(layer + "ffn_up.weight", {kHidden, kWidth});
+    add(layer + "ffn_down.weight", {kWidth, kHidden});
+  }
+  return file;
+}
+
+/// A folder with a small model and, as assets, prose of its own: nothing here needs set-up.
+class Program : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string prose;
+    for (int i = 0; i < 20000; ++i) prose += "line " + std::to_string(i * 7919 % 10007) + " of some prose\n";
+    folder_.write("assets/prose/prose.txt", prose);
+    small_file().write(folder_ / "small.gguf");
+    setenv("REPLICATE_ASSETS", (folder_ / "assets").c_str(), 1);
+    setenv("REPLICATE_HOME", source_folder().c_str(), 1);
+  }
+  void TearDown() override {
+    if (before_.empty()) {
+      unsetenv("REPLICATE_ASSETS");
+    } else {
+      setenv("REPLICATE_ASSETS", before_.c_str(), 1);
+    }
+  }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string small_run(const std::string& out, const std::string& more = "") const {
+    return "--all --profile smoke --model " + path("small.gguf") + " --out " + path(out) + " " + more;
+  }
+  json record(const std::string& out, const std::string& claim) const {
+    return json::parse(read_text(folder_ / out / claim / "record.json"));
+  }
+
+  const std::string before_ = std::getenv("REPLICATE_ASSETS") ? std::getenv("REPLICATE_ASSETS") : "";
+  TemporaryFolder folder_;
+};
+
+const char* const kClaims[] = {"sink_onset", "dimension_disparity", "rank_collapse", "mask_induced_sink"};
+
+TEST_F(Program, SmallModelRunsToItsReport) {
+  const auto outcome = program(small_run("run"));
+  EXPECT_EQ(outcome.code, 1) << outcome.output;  // untrained weights have no sink, and that is a fail
+  for (const auto* claim : kClaims) {
+    const auto r = record("run", claim);
+    EXPECT_EQ(r["claim"], claim);
+    EXPECT_NE(r["verdict"], "pass") << claim;
+    EXPECT_NE(r["verdict"], "error") << r["reason"];
+    EXPECT_TRUE(std::filesystem::exists(folder_ / "run" / claim / "samples.csv")) << claim;
+    for (const auto* file : {"plot.svg", "plot.png"}) {
+      const bool measured = r["verdict"] != "skipped";
+      EXPECT_EQ(std::filesystem::exists(folder_ / "run" / claim / file), measured) << claim << " " << file;
+    }
+  }
+  for (const auto* file : {"summary.json", "report.md", "report.html", "junit.xml", "config.yaml", "log.txt"}) {
+    EXPECT_GT(std::filesystem::file_size(folder_ / "run" / file), 0U) << file;
+  }
+  EXPECT_EQ(record("run", "mask_induced_sink")["verdict"], "skipped");
+}
+
+/// Everything but what differs between two runs of the same thing.
+json stable(json record) {
+  for (const auto* field : {"seconds", "peak_memory_mb", "command", "environment"}) record.erase(field);
+  return record;
+}
+
+TEST_F(Program, SameSeedGivesTheSameNumbersAndAnotherOneDoesNot) {
+  program(small_run("a"));
+  program(small_run("b", "--threads 1"));
+  program(small_run("c", "--seed 2"));
+  for (const auto* claim : kClaims) EXPECT_EQ(stable(record("a", claim)), stable(record("b", claim)));
+  EXPECT_NE(record("a", "sink_onset")["inputs"], record("c", "sink_onset")["inputs"]);
+}
+
+TEST_F(Program, OneClaimAloneMeasuresWhatItMeasuresAmongOthers) {
+  program(small_run("all"));
+  program("--only rank_collapse --profile smoke --model " + path("small.gguf") + " --out " + path("one"));
+  EXPECT_EQ(stable(record("all", "rank_collapse")), stable(record("one", "rank_collapse")));
+}
+
+TEST_F(Program, ResumeKeepsFinishedClaimsAndComputesTheRest) {
+  program(small_run("run"));
+  std::filesystem::remove_all(folder_ / "run" / "rank_collapse");
+  const auto kept = std::filesystem::last_write_time(folder_ / "run" / "sink_onset" / "record.json");
+  program(small_run("run", "--resume"));
+  EXPECT_EQ(kept, std::filesystem::last_write_time(folder_ / "run" / "sink_onset" / "record.json"));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "run" / "rank_collapse" / "record.json"));
+}
+
+TEST_F(Program, ReportIsMadeAgainFromRecordsAlone) {
+  program(small_run("run"));
+  const auto html = read_text(folder_ / "run" / "report.html");
+  std::filesystem::remove(folder_ / "run" / "report.html");
+  EXPECT_EQ(program("report " + path("run")).code, 0);
+  EXPECT_EQ(read_text(folder_ / "run" / "report.html"), html);
+}
+
+TEST_F(Program, GivenTokensReplaceTheInputs) {
+  std::string tokens;
+  for (int b = 0; b < 3; ++b) {
+    json ids;
+    for (int t = 0; t < 20; ++t) ids.push_back((b * 31 + t * 17) % 256);
+    tokens += ids.dump() + "\n";
+  }
+  folder_.write("tokens.jsonl", tokens);
+  program(small_run("run", "--tokens " + path("tokens.jsonl")));
+  const auto inputs = record("run", "sink_onset")["inputs"];
+  ASSERT_EQ(inputs.size(), 1U);
+  EXPECT_EQ(inputs[0]["kind"], "tokens");
+  EXPECT_EQ(inputs[0]["sequences"], 3);
+  EXPECT_EQ(inputs[0]["length"], 20);
+}
+
+TEST_F(Program, RefusesBadNames) {
+  expect_refused("--all --model " + path("none.gguf"), "none.gguf");
+  expect_refused("--all --model smolm2", "did you mean 'smollm2'?");
+  expect_refused("--all --profile smoky", "did you mean 'smoke'?");
+  expect_refused("--only sink_onst", "sink_onset");
+  expect_refused("--only '('", "--only");
+  expect_refused("--all --set seeed=1", "did you mean 'seed'?");
+  expect_refused("--all --set claims.sink_onset.natural.sequences=many", "sequences");
+  expect_refused("--all --profil smoke", "did you mean '--profile'?");
+  expect_refused("frobnicate", "frobnicate");
+  expect_refused("report " + path("nothing"), "nothing");
+}
+
+TEST_F(Program, RefusesBadTokens) {
+  const auto refuse = [&](const std::string& text, const std::string& part) {
+    folder_.write("bad.jsonl", text);
+    expect_refused(small_run("out", "--tokens " + path("bad.jsonl")), part);
+  };
+  const std::string good = "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n";
+  refuse("", "empty");
+  refuse("\n\n", "empty");
+  refuse("[]\n", "bad.jsonl:1");
+  refuse("[1, 2\n", "bad.jsonl:1");
+  refuse("{\"a\": 1}\n", "bad.jsonl:1");
+  refuse(good + "[1, 2, 3]\n", "bad.jsonl:2");
+  refuse("[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,256]\n", "256");
+  refuse("[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,-1]\n", "-1");
+  refuse("[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,1.5]\n", "1.5");
+  refuse("[1, 2, 3]\n", "too short");
+  expect_refused(small_run("out", "--tokens " + path("none.jsonl")), "none.jsonl");
+  expect_refused(small_run("out", "--tokens " + folder_.path().string()), "token file");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
+}
+
+TEST_F(Program, RefusesBadModelFiles) {
+  const auto refuse = [&](const GgufWriter& file, const std::string& part) {
+    file.write(folder_ / "bad.gguf");
+    expect_refused("--all --profile smoke --model " + path("bad.gguf") + " --out " + path("out"), part);
+  };
+  const auto sound = small_file().bytes();
+  const std::string text(reinterpret_cast<const char*>(sound.data()), sound.size());
+  for (const size_t size : {size_t{0}, size_t{3}, size_t{20}, text.size() / 2, text.size() - 4}) {
+    folder_.write("cut.gguf", text.substr(0, size));
+    expect_refused("--all --model " + path("cut.gguf") + " --out " + path("out"), "cut.gguf");
+  }
+  folder_.write("text.gguf", "this is not a model\n");
+  expect_refused("--all --model " + path("text.gguf"), "text.gguf");
+  refuse(GgufWriter().text("general.architecture", "gptneox"), "gptneox");
+  refuse(GgufWriter(99).text("general.architecture", "llama"), "99");
+  refuse(small_file().raw_tensor("extra", {32, 32}, 14, 0), "Q6_K");
+  refuse(small_file().raw_tensor("extra", {int64_t{1} << 40, 32}, 0, 0), "extra");
+  refuse(small_file().raw_tensor("extra", {4}, 0, uint64_t{1} << 62), "extra");
+  refuse(GgufWriter().text("general.architecture", "llama").unsigned_integer("llama.block_count", 4000000000U),
+         "");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
+}
+
+TEST_F(Program, RefusesOutputItCannotWrite) {
+  folder_.write("file", "in the way");
+  expect_refused(small_run("file"), "file");
+  expect_refused("--all --profile smoke --model " + path("small.gguf") + " --out /proc/replicate", "/proc/replicate");
+}
+
+TEST_F(Program, ListsValidatesAndPredicts) {
+  const auto list = program("--list");
+  EXPECT_EQ(list.code, 0);
+  for (const auto* claim : kClaims) EXPECT_NE(list.output.find(claim), std::string::npos);
+  EXPECT_EQ(program("validate").code, 0);
+  EXPECT_EQ(program("--version").output.rfind("replicate ", 0), 0);
+  const auto dry = program(small_run("never", "--dry-run"));
+  EXPECT_EQ(dry.code, 0) << dry.output;
+  EXPECT_NE(dry.output.find("mask_induced_sink"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "never"));
+}
+
+/// The real model, if set-up fetched it: the same path with numbers that mean something.
+TEST(RealModel, SmokeProfileEndsWithoutErrorAndItsNullNeverPasses) {
+  if (!std::filesystem::exists(model_file())) GTEST_SKIP() << "no model: run scripts/setup";
+  const TemporaryFolder folder;
+  const auto run = [&](const std::string& model) {
+    const auto outcome = program("--all --profile smoke --model " + model + " --out " + (folder / model).string());
+    EXPECT_LE(outcome.code, 1) << outcome.output;
+  };
+  run("smollm2");
+  run("smollm2-null");
+  for (const auto* claim : kClaims) {
+    const auto record = json::parse(read_text(folder / "smollm2" / claim / "record.json"));
+    const auto null = json::parse(read_text(folder / "smollm2-null" / claim / "record.json"));
+    EXPECT_NE(record["verdict"], "error") << record["reason"];
+    EXPECT_TRUE(null["verdict"] == "fail" || null["verdict"] == "skipped") << claim << null["verdict"];
+  }
+}
+
+}  // namespace
+}  // namespace replicate
