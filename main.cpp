@@ -78,7 +78,13 @@ int run(const CommandLine& line) {
   const auto request = request_for(line);
   install_interrupt_handler();
   const auto outcome = run_claims(request, *make_progress());
-  write_reports(request.out);
+  if (!outcome.failure.empty()) {
+    std::cerr << "replicate: " << outcome.failure << "\n";
+    return kBroken;
+  }
+  std::vector<std::string> order;
+  for (const auto& record : outcome.records) order.push_back(record.claim);
+  write_reports(request.out, order);
   std::cout << console_table(outcome.records, isatty(STDOUT_FILENO)) << "\n"
             << (request.out / "report.html").string() << "\n";
   if (outcome.interrupted) {
@@ -121,7 +127,7 @@ int dispatch(const CommandLine& line) {
     case Command::doctor: return doctor();
     case Command::validate: return validate();
     case Command::version: std::cout << "replicate " << version() << " (" << commit() << ")\n"; return 0;
-    case Command::help: std::cout << line.text; return 0;
+    case Command::help: std::cout << line.text; return line.exit_code;
   }
   return kUsage;
 }

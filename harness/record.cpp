@@ -166,6 +166,7 @@ void write_judgement(Json& json, const Record& record) {
 void write_tail(Json& json, const Record& record) {
   json["panels"] = list(record.panels, panel_json);
   json["parameters"] = record.parameters;
+  json["fingerprint"] = record.fingerprint;
   json["command"] = record.command;
   json["seconds"] = number(record.seconds);
   json["peak_memory_mb"] = number(record.peak_memory_mb);
@@ -459,6 +460,7 @@ void read_judgement(const Field& root, Record& record) {
 void read_tail(const Field& root, Record& record) {
   record.panels = optional_list(root, "panels", read_panel);
   record.parameters = optional_text(root, "parameters");
+  record.fingerprint = optional_text(root, "fingerprint");
   record.command = optional_text(root, "command");
   record.seconds = root.at("seconds").real();
   record.peak_memory_mb = root.at("peak_memory_mb").real();

@@ -130,6 +130,7 @@ struct Record {
   std::vector<Control> controls;
   std::vector<Panel> panels;
   std::string parameters;         ///< the claim's merged parameters, as YAML text
+  std::string fingerprint;        ///< of all that the measurement depends on; --resume compares it
   std::string thresholds_sha256;  ///< of the criteria and controls as used
   std::string calibration;  ///< how far the thresholds were fixed before this model was measured
   Verdict verdict = Verdict::error;

@@ -1,21 +1,22 @@
 #pragma once
 
-// results/<run>/: one folder a claim, whole files or none, and a lock against two runs in one folder.
+// results/<run>/: one folder a claim, whole files or none, and a lock against two runs in one
+// folder.
 
 #include <filesystem>
 #include <string>
 
 namespace replicate {
 
-/// Writes `text` to `path` whole or not at all: temporary file beside it, fsync, rename. Error on a full
-/// or read-only disk, and nothing half written stays.
+/// Writes `text` to `path` whole or not at all: temporary file beside it, fsync, rename. Error on a
+/// full or read-only disk, and nothing half written stays.
 void write_atomically(const std::filesystem::path& path, const std::string& text);
 
 /// Reads a whole file. Error when it cannot.
 std::string read_text(const std::filesystem::path& path);
 
-/// Creates the folder, checks that it can be written and has `needed_bytes` free, and locks it until
-/// destroyed. Error when another run holds it, when it is read-only or the disk is too full.
+/// Creates the folder, checks that it can be written and has `needed_bytes` free, and locks it
+/// until destroyed. Error when another run holds it, when it is read-only or the disk is too full.
 class RunFolder {
  public:
   RunFolder(std::filesystem::path path, uintmax_t needed_bytes);
@@ -31,7 +32,7 @@ class RunFolder {
 };
 
 /// A fresh name under `results`: "<profile>-<model>-<UTC time>".
-std::filesystem::path fresh_run_folder(const std::filesystem::path& results, const std::string& profile,
-                                       const std::string& model);
+std::filesystem::path fresh_run_folder(const std::filesystem::path& results,
+                                       const std::string& profile, const std::string& model);
 
 }  // namespace replicate

@@ -60,9 +60,7 @@ class Runner {
     if (!claims.empty()) {
       if (!survey(folder, progress)) return outcome(true);
       for (auto& claim : claims) prepare(claim);
-      const bool whole =
-          run_looking(claims, folder, progress) && run_others(claims, folder, progress);
-      if (!whole) return outcome(true);
+      return run_passes(claims, folder, progress);
     }
     return outcome(false);
   }
@@ -121,21 +119,34 @@ class Runner {
     return open;
   }
 
-  /// The record in the folder if it measured just this; judged again, since thresholds may have changed.
+  /// The record in the folder if it measured just this. Judged again and with today's settings, since
+  /// thresholds and panels may have changed without touching what was measured.
   std::optional<Record> finished(const ClaimSettings& settings, const RunFolder& folder) const {
     if (!std::filesystem::exists(folder.claim(settings.id) / "record.json")) return std::nullopt;
-    auto record = read_record(folder.claim(settings.id));
-    const bool same_inputs =
-        given_ ? !record.inputs.empty() && record.inputs.front().sha256 == given_->record.sha256
-               : !record.inputs.empty() && record.inputs.front().kind != "tokens";
-    const bool same = record.model.sha256 == loaded_.record.sha256 &&
-                      record.model.reinitialised == loaded_.record.reinitialised &&
-                      record.seed == settings_.seed && same_inputs &&
-                      record.parameters == settings.parameters.yaml() &&
-                      record.verdict != Verdict::error;
-    if (!same) return std::nullopt;
+    auto old = read_record(folder.claim(settings.id));
+    auto record = blank_record(settings);
+    if (old.verdict == Verdict::error || old.fingerprint != record.fingerprint) return std::nullopt;
+    record.inputs = std::move(old.inputs);
+    record.environment = std::move(old.environment);
+    record.seconds = old.seconds;
+    record.peak_memory_mb = old.peak_memory_mb;
+    record.measurement = std::move(old.measurement);
     apply(judge(record.measurement, settings.judging), record);
+    if (record_to_json(record) != read_text(folder.claim(settings.id) / "record.json")) {
+      write_record(record, folder.claim(settings.id));
+    }
     return record;
+  }
+
+  /// Another model, seed, survey, parameter or token: another fingerprint.
+  std::string fingerprint(const ClaimSettings& settings) const {
+    const auto all = settings.id + "\n" + loaded_.record.sha256 + "\n" +
+                     std::to_string(loaded_.record.reinitialised) + "\n" +
+                     std::to_string(settings_.seed) + "\n" +
+                     std::to_string(settings_.bootstrap_resamples) + "\n" + settings_.model.bos + "\n" +
+                     settings_.survey.yaml() + "\n" + settings.parameters.yaml() + "\n" +
+                     (given_ ? given_->record.sha256 : "");
+    return sha256_hex(std::as_bytes(std::span(all)));
   }
 
   static void apply(Judgement judgement, Record& record) {
@@ -201,6 +212,19 @@ class Runner {
   }
 
   // --- Passes -------------------------------------------------------------------------------------------
+
+  /// What throws here is no claim's own fault: a record that cannot be written. What was written stays.
+  RunOutcome run_passes(std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
+    try {
+      const bool whole =
+          run_looking(claims, folder, progress) && run_others(claims, folder, progress);
+      return outcome(!whole);
+    } catch (const Error& error) {
+      auto stopped = outcome(false);
+      stopped.failure = error.what();
+      return stopped;
+    }
+  }
 
   /// False when the person interrupted it.
   bool pass(const Plan& plan, const std::string& stage, Progress& progress) {
@@ -282,6 +306,8 @@ class Runner {
     if (claim.error.empty()) {
       guarded(claim, [&] {
         record.measurement = claim.experiment->reduce(claim.context);
+        auto& notes = record.measurement.notes;
+        notes.insert(notes.begin(), claim.settings->notes.begin(), claim.settings->notes.end());
         apply(judge(record.measurement, claim.settings->judging), record);
       });
     }
@@ -312,6 +338,7 @@ class Runner {
     record.environment = environment();
     record.panels = settings.panels;
     record.parameters = settings.parameters.yaml();
+    record.fingerprint = fingerprint(settings);
     record.thresholds_sha256 = thresholds_sha256(settings.judging);
     record.criteria = settings.judging.criteria;
     record.controls = settings.judging.controls;
@@ -349,7 +376,7 @@ class Runner {
   }
 
   RunOutcome outcome(bool interrupted) {
-    RunOutcome outcome{{}, interrupted};
+    RunOutcome outcome{{}, interrupted, {}};
     for (const auto& settings : settings_.claims) {
       if (const auto found = records_.find(settings.id); found != records_.end()) {
         outcome.records.push_back(found->second);

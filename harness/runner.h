@@ -21,13 +21,14 @@ struct RunRequest {
 
 struct RunOutcome {
   std::vector<Record> records;  ///< of every claim that ended, in the order of the settings
-  bool interrupted = false;     ///< some claims are missing
+  bool interrupted = false;     ///< the person stopped it: some claims are missing
+  std::string failure;          ///< what stopped it once claims ran (a full disk); empty: nothing did
 };
 
 /// Runs the claims. Claims that only look (no lane of theirs is patched) share one pass; each other claim
 /// has a pass of its own with its baselines in it. A record is written as soon as its claim is reduced. One
-/// claim's failure becomes its `error` record; the others go on. Throws Error for what stops all of them:
-/// no model, no inputs, a full disk.
+/// claim's failure becomes its `error` record; the others go on. Throws Error for what stops all of them
+/// before any has run: no model, no inputs, no room.
 RunOutcome run_claims(const RunRequest& request, Progress& progress);
 
 /// What would run, how long it would take here and how much memory, without running it: a table.

@@ -1,6 +1,7 @@
 #include "harness/settings.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <regex>
 #include <set>
 
@@ -435,7 +436,7 @@ void apply_override(Draft& draft, const std::string& text) {
   if (!contains(keys, key)) {
     throw Error("unknown key " + in_quotes(key), place, did_you_mean(key, keys));
   }
-  const Yaml value = Yaml::parse(text.substr(equals + 1), place);
+  const Yaml value = Yaml::parse(text.substr(equals + 1), place, key);
   if (contains(kRunNumbers, key)) return set_run_number(draft.settings, key, value);
   if (const auto survey_key = between(key, "survey.", ""))
     return draft.survey.set(*survey_key, value);

@@ -54,8 +54,8 @@ Yaml Yaml::read(const std::filesystem::path& file) {
   return {load(read_text(file), file.string(), true), file.string(), {}, true};
 }
 
-Yaml Yaml::parse(const std::string& text, const std::string& where) {
-  return {load(text, where, false), where, {}, false};
+Yaml Yaml::parse(const std::string& text, const std::string& where, const std::string& name) {
+  return {load(text, where, false), where, name, false};
 }
 
 Yaml Yaml::wrap(const YAML::Node& node, const std::string& where) {

@@ -54,13 +54,13 @@ std::string paper_words(const PaperReference& paper) {
 /// "name" on a line of its own, then the number with its interval and threshold.
 Lines measured_lines(const Headline& headline, size_t width) {
   const MetricText shown = format_metric(*headline.metric);
-  std::string number = "  " + shown.value;
+  std::string number = shown.value;
   if (!shown.interval.empty()) number += " " + shown.interval;
   if (headline.criterion != nullptr)
-    number += "  (" + op_sign(headline.criterion->op) + " " +
+    number += " (" + op_sign(headline.criterion->op) + " " +
               format_number(headline.criterion->threshold) + ")";
   Lines lines = wrap(headline.metric->name, width);
-  lines.push_back(number);
+  for (const std::string& part : wrap(number, width - 2)) lines.push_back("  " + part);
   return lines;
 }
 
@@ -87,7 +87,7 @@ Widths column_widths(const std::vector<Record>& records, size_t total) {
     for (const std::string& line : verdict_lines(record))
       verdict = std::max(verdict, display_width(line));
   const size_t rest = total - claim - verdict - 3 * kGap;
-  const size_t measured = std::min<size_t>(rest / 2, 36);
+  const size_t measured = std::min<size_t>(rest * 11 / 20, 36);
   return {claim, rest - measured, measured, verdict};
 }
 

@@ -38,6 +38,10 @@ inline Span link(std::string words, std::string target) {
 }
 }  // namespace span
 
+inline void append(Line& line, const Line& more) {
+  line.insert(line.end(), more.begin(), more.end());
+}
+
 struct Block;
 using Blocks = std::vector<Block>;
 
@@ -97,6 +101,10 @@ struct Block {
   std::variant<Paragraph, Subheading, Table, Figure, Listing, Bullets, Definitions, Fold, Section>
       content;
 };
+
+inline Block paragraph(Line line, Paragraph::Role role = Paragraph::Role::plain) {
+  return {Paragraph{std::move(line), role}};
+}
 
 struct Document {
   std::string title;

@@ -58,7 +58,7 @@ bool departs(const Record& record) {
 }
 
 std::string known_note(const Record& record) {
-  if (departs(record)) return "known: " + to_string(*record.known_verdict);
+  if (departs(record)) return "known was " + to_string(*record.known_verdict);
   return is_known(record) ? "known" : "";
 }
 
@@ -93,6 +93,10 @@ bool has_dagger(const Record& record) {
 std::string figures_text(const PaperReference& paper) {
   if (paper.figures.empty()) return "";
   return (paper.figures.size() == 1 ? "figure " : "figures ") + enumerate(paper.figures);
+}
+
+std::string title_of(const Record& record) {
+  return record.title.empty() ? record.claim : record.title;
 }
 
 std::vector<std::string> distinct(const std::vector<Record>& records,

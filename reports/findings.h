@@ -37,7 +37,7 @@ bool is_known(const Record& record);
 /// was. `inconclusive`, `skipped` and `error` say nothing against a known verdict.
 bool departs(const Record& record);
 
-/// "known", "known: pass" (when it departs from that), or nothing.
+/// "known", "known was pass" (when it departs from that), or nothing.
 std::string known_note(const Record& record);
 
 struct Counts {
@@ -56,6 +56,9 @@ std::string figures_text(const PaperReference& paper);  ///< "figures 3 and 18",
 /// The different values of one field over all records, in order of appearance; empty ones left out.
 std::vector<std::string> distinct(const std::vector<Record>& records,
                                   const std::function<std::string(const Record&)>& field);
+
+/// The claim's title, or its id where it has none.
+std::string title_of(const Record& record);
 
 /// How a verdict or outcome looks. Shape, word and colour each carry it alone.
 struct Look {

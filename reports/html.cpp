@@ -221,12 +221,13 @@ class HtmlPrinter {
     return number_class(column);
   }
 
+  /// Narrow screens lay label and <div> side by side.
   void print_row(const std::vector<Column>& columns, const std::vector<Line>& row) {
     out_ << "<tr>";
     for (size_t i = 0; i < row.size(); ++i) {
       const std::string html = print(row[i]);
       out_ << "<td" << cell_class(columns[i], html) << " data-label=\""
-           << escape_html(columns[i].title) << "\">" << html << "</td>";
+           << escape_html(columns[i].title) << "\"><div>" << html << "</div></td>";
     }
     out_ << "</tr>\n";
   }

@@ -25,6 +25,7 @@ const std::string_view kStyleSheet = R"css(
     --skipped: #b3bcc6; --skipped-ground: #2a3037;
     --error: #ec9ac9; --error-ground: #3d1b30;
   }
+  .panels { filter: brightness(1.3); }
 }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; scroll-behavior: smooth; }
@@ -47,7 +48,7 @@ a { color: var(--link); text-underline-offset: 0.15em; }
 :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; border-radius: 2px; }
 .skip { position: absolute; left: -100vw; }
 .skip:focus { left: 1rem; top: 0.5rem; background: var(--ground); padding: 0.3rem 0.6rem; }
-.lead { font-size: 1.1rem; line-height: 1.6; max-width: 50rem; }
+.lead { font-size: 1.1rem; line-height: 1.6; max-width: 54rem; }
 .note, .muted, figcaption { color: var(--soft); }
 .note, figcaption { font-size: 0.875rem; line-height: 1.5; }
 .warning { border-left: 4px solid var(--inconclusive); background: var(--inconclusive-ground);
@@ -81,8 +82,10 @@ thead th { font-weight: 600; font-size: 0.8rem; color: var(--soft); vertical-ali
 .number { text-align: right; white-space: nowrap; }
 #verdicts td:first-child { min-width: 11rem; }
 #verdicts td:first-child a { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono",
-  "DejaVu Sans Mono", monospace; font-size: 0.84em; font-weight: 600; }
-#verdicts td:nth-child(2) { max-width: 20rem; }
+  "DejaVu Sans Mono", monospace; font-size: 0.84em; font-weight: 600; text-underline-offset: 0.3em; }
+#verdicts th:nth-child(1) { width: 27%; }
+#verdicts th:nth-child(2) { width: 31%; }
+#verdicts th:nth-child(4) { width: 9rem; }
 
 /* Plots: one drawing, shown panel by panel, so that panels can wrap on a narrow screen */
 figure { margin: 1.25rem 0; }
@@ -102,7 +105,6 @@ dt { font-weight: 600; }
 dd { margin: 0; overflow-wrap: anywhere; }
 li { margin-bottom: 0.35rem; max-width: 46rem; }
 ul { padding-left: 1.2rem; }
-footer { margin-top: 3rem; font-size: 0.85rem; color: var(--soft); }
 
 /* Narrow screens: a table row becomes a card, each cell labelled with its column */
 @media screen and (max-width: 44rem) {
@@ -117,13 +119,16 @@ footer { margin-top: 3rem; font-size: 0.85rem; color: var(--soft); }
   td, td.number { display: grid; grid-template-columns: 7.2rem minmax(0, 1fr); gap: 0.6rem; border: 0;
     padding: 0.18rem 0; text-align: left; white-space: normal; overflow-wrap: anywhere; }
   td::before { content: attr(data-label); color: var(--soft); font-size: 0.8rem; line-height: 1.6; }
-  td.empty { display: none; }
+  td.empty { display: none !important; }
   td:first-child, #verdicts td { display: block; max-width: none; }
   td:first-child { font-size: 0.98rem; padding-bottom: 0.3rem; }
   td:first-child::before { display: none; }
-  #verdicts td { padding: 0.25rem 0; }
+  #verdicts tr { display: flex; flex-direction: column; }
+  #verdicts td { padding: 0.25rem 0; order: 2; }
+  #verdicts td:first-child, #verdicts td:last-child { order: 1; }
+  td .verdict { justify-self: start; }
   #verdicts td::before { display: block; }
-  #verdicts td:first-child::before { display: none; }
+  #verdicts td:first-child::before, #verdicts td:last-child::before { display: none; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0.1rem; }
   dd { margin-bottom: 0.6rem; }
 }
@@ -139,9 +144,8 @@ footer { margin-top: 3rem; font-size: 0.85rem; color: var(--soft); }
   p, li, .lead { max-width: none; }
   a { text-decoration: none; }
   h1, h2, h3, summary { break-after: avoid; }
-  tr, figure, blockquote, pre, dt, dd { break-inside: avoid; }
+  .table, tr, figure, blockquote, pre, dt, dd { break-inside: avoid; }
   section { margin-top: 1.6rem; padding-top: 1rem; }
-  section.claim { break-before: page; border-top: 0; margin-top: 0; padding-top: 0; }
   .table { overflow: visible; }
   table { font-size: 0.84rem; }
   th, td { padding-right: 0.6rem; }
@@ -149,7 +153,8 @@ footer { margin-top: 3rem; font-size: 0.85rem; color: var(--soft); }
   details::details-content { content-visibility: visible; display: block; height: auto; }
   summary { list-style: none; }
   .verdict { -webkit-print-color-adjust: exact; print-color-adjust: exact; border: 0.5pt solid currentColor; }
-  .skip, footer { display: none; }
+  .panels { filter: none; }
+  .skip { display: none; }
 }
 )css";
 

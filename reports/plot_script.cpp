@@ -17,9 +17,10 @@ constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 
 // Pixels of the SVG; the PNG has kPngScale times as many.
 constexpr double kCellWidth = 520, kSingleWidth = 680, kPlotHeight = 250;
-constexpr double kLeft = 74, kRight = 16, kTop = 40, kAxis = 56, kKeyRow = 20, kFoot = 10;
+constexpr double kLeft = 84, kRight = 16, kTop = 40, kAxis = 64, kKeyRow = 20, kFoot = 10;
 constexpr int kPngScale = 2;
 constexpr size_t kLongestLabel = 60, kLongestTitle = 64, kWideLabel = 26;
+constexpr size_t kLongestUpright = 45;  // a y label: longer ones leave the cell
 
 /// Okabe and Ito's colours, each with a dash and a marker of its own: print and colour blindness
 /// lose nothing. The yellow is left out, it cannot be seen on white.
@@ -34,7 +35,7 @@ constexpr std::array<Style, 7> kStyles = {{{"#0072B2", "1", 7},
                                            {"#E69F00", "(14,4)", 11},
                                            {"#56B4E9", "(5,2)", 6},
                                            {"#6B6B6B", "(9,3,2,3,2,3)", 4}}};
-constexpr std::array<const char*, 3> kThresholdDashes = {"(5,5)", "(2,4)", "(10,4,2,4)"};
+constexpr std::array<const char*, 3> kThresholdDashes = {"(12,6)", "(3,6)", "(12,4,3,4)"};
 
 std::string clipped(const std::string& words, size_t longest) {
   const std::string whole = clean(words);
@@ -275,12 +276,12 @@ std::string axes(const Panel& panel, const PanelData& data) {
   commands += panel.log_x ? log_x_axis(data) : linear_x_axis(data);
   commands += panel.log_y ? log_y_axis(data) : linear_y_axis(data);
   return commands + "set xlabel " + gnuplot_quote(clipped(panel.x, kLongestLabel)) +
-         "\nset ylabel " + gnuplot_quote(clipped(panel.y, kLongestLabel)) + "\n";
+         "\nset ylabel " + gnuplot_quote(clipped(panel.y, kLongestUpright)) + "\n";
 }
 
 std::string title(const Panel& panel) {
   return "set label 1 " + gnuplot_quote(clipped(panel.title, kLongestTitle)) +
-         " at graph 0,1 left offset 0,character 0.9 font ':Bold,14'\n";
+         " at graph 0,1 left offset 0,character 0.9 font ':Bold'\n";
 }
 
 // ---- curves -----------------------------------------------------------------------------------
@@ -291,16 +292,22 @@ std::string band_clause(const std::string& block, const Style& style) {
          style.colour + "' notitle";
 }
 
+std::string look(const Style& style) {
+  return std::string(" with linespoints lc rgb '") + style.colour + "' dt " + style.dash +
+         " lw 1.8 pt " + std::to_string(style.marker) + " ps 0.55";
+}
+
 /// Markers on every point of a short curve, on about sixteen of a long one.
 std::string line_clause(const std::string& block, const Curve& curve, const Style& style) {
   const size_t interval = std::max<size_t>(1, (curve.points.size() + 15) / 32);
-  return block + " using 1:2 with linespoints lc rgb '" + style.colour + "' dt " + style.dash +
-         " lw 1.8 pt " + std::to_string(style.marker) + " ps 0.55 pi " + std::to_string(interval) +
-         " title " + gnuplot_quote(clipped(curve.label, kLongestLabel));
+  return block + " using 1:2" + look(style) + " pi " + std::to_string(interval) + " notitle";
 }
 
-std::string missing_clause(const Curve& curve) {
-  return "NaN with lines lc rgb '#999999' title " +
+std::string legend_clause(const Curve& curve, const Style& style) {
+  if (curve.drawable)
+    return "keyentry" + look(style) + " title " +
+           gnuplot_quote(clipped(curve.label, kLongestLabel));
+  return "keyentry with lines lc rgb '#BBBBBB' title " +
          gnuplot_quote(clipped(curve.label, kLongestLabel - 15) + " (not measured)");
 }
 
@@ -310,19 +317,21 @@ std::string threshold_clause(const std::string& label, double y, size_t index) {
          gnuplot_quote(clipped(label, kLongestLabel));
 }
 
-/// Bands first: no band may hide another curve's line.
+/// Later clauses are drawn over earlier ones: bands hide no line, and the first curve, which is the
+/// claim's own, hides behind none. The legend keeps the order of the claim's YAML.
 std::string plot_command(const Panel& panel, const PanelData& data, size_t index) {
-  std::vector<std::string> bands, lines;
-  for (size_t i = 0; i < data.curves.size(); ++i) {
+  std::vector<std::string> bands, lines, legend;
+  for (size_t i = data.curves.size(); i-- > 0;) {
     const Curve& curve = data.curves[i];
     const Style& style = kStyles[i % kStyles.size()];
     if (curve.banded) bands.push_back(band_clause(block_name("band", index, i), style));
-    lines.push_back(curve.drawable ? line_clause(block_name("line", index, i), curve, style)
-                                   : missing_clause(curve));
+    if (curve.drawable) lines.push_back(line_clause(block_name("line", index, i), curve, style));
+    legend.insert(legend.begin(), legend_clause(curve, style));
   }
   for (size_t i = 0; i < panel.thresholds.size(); ++i)
-    lines.push_back(threshold_clause(panel.thresholds[i].first, panel.thresholds[i].second, i));
+    legend.push_back(threshold_clause(panel.thresholds[i].first, panel.thresholds[i].second, i));
   bands.insert(bands.end(), lines.begin(), lines.end());
+  bands.insert(bands.end(), legend.begin(), legend.end());
   return "plot " + join(bands, ", \\\n     ") + "\n";
 }
 
@@ -347,11 +356,12 @@ std::string panel_commands(const Panel& panel, const PanelData& data, const Layo
 constexpr const char* kCommonSettings = R"(set encoding utf8
 set samples 2
 set border 3 lc rgb '#777777'
-set tics nomirror out scale 0.6
+set tics nomirror out scale 0.6 textcolor lt -1
 set format '%g'
-set grid ytics lc rgb '#BBBBBB' lw 0.5 dt (1,3)
+set grid ytics lc rgb '#B0B0B0' lw 0.6 dt (1,3)
 set key left top horizontal Left reverse samplen 3.2 spacing 1.1
-set ylabel offset 1,0
+set ylabel offset 0,0
+set xlabel offset 0,0.5
 )";
 
 std::string size_of(const Layout& layout, int scale) {

@@ -48,6 +48,7 @@ std::vector<Record> read_run(const std::filesystem::path& run);
 /// Writes plots, report.md, report.html, junit.xml and summary.json from the records under `run`. A
 /// plot that cannot be drawn does not cost the reports: they are written first, then its Error is
 /// thrown.
-void write_reports(const std::filesystem::path& run);
+/// Claims come in `order`, by id, where it is given, else as read_run has them.
+void write_reports(const std::filesystem::path& run, const std::vector<std::string>& order = {});
 
 }  // namespace replicate

@@ -33,13 +33,13 @@ std::vector<std::string> order_of_summary(const fs::path& run) {
   return order;
 }
 
-/// Claims that the summary does not know yet come last, by id.
-void sort_by(const std::vector<std::string>& order, std::vector<std::string>& claims) {
-  const auto rank = [&](const std::string& claim) {
-    return std::find(order.begin(), order.end(), claim) - order.begin();
+/// Claims that `order` does not know yet stay behind the others, in the order they had.
+void sort_by(const std::vector<std::string>& order, std::vector<Record>& records) {
+  const auto rank = [&](const Record& record) {
+    return std::find(order.begin(), order.end(), record.claim) - order.begin();
   };
-  std::stable_sort(claims.begin(), claims.end(),
-                   [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
+  std::stable_sort(records.begin(), records.end(),
+                   [&](const Record& a, const Record& b) { return rank(a) < rank(b); });
 }
 
 /// The first error of drawing; one claim's plot does not stop the others.
@@ -59,18 +59,19 @@ std::optional<Error> write_all_plots(const std::vector<Record>& records, const f
 }  // namespace
 
 std::vector<Record> read_run(const fs::path& run) {
-  std::vector<std::string> claims = claims_with_records(run);
+  const std::vector<std::string> claims = claims_with_records(run);
   if (claims.empty())
     throw Error("no record.json in any folder of this run", run.string(),
                 "name a run folder, such as results/<run>");
-  sort_by(order_of_summary(run), claims);
   std::vector<Record> records;
   for (const std::string& claim : claims) records.push_back(read_record(run / claim));
+  sort_by(order_of_summary(run), records);
   return records;
 }
 
-void write_reports(const fs::path& run) {
-  const std::vector<Record> records = read_run(run);
+void write_reports(const fs::path& run, const std::vector<std::string>& order) {
+  std::vector<Record> records = read_run(run);
+  sort_by(order, records);
   const std::optional<Error> failed_plot = write_all_plots(records, run);
   write_atomically(run / "report.md", markdown_report(records));
   write_atomically(run / "report.html", html_report(records, run));

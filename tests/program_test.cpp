@@ -174,10 +174,22 @@ TEST_F(Program, OneClaimAloneMeasuresWhatItMeasuresAmongOthers) {
 TEST_F(Program, ResumeKeepsFinishedClaimsAndComputesTheRest) {
   program(small_run("run"));
   std::filesystem::remove_all(folder_ / "run" / "rank_collapse");
-  const auto kept = std::filesystem::last_write_time(folder_ / "run" / "sink_onset" / "record.json");
+  const auto before = record("run", "sink_onset");
   program(small_run("run", "--resume"));
-  EXPECT_EQ(kept, std::filesystem::last_write_time(folder_ / "run" / "sink_onset" / "record.json"));
+  EXPECT_EQ(record("run", "sink_onset"), before);  // its seconds too: it was not computed again
   EXPECT_TRUE(std::filesystem::exists(folder_ / "run" / "rank_collapse" / "record.json"));
+  program(small_run("run", "--resume --set claims.sink_onset.natural.sequences=5"));
+  EXPECT_NE(record("run", "sink_onset")["metrics"], before["metrics"]);
+}
+
+TEST_F(Program, ResumeJudgesAgainWhenOnlyAThresholdChanged) {
+  program(small_run("run"));
+  const auto before = record("run", "rank_collapse");
+  program(small_run("run", "--resume --set claims.rank_collapse.criteria.effective_rank_drop.threshold=0.9"));
+  const auto after = record("run", "rank_collapse");
+  EXPECT_EQ(after["seconds"], before["seconds"]);
+  EXPECT_EQ(after["criteria"][0]["threshold"], 0.9);
+  EXPECT_NE(after["thresholds_sha256"], before["thresholds_sha256"]);
 }
 
 TEST_F(Program, ReportIsMadeAgainFromRecordsAlone) {
@@ -265,6 +277,35 @@ TEST_F(Program, RefusesOutputItCannotWrite) {
   folder_.write("file", "in the way");
   expect_refused(small_run("file"), "file");
   expect_refused("--all --profile smoke --model " + path("small.gguf") + " --out /proc/replicate", "/proc/replicate");
+}
+
+TEST_F(Program, KeepsFinishedRecordsWhenTheDiskFillsUp) {
+  program(small_run("run"));
+  std::filesystem::remove_all(folder_ / "run" / "sink_onset");
+  const auto kept = read_text(folder_ / "run" / "rank_collapse" / "record.json");
+  // A limit on the size of files makes writes fail as a full disk does, without filling one.
+  const auto shell = "sh -c 'trap \"\" XFSZ; ulimit -f 16; exec " + std::string(REPLICATE_PROGRAM) + " " +
+                     small_run("run", "--resume") + "' >" + path("output") + " 2>&1";
+  const int status = std::system(shell.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 3) << read_text(folder_ / "output");
+  EXPECT_NE(read_text(folder_ / "output").find("record.json"), std::string::npos) << read_text(folder_ / "output");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run" / "sink_onset" / "record.json"));
+  EXPECT_EQ(read_text(folder_ / "run" / "rank_collapse" / "record.json"), kept);
+}
+
+TEST_F(Program, StopsWholeWhenInterrupted) {
+  const auto command = std::string("timeout --preserve-status -s INT 1 ") + REPLICATE_PROGRAM + " " +
+                       small_run("run", "--set claims.rank_collapse.natural.sequences=300 "
+                                        "--set claims.rank_collapse.natural.length=128 --threads 1") +
+                       " >" + path("output") + " 2>&1";
+  const int status = std::system(command.c_str());
+  if (WEXITSTATUS(status) != 130) GTEST_SKIP() << "the machine was faster than the interruption";
+  EXPECT_NE(read_text(folder_ / "output").find("--resume"), std::string::npos) << read_text(folder_ / "output");
+  for (const auto* claim : kClaims) {
+    const auto file = folder_ / "run" / claim / "record.json";
+    if (!std::filesystem::exists(file)) continue;
+    EXPECT_TRUE(json::accept(read_text(file))) << claim;
+  }
 }
 
 TEST_F(Program, ListsValidatesAndPredicts) {

@@ -254,6 +254,7 @@ TEST_F(SettingsTest, ValuesAreCheckedAgainstTheSchema) {
                                                         {"target", "99999999999999999999"}}) {
     expect_has(set(key, value), "has the wrong type");
   }
+  expect_has(set("target", "ten"), "'claims.alpha_claim.target'");
   expect_has(set("natural.sequences", "0"), "out of range");
   expect_has(set("natural.sequences", "-3"), "out of range");
   expect_has(set("natural.length", "15"), "out of range");

@@ -1,0 +1,86 @@
+#include "harness/measure.h"
+
+#include <gtest/gtest.h>
+
+namespace replicate {
+namespace {
+
+Condition condition(const std::string& suffix = "") {
+  Condition one;
+  one.inputs.label = "natural";
+  one.inputs.record.sequences = 5;
+  one.suffix = suffix;
+  return one;
+}
+
+const BootstrapOptions kOptions{500, 3};
+
+TEST(Measure, MeanAgreesWithTheBootstrapOfTheSameSeed) {
+  const auto values = at::tensor({1.0, 2.0, 4.0, 8.0, 16.0});
+  Measure measure(kOptions);
+  measure.mean("m", condition("_bos"), values);
+  const auto metric = measure.take().metrics.front();
+  const auto expected = bootstrap_mean(std::vector<double>{1, 2, 4, 8, 16}, kOptions);
+  EXPECT_EQ(metric.name, "m_bos");
+  EXPECT_DOUBLE_EQ(metric.value, 6.2);
+  EXPECT_NEAR(*metric.low, expected.low, 1e-12);
+  EXPECT_NEAR(*metric.high, expected.high, 1e-12);
+  EXPECT_EQ(metric.n, 5);
+}
+
+TEST(Measure, RatioIsTheRatioOfMeansResampledTogether) {
+  const auto b = at::tensor({1.0, 5.0, 2.0, 9.0, 3.0});
+  Measure measure(kOptions);
+  measure.ratio("r", condition(), 3 * b, b);
+  const auto metric = measure.take().metrics.front();
+  EXPECT_NEAR(metric.value, 3, 1e-12);
+  EXPECT_NEAR(*metric.low, 3, 1e-12);  // paired: no resample can break an exact proportion
+  EXPECT_NEAR(*metric.high, 3, 1e-12);
+}
+
+TEST(Measure, FindsAMaximumAgainOnEveryResample) {
+  const auto values = at::tensor({0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0}).view({5, 2});
+  Measure measure(kOptions);
+  measure.of_means({"largest", "which"}, condition(), values, [](std::span<const double> means) {
+    return std::vector<double>{std::max(means[0], means[1]), means[1] > means[0] ? 1.0 : 0.0};
+  });
+  const auto metrics = measure.take().metrics;
+  EXPECT_DOUBLE_EQ(metrics[0].value, 0.6);
+  EXPECT_GE(*metrics[0].low, 0.5);  // the larger of two shares that add up to one
+  EXPECT_DOUBLE_EQ(*metrics[1].low, 0);
+  EXPECT_DOUBLE_EQ(*metrics[1].high, 1);
+}
+
+TEST(Measure, OneSequenceHasNoInterval) {
+  Measure measure(kOptions);
+  measure.mean("m", condition(), at::tensor({2.0}).to(at::kDouble));
+  measure.by_layer("s", condition(), at::ones({1, 3}, at::kDouble), 3);
+  const auto measured = measure.take();
+  EXPECT_FALSE(measured.metrics.front().low.has_value());
+  EXPECT_TRUE(measured.series.front().low.empty());
+}
+
+TEST(Measure, SeriesKeepNaNWhereAQuantityDoesNotExist) {
+  auto values = at::ones({4, 2}, at::kDouble);
+  values[1][1] = std::nan("");
+  Measure measure(kOptions);
+  measure.by_layer("s", condition(), values, 2);
+  const auto series = measure.take().series.front();
+  EXPECT_DOUBLE_EQ(series.low[0], 1);
+  EXPECT_TRUE(std::isnan(series.y[1]));
+  EXPECT_TRUE(std::isnan(series.low[1]));
+}
+
+TEST(Measure, BoundsEncloseTheMean) {
+  Measure measure(kOptions);
+  const auto values = at::arange(40, at::kDouble).view({20, 2});
+  measure.by_layer("s", condition(), values, 2);
+  const auto series = measure.take().series.front();
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_LT(series.low[i], series.y[i]);
+    EXPECT_GT(series.high[i], series.y[i]);
+  }
+}
+
+}  // namespace
+}  // namespace replicate

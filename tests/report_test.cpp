@@ -1,0 +1,439 @@
+#include "reports/report.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+
+#include "harness/run_folder.h"
+#include "reports/content.h"
+#include "reports/findings.h"
+#include "reports/plot_script.h"
+#include "reports/text.h"
+#include "tests/expect_error.h"
+#include "tests/sample_records.h"
+#include "tests/temporary_folder.h"
+
+namespace replicate {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kHostile =
+    "<script>alert('1')</script> | `rm` $x _a_ \"q\" [l](u)\n# & \xff \x01";
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// Stands in for gnuplot's drawing, whose bytes differ between gnuplot's versions.
+constexpr const char* kDrawing =
+    "<?xml version=\"1.0\"?>\n<svg viewBox=\"0 0 1040 300\">"
+    "<g id='gpPt1'><path fill=\"black\" d='M0,0'/></g><use xlink:href='#gpPt1'/></svg>\n";
+
+// ---- golden files -----------------------------------------------------------------------------
+
+fs::path golden_folder() { return fs::path(REPLICATE_SOURCE_DIR) / "tests/golden/report"; }
+
+bool accepting() { return std::getenv("REPLICATE_ACCEPT_GOLDEN") != nullptr; }
+
+/// The style sheet is no content: a changed colour should not touch the golden page.
+std::string without_style(const std::string& html) {
+  const size_t start = html.find("<style>"), end = html.find("</style>");
+  return html.substr(0, start + 7) + html.substr(end);
+}
+
+void expect_golden(const std::string& name, const std::string& text) {
+  const fs::path path = golden_folder() / name;
+  if (accepting()) return write_atomically(path, text);
+  ASSERT_TRUE(fs::exists(path)) << path;
+  EXPECT_EQ(read_text(path), text) << "If the change is wanted: REPLICATE_ACCEPT_GOLDEN=1 ./check "
+                                      "-R report, then read the diff.";
+}
+
+/// A run folder with a drawing for every claim that has something to draw.
+void draw_stand_ins(const TemporaryFolder& folder, const std::vector<Record>& records) {
+  for (const Record& record : records)
+    if (is_drawable(record)) folder.write(record.claim + "/plot.svg", kDrawing);
+}
+
+TEST(ReportGolden, Console) {
+  expect_golden("console.txt", console_table(sample::records(), false));
+}
+
+TEST(ReportGolden, NarrowConsoleInColour) {
+  expect_golden("console_colour_80.txt", console_table(sample::records(), true, 80));
+}
+
+TEST(ReportGolden, Markdown) { expect_golden("report.md", markdown_report(sample::records())); }
+
+TEST(ReportGolden, Html) {
+  const TemporaryFolder folder;
+  draw_stand_ins(folder, sample::records());
+  expect_golden("report.html", without_style(html_report(sample::records(), folder.path())));
+}
+
+TEST(ReportGolden, Junit) { expect_golden("junit.xml", junit_report(sample::records())); }
+
+TEST(ReportGolden, Summary) { expect_golden("summary.json", summary_json(sample::records())); }
+
+TEST(ReportGolden, PlotScript) {
+  expect_golden("plot.gp", plot_script(sample::mask_induced_sink(), "plot.svg", "plot.png"));
+}
+
+// ---- numbers and escapes ----------------------------------------------------------------------
+
+TEST(ReportText, NumbersHaveSensibleDigits) {
+  EXPECT_EQ(format_number(0.52312), "0.5231");
+  EXPECT_EQ(format_number(0.2), "0.2");
+  EXPECT_EQ(format_number(5), "5");
+  EXPECT_EQ(format_number(262.88), "262.9");
+  EXPECT_EQ(format_number(12345.6), "12,346");
+  EXPECT_EQ(format_number(1234567), "1,234,567");
+  EXPECT_EQ(format_number(-0.5), "−0.5");
+  EXPECT_EQ(format_number(-0.0), "0");
+  EXPECT_EQ(format_number(1.234e-7), "1.23 × 10⁻⁷");
+  EXPECT_EQ(format_number(-9.999e12), "−1 × 10¹³");
+  EXPECT_EQ(format_number(kNaN), "n/a");
+  EXPECT_EQ(format_number(-kInfinity), "−∞");
+}
+
+void expect_metric(double value, double low, double high, const std::string& expected) {
+  const MetricText shown = format_metric({"m", value, low, high, 4, "natural", {}});
+  EXPECT_EQ(shown.value + " " + shown.interval, expected);
+}
+
+TEST(ReportText, IntervalsSetTheDecimals) {
+  expect_metric(0.52312, 0.50119, 0.54471, "0.523 [0.501, 0.545]");
+  expect_metric(0.842, 0.836, 0.8479, "0.842 [0.836, 0.848]");
+  expect_metric(27.14, 24.4, 30.2, "27.1 [24.4, 30.2]");
+  expect_metric(1234.5, 1100, 1400, "1234 [1100, 1400]");
+  expect_metric(-0.00001, -0.0008, 0.0007, "0.0000 [−0.0008, 0.0007]");
+  expect_metric(1, 1, 1, "1 [1, 1]");
+  expect_metric(0.5, 0.4999999999, 0.5000000001, "0.50000 [0.50000, 0.50000]");
+  expect_metric(2e-9, 1e-9, 3e-9, "2 × 10⁻⁹ [1 × 10⁻⁹, 3 × 10⁻⁹]");
+  expect_metric(kNaN, kNaN, kNaN, "n/a [n/a, n/a]");
+}
+
+TEST(ReportText, Units) {
+  EXPECT_EQ(format_seconds(3.21), "3.2 s");
+  EXPECT_EQ(format_seconds(41.7), "42 s");
+  EXPECT_EQ(format_seconds(192), "3 min 12 s");
+  EXPECT_EQ(format_seconds(7500), "2 h 5 min");
+  EXPECT_EQ(format_megabytes(812.3), "812 MB");
+  EXPECT_EQ(format_megabytes(1210), "1.21 GB");
+  EXPECT_EQ(format_count(134'515'008), "134.5 million");
+  EXPECT_EQ(enumerate({"3", "18", "19"}), "3, 18 and 19");
+}
+
+TEST(ReportText, EscapesLeaveNothingActive) {
+  EXPECT_EQ(escape_html("<a href=\"x\">'&\x01\xff"),
+            "&lt;a href=&quot;x&quot;&gt;&#39;&amp; \xEF\xBF\xBD");
+  EXPECT_EQ(escape_markdown("a_b|*c*<d>\n"), "a\\_b\\|\\*c\\*\\<d\\> ");
+  EXPECT_EQ(markdown_code("a`b|c"), "`` a`b\\|c ``");
+  EXPECT_EQ(gnuplot_quote("it's `x`\n"), "'it''s `x` '");
+  EXPECT_EQ(escape_url("a b/c#d(e)"), "a%20b/c#d%28e%29");
+  EXPECT_EQ(clean("\xC0\xAF|\xED\xA0\x80|ok ü 漢"), "��|���|ok ü 漢");
+  EXPECT_EQ(clean("a\u202Eb"), "a b");
+}
+
+TEST(ReportText, WrapKeepsToTheWidth) {
+  EXPECT_EQ(wrap("one two three", 7), (std::vector<std::string>{"one two", "three"}));
+  EXPECT_EQ(wrap("attention_to_first_after", 14),
+            (std::vector<std::string>{"attention_to_", "first_after"}));
+  EXPECT_EQ(wrap("漢字漢字", 4), (std::vector<std::string>{"漢字", "漢字"}));
+  EXPECT_EQ(wrap("", 5), (std::vector<std::string>{""}));
+  EXPECT_EQ(pad("ü", 3), "ü  ");
+}
+
+// ---- what the reports say ---------------------------------------------------------------------
+
+TEST(Report, KnownVerdictsAndDepartures) {
+  EXPECT_TRUE(is_known(sample::dimension_disparity()));
+  EXPECT_FALSE(departs(sample::dimension_disparity()));
+  EXPECT_TRUE(departs(sample::mask_induced_sink()));
+  Record record = sample::mask_induced_sink();
+  record.verdict = Verdict::inconclusive;
+  EXPECT_FALSE(departs(record));
+}
+
+TEST(Report, JunitCountsNewsOnly) {
+  Record known = sample::dimension_disparity(), fresh = known;
+  fresh.known_verdict.reset();
+  EXPECT_NE(junit_report({known}).find("failures=\"0\""), std::string::npos);
+  EXPECT_NE(junit_report({known}).find("known fail"), std::string::npos);
+  EXPECT_NE(junit_report({fresh}).find("failures=\"1\""), std::string::npos);
+}
+
+TEST(Report, SummaryIsJsonWithCounts) {
+  const auto json = nlohmann::json::parse(summary_json(sample::records()));
+  EXPECT_EQ(json["counts"]["pass"], 2);
+  EXPECT_EQ(json["counts"]["known_failures"], 1);
+  EXPECT_EQ(json["counts"]["departures"], 1);
+  EXPECT_EQ(json["claims"].size(), 6u);
+  EXPECT_EQ(json["claims"][0]["headline"][1]["value"], 0.5231);
+  EXPECT_EQ(json["claims"][0]["plot"], "sink_onset/plot.svg");
+}
+
+TEST(Report, NoRecordsIsSaidPlainly) {
+  EXPECT_NE(markdown_report({}).find("no records"), std::string::npos);
+  EXPECT_NE(console_table({}, false).find("0 claims: no verdict"), std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(summary_json({}))["claims"].size(), 0u);
+}
+
+TEST(Report, NullModelIsAnnounced) {
+  Record record = sample::sink_onset();
+  record.model.reinitialised = true;
+  EXPECT_NE(markdown_report({record}).find("This is a null model"), std::string::npos);
+}
+
+TEST(Report, ConsoleStaysInItsWidth) {
+  for (const size_t width : {80, 100, 120}) {
+    std::istringstream lines(console_table(sample::records(), false, width));
+    for (std::string line; std::getline(lines, line);)
+      EXPECT_LE(display_width(line), width) << line;
+  }
+}
+
+/// Every string a record holds, replaced by one that tries to break out.
+Record hostile_record() {
+  Record record = sample::sink_onset();
+  for (std::string* text : {&record.title, &record.model.name, &record.model.sha256, &record.reason,
+                            &record.paper.statement, &record.paper.expected, &record.command,
+                            &record.parameters, &record.calibration, &record.environment.cpu,
+                            &record.known_why, &record.profile, &record.thresholds_sha256})
+    *text = kHostile;
+  record.known_verdict = Verdict::pass;
+  record.paper.figures = {kHostile};
+  record.measurement.notes = {kHostile};
+  record.measurement.metrics[1].name = record.criteria[0].metric = kHostile;
+  record.criteria[0].source = record.controls[0].source = kHostile;
+  record.inputs[0].label = record.inputs[0].kind = record.inputs[0].sha256 = kHostile;
+  record.panels[0].title = record.panels[0].x = record.panels[0].y = kHostile;
+  record.panels[0].curves[0].label = record.panels[0].thresholds[0].first = kHostile;
+  return record;
+}
+
+/// Tags that are opened and not closed, or closed and not open; empty when all is well.
+std::string first_unbalanced_tag(const std::string& markup) {
+  static const std::regex kTag("<(/?)([a-zA-Z0-9]+)(?:[^<>]*?)(/?)>");
+  const std::set<std::string> kVoid = {"meta", "br", "wbr"};
+  std::vector<std::string> open;
+  for (std::sregex_iterator tag(markup.begin(), markup.end(), kTag), end; tag != end; ++tag) {
+    const std::string name = (*tag)[2];
+    if ((*tag)[3].length() > 0 || kVoid.count(name) > 0) continue;
+    if ((*tag)[1].length() == 0) {
+      open.push_back(name);
+    } else if (open.empty() || open.back() != name) {
+      return "</" + name + ">";
+    } else {
+      open.pop_back();
+    }
+  }
+  return open.empty() ? "" : "<" + open.back() + ">";
+}
+
+TEST(Report, HostileStringsStayText) {
+  const TemporaryFolder folder;
+  draw_stand_ins(folder, {hostile_record()});
+  const std::string html = html_report({hostile_record()}, folder.path());
+  EXPECT_EQ(html.find("<script"), std::string::npos);
+  EXPECT_EQ(first_unbalanced_tag(without_style(html)), "");
+  EXPECT_EQ(first_unbalanced_tag(junit_report({hostile_record()})), "");
+  EXPECT_EQ(console_table({hostile_record()}, false).find('\x01'), std::string::npos);
+  EXPECT_FALSE(nlohmann::json::parse(summary_json({hostile_record()})).empty());
+}
+
+/// Outside fenced code no line of a string becomes a line of its own, and no HTML gets through.
+TEST(Report, HostileStringsStayTextInMarkdown) {
+  Record record = hostile_record();
+  record.command.clear();
+  record.parameters.clear();
+  const std::string markdown = markdown_report({record});
+  EXPECT_EQ(markdown.find("\n# &"), std::string::npos);
+  static const std::regex kBare("[^\\\\]<script");
+  const std::string text = std::regex_replace(markdown, std::regex("`[^\n]*`"), "");
+  EXPECT_FALSE(std::regex_search(text, kBare));
+}
+
+TEST(Report, HtmlNeedsNothingFromElsewhere) {
+  const TemporaryFolder folder;
+  draw_stand_ins(folder, sample::records());
+  const std::string html = html_report(sample::records(), folder.path());
+  EXPECT_EQ(first_unbalanced_tag(without_style(html)), "");
+  for (const char* loader : {"src=", "@import", "url(http", "<link", "<script"})
+    EXPECT_EQ(html.find(loader), std::string::npos) << loader;
+  EXPECT_NE(html.find("default-src 'none'"), std::string::npos);
+}
+
+TEST(Report, HtmlIdsAreUniqueAndLinksFindThem) {
+  const TemporaryFolder folder;
+  draw_stand_ins(folder, sample::records());
+  const std::string html = html_report(sample::records(), folder.path());
+  static const std::regex kId(" id=['\"]([^'\"]+)['\"]"), kLink("href=['\"]#([^'\"]+)['\"]");
+  std::set<std::string> ids;
+  for (std::sregex_iterator id(html.begin(), html.end(), kId), end; id != end; ++id)
+    EXPECT_TRUE(ids.insert((*id)[1]).second) << (*id)[1];
+  for (std::sregex_iterator link(html.begin(), html.end(), kLink), end; link != end; ++link)
+    EXPECT_EQ(ids.count((*link)[1]), 1u) << (*link)[1];
+}
+
+TEST(Report, MissingPlotLeavesANote) {
+  const TemporaryFolder folder;
+  const std::string html = html_report({sample::sink_onset()}, folder.path());
+  EXPECT_NE(html.find("The plot is missing"), std::string::npos);
+}
+
+// ---- plots ------------------------------------------------------------------------------------
+
+/// PATH as a test wants it; the old one comes back.
+class Path {
+ public:
+  explicit Path(const std::string& value) : before_(std::getenv("PATH")) {
+    setenv("PATH", value.c_str(), 1);
+  }
+  ~Path() { setenv("PATH", before_.c_str(), 1); }
+  Path(const Path&) = delete;
+  Path& operator=(const Path&) = delete;
+
+ private:
+  std::string before_;
+};
+
+TEST(ReportPlots, EveryClaimIsDrawn) {
+  for (const Record& record : sample::records()) {
+    const TemporaryFolder folder;
+    write_plots(record, folder.path());
+    ASSERT_EQ(fs::exists(folder / "plot.svg"), !record.panels.empty()) << record.claim;
+    if (record.panels.empty()) continue;
+    EXPECT_EQ(read_text(folder / "plot.png").substr(1, 3), "PNG") << record.claim;
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 2) << record.claim;
+  }
+}
+
+TEST(ReportPlots, PanelsWithoutDataSaySo) {
+  const TemporaryFolder folder;
+  write_plots(sample::variance_discrepancy(), folder.path());
+  EXPECT_NE(read_text(folder / "plot.svg").find("not measured on this model"), std::string::npos);
+}
+
+TEST(ReportPlots, HostileLabelsAreDrawnAsTheyAre) {
+  const TemporaryFolder folder;
+  Record record = hostile_record();
+  record.panels[0].title = "`touch hacked` a_b^{c} <i> 'q' @x $y";
+  write_plots(record, folder.path());
+  const std::string svg = read_text(folder / "plot.svg");
+  EXPECT_NE(svg.find("`touch hacked` a_b^{c} &lt;i> 'q' @x $y"), std::string::npos);
+  EXPECT_EQ(svg.find("<script"), std::string::npos);
+  EXPECT_FALSE(fs::exists("hacked"));
+}
+
+TEST(ReportPlots, OddDataDoNotStopTheDrawing) {
+  Record record = sample::sink_onset();
+  record.panels[1].log_x = true;
+  record.measurement.series[4] = {
+      "first_token_norm",   "natural",         "layer", {0, 1, 2, 3, 4}, {1, kNaN, 3, 0, kInfinity},
+      {-1, kNaN, -2, 0, 1}, {2, kNaN, 4, 0, 9}};
+  record.measurement.series[0] = {
+      "attention_to_first", "natural", "layer", {7}, {0.0}, {0.0}, {0.0}};
+  const TemporaryFolder folder;
+  write_plots(record, folder.path());
+  EXPECT_TRUE(fs::exists(folder / "plot.png"));
+}
+
+TEST(ReportPlots, MissingPointsBreakTheLine) {
+  const std::string script = plot_script(sample::dimension_disparity(), "a", "b");
+  EXPECT_NE(script.find("\n\n\nEND"),
+            std::string::npos);  // top4_energy ends with two missing layers
+  EXPECT_EQ(script.find(" nan"), std::string::npos);
+}
+
+TEST(ReportPlots, MissingGnuplotIsExplained) {
+  const TemporaryFolder folder;
+  const Path nowhere(folder.path().string());
+  expect_error([&] { write_plots(sample::sink_onset(), folder.path()); },
+               "gnuplot is not installed");
+}
+
+TEST(ReportPlots, FailingGnuplotIsAnErrorAndKeepsTheOldPlot) {
+  const TemporaryFolder folder;
+  folder.write("bin/gnuplot", "#!/bin/sh\necho 'no font found' >&2\nexit 3\n");
+  folder.write("plot.svg", "old");
+  fs::permissions(folder / "bin/gnuplot", fs::perms::owner_all);
+  const Path fake((folder / "bin").string() + ":" + std::getenv("PATH"));
+  expect_error([&] { write_plots(sample::sink_onset(), folder.path()); }, "no font found");
+  EXPECT_EQ(read_text(folder / "plot.svg"), "old");
+}
+
+TEST(ReportPlots, GridFillsRowByRow) {
+  EXPECT_EQ(panel_grid(1).columns, 1u);
+  EXPECT_EQ(panel_grid(3).columns, 2u);
+  EXPECT_EQ(panel_grid(3).rows, 2u);
+  EXPECT_EQ(panel_grid(6).rows, 3u);
+}
+
+// ---- run folders ------------------------------------------------------------------------------
+
+void write_run(const fs::path& run, const std::vector<Record>& records) {
+  for (const Record& record : records) {
+    fs::create_directories(run / record.claim);
+    write_record(record, run / record.claim);
+  }
+}
+
+std::vector<std::string> claims_of(const std::vector<Record>& records) {
+  std::vector<std::string> claims;
+  for (const Record& record : records) claims.push_back(record.claim);
+  return claims;
+}
+
+TEST(ReportRun, OrderIsGivenOrRemembered) {
+  const TemporaryFolder folder;
+  write_run(folder.path(),
+            {sample::sink_onset(), sample::rank_collapse(), sample::falsification()});
+  using Claims = std::vector<std::string>;
+  EXPECT_EQ(claims_of(read_run(folder.path())),
+            (Claims{"falsification", "rank_collapse", "sink_onset"}));
+  write_reports(folder.path(), {"sink_onset", "rank_collapse"});
+  const Claims ordered = {"sink_onset", "rank_collapse", "falsification"};
+  EXPECT_EQ(claims_of(read_run(folder.path())), ordered);
+  write_reports(folder.path());
+  EXPECT_EQ(claims_of(read_run(folder.path())), ordered);
+}
+
+TEST(ReportRun, DamagedSummaryIsIgnored) {
+  const TemporaryFolder folder;
+  write_run(folder.path(), {sample::sink_onset()});
+  for (const char* damaged : {"{", "[]", "{\"claims\": 3}", "{\"claims\": [3, {\"claim\": 4}]}"}) {
+    folder.write("summary.json", damaged);
+    EXPECT_EQ(read_run(folder.path()).size(), 1u) << damaged;
+  }
+}
+
+TEST(ReportRun, EmptyFolderIsAnError) {
+  const TemporaryFolder folder;
+  expect_error([&] { read_run(folder.path()); }, "no record.json");
+  expect_error([&] { write_reports(folder / "absent"); }, "no record.json");
+}
+
+TEST(ReportRun, ReportsSurviveAPlotThatFails) {
+  const TemporaryFolder folder;
+  write_run(folder.path(), {sample::sink_onset()});
+  const Path nowhere(folder.path().string());
+  expect_error([&] { write_reports(folder.path()); }, "gnuplot is not installed");
+  for (const char* file : {"report.md", "report.html", "junit.xml", "summary.json"})
+    EXPECT_TRUE(fs::exists(folder / file)) << file;
+}
+
+TEST(ReportRun, RenderedAgainItIsTheSame) {
+  const TemporaryFolder folder;
+  write_run(folder.path(), sample::records());
+  write_reports(folder.path());
+  const std::string first = read_text(folder / "report.html");
+  write_reports(folder.path());
+  EXPECT_EQ(read_text(folder / "report.html"), first);
+}
+
+}  // namespace
+}  // namespace replicate
