@@ -293,21 +293,6 @@ TEST_F(Program, KeepsFinishedRecordsWhenTheDiskFillsUp) {
   EXPECT_EQ(read_text(folder_ / "run" / "rank_collapse" / "record.json"), kept);
 }
 
-TEST_F(Program, StopsWholeWhenInterrupted) {
-  const auto command = std::string("timeout --preserve-status -s INT 1 ") + REPLICATE_PROGRAM + " " +
-                       small_run("run", "--set claims.rank_collapse.natural.sequences=300 "
-                                        "--set claims.rank_collapse.natural.length=128 --threads 1") +
-                       " >" + path("output") + " 2>&1";
-  const int status = std::system(command.c_str());
-  if (WEXITSTATUS(status) != 130) GTEST_SKIP() << "the machine was faster than the interruption";
-  EXPECT_NE(read_text(folder_ / "output").find("--resume"), std::string::npos) << read_text(folder_ / "output");
-  for (const auto* claim : kClaims) {
-    const auto file = folder_ / "run" / claim / "record.json";
-    if (!std::filesystem::exists(file)) continue;
-    EXPECT_TRUE(json::accept(read_text(file))) << claim;
-  }
-}
-
 TEST_F(Program, ListsValidatesAndPredicts) {
   const auto list = program("--list");
   EXPECT_EQ(list.code, 0);
@@ -335,6 +320,23 @@ TEST(RealModel, SmokeProfileEndsWithoutErrorAndItsNullNeverPasses) {
     const auto null = json::parse(read_text(folder / "smollm2-null" / claim / "record.json"));
     EXPECT_NE(record["verdict"], "error") << record["reason"];
     EXPECT_TRUE(null["verdict"] == "fail" || null["verdict"] == "skipped") << claim << null["verdict"];
+  }
+}
+
+TEST(RealModel, InterruptedRunLeavesWholeRecordsAndSaysHowToGoOn) {
+  if (!std::filesystem::exists(model_file())) GTEST_SKIP() << "no model: run scripts/setup";
+  const TemporaryFolder folder;
+  const std::string output = folder / "output", run = folder / "run";
+  const auto command = std::string("timeout --preserve-status -s INT 8 ") + REPLICATE_PROGRAM +
+                       " --all --profile smoke --set claims.mask_induced_sink.natural.sequences=200 --out " +
+                       run + " >" + output + " 2>&1";
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 130);
+  EXPECT_NE(read_text(output).find("--resume --out " + run), std::string::npos) << read_text(output);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run/mask_induced_sink/record.json"));
+  for (const auto* claim : kClaims) {
+    const auto file = std::filesystem::path(run) / claim / "record.json";
+    if (!std::filesystem::exists(file)) continue;
+    EXPECT_TRUE(json::accept(read_text(file))) << claim;
   }
 }
 
