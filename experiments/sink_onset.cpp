@@ -48,6 +48,16 @@ std::vector<double> onset_metrics(const SinkSeries& series) {
           static_cast<double>(profile.dominant_spike)};
 }
 
+/// Names of the columns of pack_sink_series.
+std::vector<Column> columns(int64_t layers) {
+  std::vector<Column> all;
+  for (int64_t l = 1; l <= layers; ++l) all.push_back({"excess_attention", {{"layer", l}}});
+  for (const auto* norm : {"first_token_norm", "other_token_median_norm"}) {
+    for (int64_t l = 1; l <= layers + 1; ++l) all.push_back({norm, {{"layer", l}}});
+  }
+  return all;
+}
+
 class SinkOnset : public Experiment {
  public:
   Plan plan(const Context& context) override {
@@ -89,9 +99,10 @@ class SinkOnset : public Experiment {
   static void onset(const Observed& one, const Context& context, Measure& measure) {
     const auto layers = context.config().layers;
     const auto packed = pack_sink_series(one.excess(), one.norms->layers());
-    measure.of_means(kOnsetMetrics, one.condition, packed, [layers](std::span<const double> means) {
-      return onset_metrics(SinkSeries(means, layers));
-    });
+    measure.of_means(kOnsetMetrics, one.condition, columns(layers), packed,
+                     [layers](std::span<const double> means) {
+                       return onset_metrics(SinkSeries(means, layers));
+                     });
     const auto means = packed.mean(0);
     const SinkSeries series({means.const_data_ptr<double>(), static_cast<size_t>(means.numel())}, layers);
     for (const auto& spike : series.profile().spikes) {

@@ -45,22 +45,27 @@ void Measure::add(const std::string& name, const Condition& condition, const Est
 void Measure::mean(const std::string& name, const Condition& condition, const Tensor& values,
                    std::map<std::string, int64_t> where) {
   TORCH_CHECK(values.dim() == 1, "per-sequence values must be [B]");
-  measurement_.samples.push_back(
-      {name + condition.suffix, condition.inputs.label, where, to_vector(values)});
-  of_means({name}, condition, values.unsqueeze(1),
+  of_means({name}, condition, {{name, where}}, values.unsqueeze(1),
            [](std::span<const double> means) { return std::vector<double>{means[0]}; });
   measurement_.metrics.back().where = std::move(where);
 }
 
 void Measure::ratio(const std::string& name, const Condition& condition, const Tensor& a,
                     const Tensor& b) {
-  of_means({name}, condition, at::stack({a, b}, 1), [](std::span<const double> means) {
-    return std::vector<double>{means[0] / means[1]};
-  });
+  of_means({name}, condition, {{name + "_numerator"}, {name + "_denominator"}},
+           at::stack({a, b}, 1), [](std::span<const double> means) {
+             return std::vector<double>{means[0] / means[1]};
+           });
 }
 
 void Measure::of_means(const std::vector<std::string>& names, const Condition& condition,
-                       const Tensor& values, const OfMeans& f) {
+                       const std::vector<Column>& columns, const Tensor& values, const OfMeans& f) {
+  TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(columns.size()),
+              "per-sequence values must be [B, X] with a name for each of X");
+  for (size_t x = 0; x < columns.size(); ++x) {
+    measurement_.samples.push_back({columns[x].name + condition.suffix, condition.inputs.label,
+                                    columns[x].where, to_vector(values.select(1, x))});
+  }
   const auto apply = [&](const Tensor& row) {
     return f({row.const_data_ptr<double>(), static_cast<size_t>(row.numel())});
   };

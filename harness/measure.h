@@ -8,6 +8,12 @@
 
 namespace replicate {
 
+/// What one column of per-sequence values is, for samples.csv.
+struct Column {
+  std::string name;
+  std::map<std::string, int64_t> where = {};
+};
+
 /// From the mean over sequences of X values to one number per metric.
 using OfMeans = std::function<std::vector<double>(std::span<const double> means)>;
 
@@ -19,13 +25,14 @@ class Measure {
   void mean(const std::string& name, const Condition& condition, const Tensor& values,
             std::map<std::string, int64_t> where = {});
 
-  /// mean(a) / mean(b), resampled together; both [B].
+  /// mean(a) / mean(b), resampled together; both [B]. Samples: name_numerator, name_denominator.
   void ratio(const std::string& name, const Condition& condition, const Tensor& a, const Tensor& b);
 
   /// Metrics that are functions of means over sequences: values [B, X] are averaged over B, then f is
   /// applied, and again on every resample, so that a layer found on the means is found again each time.
+  /// `columns` names the X columns, which are kept as samples.
   void of_means(const std::vector<std::string>& names, const Condition& condition,
-                const Tensor& values, const OfMeans& f);
+                const std::vector<Column>& columns, const Tensor& values, const OfMeans& f);
 
   /// A number without sampling: a layer index, a count, a value over all tokens at once.
   void value(const std::string& name, const Condition& condition, double value,

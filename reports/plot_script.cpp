@@ -19,7 +19,7 @@ constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 constexpr double kCellWidth = 520, kSingleWidth = 680, kPlotHeight = 250;
 constexpr double kLeft = 84, kRight = 16, kTop = 40, kAxis = 64, kKeyRow = 20, kFoot = 10;
 constexpr int kPngScale = 2;
-constexpr size_t kLongestLabel = 60, kLongestTitle = 64, kWideLabel = 26;
+constexpr size_t kLongestLabel = 60, kLongestTitle = 64;
 constexpr size_t kLongestUpright = 45;  // a y label: longer ones leave the cell
 
 /// Okabe and Ito's colours, each with a dash and a marker of its own: print and colour blindness
@@ -181,20 +181,9 @@ std::string data_blocks(const PanelData& data, size_t panel, bool log_y) {
 
 // ---- layout -----------------------------------------------------------------------------------
 
-size_t legend_entries(const Panel& panel) { return panel.curves.size() + panel.thresholds.size(); }
-
-size_t legend_columns(const Panel& panel) {
-  size_t longest = 0;
-  for (const PanelCurve& curve : panel.curves)
-    longest = std::max(longest, display_width(curve.label));
-  for (const auto& [label, y] : panel.thresholds) longest = std::max(longest, display_width(label));
-  return longest > kWideLabel ? 1 : 2;
-}
-
-size_t legend_rows(const Panel& panel) {
-  const size_t columns = legend_columns(panel);
-  return (legend_entries(panel) + columns - 1) / columns;
-}
+/// One entry a row: gnuplot sets entries side by side only when its own guess of their width fits, so no
+/// other number of rows can be relied on.
+size_t legend_rows(const Panel& panel) { return panel.curves.size() + panel.thresholds.size(); }
 
 /// All cells are of one size, so that axes line up across panels.
 struct Layout {
@@ -347,8 +336,7 @@ std::string panel_commands(const Panel& panel, const PanelData& data, const Layo
                            size_t index) {
   const std::string frame = margins(layout, index) + title(panel);
   if (data.empty()) return frame + note_instead();
-  return frame + "set key maxcols " + std::to_string(legend_columns(panel)) + "\n" +
-         axes(panel, data) + plot_command(panel, data, index);
+  return frame + axes(panel, data) + plot_command(panel, data, index);
 }
 
 // ---- terminals --------------------------------------------------------------------------------
@@ -359,7 +347,7 @@ set border 3 lc rgb '#777777'
 set tics nomirror out scale 0.6 textcolor lt -1
 set format '%g'
 set grid ytics lc rgb '#B0B0B0' lw 0.6 dt (1,3)
-set key left top horizontal Left reverse samplen 3.2 spacing 1.1
+set key left top vertical maxcols 1 Left reverse samplen 3.2 spacing 1.1
 set ylabel offset 0,0
 set xlabel offset 0,0.5
 )";

@@ -41,10 +41,14 @@ TEST(Measure, RatioIsTheRatioOfMeansResampledTogether) {
 TEST(Measure, FindsAMaximumAgainOnEveryResample) {
   const auto values = at::tensor({0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0}).view({5, 2});
   Measure measure(kOptions);
-  measure.of_means({"largest", "which"}, condition(), values, [](std::span<const double> means) {
+  measure.of_means({"largest", "which"}, condition(), {{"a"}, {"b"}}, values, [](std::span<const double> means) {
     return std::vector<double>{std::max(means[0], means[1]), means[1] > means[0] ? 1.0 : 0.0};
   });
-  const auto metrics = measure.take().metrics;
+  const auto measured = measure.take();
+  const auto& metrics = measured.metrics;
+  ASSERT_EQ(measured.samples.size(), 2U);
+  EXPECT_EQ(measured.samples[1].metric, "b");
+  EXPECT_EQ(measured.samples[1].values, (std::vector<double>{1, 0, 1, 0, 0}));
   EXPECT_DOUBLE_EQ(metrics[0].value, 0.6);
   EXPECT_GE(*metrics[0].low, 0.5);  // the larger of two shares that add up to one
   EXPECT_DOUBLE_EQ(*metrics[1].low, 0);

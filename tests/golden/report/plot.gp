@@ -922,7 +922,7 @@ set border 3 lc rgb '#777777'
 set tics nomirror out scale 0.6 textcolor lt -1
 set format '%g'
 set grid ytics lc rgb '#B0B0B0' lw 0.6 dt (1,3)
-set key left top horizontal Left reverse samplen 3.2 spacing 1.1
+set key left top vertical maxcols 1 Left reverse samplen 3.2 spacing 1.1
 set ylabel offset 0,0
 set xlabel offset 0,0.5
 set multiplot
@@ -932,7 +932,6 @@ set tmargin at screen 0.954954955
 set bmargin at screen 0.6734234234
 set key at screen 0.07307692308,0.6081081081
 set label 1 'Attention to the target (k = 10)' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set key maxcols 1
 unset logscale
 set mytics default
 set xrange [0.42:30.58]
@@ -959,7 +958,6 @@ set tmargin at screen 0.954954955
 set bmargin at screen 0.6734234234
 set key at screen 0.5730769231,0.6081081081
 set label 1 'Norm of the target' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set key maxcols 2
 unset logscale
 set mytics default
 set xrange [0.42:30.58]
@@ -982,7 +980,6 @@ set tmargin at screen 0.454954955
 set bmargin at screen 0.1734234234
 set key at screen 0.07307692308,0.1081081081
 set label 1 'Attention received' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set key maxcols 2
 unset logscale
 set mytics default
 set xrange [-2.54:129.54]
@@ -1004,7 +1001,6 @@ set tmargin at screen 0.454954955
 set bmargin at screen 0.1734234234
 set key at screen 0.5730769231,0.1081081081
 set label 1 'Dose and response' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set key maxcols 2
 unset logscale
 set mytics default
 set logscale x 2
@@ -1027,7 +1023,6 @@ set tmargin at screen 0.954954955
 set bmargin at screen 0.6734234234
 set key at screen 0.07307692308,0.6081081081
 set label 1 'Attention to the target (k = 10)' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set key maxcols 1
 unset logscale
 set mytics default
 set xrange [0.42:30.58]
@@ -1054,7 +1049,6 @@ set tmargin at screen 0.954954955
 set bmargin at screen 0.6734234234
 set key at screen 0.5730769231,0.6081081081
 set label 1 'Norm of the target' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set key maxcols 2
 unset logscale
 set mytics default
 set xrange [0.42:30.58]
@@ -1077,7 +1071,6 @@ set tmargin at screen 0.454954955
 set bmargin at screen 0.1734234234
 set key at screen 0.07307692308,0.1081081081
 set label 1 'Attention received' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set key maxcols 2
 unset logscale
 set mytics default
 set xrange [-2.54:129.54]
@@ -1099,7 +1092,6 @@ set tmargin at screen 0.454954955
 set bmargin at screen 0.1734234234
 set key at screen 0.5730769231,0.1081081081
 set label 1 'Dose and response' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set key maxcols 2
 unset logscale
 set mytics default
 set logscale x 2
