@@ -50,13 +50,24 @@ Settings settings_for(const CommandLine& line, at::Device device) {
                         .seed = line.seed});
 }
 
+/// A word as a shell takes it.
+std::string shell_word(const std::string& word) {
+  if (word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/=,+:") ==
+      std::string::npos) {
+    return word;
+  }
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
 /// The command that repeats a claim of this run, but for --only.
 std::string command_of(const CommandLine& line, const Settings& settings) {
   std::string command = "./replicate --profile " + settings.profile + " --model " +
-                        (line.model.empty() ? settings.model.name : line.model) + " --seed " +
+                        shell_word(line.model.empty() ? settings.model.name : line.model) + " --seed " +
                         std::to_string(settings.seed);
-  if (line.tokens) command += " --tokens " + line.tokens->string();
-  for (const auto& change : line.overrides) command += " --set " + change;
+  if (line.tokens) command += " --tokens " + shell_word(line.tokens->string());
+  for (const auto& change : line.overrides) command += " --set " + shell_word(change);
   return command;
 }
 
@@ -74,6 +85,22 @@ RunRequest request_for(const CommandLine& line) {
           .command = std::move(command)};
 }
 
+/// The table on the terminal first: it must not be lost with a disk that is full. False when the files
+/// could not all be written.
+bool report(const std::vector<Record>& records, const std::filesystem::path& folder) {
+  std::cout << console_table(records, isatty(STDOUT_FILENO)) << std::endl;
+  std::vector<std::string> order;
+  for (const auto& record : records) order.push_back(record.claim);
+  try {
+    write_reports(folder, order);
+  } catch (const Error& error) {
+    std::cerr << "replicate: " << error.what() << "\n";
+    return false;
+  }
+  std::cout << (folder / "report.html").string() << "\n";
+  return true;
+}
+
 int run(const CommandLine& line) {
   const auto request = request_for(line);
   install_interrupt_handler();
@@ -82,17 +109,13 @@ int run(const CommandLine& line) {
     std::cerr << "replicate: " << outcome.failure << "\n";
     return kBroken;
   }
-  std::vector<std::string> order;
-  for (const auto& record : outcome.records) order.push_back(record.claim);
-  write_reports(request.out, order);
-  std::cout << console_table(outcome.records, isatty(STDOUT_FILENO)) << "\n"
-            << (request.out / "report.html").string() << "\n";
+  const bool reported = outcome.records.empty() || report(outcome.records, request.out);
   if (outcome.interrupted) {
     std::cerr << "replicate: interrupted; --resume --out " << request.out.string()
               << " goes on where it stopped\n";
     return kInterrupted;
   }
-  return exit_code(outcome.records, line.strict);
+  return reported ? exit_code(outcome.records, line.strict) : kBroken;
 }
 
 int list(const CommandLine& line) {

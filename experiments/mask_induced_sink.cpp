@@ -75,7 +75,7 @@ class MaskInducedSink : public Experiment {
     }
     effect(before_[target_], after_[target_], "", sinks, measure);
     by_position(sinks, measure);
-    controls(sinks, measure);
+    controls(context.survey.sinks, measure);
     dose(context, sinks, measure);
     for (const auto& [k, lane] : after_) {
       if (k != target_) effect(before_[k], lane, "_k" + std::to_string(k), sinks, measure);
@@ -177,16 +177,21 @@ class MaskInducedSink : public Experiment {
     series("attention_received_by_position_after", after);
   }
 
-  void controls(const std::vector<int64_t>& sinks, Measure& measure) const {
-    const auto control = [&](const std::string& name, const Observed& one) {
+  void controls(const SinkProfile& sinks, Measure& measure) const {
+    const auto control = [&](const std::string& name, const Observed& one,
+                             const std::vector<int64_t>& layers) {
       measure.by_layer(name, one.condition, one.to_target(), one.layers());
-      measure.mean(name, one.condition, over(one.to_target(), sinks));
+      measure.mean(name, one.condition, over(one.to_target(), layers));
     };
-    control("attention_to_target_blocked_first", *blocked_first_);
-    if (late_) {
-      control("attention_to_target_late", *late_);
+    control("attention_to_target_blocked_first", *blocked_first_, sinks.sink_layers);
+    // Where the late mask has acted; sink layers before it would only dilute what it does.
+    const auto late_layers = sinks.sink_layers_after(sinks.last_spike());
+    if (late_ && !late_layers.empty()) {
+      control("attention_to_target_late", *late_, late_layers);
+      measure.mean("attention_to_target_after_late_layers", late_->condition,
+                   over(after_.at(target_).to_target(), late_layers));
     } else {
-      measure.note("No layer lies after the last spike, so the late control does not exist.");
+      measure.note("No spike, or no sink layer after the last one: the late control does not exist.");
     }
   }
 

@@ -3,6 +3,8 @@
 // Cost: one forward pass per condition; every length up to T comes out of the same pass, because causal
 // attention of the first t queries is the same whatever follows.
 
+#include <cstdio>
+
 #include "harness/measure.h"
 #include "harness/sink_probes.h"
 
@@ -37,7 +39,8 @@ double excess_after_spike(const SinkSeries& series, const SinkProfile& profile) 
 
 const std::vector<std::string> kOnsetMetrics = {"onset_layer", "onset_after_spike",
                                                 "excess_attention_after_spike",
-                                                "max_excess_attention", "dominant_spike"};
+                                                "max_excess_attention", "dominant_spike",
+                                                "onset_after_dominant_spike"};
 
 std::vector<double> onset_metrics(const SinkSeries& series) {
   const auto profile = series.profile();
@@ -45,7 +48,24 @@ std::vector<double> onset_metrics(const SinkSeries& series) {
   return {static_cast<double>(profile.onset_layer()), static_cast<double>(follows),
           excess_after_spike(series, profile),
           *std::max_element(series.excess.begin(), series.excess.end()),
-          static_cast<double>(profile.dominant_spike)};
+          static_cast<double>(profile.dominant_spike),
+          static_cast<double>(profile.dominant_spike > 0 &&
+                              profile.onset_layer() == profile.dominant_spike + 1)};
+}
+
+/// Which spike the sink begins behind: with several, it need not be the large one.
+std::string stages(const SinkProfile& profile) {
+  if (profile.onset_layer() == 0) return "No layer has a sink.";
+  std::string text = "The sink begins in layer " + std::to_string(profile.onset_layer()) + ". Spikes:";
+  for (const auto& spike : profile.spikes) {
+    char one[120];
+    std::snprintf(one, sizeof one, " layer %lld (norm ratio x %.1f, norm + %.0f)%s",
+                  static_cast<long long>(spike.layer), spike.growth, spike.norm_added,
+                  spike.layer == profile.dominant_spike ? ", the dominant one;" : ";");
+    text += one;
+  }
+  text.back() = '.';
+  return text;
 }
 
 /// Names of the columns of pack_sink_series.
@@ -105,6 +125,10 @@ class SinkOnset : public Experiment {
                      });
     const auto means = packed.mean(0);
     const SinkSeries series({means.const_data_ptr<double>(), static_cast<size_t>(means.numel())}, layers);
+    if (one.condition.suffix.empty() && one.condition.inputs.label != "random" &&
+        one.condition.inputs.label != "repeated") {
+      measure.note(stages(series.profile()));
+    }
     for (const auto& spike : series.profile().spikes) {
       const std::map<std::string, int64_t> where{{"layer", spike.layer}};
       measure.value("spike_layers", one.condition, static_cast<double>(spike.layer), where);

@@ -61,6 +61,7 @@ Exit codes
   1  a claim failed
   2  usage or environment: nothing was run
   3  a claim ended in an error
+  130  interrupted
 )";
 
 po::options_description run_options() {

@@ -59,10 +59,16 @@ std::vector<size_t> passage_starts(const std::string& text, size_t bytes, Region
 
 InputMaker::InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary,
                        std::filesystem::path prose, uint64_t seed)
-    : tokenizer_(std::move(tokenizer)),
-      vocabulary_(vocabulary),
-      prose_(std::move(prose)),
-      seed_(seed) {}
+    : tokenizer_(std::move(tokenizer)), prose_(std::move(prose)), seed_(seed) {
+  for (int64_t id = 0; id < vocabulary; ++id) {
+    if (!tokenizer_->is_special(id)) ordinary_.push_back(id);
+  }
+  if (ordinary_.empty()) {
+    throw Error("every token of the vocabulary is special", "inputs", "use a file with a sound vocabulary");
+  }
+}
+
+std::string InputMaker::prose_sha256() { return sha256_hex(std::as_bytes(std::span(text()))); }
 
 Inputs InputMaker::make(InputKind kind, InputShape shape, bool bos, Region region) {
   const auto key = name_of(kind) + "/" + std::to_string(shape.sequences) + "/" +
@@ -94,21 +100,15 @@ const InputsRecord& InputMaker::record(const Tokens& tokens) const {
 std::vector<int64_t> InputMaker::draw(InputKind kind, InputShape shape, Region region) {
   if (kind == InputKind::natural) return natural(shape, region);
   Random random(derive_seed(seed_, name_of(kind) + (region == Region::survey ? "/survey" : "")));
+  const auto draw_id = [&] { return ordinary_[random.below(ordinary_.size())]; };
   std::vector<int64_t> ids;
   for (int64_t b = 0; b < shape.sequences; ++b) {
-    const auto repeated = random_id(random);
+    const auto repeated = draw_id();
     for (int64_t t = 0; t < shape.length; ++t) {
-      ids.push_back(kind == InputKind::repeated ? repeated : random_id(random));
+      ids.push_back(kind == InputKind::repeated ? repeated : draw_id());
     }
   }
   return ids;
-}
-
-int64_t InputMaker::random_id(Random& random) const {
-  for (;;) {
-    const auto id = static_cast<int64_t>(random.below(static_cast<uint64_t>(vocabulary_)));
-    if (!tokenizer_->is_special(id)) return id;
-  }
 }
 
 std::vector<int64_t> InputMaker::natural(InputShape shape, Region region) {

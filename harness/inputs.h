@@ -31,7 +31,8 @@ struct Inputs {
 /// the executor runs them once.
 class InputMaker {
  public:
-  /// `prose` is a folder of .txt files; read when natural text is first asked for.
+  /// `prose` is a folder of .txt files; read when natural text is first asked for. Error when every id of the
+  /// vocabulary is special.
   InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary,
              std::filesystem::path prose, uint64_t seed);
 
@@ -42,17 +43,18 @@ class InputMaker {
 
   bool has_bos() const { return tokenizer_->bos().has_value(); }
 
+  std::string prose_sha256();  ///< of all the text that natural inputs are drawn from
+
   /// What was made under this pointer.
   const InputsRecord& record(const Tokens& tokens) const;
 
  private:
   std::vector<int64_t> draw(InputKind kind, InputShape shape, Region region);
   std::vector<int64_t> natural(InputShape shape, Region region);
-  int64_t random_id(class Random& random) const;
   const std::string& text();
 
   std::shared_ptr<const Tokenizer> tokenizer_;
-  int64_t vocabulary_;
+  std::vector<int64_t> ordinary_;  ///< ids that are not special
   std::filesystem::path prose_;
   uint64_t seed_;
   std::string text_;

@@ -54,12 +54,13 @@ LoadedModel load_model(const ModelSettings& settings, uint64_t seed, at::Device 
   const auto fresh = [&](const std::string& purpose) {
     return random_weights(config, derive_seed(seed, purpose), device);
   };
+  const auto stored = gguf_weights(file, config, device);  // checks every tensor, for the null model too
   LoadedModel loaded;
   loaded.record = record_of(settings, *file, config);
   loaded.tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_gguf(*file));
   loaded.model = std::make_shared<const Model>(
       Model{settings.name, config,
-            settings.reinitialised ? fresh("reinitialised") : gguf_weights(file, config, device)});
+            settings.reinitialised ? fresh("reinitialised") : stored});
   loaded.null_model =
       std::make_shared<const Model>(Model{settings.name + " (null)", config, fresh("null")});
   return loaded;

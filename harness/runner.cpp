@@ -16,6 +16,8 @@
 namespace replicate {
 namespace {
 
+/// Raised when the same settings come to mean other numbers, so that --resume keeps none of the old ones.
+constexpr int kMeasurementVersion = 1;
 constexpr uintmax_t kRunBytes = 64 << 20;  // records, plots and report of one run, generously
 
 double seconds_now() {
@@ -56,6 +58,7 @@ class Runner {
   }
 
   RunOutcome run(const RunFolder& folder, Progress& progress) {
+    prose_sha256_ = maker_.prose_sha256();
     auto claims = open_claims(folder);
     if (!claims.empty()) {
       if (!survey(folder, progress)) return outcome(true);
@@ -69,15 +72,22 @@ class Runner {
     survey_ = assumed_survey();
     std::string table = plan_header();
     const double rate = measured_rate();
-    double total = 0;
+    Plan together;
+    double flops = 0;
     for (const auto& settings : settings_.claims) {
       auto claim = start(settings);
       prepare(claim);
       table += plan_line(claim, rate);
-      total += claim.flops / rate;
+      if (claim.looks_only()) {
+        together.insert(together.end(), claim.plan.begin(), claim.plan.end());
+      } else {
+        flops += claim.flops;
+      }
     }
+    flops += estimate(together, options_).flops;
     char line[160];
-    std::snprintf(line, sizeof line, "%-24s %5s %9s %9s %9.0f\n", "all", "", "", "", total);
+    std::snprintf(line, sizeof line, "%-24s %5s %9s %9.2f %9.0f\n", "all, passes shared", "", "",
+                  flops / 1e12, flops / rate);
     return table + line + "Seconds are estimated at " + std::to_string(std::lround(rate / 1e9)) +
            " GFLOP/s, measured now. Layers were assumed; the survey will find them.\n";
   }
@@ -109,10 +119,11 @@ class Runner {
   std::vector<ClaimRun> open_claims(const RunFolder& folder) {
     std::vector<ClaimRun> open;
     for (const auto& settings : settings_.claims) {
-      if (auto kept = request_.resume ? finished(settings, folder) : std::nullopt) {
+      if (auto kept = finished(settings, folder)) {
         log_info(settings.id + ": kept from " + folder.claim(settings.id).string());
         records_[settings.id] = std::move(*kept);
       } else {
+        std::filesystem::remove(folder.claim(settings.id) / "record.json");  // of another measurement
         open.push_back(start(settings));
       }
     }
@@ -123,7 +134,13 @@ class Runner {
   /// thresholds and panels may have changed without touching what was measured.
   std::optional<Record> finished(const ClaimSettings& settings, const RunFolder& folder) const {
     if (!std::filesystem::exists(folder.claim(settings.id) / "record.json")) return std::nullopt;
-    auto old = read_record(folder.claim(settings.id));
+    Record old;
+    try {
+      old = read_record(folder.claim(settings.id));
+    } catch (const Error& error) {
+      log_warn(std::string(error.what()) + "; measuring it again");
+      return std::nullopt;
+    }
     auto record = blank_record(settings);
     if (old.verdict == Verdict::error || old.fingerprint != record.fingerprint) return std::nullopt;
     record.inputs = std::move(old.inputs);
@@ -140,12 +157,13 @@ class Runner {
 
   /// Another model, seed, survey, parameter or token: another fingerprint.
   std::string fingerprint(const ClaimSettings& settings) const {
-    const auto all = settings.id + "\n" + loaded_.record.sha256 + "\n" +
+    const auto all = std::to_string(kMeasurementVersion) + "\n" + request_.device.str() + "\n" +
+                     prose_sha256_ + "\n" + settings.id + "\n" + loaded_.record.sha256 + "\n" +
                      std::to_string(loaded_.record.reinitialised) + "\n" +
                      std::to_string(settings_.seed) + "\n" +
                      std::to_string(settings_.bootstrap_resamples) + "\n" + settings_.model.bos + "\n" +
                      settings_.survey.yaml() + "\n" + settings.parameters.yaml() + "\n" +
-                     (given_ ? given_->record.sha256 : "");
+                     (given_ ? given_->record.sha256 + "/" + std::to_string(given_->record.length) : "");
     return sha256_hex(std::as_bytes(std::span(all)));
   }
 
@@ -250,9 +268,8 @@ class Runner {
     }
     const double start = seconds_now();
     try {
-      if (!pass(together, "observation of " + std::to_string(looking.size()) + " claims", progress)) {
-        return false;
-      }
+      const auto stage = "observation for " + std::to_string(looking.size()) + " claims";
+      if (!together.empty() && !pass(together, stage, progress)) return false;
     } catch (const std::exception& e) {
       log_warn("the shared pass failed (" + first_line(e.what()) + "); running its claims one by one");
       return run_apart(looking, folder, progress);
@@ -368,7 +385,8 @@ class Runner {
     for (const auto& lane : claim.plan) {
       auto inputs = given_ && lane.tokens == given_->tokens ? given_->record : maker_.record(lane.tokens);
       const bool known = std::any_of(all.begin(), all.end(), [&](const InputsRecord& other) {
-        return other.sha256 == inputs.sha256;
+        return other.label == inputs.label && other.length == inputs.length &&
+               other.sha256 == inputs.sha256;
       });
       if (!known) all.push_back(std::move(inputs));
     }
@@ -426,12 +444,24 @@ class Runner {
   std::optional<Inputs> given_;
   ExecutorOptions options_;
   Survey survey_;
+  std::string prose_sha256_;
   std::map<std::string, Record> records_;  // by claim
 };
 
 }  // namespace
 
+/// Records of an earlier run would be reported as this one's.
+void refuse_used_folder(const std::filesystem::path& folder) {
+  if (!std::filesystem::is_directory(folder)) return;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (!std::filesystem::exists(entry.path() / "record.json")) continue;
+    throw Error("the folder already holds records of a run", folder.string(),
+                "use --resume to go on with it, or another --out");
+  }
+}
+
 RunOutcome run_claims(const RunRequest& request, Progress& progress) {
+  if (!request.resume) refuse_used_folder(request.out);
   Runner runner(request);
   const RunFolder folder(request.out, kRunBytes);
   log_to(folder.path() / "log.txt");

@@ -14,7 +14,7 @@ struct RunRequest {
   std::filesystem::path assets;
   std::optional<std::filesystem::path> tokens;  ///< --tokens
   at::Device device = at::kCPU;
-  std::filesystem::path out;                    ///< the run folder; made once everything was checked
+  std::filesystem::path out;                    ///< the run folder; made once model and tokens were checked
   bool resume = false;                          ///< keep finished claims found in the folder
   std::string command;                          ///< how to repeat one claim; its id is appended
 };

@@ -17,7 +17,7 @@ constexpr const char* kDefaultProfile = "cpu";
 constexpr const char* kSurveySchema = "{sequences: 8, length: 128}";
 constexpr const char* kCommandLineSource = "--set on the command line";
 constexpr const char* kDefaultCalibration =
-    "the thresholds were set before this model was measured";
+    "the thresholds were not tuned on this model by this project";
 constexpr const char* kOverriddenCalibration = "a threshold was changed on the command line";
 constexpr int64_t kMostResamples = 1000000;
 constexpr size_t kLongestPattern = 500;

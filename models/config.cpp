@@ -27,11 +27,38 @@ void check(const ModelConfig& c, const std::string& where) {
   check_size(c.head_width, "the head width", where);
   check_size(c.hidden, "the hidden width", where);
   check_size(c.vocabulary, "the vocabulary size", where);
+  check_size(c.heads * c.head_width, "the width of all heads", where);
   require(c.heads % c.kv_heads == 0, "key/value heads do not divide the query heads", where);
   require(c.head_width % 2 == 0, "the head width is odd, RoPE needs pairs", where);
   require(c.norm_eps >= 0 && c.norm_eps < 1, "the RMSNorm epsilon is out of range", where);
   require(c.rope_theta > 1 && c.rope_theta < 1e12, "the RoPE base is out of range", where);
 }
+
+namespace {
+
+/// What changes the numbers and is not applied here must not be passed over.
+void refuse_what_is_not_applied(const GgufFile& file, const ModelConfig& c, const std::string& where) {
+  const auto refuse = [&](const std::string& what) {
+    throw Error(what + " is not supported", where, "use a model without it");
+  };
+  if (const auto scaling = file.text("llama.rope.scaling.type"); scaling && *scaling != "none") {
+    refuse("RoPE scaling '" + *scaling + "'");
+  }
+  if (file.real("llama.rope.scale_linear").value_or(1) != 1) refuse("linear RoPE scaling");
+  for (const auto* key : {"llama.rope.dimension_count", "llama.attention.value_length"}) {
+    if (file.integer(key).value_or(c.head_width) != c.head_width) {
+      refuse(std::string(key) + " different from the head width");
+    }
+  }
+}
+
+int64_t rows_of_embedding(const GgufFile& file, const std::string& where) {
+  const auto& shape = file.tensor("token_embd.weight").shape;
+  require(shape.size() == 2, "token_embd.weight is no matrix", where);
+  return shape.front();
+}
+
+}  // namespace
 
 ModelConfig config_from_gguf(const GgufFile& file, const std::string& where) {
   ModelConfig c;
@@ -40,23 +67,20 @@ ModelConfig config_from_gguf(const GgufFile& file, const std::string& where) {
     throw Error("architecture '" + c.architecture + "' is not supported", where,
                 "use a file of the llama architecture");
   }
-  if (const auto scaling = file.text("llama.rope.scaling.type"); scaling && *scaling != "none") {
-    throw Error("RoPE scaling '" + *scaling + "' is not supported", where,
-                "use a model without RoPE scaling");
-  }
   c.layers = file.require_integer("llama.block_count");
   c.width = file.require_integer("llama.embedding_length");
   c.heads = file.require_integer("llama.attention.head_count");
   c.kv_heads = file.integer("llama.attention.head_count_kv").value_or(c.heads);
-  check_size(c.heads, "the number of heads", where);
+  check_size(c.heads, "the number of heads", where);  // divided by in the next line
   c.head_width = file.integer("llama.attention.key_length").value_or(c.width / c.heads);
   c.hidden = file.require_integer("llama.feed_forward_length");
   c.context = file.integer("llama.context_length").value_or(0);
   c.norm_eps = file.require_real("llama.attention.layer_norm_rms_epsilon");
   c.rope_theta = file.real("llama.rope.freq_base").value_or(10000);
-  c.vocabulary = file.tensor("token_embd.weight").shape.front();
+  c.vocabulary = rows_of_embedding(file, where);
   c.tied_head = file.find("output.weight") == nullptr;
   check(c, where);
+  refuse_what_is_not_applied(file, c, where);
   return c;
 }
 

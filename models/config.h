@@ -30,7 +30,8 @@ struct ModelConfig {
 /// Throws Error when a field is missing, absurd or inconsistent; `where` names the file.
 void check(const ModelConfig& config, const std::string& where);
 
-/// Reads the llama.* metadata. Error on another architecture or on RoPE scaling, which is not applied.
+/// Reads the llama.* metadata. Error on another architecture and on what is not applied: RoPE scaling,
+/// partial rotation, values of another width than keys.
 ModelConfig config_from_gguf(const GgufFile& file, const std::string& where);
 
 int64_t parameters(const ModelConfig& config);  ///< number of weights, a tied head counted once

@@ -1,5 +1,7 @@
 #include "models/weights.h"
 
+#include <set>
+
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
 #include "models/formats/quantization.h"
@@ -42,6 +44,7 @@ class GgufWeights : public WeightSource {
     expect("token_embd.weight", {config.vocabulary, config.width});
     expect("output_norm.weight", {config.width});
     if (!config.tied_head) expect("output.weight", {config.vocabulary, config.width});
+    refuse_unknown_tensors();
   }
 
   BlockWeights block(int64_t layer) const override {
@@ -91,7 +94,17 @@ class GgufWeights : public WeightSource {
     return tensor.to(device_);
   }
 
-  void expect(const std::string& name, const std::vector<int64_t>& shape) const {
+  /// A bias or a table of RoPE frequencies that is passed over would give wrong numbers without a word.
+  void refuse_unknown_tensors() const {
+    for (const auto& tensor : file_->tensors()) {
+      if (known_.count(tensor.name)) continue;
+      throw Error("tensor " + in_quotes(tensor.name) + " is not part of the plain llama architecture",
+                  file_->where(), "use a model without it");
+    }
+  }
+
+  void expect(const std::string& name, const std::vector<int64_t>& shape) {
+    known_.insert(name);
     const auto& stored = file_->tensor(name);
     if (stored.shape != shape) {
       throw Error("tensor " + name + " has shape " + shape_text(stored.shape) + " instead of " +
@@ -100,7 +113,7 @@ class GgufWeights : public WeightSource {
     }
   }
 
-  void check_block(int64_t layer) const {
+  void check_block(int64_t layer) {
     const auto d = config_.width, f = config_.hidden;
     const auto hk = config_.heads * config_.head_width, gk = config_.kv_heads * config_.head_width;
     expect(name_of(layer, "attn_norm"), {d});
@@ -117,6 +130,7 @@ class GgufWeights : public WeightSource {
   std::shared_ptr<const GgufFile> file_;
   ModelConfig config_;
   at::Device device_;
+  std::set<std::string> known_;
 };
 
 class RandomWeights : public WeightSource {

@@ -32,7 +32,7 @@ Definitions glossary() {
       entry("Spike, dominant spike",
             "A layer that at least doubles the norm of position 0 over the median norm of the "
             "rest, to "
-            "at least 5 times it. The dominant spike is the one with the largest growth."),
+            "at least 5 times it. The dominant spike is the one that adds most norm to position 0."),
       entry("Dominance ratio",
             "max |h| / mean |h| over the dimensions of one position's residual: about 4 for a "
             "Gaussian "

@@ -192,6 +192,20 @@ TEST_F(Program, ResumeJudgesAgainWhenOnlyAThresholdChanged) {
   EXPECT_NE(after["thresholds_sha256"], before["thresholds_sha256"]);
 }
 
+TEST_F(Program, RefusesAFolderWithAnotherRunsRecords) {
+  program(small_run("run"));
+  const auto before = record("run", "sink_onset");
+  expect_refused(small_run("run", "--seed 2"), "--resume");
+  EXPECT_EQ(record("run", "sink_onset"), before);
+}
+
+TEST_F(Program, ResumeMeasuresADamagedRecordAgain) {
+  program(small_run("run"));
+  folder_.write("run/rank_collapse/record.json", "{\"schema\": 1");
+  program(small_run("run", "--resume"));
+  EXPECT_EQ(record("run", "rank_collapse")["claim"], "rank_collapse");
+}
+
 TEST_F(Program, ReportIsMadeAgainFromRecordsAlone) {
   program(small_run("run"));
   const auto html = read_text(folder_ / "run" / "report.html");
@@ -265,6 +279,11 @@ TEST_F(Program, RefusesBadModelFiles) {
   expect_refused("--all --model " + path("text.gguf"), "text.gguf");
   refuse(GgufWriter().text("general.architecture", "gptneox"), "gptneox");
   refuse(GgufWriter(99).text("general.architecture", "llama"), "99");
+  refuse(small_file().tensor("blk.0.attn_q.bias", {kWidth}, std::vector<float>(kWidth)), "blk.0.attn_q.bias");
+  refuse(small_file().tensor("rope_freqs.weight", {4}, std::vector<float>(4)), "rope_freqs.weight");
+  refuse(small_file().unsigned_integer("llama.rope.dimension_count", 4), "dimension_count");
+  refuse(small_file().real("llama.rope.scale_linear", 4), "RoPE");
+  refuse(small_file().integers("tokenizer.ggml.token_type", std::vector<int32_t>(256, 3)), "special");
   refuse(small_file().raw_tensor("extra", {32, 32}, 14, 0), "Q6_K");
   refuse(small_file().raw_tensor("extra", {int64_t{1} << 40, 32}, 0, 0), "extra");
   refuse(small_file().raw_tensor("extra", {4}, 0, uint64_t{1} << 62), "extra");
@@ -320,6 +339,28 @@ TEST(RealModel, SmokeProfileEndsWithoutErrorAndItsNullNeverPasses) {
     const auto null = json::parse(read_text(folder / "smollm2-null" / claim / "record.json"));
     EXPECT_NE(record["verdict"], "error") << record["reason"];
     EXPECT_TRUE(null["verdict"] == "fail" || null["verdict"] == "skipped") << claim << null["verdict"];
+  }
+}
+
+TEST(RealModel, NumbersDoNotDependOnThreadsOrBatches) {
+  if (!std::filesystem::exists(model_file())) GTEST_SKIP() << "no model: run scripts/setup";
+  const TemporaryFolder folder;
+  const auto metrics = [&](const std::string& name, const std::string& how) {
+    const auto out = folder / name;
+    program("--all --profile smoke --tokens " + (source_folder() / "tests/golden/parity/tokens.jsonl").string() +
+            " --out " + out.string() + " " + how);
+    json all;
+    for (const auto* claim : kClaims) all[claim] = json::parse(read_text(out / claim / "record.json"))["metrics"];
+    return all;
+  };
+  const auto one = metrics("one", "--threads 1 --set batch_tokens=64");
+  const auto two = metrics("two", "--threads 2 --set batch_tokens=4096");
+  for (const auto* claim : kClaims) {
+    ASSERT_EQ(one[claim].size(), two[claim].size());
+    for (size_t i = 0; i < one[claim].size(); ++i) {
+      const double a = one[claim][i]["value"], b = two[claim][i]["value"];
+      EXPECT_LE(std::abs(a - b), 1e-5 * std::max(std::abs(b), 1e-2)) << claim << one[claim][i]["name"];
+    }
   }
 }
 
