@@ -21,7 +21,7 @@ inside() {
   unshare --mount --pid --fork --kill-child --propagation private bash -c '
     mount -t proc proc "$0/proc" && mount --rbind /sys "$0/sys" && mount --rbind /dev "$0/dev" &&
     exec chroot "$0" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
-      bash -c "cd /root/replicate && $1"' "$machine" "$1" </dev/null
+      bash -c "cd /srv/replicate && $1"' "$machine" "$1" </dev/null
 }
 
 timed() {
@@ -42,7 +42,7 @@ rm -rf "$machine"
 mkdir -p "$machine"
 tar -xf "$work/bare.tar" -C "$machine"
 carry_network_settings "$machine"
-git -C "$ROOT" -c advice.detachedHead=false clone -q --no-local "$ROOT" "$machine/root/replicate"
+git -C "$ROOT" -c advice.detachedHead=false clone -q --no-local "$ROOT" "$machine/srv/replicate"
 echo "bare machine: $(du -sm "$machine" | cut -f1) MB, commit $(git -C "$ROOT" rev-parse --short HEAD)"
 
 failed=0
