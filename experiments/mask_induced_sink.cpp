@@ -55,8 +55,8 @@ class MaskInducedSink : public Experiment {
     if (context.survey.sinks.sink_layers.empty()) return {};
     const auto primary = context.primary();
     target_ = context.parameters.integer("target");
-    for (const auto k : targets(context)) before_[k] = add(primary, k, {});
-    for (const auto k : targets(context)) after_[k] = add(primary, k, {only_itself(k, all(context))});
+    before_ = add(primary, target_, {});
+    after_ = add(primary, target_, {only_itself(target_, all(context))});
     plan_controls(primary, context);
     plan_dose(primary, context);
     if (const auto random = context.condition("random")) {
@@ -73,14 +73,11 @@ class MaskInducedSink : public Experiment {
       measure.unmet("no sink: the survey found no layer with excess attention to position 0");
       return measure.take();
     }
-    effect(before_[target_], after_[target_], "", sinks, measure);
+    effect(*before_, *after_, sinks, measure);
     by_position(sinks, measure);
     controls(context.survey.sinks, measure);
     dose(context, sinks, measure);
-    for (const auto& [k, lane] : after_) {
-      if (k != target_) effect(before_[k], lane, "_k" + std::to_string(k), sinks, measure);
-    }
-    if (random_after_) effect(*random_before_, *random_after_, "", sinks, measure);
+    if (random_after_) effect(*random_before_, *random_after_, sinks, measure);
     return measure.take();
   }
 
@@ -88,17 +85,6 @@ class MaskInducedSink : public Experiment {
   static LayerRange all(const Context& context) { return {1, context.config().layers}; }
 
   static RowMask only_itself(int64_t k, LayerRange layers) { return {layers, {k, {{k}}}}; }
-
-  /// The primary target and, unless the tokens are given, those of the sweep that the text is long enough for.
-  std::vector<int64_t> targets(const Context& context) const {
-    std::vector<int64_t> all{target_};
-    if (context.given) return all;
-    const auto length = context.primary().inputs.record.length;
-    for (const auto k : context.parameters.integers("sweep")) {
-      if (k != target_ && k + 1 < length) all.push_back(k);
-    }
-    return all;
-  }
 
   Observed add(const Condition& condition, int64_t k, std::vector<Patch> patches) {
     const auto length = condition.inputs.record.length;
@@ -144,36 +130,35 @@ class MaskInducedSink : public Experiment {
     }
   }
 
-  static void effect(const Observed& before, const Observed& after, const std::string& suffix,
+  static void effect(const Observed& before, const Observed& after,
                      const std::vector<int64_t>& sinks, Measure& measure) {
-    const auto name = [&](const char* base) { return base + suffix; };
     const auto& condition = after.condition;
     const auto layers = after.layers();
-    measure.by_layer(name("attention_to_target_before"), condition, before.to_target(), layers);
-    measure.by_layer(name("attention_to_target_after"), condition, after.to_target(), layers);
-    measure.by_layer(name("attention_to_first_before"), condition, before.to_first(), layers);
-    measure.by_layer(name("attention_to_first_after"), condition, after.to_first(), layers);
-    measure.by_layer(name("target_norm_before"), condition, before.norm->layers(), layers);
-    measure.by_layer(name("target_norm_after"), condition, after.norm->layers(), layers);
+    measure.by_layer("attention_to_target_before", condition, before.to_target(), layers);
+    measure.by_layer("attention_to_target_after", condition, after.to_target(), layers);
+    measure.by_layer("attention_to_first_before", condition, before.to_first(), layers);
+    measure.by_layer("attention_to_first_after", condition, after.to_first(), layers);
+    measure.by_layer("target_norm_before", condition, before.norm->layers(), layers);
+    measure.by_layer("target_norm_after", condition, after.norm->layers(), layers);
 
     const auto target_before = over(before.to_target(), sinks);
     const auto target_after = over(after.to_target(), sinks);
     const auto first_after = over(after.to_first(), sinks);
-    measure.mean(name("attention_to_target_before"), condition, target_before);
-    measure.mean(name("attention_to_target_after"), condition, target_after);
-    measure.mean(name("attention_to_first_after"), condition, first_after);
-    measure.ratio(name("target_to_first_ratio"), condition, target_after, first_after);
-    measure.ratio(name("target_after_to_before_ratio"), condition, target_after, target_before);
+    measure.mean("attention_to_target_before", condition, target_before);
+    measure.mean("attention_to_target_after", condition, target_after);
+    measure.mean("attention_to_first_after", condition, first_after);
+    measure.ratio("target_to_first_ratio", condition, target_after, first_after);
+    measure.ratio("target_after_to_before_ratio", condition, target_after, target_before);
   }
 
   void by_position(const std::vector<int64_t>& sinks, Measure& measure) {
-    const auto& after = after_[target_];
+    const auto& after = *after_;
     std::vector<double> positions;
     for (int64_t p = 0; p + 1 < after.length(); ++p) positions.push_back(static_cast<double>(p));
     const auto series = [&](const std::string& name, const Observed& one) {
       measure.series(name, one.condition, "position", positions, over(one.received->layers(), sinks));
     };
-    series("attention_received_by_position_before", before_[target_]);
+    series("attention_received_by_position_before", *before_);
     series("attention_received_by_position_after", after);
   }
 
@@ -189,7 +174,7 @@ class MaskInducedSink : public Experiment {
     if (late_ && !late_layers.empty()) {
       control("attention_to_target_late", *late_, late_layers);
       measure.mean("attention_to_target_after_late_layers", late_->condition,
-                   over(after_.at(target_).to_target(), late_layers));
+                   over(after_->to_target(), late_layers));
     } else {
       measure.note("No spike, or no sink layer after the last one: the late control does not exist.");
     }
@@ -209,8 +194,7 @@ class MaskInducedSink : public Experiment {
 
   Plan plan_;
   int64_t target_ = 0;
-  std::map<int64_t, Observed> before_, after_;  // by target
-  std::optional<Observed> blocked_first_, late_, random_before_, random_after_;
+  std::optional<Observed> before_, after_, blocked_first_, late_, random_before_, random_after_;
   std::vector<std::pair<int64_t, Observed>> dose_;  // by number of earlier positions seen
 };
 

@@ -13,27 +13,46 @@ InputShape Context::shape(const std::string& name) const {
   return {parameters.integer(name + ".sequences"), parameters.integer(name + ".length")};
 }
 
+InputKind Context::judged_on() const {
+  if (!parameters.has("judged_on")) return InputKind::natural;
+  const auto kind = parameters.text("judged_on");
+  if (kind == "natural") return InputKind::natural;
+  if (kind == "random") return InputKind::random;
+  throw Error("judged_on is '" + kind + "'", "the claim's YAML", "write natural or random");
+}
+
 Condition Context::primary() const {
   if (given) return {*given, model, ""};
-  return {maker->make(InputKind::natural, shape("natural"), bos), model, ""};
+  const auto kind = judged_on();
+  return {maker->make(kind, shape(name_of(kind)), bos && kind == InputKind::natural), model, ""};
+}
+
+Inputs Context::calibration() const {
+  const auto kind = given ? InputKind::random : judged_on();
+  return maker->make(kind, shape("calibration"), bos && kind == InputKind::natural,
+                     Region::calibration);
 }
 
 std::optional<Condition> Context::condition(const std::string& name) const {
   if (given || !parameters.has(name + ".sequences")) return std::nullopt;
+  if (!reports_others && name != "null_model") return std::nullopt;
   const auto size = shape(name);
+  if (name == "natural") return Condition{maker->make(InputKind::natural, size, bos), model, ""};
   if (name == "random") return Condition{maker->make(InputKind::random, size), model, ""};
   if (name == "repeated") return Condition{maker->make(InputKind::repeated, size), model, ""};
   if (name == "bos" && !maker->has_bos()) return std::nullopt;
   if (name == "bos") return Condition{maker->make(InputKind::natural, size, true), model, "_bos"};
   if (name == "null_model") {
-    return Condition{maker->make(InputKind::natural, size, bos), null_model, "_null"};
+    const auto kind = judged_on();
+    return Condition{maker->make(kind, size, bos && kind == InputKind::natural), null_model, "_null"};
   }
   throw Error("no condition is called '" + name + "'", "experiment", "correct the experiment");
 }
 
 std::vector<Condition> Context::conditions() const {
   std::vector<Condition> all{primary()};
-  for (const auto* name : {"random", "repeated", "bos", "null_model"}) {
+  for (const auto* name : {"natural", "random", "repeated", "bos", "null_model"}) {
+    if (name == name_of(judged_on())) continue;
     if (auto one = condition(name)) all.push_back(std::move(*one));
   }
   return all;

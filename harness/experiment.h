@@ -25,10 +25,12 @@ class Context {
 
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Model> null_model;
+  std::function<std::shared_ptr<const Model>(uint64_t)> reinitialised;  ///< further null models, by number
   Survey survey;
   Parameters parameters;         ///< of this claim
   InputMaker* maker = nullptr;   ///< shared by all claims of a run
   std::optional<Inputs> given;   ///< --tokens: these ids and no others
+  bool reports_others = true;    ///< false in a sweep point: nothing beside the primary and the null model
   BootstrapOptions bootstrap;
   uint64_t seed = 0;
   bool bos = false;              ///< natural inputs begin with BOS, for models that need it
@@ -39,13 +41,18 @@ class Context {
   /// repeated, bos, null_model. With --tokens the primary alone.
   std::vector<Condition> conditions() const;
 
+  /// On the inputs that the claim's YAML says it is judged_on (natural or random; natural where it says nothing).
   Condition primary() const;
+  /// The primary's inputs with other sequences of the same kind, for what has to be known before measuring (means
+  /// over samples). Sized by the YAML's `calibration`; with --tokens random ids.
+  Inputs calibration() const;
   /// The condition of that name, if the YAML has it, --tokens is not in force and, for "bos", the vocabulary
-  /// has such a token.
+  /// has such a token. "null_model" has the primary's kind of inputs.
   std::optional<Condition> condition(const std::string& name) const;
 
  private:
   InputShape shape(const std::string& name) const;
+  InputKind judged_on() const;
 };
 
 class Experiment {

@@ -10,11 +10,6 @@
 #include "models/formats/sha256.h"
 
 namespace replicate {
-namespace {
-
-constexpr size_t kPageBytes = 1 << 16;
-constexpr size_t kSurveyEvery = 4;     // every 4th page of the prose belongs to the survey
-constexpr size_t kBytesPerToken = 8;   // prose has about 4 per token; passages must not run short
 
 std::string name_of(InputKind kind) {
   switch (kind) {
@@ -24,6 +19,12 @@ std::string name_of(InputKind kind) {
   }
   return "";
 }
+
+namespace {
+
+constexpr size_t kPageBytes = 1 << 16;
+constexpr size_t kPagesInTurn = 4;     // of 4 pages of prose one is the survey's, one the calibration's
+constexpr size_t kBytesPerToken = 8;   // prose has about 4 per token; passages must not run short
 
 Inputs finish(std::string label, const std::string& kind, const std::vector<int64_t>& ids,
               InputShape shape, bool bos) {
@@ -41,12 +42,22 @@ size_t next_line(const std::string& text, size_t position) {
   return newline == std::string::npos ? text.size() : newline + 1;
 }
 
+Region region_of(size_t page) {
+  const auto turn = page % kPagesInTurn;
+  return turn == 0 ? Region::survey : turn == 1 ? Region::calibration : Region::measure;
+}
+
+/// What the seed of a draw is derived for.
+std::string purpose(InputKind kind, Region region) {
+  const char* suffix[] = {"/survey", "/calibration", ""};
+  return name_of(kind) + suffix[static_cast<int>(region)];
+}
+
 /// Starts of all passages of a region that have `bytes` to themselves.
 std::vector<size_t> passage_starts(const std::string& text, size_t bytes, Region region) {
   std::vector<size_t> starts;
   for (size_t page = 0; page * kPageBytes < text.size(); ++page) {
-    const bool of_survey = page % kSurveyEvery == 0;
-    if (of_survey != (region == Region::survey)) continue;
+    if (region_of(page) != region) continue;
     const auto end = std::min((page + 1) * kPageBytes, text.size());
     for (auto start = page * kPageBytes; start + bytes <= end; start += bytes) {
       starts.push_back(start);
@@ -77,29 +88,52 @@ Inputs InputMaker::make(InputKind kind, InputShape shape, bool bos, Region regio
   if (const auto found = made_.find(key); found != made_.end()) return found->second;
   auto ids = draw(kind, shape, region);
   if (bos) {
-    if (!tokenizer_->bos()) {
-      throw Error("the vocabulary has no BOS token", "inputs with bos", "set bos: off for this model");
-    }
     for (int64_t b = 0; b < shape.sequences; ++b) {
       const auto first = ids.begin() + b * shape.length;
       std::copy_backward(first, first + shape.length - 1, first + shape.length);
-      *first = *tokenizer_->bos();
+      *first = this->bos();
     }
   }
   const auto label = name_of(kind) + (bos ? "_bos" : "");
   return made_[key] = finish(label, name_of(kind), ids, shape, bos);
 }
 
-const InputsRecord& InputMaker::record(const Tokens& tokens) const {
-  for (const auto& [key, inputs] : made_) {
-    if (inputs.tokens == tokens) return inputs.record;
+int64_t InputMaker::bos() const {
+  if (tokenizer_->bos()) return *tokenizer_->bos();
+  throw Error("the vocabulary has no BOS token", "inputs with bos", "set bos: off for this model");
+}
+
+Inputs InputMaker::replaced(const Inputs& inputs, int64_t position, const std::vector<int64_t>& ids,
+                            const std::string& label) {
+  const InputShape shape{inputs.record.sequences, inputs.record.length};
+  auto tokens = inputs.tokens->clone();
+  for (int64_t b = 0; b < shape.sequences; ++b) {
+    tokens[b][position] = ids[ids.size() == 1 ? 0 : b];
   }
-  throw Error("a lane has inputs that were not made here", "inputs", "correct the experiment");
+  const std::vector<int64_t> flat(tokens.const_data_ptr<int64_t>(),
+                                  tokens.const_data_ptr<int64_t>() + tokens.numel());
+  const bool bos = inputs.record.bos && position != 0;
+  const auto changed = finish(label, inputs.record.kind, flat, shape, bos);
+  return made_.emplace(label + "/" + changed.record.sha256, changed).first->second;
+}
+
+std::vector<int64_t> InputMaker::ordinary_ids(int64_t n, const std::string& purpose) const {
+  Random random(derive_seed(seed_, purpose));
+  std::vector<int64_t> ids;
+  for (int64_t i = 0; i < n; ++i) ids.push_back(ordinary_[random.below(ordinary_.size())]);
+  return ids;
+}
+
+const InputsRecord* InputMaker::find(const Tokens& tokens) const {
+  for (const auto& [key, inputs] : made_) {
+    if (inputs.tokens == tokens) return &inputs.record;
+  }
+  return nullptr;
 }
 
 std::vector<int64_t> InputMaker::draw(InputKind kind, InputShape shape, Region region) {
   if (kind == InputKind::natural) return natural(shape, region);
-  Random random(derive_seed(seed_, name_of(kind) + (region == Region::survey ? "/survey" : "")));
+  Random random(derive_seed(seed_, purpose(kind, region)));
   const auto draw_id = [&] { return ordinary_[random.below(ordinary_.size())]; };
   std::vector<int64_t> ids;
   for (int64_t b = 0; b < shape.sequences; ++b) {
@@ -114,7 +148,7 @@ std::vector<int64_t> InputMaker::draw(InputKind kind, InputShape shape, Region r
 std::vector<int64_t> InputMaker::natural(InputShape shape, Region region) {
   const auto bytes = static_cast<size_t>(shape.length) * kBytesPerToken;
   const auto starts = passage_starts(text(), bytes, region);
-  Random random(derive_seed(seed_, region == Region::survey ? "natural/survey" : "natural"));
+  Random random(derive_seed(seed_, purpose(InputKind::natural, region)));
   std::vector<int64_t> ids;
   int64_t made = 0;
   for (const auto pick : random.permutation(static_cast<int64_t>(starts.size()))) {

@@ -13,7 +13,9 @@
 namespace replicate {
 
 enum class InputKind { natural, random, repeated };
-enum class Region { survey, measure };  ///< disjoint parts of the prose
+enum class Region { survey, calibration, measure };  ///< disjoint parts of the prose, separate draws of ids
+
+std::string name_of(InputKind kind);  ///< "natural", ...
 
 struct InputShape {
   int64_t sequences = 0;
@@ -41,12 +43,21 @@ class InputMaker {
   /// Error when there is too little text, no BOS, or no prose.
   Inputs make(InputKind kind, InputShape shape, bool bos = false, Region region = Region::measure);
 
+  /// The same sequences under another label with the token at `position` replaced: ids[b] in sequence b, or one id
+  /// for all.
+  Inputs replaced(const Inputs& inputs, int64_t position, const std::vector<int64_t>& ids,
+                  const std::string& label);
+
+  /// n ordinary ids, the same ones for the same purpose.
+  std::vector<int64_t> ordinary_ids(int64_t n, const std::string& purpose) const;
+
+  int64_t bos() const;  ///< Error without one
   bool has_bos() const { return tokenizer_->bos().has_value(); }
 
   std::string prose_sha256();  ///< of all the text that natural inputs are drawn from
 
-  /// What was made under this pointer.
-  const InputsRecord& record(const Tokens& tokens) const;
+  /// What was made under this pointer; null for what was not made here.
+  const InputsRecord* find(const Tokens& tokens) const;
 
  private:
   std::vector<int64_t> draw(InputKind kind, InputShape shape, Region region);

@@ -51,18 +51,20 @@ LoadedModel load_model(const ModelSettings& settings, uint64_t seed, at::Device 
   }
   const auto file = std::make_shared<const GgufFile>(GgufFile::open(settings.file));
   const auto config = config_from_gguf(*file, settings.file.string());
-  const auto fresh = [&](const std::string& purpose) {
+  const auto fresh = [=](const std::string& purpose) {
     return random_weights(config, derive_seed(seed, purpose), device);
+  };
+  const auto null_model = [=, name = settings.name](const std::string& purpose) {
+    return std::make_shared<const Model>(Model{name + " (null)", config, fresh(purpose)});
   };
   const auto stored = gguf_weights(file, config, device);  // checks every tensor, for the null model too
   LoadedModel loaded;
   loaded.record = record_of(settings, *file, config);
   loaded.tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_gguf(*file));
   loaded.model = std::make_shared<const Model>(
-      Model{settings.name, config,
-            settings.reinitialised ? fresh("reinitialised") : stored});
-  loaded.null_model =
-      std::make_shared<const Model>(Model{settings.name + " (null)", config, fresh("null")});
+      Model{settings.name, config, settings.reinitialised ? fresh("reinitialised") : stored});
+  loaded.null_model = null_model("null");
+  loaded.reinitialised = [=](uint64_t number) { return null_model("null/" + std::to_string(number)); };
   return loaded;
 }
 

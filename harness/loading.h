@@ -11,6 +11,7 @@ namespace replicate {
 struct LoadedModel {
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Model> null_model;  ///< the same configuration with fresh weights
+  std::function<std::shared_ptr<const Model>(uint64_t)> reinitialised;  ///< more of that kind, by number
   std::shared_ptr<const Tokenizer> tokenizer;
   ModelRecord record;
 };

@@ -86,6 +86,39 @@ void Measure::of_means(const std::vector<std::string>& names, const Condition& c
   for (size_t i = 0; i < names.size(); ++i) add(names[i], condition, estimates[i]);
 }
 
+void Measure::population(const std::vector<std::string>& names, const Condition& condition,
+                         const OfWeights& f, std::map<std::string, int64_t> where) {
+  const auto n = condition.inputs.record.sequences;
+  const auto value = f(at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble))[0];
+  const auto none = at::full_like(value, kNone);
+  const auto [low, high] = n > 1 ? bounds(f(weights(n))) : std::pair{none, none};
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto at_i = [i](const Tensor& x) { return x[static_cast<int64_t>(i)].item<double>(); };
+    add(names[i], condition, {at_i(value), at_i(low), at_i(high), n}, where);
+  }
+}
+
+void Measure::population_series(const std::string& name, const Condition& condition,
+                                const std::string& axis, const std::vector<double>& x,
+                                const OfWeights& f) {
+  const auto n = condition.inputs.record.sequences;
+  const auto value = f(at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble))[0];
+  Series series{name + condition.suffix, condition.inputs.label, axis, x, to_vector(value), {}, {}};
+  if (n > 1) {
+    const auto [low, high] = bounds(f(weights(n)));
+    series.low = to_vector(low);
+    series.high = to_vector(high);
+  }
+  measurement_.series.push_back(std::move(series));
+}
+
+void Measure::map(const std::string& name, const Condition& condition, const std::string& title,
+                  std::map<std::string, int64_t> where, const Tensor& values) {
+  Map map{name + condition.suffix, condition.inputs.label, title, std::move(where), {}};
+  for (int64_t row = 0; row < values.size(0); ++row) map.values.push_back(to_vector(values[row]));
+  measurement_.maps.push_back(std::move(map));
+}
+
 void Measure::value(const std::string& name, const Condition& condition, double value,
                     std::map<std::string, int64_t> where) {
   add(name, condition, {value, kNone, kNone, condition.inputs.record.sequences}, std::move(where));
@@ -118,10 +151,13 @@ void Measure::curve(const std::string& name, const Condition& condition, const s
       {name + condition.suffix, condition.inputs.label, axis, x, to_vector(y), {}, {}});
 }
 
-Tensor Measure::resampled_means(const Tensor& values) {
-  const auto n = values.size(0);
+const Tensor& Measure::weights(int64_t n) {
   if (!weights_.count(n)) weights_[n] = draw_weights(n, options_);
-  return at::matmul(weights_[n], values.to(at::kDouble));
+  return weights_[n];
+}
+
+Tensor Measure::resampled_means(const Tensor& values) {
+  return at::matmul(weights(values.size(0)), values.to(at::kDouble));
 }
 
 }  // namespace replicate

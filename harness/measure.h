@@ -17,6 +17,10 @@ struct Column {
 /// From the mean over sequences of X values to one number per metric.
 using OfMeans = std::function<std::vector<double>(std::span<const double> means)>;
 
+/// From resampling weights [R, B] (rows sum to 1) to one row of numbers a resample, [R, M]: for statistics of the
+/// population of sequences that are no function of means, such as variances (harness/population.h).
+using OfWeights = std::function<Tensor(const Tensor& weights)>;
+
 class Measure {
  public:
   explicit Measure(const BootstrapOptions& options) : options_(options) {}
@@ -34,6 +38,10 @@ class Measure {
   void of_means(const std::vector<std::string>& names, const Condition& condition,
                 const std::vector<Column>& columns, const Tensor& values, const OfMeans& f);
 
+  /// Metrics of the population of a condition's sequences; f gives one column a name.
+  void population(const std::vector<std::string>& names, const Condition& condition,
+                  const OfWeights& f, std::map<std::string, int64_t> where = {});
+
   /// A number without sampling: a layer index, a count, a value over all tokens at once.
   void value(const std::string& name, const Condition& condition, double value,
              std::map<std::string, int64_t> where = {});
@@ -41,12 +49,19 @@ class Measure {
   /// The mean over sequences of values [B, X] against `axis`: x[i] belongs to values[:, i].
   void series(const std::string& name, const Condition& condition, const std::string& axis,
               const std::vector<double>& x, const Tensor& values);
-  /// The same for layers 1..L; values [B, >= L], what lies behind L is left out.
+  /// A series of population statistics: f gives one column for each x.
+  void population_series(const std::string& name, const Condition& condition,
+                         const std::string& axis, const std::vector<double>& x, const OfWeights& f);
+  /// `series` for layers 1..L; values [B, >= L], what lies behind L is left out.
   void by_layer(const std::string& name, const Condition& condition, const Tensor& values,
                 int64_t layers);
   /// A curve without intervals: y [X].
   void curve(const std::string& name, const Condition& condition, const std::string& axis,
              const std::vector<double>& x, const Tensor& y);
+
+  /// A matrix to look at, values [rows, columns].
+  void map(const std::string& name, const Condition& condition, const std::string& title,
+           std::map<std::string, int64_t> where, const Tensor& values);
 
   void note(const std::string& text) { measurement_.notes.push_back(text); }
   void unmet(const std::string& why) { measurement_.unmet = why; }
@@ -55,11 +70,13 @@ class Measure {
  private:
   void add(const std::string& name, const Condition& condition, const Estimate& estimate,
            std::map<std::string, int64_t> where = {});
+  /// How much each of n sequences counts in each resample: [R, n].
+  const Tensor& weights(int64_t n);
   /// Means of values [B, X] over each resample of the sequences: [R, X].
   Tensor resampled_means(const Tensor& values);
 
   BootstrapOptions options_;
-  std::map<int64_t, Tensor> weights_;  // by B: [R, B], how much each sequence counts in each resample
+  std::map<int64_t, Tensor> weights_;  // by B
   Measurement measurement_;
 };
 

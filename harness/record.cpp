@@ -97,6 +97,21 @@ Json series_json(const Series& series) {
           {"high", numbers(series.high)}};
 }
 
+Json map_json(const Map& map) {
+  return {{"name", map.name},
+          {"inputs", map.inputs},
+          {"title", map.title},
+          {"where", where_json(map.where)},
+          {"values", list(map.values, numbers)}};
+}
+
+Json sweep_json(const SweepPoint& point) {
+  return {{"suffix", point.suffix},
+          {"changes", point.changes},
+          {"verdict", to_string(point.verdict)},
+          {"reason", point.reason}};
+}
+
 Json criterion_json(const Criterion& criterion) {
   return {{"metric", criterion.metric},
           {"op", criterion.op},
@@ -147,6 +162,7 @@ void write_head(Json& json, const Record& record) {
 void write_measurement(Json& json, const Measurement& measurement) {
   json["metrics"] = list(measurement.metrics, metric_json);
   json["series"] = list(measurement.series, series_json);
+  json["maps"] = list(measurement.maps, map_json);
   json["notes"] = measurement.notes;
   json["unmet"] = measurement.unmet ? Json(*measurement.unmet) : Json(nullptr);
 }
@@ -164,6 +180,7 @@ void write_judgement(Json& json, const Record& record) {
 }
 
 void write_tail(Json& json, const Record& record) {
+  json["sweep"] = list(record.sweep, sweep_json);
   json["panels"] = list(record.panels, panel_json);
   json["parameters"] = record.parameters;
   json["fingerprint"] = record.fingerprint;
@@ -373,6 +390,19 @@ Series read_series(const Field& field) {
   return series;
 }
 
+Map read_map(const Field& field) {
+  Map map;
+  map.name = field.at("name").text();
+  map.inputs = field.at("inputs").text();
+  map.title = optional_text(field, "title");
+  map.where = read_where(field.at("where"));
+  map.values = field.at("values").list(std::mem_fn(&Field::reals));
+  for (const auto& row : map.values) {
+    if (row.size() != map.values.front().size()) field.fail("has rows of different lengths");
+  }
+  return map;
+}
+
 Criterion read_criterion(const Field& field) {
   return {field.at("metric").text(), field.at("op").text(), field.at("threshold").real(),
           field.at("source").text(),
@@ -413,6 +443,11 @@ Verdict read_verdict(const Field& field) {
   }
 }
 
+SweepPoint read_sweep(const Field& field) {
+  return {field.at("suffix").text(), field.at("changes").text(), read_verdict(field.at("verdict")),
+          field.at("reason").text()};
+}
+
 /// Claims name folders, so an id out of a file must not be able to name any other place.
 std::string read_claim(const Field& field) {
   const std::string id = field.text();
@@ -439,6 +474,7 @@ Measurement read_measurement(const Field& root) {
   Measurement measurement;
   measurement.metrics = root.at("metrics").list(read_metric);
   measurement.series = root.at("series").list(read_series);
+  measurement.maps = optional_list(root, "maps", read_map);
   measurement.notes = optional_list(root, "notes", std::mem_fn(&Field::text));
   if (root.has("unmet") && !root.at("unmet").is_null()) measurement.unmet = root.at("unmet").text();
   return measurement;
@@ -458,6 +494,7 @@ void read_judgement(const Field& root, Record& record) {
 }
 
 void read_tail(const Field& root, Record& record) {
+  record.sweep = optional_list(root, "sweep", read_sweep);
   record.panels = optional_list(root, "panels", read_panel);
   record.parameters = optional_text(root, "parameters");
   record.fingerprint = optional_text(root, "fingerprint");

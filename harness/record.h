@@ -39,6 +39,15 @@ struct Samples {
   std::vector<double> values;  ///< values[i] belongs to sequence (or seed) i of those inputs
 };
 
+/// A matrix to look at, such as mean attention probabilities of one layer: values[query][key].
+struct Map {
+  std::string name;
+  std::string inputs;
+  std::string title;
+  std::map<std::string, int64_t> where;
+  std::vector<std::vector<double>> values;  ///< rows of one length
+};
+
 /// What one set of inputs was; `sha256` is taken over the token ids (little-endian int64, row
 /// major).
 struct InputsRecord {
@@ -55,6 +64,7 @@ struct Measurement {
   std::vector<Metric> metrics;
   std::vector<Series> series;
   std::vector<Samples> samples;
+  std::vector<Map> maps;
   std::vector<std::string> notes;  ///< sentences for the reader: what a number means on this model
   std::optional<std::string>
       unmet;  ///< the precondition that this model does not meet, e.g. "no sink layer"
@@ -99,6 +109,14 @@ struct Panel {
       thresholds;  ///< label, y value: drawn as a dashed line
 };
 
+/// The claim judged again with something changed. Its metrics stand among the record's, with the suffix.
+struct SweepPoint {
+  std::string suffix;   ///< "k5": metrics carry "_k5"
+  std::string changes;  ///< "target: 5"
+  Verdict verdict = Verdict::error;
+  std::string reason;
+};
+
 struct PaperReference {
   std::vector<std::string> figures;
   std::string statement;
@@ -128,6 +146,7 @@ struct Record {
   Measurement measurement;
   std::vector<Criterion> criteria;
   std::vector<Control> controls;
+  std::vector<SweepPoint> sweep;
   std::vector<Panel> panels;
   std::string parameters;         ///< the claim's merged parameters, as YAML text
   std::string fingerprint;        ///< of all that the measurement depends on; --resume compares it

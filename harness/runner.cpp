@@ -9,7 +9,7 @@
 #include "harness/experiment.h"
 #include "harness/log.h"
 #include "harness/provenance.h"
-#include "harness/sink_probes.h"
+#include "harness/surveyor.h"
 #include "models/formats/error.h"
 #include "models/formats/sha256.h"
 
@@ -17,7 +17,7 @@ namespace replicate {
 namespace {
 
 /// Raised when the same settings come to mean other numbers, so that --resume keeps none of the old ones.
-constexpr int kMeasurementVersion = 1;
+constexpr int kMeasurementVersion = 2;
 constexpr uintmax_t kRunBytes = 64 << 20;  // records, plots and report of one run, generously
 
 double seconds_now() {
@@ -28,12 +28,18 @@ double seconds_now() {
 /// The first line of a message: LibTorch appends a stack trace to its own.
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+/// One measurement of a claim: as it is judged, or at a point of its sweep.
+struct Attempt {
+  Context context;
+  std::unique_ptr<Experiment> experiment;
+};
+
 /// One claim on its way from settings to record.
 struct ClaimRun {
   const ClaimSettings* settings;
-  Context context;
-  std::unique_ptr<Experiment> experiment;
-  Plan plan;
+  Attempt judged;
+  std::vector<Attempt> sweep;  // as settings->sweep
+  Plan plan;                   // of all attempts
   double flops = 0;
   double seconds = 0;
   std::string error;  // why it ended, if it did
@@ -50,15 +56,14 @@ class Runner {
       : request_(request),
         settings_(request.settings),
         loaded_(load_model(settings_.model, settings_.seed, request.device)),
-        maker_(loaded_.tokenizer, loaded_.model->config.vocabulary, request.assets / "prose",
-               settings_.seed) {
+        maker_(make_inputs(settings_.seed)) {
     if (request.tokens) given_ = read_tokens(*request.tokens, loaded_.model->config.vocabulary);
     options_.device = request.device;
     if (settings_.batch_tokens > 0) options_.batch_tokens = settings_.batch_tokens;
   }
 
   RunOutcome run(const RunFolder& folder, Progress& progress) {
-    prose_sha256_ = maker_.prose_sha256();
+    prose_sha256_ = maker_->prose_sha256();
     auto claims = open_claims(folder);
     if (!claims.empty()) {
       if (!survey(folder, progress)) return outcome(true);
@@ -93,16 +98,35 @@ class Runner {
   }
 
  private:
+  std::shared_ptr<InputMaker> make_inputs(uint64_t seed) const {
+    return std::make_shared<InputMaker>(loaded_.tokenizer, loaded_.model->config.vocabulary,
+                                        request_.assets / "prose", seed);
+  }
+
   Context context_for(const ClaimSettings& settings) {
     Context context(settings.parameters);
     context.model = loaded_.model;
     context.null_model = loaded_.null_model;
-    context.survey = survey_;
-    context.maker = &maker_;
+    context.reinitialised = loaded_.reinitialised;
+    context.maker = maker_.get();
     context.given = given_;
     context.seed = settings_.seed;
     context.bootstrap = {settings_.bootstrap_resamples, derive_seed(settings_.seed, "bootstrap")};
     context.bos = settings_.model.bos == "on";
+    return context;
+  }
+
+  Context context_for(const ClaimSettings& settings, const SweepSettings& point) {
+    auto context = context_for(settings);
+    context.parameters = point.parameters;
+    context.reports_others = false;
+    context.bos = point.bos.value_or(context.bos);
+    if (point.seed) {
+      auto& maker = other_makers_[*point.seed];
+      if (!maker) maker = make_inputs(*point.seed);
+      context.maker = maker.get();
+      context.seed = *point.seed;
+    }
     return context;
   }
 
@@ -112,7 +136,12 @@ class Runner {
       throw Error("no experiment is registered under '" + settings.id + "'", "configs/claims",
                   "add experiments/" + settings.id + ".cpp");
     }
-    return {&settings, context_for(settings), factory->second(), {}, 0, 0, {}};
+    ClaimRun run{&settings, {context_for(settings), factory->second()}, {}, {}, 0, 0, {}};
+    if (given_) return run;
+    for (const auto& point : settings.sweep) {
+      run.sweep.push_back({context_for(settings, point), factory->second()});
+    }
+    return run;
   }
 
   /// Claims that have no finished record yet.
@@ -144,6 +173,7 @@ class Runner {
     auto record = blank_record(settings);
     if (old.verdict == Verdict::error || old.fingerprint != record.fingerprint) return std::nullopt;
     record.inputs = std::move(old.inputs);
+    record.sweep = judged_again(old, settings);
     record.environment = std::move(old.environment);
     record.seconds = old.seconds;
     record.peak_memory_mb = old.peak_memory_mb;
@@ -155,6 +185,27 @@ class Runner {
     return record;
   }
 
+  /// The sweep's verdicts under today's thresholds, from the metrics that carry each point's suffix.
+  static std::vector<SweepPoint> judged_again(const Record& old, const ClaimSettings& settings) {
+    auto points = old.sweep;
+    for (auto& point : points) {
+      Measurement measured;
+      for (auto metric : old.measurement.metrics) {
+        if (!metric.name.ends_with("_" + point.suffix)) continue;
+        metric.name.resize(metric.name.size() - point.suffix.size() - 1);
+        measured.metrics.push_back(std::move(metric));
+      }
+      if (measured.metrics.empty()) continue;  // nothing was measured there, and why stands in its reason
+      try {
+        const auto judgement = judge(measured, settings.judging);
+        point.verdict = judgement.verdict;
+        point.reason = judgement.reason;
+      } catch (const Error&) {  // its metrics are not those that are judged: unmet
+      }
+    }
+    return points;
+  }
+
   /// Another model, seed, survey, parameter or token: another fingerprint.
   std::string fingerprint(const ClaimSettings& settings) const {
     const auto all = std::to_string(kMeasurementVersion) + "\n" + request_.device.str() + "\n" +
@@ -163,8 +214,17 @@ class Runner {
                      std::to_string(settings_.seed) + "\n" +
                      std::to_string(settings_.bootstrap_resamples) + "\n" + settings_.model.bos + "\n" +
                      settings_.survey.yaml() + "\n" + settings.parameters.yaml() + "\n" +
+                     sweep_text(settings) + "\n" +
                      (given_ ? given_->record.sha256 + "/" + std::to_string(given_->record.length) : "");
     return sha256_hex(std::as_bytes(std::span(all)));
+  }
+
+  static std::string sweep_text(const ClaimSettings& settings) {
+    std::string text;
+    for (const auto& point : settings.sweep) {
+      text += point.suffix + ": " + point.changes + "\n" + point.parameters.yaml();
+    }
+    return text;
   }
 
   static void apply(Judgement judgement, Record& record) {
@@ -175,11 +235,17 @@ class Runner {
   }
 
   void prepare(ClaimRun& claim) {
-    claim.context.survey = survey_;
     guarded(claim, [&] {
-      claim.plan = claim.experiment->plan(claim.context);
+      add_lanes(claim.judged, claim.plan);
+      for (auto& attempt : claim.sweep) add_lanes(attempt, claim.plan);
       claim.flops = estimate(claim.plan, options_).flops;
     });
+  }
+
+  void add_lanes(Attempt& attempt, Plan& plan) {
+    attempt.context.survey = survey_;
+    const auto lanes = attempt.experiment->plan(attempt.context);
+    plan.insert(plan.end(), lanes.begin(), lanes.end());
   }
 
   /// Runs one step of a claim; what it throws becomes the claim's own error.
@@ -195,7 +261,7 @@ class Runner {
 
   bool survey(const RunFolder& folder, Progress& progress) {
     const InputShape shape{settings_.survey.integer("sequences"), settings_.survey.integer("length")};
-    const auto inputs = maker_.make(InputKind::natural, shape, settings_.model.bos == "on",
+    const auto inputs = maker_->make(InputKind::natural, shape, settings_.model.bos == "on",
                                     Region::survey);
     const auto file = folder.path() / "survey.json";
     const auto key = survey_key(inputs);
@@ -203,13 +269,11 @@ class Runner {
       survey_ = survey_from_json(read_text(file), file.string());
       if (survey_.key == key) return true;
     }
-    const auto columns = watch_columns({0});
-    const auto norms = watch_norms();
-    if (!pass({{loaded_.model, inputs.tokens, {}, {columns, norms}}}, "survey", progress)) return false;
-    const auto excess = excess_attention(columns->layers().select(2, 0), 0, shape.length);
-    const auto means = pack_sink_series(excess, norms->layers()).mean(0);
-    const std::span<const double> packed(means.const_data_ptr<double>(), means.numel());
-    survey_ = {SinkSeries(packed, loaded_.model->config.layers).profile(), key, false};
+    const Surveyor surveyor;
+    const Lane lane{loaded_.model, inputs.tokens, {}, surveyor.probes()};
+    if (!pass({lane}, "survey", progress)) return false;
+    survey_ = surveyor.reduce(loaded_.model->config.layers, shape.length);
+    survey_.key = key;
     write_atomically(file, survey_to_json(survey_));
     return true;
   }
@@ -226,6 +290,7 @@ class Runner {
     for (int64_t l = 3; l <= loaded_.model->config.layers; ++l) assumed.sinks.sink_layers.push_back(l);
     assumed.sinks.spikes = {{2, 10, 100}};
     assumed.sinks.dominant_spike = 2;
+    assumed.writers = {{2, {0}, true, {1}, {0, 1, 2, 3}, {4, 5, 6, 7}}};
     return assumed;
   }
 
@@ -322,10 +387,11 @@ class Runner {
     record.inputs = inputs_of(claim);
     if (claim.error.empty()) {
       guarded(claim, [&] {
-        record.measurement = claim.experiment->reduce(claim.context);
+        record.measurement = claim.judged.experiment->reduce(claim.judged.context);
         auto& notes = record.measurement.notes;
         notes.insert(notes.begin(), claim.settings->notes.begin(), claim.settings->notes.end());
         apply(judge(record.measurement, claim.settings->judging), record);
+        for (size_t i = 0; i < claim.sweep.size(); ++i) add_sweep_point(claim, i, record);
       });
     }
     if (!claim.error.empty()) {
@@ -338,8 +404,28 @@ class Runner {
     log_info(record.claim + ": " + to_string(record.verdict) + ": " + record.reason);
     progress.line(record.claim + ": " + to_string(record.verdict));
     records_[record.claim] = std::move(record);
-    claim.experiment.reset();  // with its probes' accumulators
+    claim.judged.experiment.reset();  // with its probes' accumulators
+    claim.sweep.clear();
     claim.plan.clear();
+  }
+
+  /// The point's own verdict, and its metrics beside the judged ones: those of the primary condition and its null.
+  static void add_sweep_point(ClaimRun& claim, size_t index, Record& record) {
+    const auto& settings = claim.settings->sweep[index];
+    SweepPoint point{settings.suffix, settings.changes, Verdict::error, {}};
+    try {
+      auto measured = claim.sweep[index].experiment->reduce(claim.sweep[index].context);
+      const auto judgement = judge(measured, claim.settings->judging);
+      point.verdict = judgement.verdict;
+      point.reason = judgement.reason;
+      for (auto& metric : measured.metrics) {
+        metric.name += "_" + settings.suffix;
+        record.measurement.metrics.push_back(std::move(metric));
+      }
+    } catch (const std::exception& e) {
+      point.reason = first_line(e.what());
+    }
+    record.sweep.push_back(std::move(point));
   }
 
   Record blank_record(const ClaimSettings& settings) const {
@@ -383,7 +469,7 @@ class Runner {
   std::vector<InputsRecord> inputs_of(const ClaimRun& claim) const {
     std::vector<InputsRecord> all;
     for (const auto& lane : claim.plan) {
-      auto inputs = given_ && lane.tokens == given_->tokens ? given_->record : maker_.record(lane.tokens);
+      auto inputs = record_of(lane.tokens);
       const bool known = std::any_of(all.begin(), all.end(), [&](const InputsRecord& other) {
         return other.label == inputs.label && other.length == inputs.length &&
                other.sha256 == inputs.sha256;
@@ -391,6 +477,15 @@ class Runner {
       if (!known) all.push_back(std::move(inputs));
     }
     return all;
+  }
+
+  InputsRecord record_of(const Tokens& tokens) const {
+    if (given_ && tokens == given_->tokens) return given_->record;
+    for (const auto& [seed, maker] : other_makers_) {
+      if (const auto* record = maker->find(tokens)) return *record;
+    }
+    if (const auto* record = maker_->find(tokens)) return *record;
+    throw Error("a lane has inputs that were not made here", "inputs", "correct the experiment");
   }
 
   RunOutcome outcome(bool interrupted) {
@@ -440,7 +535,8 @@ class Runner {
   const RunRequest& request_;
   const Settings& settings_;
   LoadedModel loaded_;
-  InputMaker maker_;
+  std::shared_ptr<InputMaker> maker_;
+  std::map<uint64_t, std::shared_ptr<InputMaker>> other_makers_;  // by the seed of a sweep point
   std::optional<Inputs> given_;
   ExecutorOptions options_;
   Survey survey_;

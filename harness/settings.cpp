@@ -26,6 +26,7 @@ constexpr size_t kLongestPattern = 500;
 struct ClaimDraft {
   ClaimSettings settings;
   ParameterTable parameters;
+  std::optional<Yaml> sweep;
   std::string file;
 };
 
@@ -174,10 +175,74 @@ Judging read_judging(const Yaml& yaml) {
   return judging;
 }
 
+/// "target: 5, natural.length: 64"
+std::string changes_text(const ParameterTable& changed, const ParameterTable& plain,
+                         const SweepSettings& point) {
+  std::vector<std::string> changes;
+  if (point.bos) changes.push_back(std::string("bos: ") + (*point.bos ? "on" : "off"));
+  if (point.seed) changes.push_back("seed: " + std::to_string(*point.seed));
+  for (const Parameter& parameter : changed.parameters()) {
+    if (parameter.values == plain.find(parameter.key)->values) continue;
+    std::string values;
+    for (const std::string& value : parameter.values) values += (values.empty() ? "" : " ") + value;
+    changes.push_back(parameter.key + ": " + (parameter.list ? "[" + values + "]" : values));
+  }
+  std::string text;
+  for (const std::string& change : changes) text += (text.empty() ? "" : ", ") + change;
+  return text;
+}
+
+/// Not more judged sequences than the profile grants a sweep point.
+void limit_sequences(ParameterTable& parameters, int64_t most, const Yaml& yaml) {
+  const Parameter* judged_on = parameters.find("judged_on");
+  const std::string key = (judged_on ? judged_on->values.front() : "natural") + ".sequences";
+  const Parameter* sequences = parameters.find(key);
+  if (!sequences) yaml.fail("cannot be sized", "give the claim's parameters " + key);
+  if (as_integer(sequences->values.front()).value_or(0) <= most) return;
+  parameters.set(key, Yaml::parse(std::to_string(most), "sweep_sequences", key));
+}
+
+/// One point of the claim's sweep: what all points change, then its own changes.
+SweepSettings read_sweep_point(const ClaimDraft& claim, const std::string& suffix,
+                               const Yaml& changes, int64_t most_sequences) {
+  if (claim.parameters.find(suffix + ".sequences")) {
+    changes.fail("has the name of a condition", "call the sweep point otherwise");
+  }
+  SweepSettings point;
+  point.suffix = suffix;
+  ParameterTable common = claim.parameters;
+  if (const auto each = claim.sweep->find("each")) common.merge(*each);
+  limit_sequences(common, most_sequences, changes);
+  ParameterTable own = common;
+  for (const auto& [key, value] : changes.entries()) {
+    if (key == "bos") {
+      point.bos = value.flag();
+    } else if (key == "seed") {
+      point.seed = value.natural();
+    } else {
+      own.set(key, value);
+    }
+  }
+  point.changes = changes_text(own, common, point);
+  point.parameters = Parameters(own, claim.file);
+  return point;
+}
+
+/// The claim's `sweep: {each: {...}, points: {k5: {target: 5}, bos: {bos: on}}}`.
+std::vector<SweepSettings> read_sweep(const ClaimDraft& claim, int64_t most_sequences) {
+  std::vector<SweepSettings> points;
+  if (!claim.sweep || most_sequences == 0) return points;
+  claim.sweep->allow({"each", "points"});
+  for (const auto& [suffix, changes] : claim.sweep->at("points").entries()) {
+    points.push_back(read_sweep_point(claim, suffix, changes, most_sequences));
+  }
+  return points;
+}
+
 ClaimDraft read_claim(const fs::path& file) {
   const Yaml yaml = Yaml::read(file);
-  yaml.allow({"id", "title", "kind", "statement", "calibration", "paper", "parameters", "minimum_n",
-              "criteria", "controls", "panels", "notes"});
+  yaml.allow({"id", "title", "kind", "statement", "calibration", "paper", "parameters", "sweep",
+              "minimum_n", "criteria", "controls", "panels", "notes"});
   check_name(yaml, "id", file.stem().string());
   ClaimDraft draft;
   draft.file = file.string();
@@ -190,6 +255,8 @@ ClaimDraft read_claim(const fs::path& file) {
   draft.settings.notes = read_list(yaml, "notes", filled_text);
   if (const auto parameters = yaml.find("parameters"))
     draft.parameters = ParameterTable(*parameters);
+  draft.sweep = yaml.find("sweep");
+  (void)read_sweep(draft, 1);  // what is wrong with it shows in `validate`
   return draft;
 }
 
@@ -244,13 +311,15 @@ void set_run_number(Settings& settings, const std::string& key, const Yaml& valu
   if (key == "bootstrap_resamples")
     settings.bootstrap_resamples = value.integer(10, kMostResamples);
   if (key == "batch_tokens") settings.batch_tokens = value.integer(0, INT32_MAX);
+  if (key == "sweep_sequences") settings.sweep_sequences = value.integer(0, INT32_MAX);
 }
 
-const std::vector<std::string> kRunNumbers = {"seed", "bootstrap_resamples", "batch_tokens"};
+const std::vector<std::string> kRunNumbers = {"seed", "bootstrap_resamples", "batch_tokens",
+                                              "sweep_sequences"};
 
 void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
   yaml.allow({"name", "description", "model", "seed", "bootstrap_resamples", "batch_tokens",
-              "survey", "claims"});
+              "sweep_sequences", "survey", "claims"});
   check_name(yaml, "name", name);
   draft.settings.profile = name;
   draft.model = filled_text(yaml.at("model"));
@@ -477,6 +546,7 @@ Settings finish(Draft draft) {
   settings.survey = Parameters(draft.survey, "survey");
   for (ClaimDraft& claim : draft.claims) {
     claim.settings.parameters = Parameters(claim.parameters, claim.file);
+    claim.settings.sweep = read_sweep(claim, settings.sweep_sequences);
     settings.claims.push_back(std::move(claim.settings));
   }
   return settings;
@@ -512,9 +582,17 @@ std::string model_yaml(const ModelSettings& model) {
   return text + "  reinitialised: " + (model.reinitialised ? "true" : "false") + "\n";
 }
 
+std::string sweep_yaml(const ClaimSettings& claim) {
+  std::string text = claim.sweep.empty() ? "" : "    sweep:\n";
+  for (const SweepSettings& point : claim.sweep) {
+    text += "      " + point.suffix + ": " + yaml_quoted(point.changes) + "\n";
+  }
+  return text;
+}
+
 std::string claim_yaml(const ClaimSettings& claim) {
   std::string text = "  " + claim.id + ":\n    parameters:\n";
-  text += indented(claim.parameters.yaml(), "      ") + "    criteria:\n";
+  text += indented(claim.parameters.yaml(), "      ") + sweep_yaml(claim) + "    criteria:\n";
   for (const Criterion& c : claim.judging.criteria) {
     text += "      - {metric: " + c.metric + ", op: \"" + c.op +
             "\", threshold: " + number_text(c.threshold) + ", source: " + yaml_quoted(c.source) +
@@ -570,7 +648,8 @@ void validate_folder(const fs::path& folder, const std::vector<ClaimDraft>& clai
 std::string Settings::yaml() const {
   std::string text = "profile: " + yaml_quoted(profile) + "\nseed: " + std::to_string(seed) +
                      "\nbootstrap_resamples: " + std::to_string(bootstrap_resamples) +
-                     "\nbatch_tokens: " + std::to_string(batch_tokens) + "\nsurvey:\n" +
+                     "\nbatch_tokens: " + std::to_string(batch_tokens) +
+                     "\nsweep_sequences: " + std::to_string(sweep_sequences) + "\nsurvey:\n" +
                      indented(survey.yaml(), "  ") + model_yaml(model) + "claims:\n";
   for (const ClaimSettings& claim : claims) text += claim_yaml(claim);
   return text;

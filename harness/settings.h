@@ -48,6 +48,15 @@ class Parameters {
   std::shared_ptr<Impl> impl_;
 };
 
+/// One point of a claim's sweep: the same measurement with something changed.
+struct SweepSettings {
+  std::string suffix;   ///< "k5"
+  std::string changes;  ///< as the YAML says it: "target: 5"
+  Parameters parameters;
+  std::optional<bool> bos;
+  std::optional<uint64_t> seed;
+};
+
 /// configs/claims/<id>.yaml after profile, model and --set have had their say.
 struct ClaimSettings {
   std::string id, title, calibration;
@@ -55,6 +64,7 @@ struct ClaimSettings {
   Judging judging;
   std::vector<Panel> panels;
   Parameters parameters;
+  std::vector<SweepSettings> sweep;  ///< empty where the profile asks for none
   std::vector<std::string> notes;  ///< sentences for the report
 };
 
@@ -79,7 +89,8 @@ struct Settings {
   std::string profile;
   uint64_t seed = 0;
   int64_t bootstrap_resamples = 2000;
-  int64_t batch_tokens = 0;  ///< tokens per micro-batch, 0: chosen by the executor
+  int64_t batch_tokens = 0;     ///< tokens per micro-batch, 0: chosen by the executor
+  int64_t sweep_sequences = 0;  ///< at most so many judged sequences a sweep point; 0: no sweep
   Parameters survey;         ///< sequences, length
   ModelSettings model;
   std::vector<ClaimSettings> claims;  ///< in the order of the paper's figures, then by id
@@ -98,7 +109,7 @@ struct SettingsRequest {
 
 /// Reads and merges, later ones winning: claim YAML, profile, model (thresholds and calibration
 /// only),
-/// --set, --seed. Keys of --set: seed, bootstrap_resamples, batch_tokens, survey.<key>,
+/// --set, --seed. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>,
 /// claims.<id>.<parameter>, claims.<id>.criteria.<metric>.threshold,
 /// claims.<id>.controls.<metric>.fraction. Unknown claim, profile, model or key: Error with "did
 /// you mean '...'?". Whether the model's file exists is left to whoever opens it.

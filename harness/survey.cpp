@@ -7,6 +7,8 @@
 
 namespace replicate {
 
+constexpr int kSurveySchema = 2;
+
 std::vector<int64_t> SinkProfile::sink_layers_after(int64_t layer) const {
   const auto first = std::upper_bound(sink_layers.begin(), sink_layers.end(), layer);
   return {first, sink_layers.end()};
@@ -43,9 +45,17 @@ bool onset_follows_spike(const SinkProfile& profile, std::span<const double> fir
   });
 }
 
+const SpikeWriters& Survey::writers_of(int64_t spike_layer) const {
+  for (const auto& one : writers) {
+    if (one.layer == spike_layer) return one;
+  }
+  throw Error("layer " + std::to_string(spike_layer) + " is no spike of the survey", "survey",
+              "correct the experiment");
+}
+
 std::string survey_to_json(const Survey& survey) {
   nlohmann::ordered_json json;
-  json["schema"] = 1;
+  json["schema"] = kSurveySchema;
   json["key"] = survey.key;
   json["onset_layer"] = survey.sinks.onset_layer();
   json["sink_layers"] = survey.sinks.sink_layers;
@@ -55,6 +65,15 @@ std::string survey_to_json(const Survey& survey) {
     json["spikes"].push_back(
         {{"layer", spike.layer}, {"growth", spike.growth}, {"norm_added", spike.norm_added}});
   }
+  json["writers"] = nlohmann::ordered_json::array();
+  for (const auto& one : survey.writers) {
+    json["writers"].push_back({{"layer", one.layer},
+                               {"neurons", one.neurons},
+                               {"by_criteria", one.by_criteria},
+                               {"matched_neurons", one.matched_neurons},
+                               {"dimensions", one.dimensions},
+                               {"matched_dimensions", one.matched_dimensions}});
+  }
   return json.dump(2) + "\n";
 }
 
@@ -62,12 +81,18 @@ Survey survey_from_json(const std::string& text, const std::string& where) {
   try {
     const auto json = nlohmann::json::parse(text);
     Survey survey;
+    if (json.at("schema") != kSurveySchema) return survey;  // of an older version: made again
     survey.key = json.at("key");
     survey.sinks.sink_layers = json.at("sink_layers").get<std::vector<int64_t>>();
     survey.sinks.dominant_spike = json.at("dominant_spike");
     for (const auto& spike : json.at("spikes")) {
       survey.sinks.spikes.push_back(
           {spike.at("layer"), spike.at("growth"), spike.at("norm_added")});
+    }
+    for (const auto& one : json.at("writers")) {
+      survey.writers.push_back({one.at("layer"), one.at("neurons"), one.at("by_criteria"),
+                                one.at("matched_neurons"), one.at("dimensions"),
+                                one.at("matched_dimensions")});
     }
     return survey;
   } catch (const nlohmann::json::exception& e) {

@@ -45,10 +45,31 @@ SinkProfile find_sinks(std::span<const double> excess, std::span<const double> f
 bool onset_follows_spike(const SinkProfile& profile, std::span<const double> first_norm,
                          std::span<const double> rest_norm);
 
+// A super neuron writes much of a spike, at position 0 alone, from outlying weights into few dimensions (the
+// claim super_neuron_alignment judges how well they do).
+inline constexpr double kSuperSelectivity = 10;  ///< mean |z_0| over mean max |z_t|
+inline constexpr double kSuperNormZ = 3;         ///< robust z of the log norms of its W_gate and W_up rows
+inline constexpr double kSuperKurtosis = 10;     ///< kurtosis of its W_down column, in medians of the layer
+inline constexpr int64_t kTopWriters = 4;        ///< taken by contribution where no neuron meets those
+
+/// Through which neurons and residual dimensions a spike layer writes it.
+struct SpikeWriters {
+  int64_t layer = 0;
+  std::vector<int64_t> neurons;             ///< by falling contribution |z_0| |w_down|
+  bool by_criteria = false;                 ///< false: no neuron met the criteria; the kTopWriters largest
+  std::vector<int64_t> matched_neurons;     ///< as many others, alike in what they contribute elsewhere
+  std::vector<int64_t> dimensions;          ///< the kTopWriters largest of position 0's residual behind the layer
+  std::vector<int64_t> matched_dimensions;  ///< as many others, alike in size at other positions
+};
+
 struct Survey {
   SinkProfile sinks;
+  std::vector<SpikeWriters> writers;  ///< one a spike, in the order of sinks.spikes
   std::string key;         ///< what it was made from: model, inputs; another key, another survey
   bool assumed = false;    ///< made up for --dry-run, where nothing was measured yet
+
+  /// Of the spike in that layer; it must be one.
+  const SpikeWriters& writers_of(int64_t spike_layer) const;
 };
 
 std::string survey_to_json(const Survey& survey);

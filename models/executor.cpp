@@ -1,6 +1,7 @@
 #include "models/executor.h"
 
 #include <algorithm>
+#include <set>
 
 #include "models/formats/error.h"
 
@@ -75,10 +76,14 @@ class GroupTap : public Tap {
  public:
   GroupTap(const std::vector<Patch>& active, const std::vector<Listener>& listeners, Place place,
            int64_t sequences)
-      : active_(active), listeners_(listeners), place_(place), sequences_(sequences) {}
+      : active_(active),
+        patched_(active, place.layer, place.first_sequence),
+        listeners_(listeners),
+        place_(place),
+        sequences_(sequences) {}
 
   Tensor at(Site site, Tensor value) override {
-    value = apply_patches(active_, place_.layer, site, value);
+    value = patched_.at(site, value);
     for (const auto& listener : listeners_) {
       if (listener.wants(site)) listener.probe->observe(place_of(listener), site, value);
     }
@@ -108,6 +113,7 @@ class GroupTap : public Tap {
   }
 
   const std::vector<Patch>& active_;
+  PatchedSites patched_;
   const std::vector<Listener>& listeners_;
   Place place_;
   int64_t sequences_;
@@ -132,6 +138,54 @@ std::vector<Group> regroup(const std::vector<Group>& groups, int64_t layer) {
     }
   }
   return next;
+}
+
+/// True when a lane of `group` carries the recording.
+bool carries(const Group& group, const Recording* recording) {
+  return std::any_of(group.lanes.begin(), group.lanes.end(), [&](const IndexedLane& lane) {
+    return std::any_of(lane->probes.begin(), lane->probes.end(),
+                       [&](const auto& probe) { return probe.get() == recording; });
+  });
+}
+
+/// The recordings that a group's patches read in the layer at hand.
+std::vector<const Recording*> sources_of(const Group& group) {
+  std::vector<const Recording*> sources;
+  for (const auto& patch : group.active) {
+    const auto* transplant = std::get_if<Transplant>(&patch);
+    if (transplant) sources.push_back(transplant->source.get());
+  }
+  return sources;
+}
+
+/// How many recordings have to be made one after the other before this group can run in the layer at hand.
+size_t depth_of(const Group& group, const std::vector<Group>& groups, size_t most) {
+  if (most == 0) throw Error("lanes read each other's recordings in a circle", "plan", "correct the experiment");
+  size_t depth = 0;
+  for (const auto* recording : sources_of(group)) {
+    const auto source = std::find_if(groups.begin(), groups.end(),
+                                     [&](const Group& other) { return carries(other, recording); });
+    depth = std::max(depth, 1 + depth_of(*source, groups, most - 1));
+  }
+  return depth;
+}
+
+/// Indices of groups that run batch by batch together. Groups that nobody reads come last, so that a lane and its
+/// baseline stay side by side for a probe that compares them.
+std::vector<std::vector<size_t>> waves(const std::vector<Group>& groups) {
+  std::vector<size_t> depth;
+  for (const auto& group : groups) depth.push_back(depth_of(group, groups, groups.size() + 1));
+  const auto last = groups.empty() ? 0 : *std::max_element(depth.begin(), depth.end());
+  std::vector<std::vector<size_t>> all(last + 1);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const bool read = std::any_of(groups.begin(), groups.end(), [&](const Group& other) {
+      const auto sources = sources_of(other);
+      return std::any_of(sources.begin(), sources.end(),
+                         [&](const Recording* one) { return carries(groups[g], one); });
+    });
+    all[read ? depth[g] : last].push_back(g);
+  }
+  return all;
 }
 
 /// One group for every distinct (model, tokens); `residual` is filled in by the caller.
@@ -180,8 +234,6 @@ class Pass {
     }
   }
 
-  /// Batches outside, groups inside: lanes on the same tokens pass batch by batch together, so that a
-  /// probe which compares two of them holds one batch only.
   bool run_layer(int64_t layer) {
     const auto weights = model_.weights->block(layer);
     std::vector<std::vector<Listener>> heard;
@@ -190,10 +242,9 @@ class Pass {
       heard.push_back(listeners(group, layer));
       outputs.push_back(at::empty_like(group.residual));
     }
-    for (int64_t batch = 0; batch < most_batches(); ++batch) {
-      for (size_t g = 0; g < groups_.size(); ++g) {
-        if (!run_batch(groups_[g], weights, {0, layer, 0}, batch, heard[g], outputs[g])) return false;
-      }
+    show_weights(layer, weights, heard);
+    for (const auto& wave : waves(groups_)) {
+      if (!run_wave(wave, layer, weights, heard, outputs)) return false;
     }
     for (size_t g = 0; g < groups_.size(); ++g) {
       groups_[g].residual = outputs[g];
@@ -201,6 +252,30 @@ class Pass {
     }
     model_.weights->release(layer);
     return true;
+  }
+
+  /// Batches outside, groups inside: lanes on the same tokens pass batch by batch together, so that a
+  /// probe which compares two of them holds one batch only.
+  bool run_wave(const std::vector<size_t>& wave, int64_t layer, const BlockWeights& weights,
+                const std::vector<std::vector<Listener>>& heard, std::vector<Tensor>& outputs) {
+    for (int64_t batch = 0; batch < most_batches(); ++batch) {
+      for (const auto g : wave) {
+        if (!run_batch(groups_[g], weights, {0, layer, 0}, batch, heard[g], outputs[g])) return false;
+      }
+    }
+    return true;
+  }
+
+  /// Each probe once, in however many lanes it hangs.
+  static void show_weights(int64_t layer, const BlockWeights& weights,
+                           const std::vector<std::vector<Listener>>& heard) {
+    std::set<const Probe*> shown;
+    for (const auto& group : heard) {
+      for (const auto& listener : group) {
+        if (!listener.needs.weights || !shown.insert(listener.probe).second) continue;
+        listener.probe->observe_weights(layer, weights);
+      }
+    }
   }
 
   int64_t most_batches() const {
@@ -268,6 +343,30 @@ void check_lane(const Lane& lane) {
   check_patches(lane.patches, config.layers, lane.tokens->size(0), lane.tokens->size(1));
 }
 
+/// A recording that a lane reads hangs in just one lane, of the same model and, where sequences are taken one by
+/// one, of as many sequences.
+void check_recordings(const Plan& plan) {
+  for (const auto& lane : plan) {
+    for (const auto& patch : lane.patches) {
+      const auto* transplant = std::get_if<Transplant>(&patch);
+      if (!transplant) continue;
+      std::vector<const Lane*> carriers;
+      for (const auto& other : plan) {
+        const bool hangs = std::any_of(other.probes.begin(), other.probes.end(),
+                                       [&](const auto& p) { return p == transplant->source; });
+        if (hangs) carriers.push_back(&other);
+      }
+      const bool one_by_one =
+          transplant->combine == Combine::each || transplant->combine == Combine::position_mean;
+      if (carriers.size() != 1 || carriers[0]->model != lane.model ||
+          (one_by_one && carriers[0]->tokens->size(0) != lane.tokens->size(0))) {
+        throw Error("a lane reads a recording that hangs in no lane, in several, or in one that does not fit",
+                    "plan", "correct the experiment");
+      }
+    }
+  }
+}
+
 /// Calls `visit` with the groups of each model in turn: one model's weights are in memory at a time.
 bool for_each_model(const Plan& plan,
                     const std::function<bool(const Model&, std::vector<Group>)>& visit) {
@@ -288,6 +387,7 @@ bool for_each_model(const Plan& plan,
 bool run(const Plan& plan, const ExecutorOptions& options, const Advance& advance) {
   const c10::InferenceMode guard;
   for (const auto& lane : plan) check_lane(lane);
+  check_recordings(plan);
   return for_each_model(plan, [&](const Model& model, std::vector<Group> groups) {
     return Pass(model, std::move(groups), options, advance).run();
   });

@@ -1,6 +1,9 @@
 #include "models/patch.h"
 
+#include <algorithm>
+
 #include "models/formats/error.h"
+#include "models/site_values.h"
 
 namespace replicate {
 namespace {
@@ -16,43 +19,73 @@ std::vector<float> shift_of(const AffinePatch& patch, int64_t layer) {
   return patch.shift[layer - patch.layers.first];
 }
 
-/// The site's tensor with positions on axis 1 and everything behind flattened: [B, T, X].
-Tensor positions_first(Site site, const Tensor& value) {
-  const bool heads_first = site == Site::query || site == Site::key || site == Site::value;
-  return (heads_first ? value.transpose(1, 2) : value).flatten(2);
-}
-
-Tensor restore_layout(Site site, const Tensor& flat, const Tensor& like) {
-  const bool heads_first = site == Site::query || site == Site::key || site == Site::value;
-  if (!heads_first) return flat.view(like.sizes());
-  const auto b = like.size(0), heads = like.size(1), t = like.size(2), k = like.size(3);
-  return flat.view({b, t, heads, k}).transpose(1, 2).contiguous();
-}
-
-/// The listed indices on `axis`, or the whole tensor for an empty list.
-Tensor pick(const Tensor& x, int64_t axis, const std::vector<int64_t>& indices) {
-  return indices.empty() ? x
-                         : x.index_select(axis, at::tensor(indices, at::kLong).to(x.device()));
-}
-
-void put(Tensor& x, int64_t axis, const std::vector<int64_t>& indices, const Tensor& value) {
-  if (indices.empty()) {
-    x.copy_(value);
-  } else {
-    x.index_copy_(axis, at::tensor(indices, at::kLong).to(x.device()), value);
-  }
+/// The value with `change` applied to what the patch's positions and dimensions select, [B, P, X].
+template <typename Change>
+Tensor change_at(Site site, const std::vector<int64_t>& positions,
+                 const std::vector<int64_t>& dimensions, const Tensor& value, const Change& change) {
+  auto flat = positions_first(site, value).clone(at::MemoryFormat::Contiguous);
+  auto rows = pick(flat, 1, positions).clone();  // [B, P, all]
+  put(rows, 2, dimensions, change(pick(rows, 2, dimensions)));
+  put(flat, 1, positions, rows);
+  return restore_layout(site, flat, value);
 }
 
 Tensor apply(const AffinePatch& patch, int64_t layer, const Tensor& value) {
-  auto flat = positions_first(patch.site, value).clone(at::MemoryFormat::Contiguous);
-  auto rows = pick(flat, 1, patch.positions).clone();  // [B, P, X]
-  auto changed = pick(rows, 2, patch.dimensions) * patch.scale;
-  if (!patch.shift.empty()) {
-    changed += at::tensor(shift_of(patch, layer), at::kFloat).to(value.device());
+  return change_at(patch.site, patch.positions, patch.dimensions, value, [&](const Tensor& x) {
+    const auto scaled = x * patch.scale;
+    if (patch.shift.empty()) return scaled;
+    return scaled + at::tensor(shift_of(patch, layer), at::kFloat).to(x.device());
+  });
+}
+
+/// One standard normal weight for each recorded sequence, drawn for each sequence of the lane by itself, so that
+/// batches do not matter, and the same in all layers, which keeps the recorded coherence between them: [b, B'].
+Tensor normal_weights(uint64_t seed, int64_t first_sequence, int64_t sequences, int64_t recorded) {
+  std::vector<Tensor> rows;
+  for (int64_t b = 0; b < sequences; ++b) {
+    auto generator = at::detail::createCPUGenerator();
+    generator.set_current_seed(seed ^ (0x9E3779B97F4A7C15u * static_cast<uint64_t>(first_sequence + b + 1)));
+    rows.push_back(at::randn({recorded}, generator, at::kFloat));
   }
-  put(rows, 2, patch.dimensions, changed);
-  put(flat, 1, patch.positions, rows);
-  return restore_layout(patch.site, flat, value);
+  return at::stack(rows);
+}
+
+/// What a transplant puts in for the sequences of one batch: [b or 1, P or 1, X].
+Tensor combined(const Transplant& patch, int64_t first_sequence, int64_t sequences) {
+  const auto recorded = patch.source->values();  // [B', P', X]
+  switch (patch.combine) {
+    case Combine::each: return recorded.narrow(0, first_sequence, sequences);
+    case Combine::position_mean: return recorded.narrow(0, first_sequence, sequences).mean(1, true);
+    case Combine::sequence_mean: return recorded.mean(0, true);
+    case Combine::noise: break;
+  }
+  const auto count = recorded.size(0);
+  TORCH_CHECK(count > 1, "a covariance needs two recorded sequences");
+  const auto weights = normal_weights(patch.seed, first_sequence, sequences, count);
+  const auto deviations =
+      (recorded - recorded.mean(0, true)).flatten(1) / std::sqrt(static_cast<double>(count - 1));
+  return at::matmul(weights.to(recorded.device()), deviations)
+      .view({sequences, recorded.size(1), recorded.size(2)});
+}
+
+Tensor apply(const Transplant& patch, int64_t first_sequence, const Tensor& value) {
+  const auto r = combined(patch, first_sequence, value.size(0));
+  return change_at(patch.site, patch.positions, patch.dimensions, value, [&](const Tensor& x) {
+    const auto wanted = x * patch.scale + r * patch.weight;
+    if (!patch.norm_only) return wanted;
+    const auto norm = [](const Tensor& v) { return at::linalg_vector_norm(v, 2, {-1}, true); };
+    return x * (norm(wanted) / norm(x).clamp_min(1e-30));
+  });
+}
+
+/// W_down's output with what the neurons write otherwise; hidden [b, T, F].
+Tensor apply(const WriteEdit& edit, const Tensor& hidden, const Tensor& output) {
+  std::vector<Tensor> delta;
+  for (const auto& row : edit.delta) delta.push_back(at::tensor(row, at::kFloat));
+  const auto matrix = at::stack(delta).to(output.device());  // [neurons, D]
+  const auto active = pick(pick(hidden, 1, edit.positions), 2, edit.neurons);
+  return change_at(Site::ffn_output, edit.positions, {}, output,
+                   [&](const Tensor& x) { return x + at::matmul(active, matrix); });
 }
 
 [[noreturn]] void reject(const std::string& what) {
@@ -74,14 +107,33 @@ void check_row(const MaskedRow& row, int64_t sequences, int64_t length) {
   }
 }
 
-void check_affine(const AffinePatch& patch, int64_t length) {
-  for (const auto position : patch.positions) {
+void check_positions(const std::vector<int64_t>& positions, int64_t length) {
+  for (const auto position : positions) {
     if (position < 0 || position >= length) reject("patched position outside the sequence");
   }
+}
+
+void check_affine(const AffinePatch& patch, int64_t length) {
+  check_positions(patch.positions, length);
   const auto layers = static_cast<size_t>(patch.layers.last - patch.layers.first + 1);
   if (patch.shift.size() > 1 && patch.shift.size() != layers) {
     reject("an affine patch needs no shift, one, or one a layer");
   }
+}
+
+void check_transplant(const Transplant& patch, int64_t length) {
+  check_positions(patch.positions, length);
+  if (!patch.source) reject("a transplant needs a recording");
+  if (patch.source->site() != patch.site) reject("a transplant reads another site than its own");
+  if (!patch.source->layers().contains(patch.layers)) {
+    reject("a transplant reads layers that its recording does not keep");
+  }
+}
+
+void check_edit(const WriteEdit& edit, int64_t length) {
+  check_positions(edit.positions, length);
+  if (edit.layers.first != edit.layers.last) reject("a write edit belongs to one layer");
+  if (edit.neurons.size() != edit.delta.size()) reject("a write edit needs one vector a neuron");
 }
 
 }  // namespace
@@ -110,13 +162,22 @@ AttentionSpec attention_spec(const std::vector<Patch>& active, double scale, int
   return spec;
 }
 
-Tensor apply_patches(const std::vector<Patch>& active, int64_t layer, Site site,
-                     const Tensor& value) {
+Tensor PatchedSites::at(Site site, const Tensor& value) {
   Tensor result = value;
-  for (const auto& patch : active) {
+  for (const auto& patch : active_) {
     const auto* affine = std::get_if<AffinePatch>(&patch);
-    if (affine && affine->site == site) result = apply(*affine, layer, result);
+    if (affine && affine->site == site) result = apply(*affine, layer_, result);
+    const auto* transplant = std::get_if<Transplant>(&patch);
+    if (transplant && transplant->site == site) {
+      result = apply(*transplant, first_sequence_, result);
+    }
+    const auto* edit = std::get_if<WriteEdit>(&patch);
+    if (edit && site == Site::ffn_output) result = apply(*edit, hidden_, result);
   }
+  const bool edits = std::any_of(active_.begin(), active_.end(), [](const Patch& patch) {
+    return std::holds_alternative<WriteEdit>(patch);
+  });
+  if (edits && site == Site::hidden) hidden_ = result;
   return result;
 }
 
@@ -125,8 +186,11 @@ void check_patches(const std::vector<Patch>& patches, int64_t layers, int64_t se
   for (const auto& patch : patches) {
     const auto& range = layers_of(patch);
     if (range.first < 1 || range.last > layers) reject("patched layer outside the model");
+    if (range.last < range.first) reject("a patch names no layer");
     if (const auto* mask = std::get_if<RowMask>(&patch)) check_row(mask->row, sequences, length);
     if (const auto* affine = std::get_if<AffinePatch>(&patch)) check_affine(*affine, length);
+    if (const auto* one = std::get_if<Transplant>(&patch)) check_transplant(*one, length);
+    if (const auto* edit = std::get_if<WriteEdit>(&patch)) check_edit(*edit, length);
   }
 }
 

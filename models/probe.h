@@ -2,6 +2,7 @@
 
 #include "models/attention.h"
 #include "models/site.h"
+#include "models/weights.h"
 
 namespace replicate {
 
@@ -9,7 +10,8 @@ namespace replicate {
 struct ProbeNeeds {
   std::vector<Site> sites = {};
   AttentionNeeds attention = {};
-  bool any() const { return !sites.empty() || attention.any(); }
+  bool weights = false;  ///< the block's weights, shown once before the layer runs
+  bool any() const { return !sites.empty() || attention.any() || weights; }
 };
 
 /// Where in the plan an observation comes from.
@@ -30,6 +32,9 @@ class Probe {
   }
   virtual void observe_attention(const Place& place, const AttentionStatistics& statistics) {
     (void)place, (void)statistics;
+  }
+  virtual void observe_weights(int64_t layer, const BlockWeights& weights) {
+    (void)layer, (void)weights;
   }
   /// All sequences of the layer were seen: the moment to reduce what would be too large to keep.
   virtual void finish_layer(int64_t layer) { (void)layer; }

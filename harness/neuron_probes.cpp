@@ -1,0 +1,81 @@
+#include "harness/neuron_probes.h"
+
+#include <algorithm>
+
+namespace replicate {
+namespace {
+
+Tensor to_host(const Tensor& x) { return x.to(at::kCPU, at::kDouble); }
+
+/// |row| of a matrix [F, D] whose input passes a gain [D] first: [F].
+Tensor row_norms(const Tensor& matrix, const Tensor& gain) {
+  return at::linalg_vector_norm(matrix * gain, 2, {-1}, false, at::kDouble);
+}
+
+/// Fourth standardised moment of each row of x [F, D]: [F].
+Tensor kurtosis(const Tensor& x) {
+  const auto centred = x - x.mean(-1, true);
+  const auto variance = centred.square().mean(-1);
+  return centred.pow(4).mean(-1) / variance.square();
+}
+
+Tensor joined(const std::vector<Tensor>& batches) { return at::cat(batches, 0).cpu(); }
+
+}  // namespace
+
+Tensor robust_z(const Tensor& x) {
+  const auto centre = at::quantile(x, 0.5);
+  const auto spread = at::quantile((x - centre).abs(), 0.5);
+  return (x - centre) / (1.4826 * spread);
+}
+
+NeuronWeights neuron_weights(const BlockWeights& weights) {
+  const auto down = to_host(weights.down).t().contiguous();  // [F, D]
+  const auto energy = down.square();
+  return {.gate_norm_z = robust_z(to_host(row_norms(weights.gate, weights.ffn_norm)).log()),
+          .up_norm_z = robust_z(to_host(row_norms(weights.up, weights.ffn_norm)).log()),
+          .down_norm = energy.sum(-1).sqrt(),
+          .down_kurtosis = kurtosis(down),
+          .down_top_share = std::get<0>(energy.topk(2, -1)).sum(-1) / energy.sum(-1),
+          .outlier_dimension = energy.argmax(-1)};
+}
+
+ProbeNeeds NeuronProbe::needs(int64_t layer, int64_t layers) const {
+  const bool chosen =
+      layers_.empty() || std::find(layers_.begin(), layers_.end(), layer) != layers_.end();
+  if (layer > layers || !chosen) return {};
+  return {.sites = {Site::hidden, Site::ffn_output}, .weights = true};
+}
+
+void NeuronProbe::observe_weights(int64_t layer, const BlockWeights& weights) {
+  weights_[layer] = neuron_weights(weights);
+  down_ = weights.down;
+}
+
+void NeuronProbe::observe(const Place& place, Site site, const Tensor& value) {
+  auto& seen = seen_[place.layer];
+  if (site == Site::hidden) {
+    first_now_ = value.select(1, 0);
+    const auto rest = value.slice(1, 1).abs();
+    seen.first.push_back(first_now_.abs().to(at::kDouble));
+    seen.rest_max.push_back(rest.amax(1).to(at::kDouble));
+    seen.rest_mean.push_back(rest.mean(1, false, at::kDouble));
+  } else {
+    const auto y = value.select(1, 0);  // [b, D]
+    const auto along = at::matmul(y, down_).to(at::kDouble);  // [b, F]
+    seen.share.push_back(first_now_.to(at::kDouble) * along /
+                         y.to(at::kDouble).square().sum(-1, true));
+  }
+}
+
+void NeuronProbe::finish_layer(int64_t) {
+  down_.reset();
+  first_now_.reset();
+}
+
+Tensor NeuronProbe::first(int64_t layer) const { return joined(seen_.at(layer).first); }
+Tensor NeuronProbe::rest_max(int64_t layer) const { return joined(seen_.at(layer).rest_max); }
+Tensor NeuronProbe::rest_mean(int64_t layer) const { return joined(seen_.at(layer).rest_mean); }
+Tensor NeuronProbe::written_share(int64_t layer) const { return joined(seen_.at(layer).share); }
+
+}  // namespace replicate
