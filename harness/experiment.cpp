@@ -28,7 +28,8 @@ Condition Context::primary() const {
 }
 
 Inputs Context::calibration() const {
-  const auto kind = given ? InputKind::random : judged_on();
+  if (given) return *given;
+  const auto kind = judged_on();
   return maker->make(kind, shape("calibration"), bos && kind == InputKind::natural,
                      Region::calibration);
 }
