@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "harness/cost_table.h"
 #include "harness/experiment.h"
 #include "harness/log.h"
 #include "harness/provenance.h"
@@ -75,26 +76,25 @@ class Runner {
 
   std::string dry_run() {
     survey_ = assumed_survey();
-    std::string table = plan_header();
-    const double rate = measured_rate();
-    Plan together;
+    CostTable table(options_, measured_rate(*loaded_.model, options_));
+    Plan together = {survey_lane(Surveyor())};
+    table.add("survey", together);
     double flops = 0;
     for (const auto& settings : settings_.claims) {
       auto claim = start(settings);
       prepare(claim);
-      table += plan_line(claim, rate);
+      if (!claim.error.empty()) {
+        table.add_failure(settings.id, claim.error);
+        continue;
+      }
+      table.add(settings.id, claim.plan);
       if (claim.looks_only()) {
         together.insert(together.end(), claim.plan.begin(), claim.plan.end());
       } else {
         flops += claim.flops;
       }
     }
-    flops += estimate(together, options_).flops;
-    char line[160];
-    std::snprintf(line, sizeof line, "%-24s %5s %9s %9.2f %9.0f\n", "all, passes shared", "", "",
-                  flops / 1e12, flops / rate);
-    return table + line + "Seconds are estimated at " + std::to_string(std::lround(rate / 1e9)) +
-           " GFLOP/s, measured now. Layers were assumed; the survey will find them.\n";
+    return table.text(flops + estimate(together, options_).flops);
   }
 
  private:
@@ -260,27 +260,31 @@ class Runner {
   // --- The survey ---------------------------------------------------------------------------------------
 
   bool survey(const RunFolder& folder, Progress& progress) {
-    const InputShape shape{settings_.survey.integer("sequences"), settings_.survey.integer("length")};
-    const auto inputs = maker_->make(InputKind::natural, shape, settings_.model.bos == "on",
-                                    Region::survey);
     const auto file = folder.path() / "survey.json";
-    const auto key = survey_key(inputs);
+    const Surveyor surveyor;
+    const auto lane = survey_lane(surveyor);
+    const auto key = survey_key(lane);
     if (std::filesystem::exists(file)) {
       survey_ = survey_from_json(read_text(file), file.string());
       if (survey_.key == key) return true;
     }
-    const Surveyor surveyor;
-    const Lane lane{loaded_.model, inputs.tokens, {}, surveyor.probes()};
     if (!pass({lane}, "survey", progress)) return false;
-    survey_ = surveyor.reduce(loaded_.model->config.layers, shape.length);
+    survey_ = surveyor.reduce(loaded_.model->config.layers, lane.tokens->size(1));
     survey_.key = key;
     write_atomically(file, survey_to_json(survey_));
     return true;
   }
 
-  std::string survey_key(const Inputs& inputs) const {
+  Lane survey_lane(const Surveyor& surveyor) {
+    const InputShape shape{settings_.survey.integer("sequences"), settings_.survey.integer("length")};
+    const auto inputs = maker_->make(InputKind::natural, shape, settings_.model.bos == "on",
+                                     Region::survey);
+    return {loaded_.model, inputs.tokens, {}, surveyor.probes()};
+  }
+
+  std::string survey_key(const Lane& lane) const {
     const auto parts = loaded_.record.sha256 + (loaded_.record.reinitialised ? "/null/" : "/") +
-                       std::to_string(settings_.seed) + "/" + inputs.record.sha256;
+                       std::to_string(settings_.seed) + "/" + record_of(lane.tokens).sha256;
     return sha256_hex(std::as_bytes(std::span(parts)));
   }
 
@@ -496,40 +500,6 @@ class Runner {
       }
     }
     return outcome;
-  }
-
-  // --- Dry run ------------------------------------------------------------------------------------------
-
-  static std::string plan_header() {
-    char line[160];
-    std::snprintf(line, sizeof line, "%-24s %5s %9s %9s %9s %9s\n", "claim", "lanes", "tokens",
-                  "TFLOP", "seconds", "MiB");
-    return line;
-  }
-
-  std::string plan_line(const ClaimRun& claim, double rate) const {
-    if (!claim.error.empty()) return claim.settings->id + ": " + claim.error + "\n";
-    int64_t tokens = 0;
-    for (const auto& lane : claim.plan) tokens += lane.tokens->numel();
-    const auto cost = estimate(claim.plan, options_);
-    char line[160];
-    std::snprintf(line, sizeof line, "%-24s %5zu %9lld %9.2f %9.0f %9.0f\n",
-                  claim.settings->id.c_str(), claim.plan.size(), static_cast<long long>(tokens),
-                  cost.flops / 1e12, cost.flops / rate, cost.bytes / 1048576);
-    return line;
-  }
-
-  /// FLOP/s of this machine on the matrix product that dominates a block.
-  double measured_rate() const {
-    const auto& c = loaded_.model->config;
-    const int64_t rows = 1024;
-    const auto options = at::TensorOptions(at::kFloat).device(request_.device);
-    const auto x = at::ones({rows, c.width}, options), w = at::ones({c.hidden, c.width}, options);
-    at::linear(x, w);
-    const double start = seconds_now();
-    for (int i = 0; i < 5; ++i) at::linear(x, w);
-    constexpr double kRestOfTheBlock = 0.8;  // norms, activations and attention run below this rate
-    return kRestOfTheBlock * 5 * 2.0 * rows * c.width * c.hidden / (seconds_now() - start);
   }
 
   const RunRequest& request_;

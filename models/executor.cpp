@@ -202,6 +202,24 @@ std::vector<Group> initial_groups(const Plan& plan) {
   return groups;
 }
 
+/// What the probes of a group compute themselves in one layer.
+double probe_flops(const Group& group, int64_t layer) {
+  double flops = 0;
+  for (const auto& listener : listeners(group, layer)) {
+    flops += listener.probe->flops(group.sequences(), group.length());
+  }
+  return flops;
+}
+
+/// The output head's, where somebody wants logits.
+double head_flops(const Group& group) {
+  const auto& c = group.first().model->config;
+  const auto heard = listeners(group, c.layers + 1);
+  const bool logits = std::any_of(heard.begin(), heard.end(),
+                                  [](const Listener& l) { return l.wants(Site::logits); });
+  return logits ? 2.0 * static_cast<double>(group.first().tokens->numel() * c.vocabulary * c.width) : 0;
+}
+
 int64_t batch_sequences(const Group& group, const ExecutorOptions& options) {
   return std::clamp<int64_t>(options.batch_tokens / group.length(), 1, group.sequences());
 }
@@ -298,7 +316,9 @@ class Pass {
     output.narrow(0, place.first_sequence, count)
         .copy_(block_forward(model_.config, weights, rotary_.at(group.length()),
                              group.residual.narrow(0, place.first_sequence, count), &tap));
-    return !advance_ || advance_(block_flops(model_.config, count, group.length()));
+    const double share = static_cast<double>(count) / static_cast<double>(group.sequences());
+    return !advance_ || advance_(block_flops(model_.config, count, group.length()) +
+                                 share * probe_flops(group, place.layer));
   }
 
   /// The final norm and, where a probe asks for them, the logits.
@@ -318,6 +338,7 @@ class Pass {
                                               model_.weights->final_norm(), model_.config.norm_eps));
         if (logits) tap.at(Site::logits, at::linear(normed, head));
       }
+      if (advance_) advance_(head_flops(group) + probe_flops(group, layer));
       for (const auto& listener : heard) listener.probe->finish_layer(layer);
     }
   }
@@ -402,7 +423,7 @@ Cost estimate(const Plan& plan, const ExecutorOptions& options) {
       double residuals = 0, batch = 0;
       for (const auto& group : groups) {
         const double tokens = static_cast<double>(group.sequences() * group.length());
-        cost.flops += block_flops(c, group.sequences(), group.length());
+        cost.flops += block_flops(c, group.sequences(), group.length()) + probe_flops(group, layer);
         residuals += 2 * tokens * c.width;
         batch = std::max(batch, static_cast<double>(batch_sequences(group, options) *
                                                     group.length() * (4 * c.hidden + 8 * c.width)));
@@ -410,6 +431,9 @@ Cost estimate(const Plan& plan, const ExecutorOptions& options) {
       const double weights = c.width * (2.0 * c.heads * c.head_width +
                                         2.0 * c.kv_heads * c.head_width + 3.0 * c.hidden);
       cost.bytes = std::max(cost.bytes, 4 * (residuals + batch + weights));
+    }
+    for (const auto& group : regroup(groups, c.layers + 1)) {
+      cost.flops += head_flops(group) + probe_flops(group, c.layers + 1);
     }
     return true;
   });

@@ -1,0 +1,66 @@
+#include "harness/cost_table.h"
+
+#include <chrono>
+#include <cstdio>
+
+#include "harness/sink_probes.h"
+
+namespace replicate {
+namespace {
+
+std::string row(const std::string& name, const std::string& lanes, const std::string& tokens,
+                const std::string& tflop, const std::string& seconds, const std::string& mib) {
+  char line[200];
+  std::snprintf(line, sizeof line, "%-26s %6s %9s %9s %9s %9s\n", name.c_str(), lanes.c_str(),
+                tokens.c_str(), tflop.c_str(), seconds.c_str(), mib.c_str());
+  return line;
+}
+
+std::string number(double value, int decimals) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
+}  // namespace
+
+double measured_rate(const Model& model, const ExecutorOptions& options) {
+  constexpr int64_t kLength = 128;
+  const auto sequences = std::max<int64_t>(1, options.batch_tokens / kLength);
+  const auto tokens = std::make_shared<const Tensor>(
+      at::randint(0, model.config.vocabulary, {sequences, kLength}, at::kLong));
+  const auto layers = std::min<int64_t>(2, model.config.layers);
+  // Not owned: the caller's model outlives this call.
+  const std::shared_ptr<const Model> shared(std::shared_ptr<void>(), &model);
+  const auto timed = [&] {
+    const auto probe = only_in({layers}, watch_columns({0}));
+    const Plan plan{{shared, tokens, {}, {probe}}};
+    const auto start = std::chrono::steady_clock::now();
+    run(plan, options);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    return estimate(plan, options).flops / seconds.count();
+  };
+  timed();  // the first run starts threads and touches memory
+  return timed();
+}
+
+void CostTable::add(const std::string& name, const Plan& plan) {
+  int64_t tokens = 0;
+  for (const auto& lane : plan) tokens += lane.tokens->numel();
+  const auto cost = estimate(plan, options_);
+  lines_ += row(name, std::to_string(plan.size()), std::to_string(tokens), number(cost.flops / 1e12, 2),
+                number(cost.flops / rate_, 0), number(cost.bytes / 1048576, 0));
+}
+
+void CostTable::add_failure(const std::string& name, const std::string& why) {
+  lines_ += name + ": " + why + "\n";
+}
+
+std::string CostTable::text(double flops) const {
+  return row("claim", "lanes", "tokens", "TFLOP", "seconds", "MiB") + lines_ +
+         row("all, passes shared", "", "", number(flops / 1e12, 2), number(flops / rate_, 0), "") +
+         "Seconds are estimated at " + number(rate_ / 1e9, 0) +
+         " GFLOP/s, measured now on two layers. Layers were assumed; the survey will find them.\n";
+}
+
+}  // namespace replicate
