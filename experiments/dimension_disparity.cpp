@@ -2,27 +2,17 @@
 // nearly the same direction whatever the token was (paper, figures 11 and 14; Llama-2-7B: max|h| / mean|h|
 // above 200, 262.88 after the norm). Cost: one forward pass per condition.
 
+#include "harness/disparity.h"
 #include "harness/measure.h"
 #include "harness/watch.h"
 
 namespace replicate {
 namespace {
 
-/// max|h| / mean|h| over the last axis: [b, T, D] -> [b, T].
-Tensor dominance_ratio(const Tensor& hidden) {
-  const auto magnitude = hidden.abs();
-  return magnitude.amax(-1).to(at::kDouble) / magnitude.mean(-1, false, at::kDouble);
-}
-
 /// Share of the four largest components in |h|^2; RMSNorm without gain leaves it alone.
 Tensor top4_energy(const Tensor& hidden) {
   const auto energy = hidden.to(at::kDouble).square();
   return std::get<0>(energy.topk(4, -1)).sum(-1) / energy.sum(-1);
-}
-
-/// [b, T] -> [b, 2]: position 0 and the mean over the rest.
-Tensor first_and_rest(const Tensor& by_position) {
-  return at::stack({by_position.select(1, 0), by_position.slice(1, 1).mean(1)}, 1);
 }
 
 struct Observed {

@@ -49,6 +49,21 @@ Tensor over(const Tensor& by_layer, const std::vector<int64_t>& layers) {
   return by_layer.index_select(1, at::tensor(layers, at::kLong) - 1).mean(1);
 }
 
+constexpr int64_t kMapSize = 32;  // positions of an attention map: enough to see the first one and the target
+
+/// A[q, k] of the first positions, mean over heads, in one layer: [B, n, n].
+std::shared_ptr<Watch> watch_map(int64_t layer, int64_t length) {
+  const auto n = std::min(kMapSize, length);
+  std::vector<int64_t> queries;
+  for (int64_t q = 0; q < n; ++q) queries.push_back(q);
+  const auto square = [n](const AttentionStatistics& statistics) {
+    std::vector<Tensor> rows;  // another probe may have asked for more rows
+    for (int64_t q = 0; q < n; ++q) rows.push_back(statistics.row(q).slice(2, 0, n).mean(1));  // [b, n]
+    return at::stack(rows, 1);
+  };
+  return only_in({layer}, watch_attention({.rows = queries}, square));
+}
+
 class MaskInducedSink : public Experiment {
  public:
   Plan plan(const Context& context) override {
@@ -59,6 +74,7 @@ class MaskInducedSink : public Experiment {
     after_ = add(primary, target_, {only_itself(target_, all(context))});
     plan_controls(primary, context);
     plan_dose(primary, context);
+    if (context.reports_others) plan_maps(context.survey.sinks);
     if (const auto random = context.condition("random")) {
       random_before_ = add(*random, target_, {});
       random_after_ = add(*random, target_, {only_itself(target_, all(context))});
@@ -75,6 +91,7 @@ class MaskInducedSink : public Experiment {
     }
     effect(*before_, *after_, sinks, measure);
     by_position(sinks, measure);
+    maps(measure);
     controls(context.survey.sinks, measure);
     dose(context, sinks, measure);
     if (random_after_) effect(*random_before_, *random_after_, sinks, measure);
@@ -101,6 +118,16 @@ class MaskInducedSink : public Experiment {
     plan_.push_back({condition.model, condition.inputs.tokens, std::move(patches),
                      {one.columns, one.norm, one.received}});
     return one;
+  }
+
+  /// Looks at the two judged lanes in the first sink layer behind the dominant spike (the onset, if there is none).
+  void plan_maps(const SinkProfile& sinks) {
+    const auto behind = sinks.sink_layers_after(sinks.dominant_spike);
+    map_layer_ = behind.empty() ? sinks.onset_layer() : behind.front();
+    map_before_ = watch_map(map_layer_, before_->length());
+    map_after_ = watch_map(map_layer_, after_->length());
+    plan_[0].probes.push_back(map_before_);
+    plan_[1].probes.push_back(map_after_);
   }
 
   void plan_controls(const Condition& primary, const Context& context) {
@@ -162,6 +189,17 @@ class MaskInducedSink : public Experiment {
     series("attention_received_by_position_after", after);
   }
 
+  void maps(Measure& measure) const {
+    if (!map_before_) return;
+    const auto layer = std::to_string(map_layer_), target = std::to_string(target_);
+    const auto map = [&](const std::string& name, const std::string& title, const Watch& watch) {
+      measure.map(name, after_->condition, "Attention in layer " + layer + ", " + title,
+                  {{"layer", map_layer_}, {"target", target_}}, watch.layer(map_layer_).mean(0));
+    };
+    map("attention_map_before", "untouched", *map_before_);
+    map("attention_map_after", "position " + target + " sees only itself", *map_after_);
+  }
+
   void controls(const SinkProfile& sinks, Measure& measure) const {
     const auto control = [&](const std::string& name, const Observed& one,
                              const std::vector<int64_t>& layers) {
@@ -193,7 +231,8 @@ class MaskInducedSink : public Experiment {
   }
 
   Plan plan_;
-  int64_t target_ = 0;
+  int64_t target_ = 0, map_layer_ = 0;
+  std::shared_ptr<Watch> map_before_, map_after_;  // null at a point of the sweep
   std::optional<Observed> before_, after_, blocked_first_, late_, random_before_, random_after_;
   std::vector<std::pair<int64_t, Observed>> dose_;  // by number of earlier positions seen
 };

@@ -20,6 +20,8 @@ struct Observed {
   int64_t length() const { return condition.inputs.record.length; }
   Tensor column_of_first() const { return column->layers().select(2, 0); }  // [B, L, T]
   Tensor excess() const { return excess_attention(column_of_first(), 0, length()); }
+  /// Share of heads that are sinks: [B, L].
+  Tensor sink_rate(double eps) const { return (head_share->layers() > eps).to(at::kDouble).mean(2); }
 };
 
 /// Gu et al. 2024, equation 1: per head, the mean of column 0 over all of the first `length` queries.
@@ -98,6 +100,7 @@ class SinkOnset : public Experiment {
       series(one, context, measure);
       onset(one, context, measure);
     }
+    sink_rates(context, measure);
     by_length(context, measure);
     return measure.take();
   }
@@ -106,8 +109,7 @@ class SinkOnset : public Experiment {
   static void series(const Observed& one, const Context& context, Measure& measure) {
     const auto layers = context.config().layers;
     const auto column = one.column_of_first();
-    const auto share = one.head_share->layers();
-    const auto rate = (share > context.parameters.real("sink_rate.eps")).to(at::kDouble).mean(2);
+    const auto rate = one.sink_rate(context.parameters.real("sink_rate.eps"));
     const auto norms = one.norms->layers();
     measure.by_layer("attention_to_first", one.condition, attention_to(column, 0, one.length()), layers);
     measure.by_layer("excess_attention", one.condition, one.excess(), layers);
@@ -134,6 +136,20 @@ class SinkOnset : public Experiment {
       measure.value("spike_layers", one.condition, static_cast<double>(spike.layer), where);
       measure.value("spike_growth", one.condition, spike.growth, where);
     }
+  }
+
+  /// What the threshold eps decides: the sink rate of the layer with most sinks, and over all layers as Gu et al.
+  /// give it.
+  void sink_rates(const Context& context, Measure& measure) const {
+    const auto& one = observed_.front();
+    const auto layers = context.config().layers;
+    std::vector<Column> columns;
+    for (int64_t l = 1; l <= layers; ++l) columns.push_back({"sink_rate", {{"layer", l}}});
+    measure.of_means({"max_sink_rate", "mean_sink_rate"}, one.condition, columns,
+                     one.sink_rate(context.parameters.real("sink_rate.eps")),
+                     [](std::span<const double> rate) {
+                       return std::vector{*std::max_element(rate.begin(), rate.end()), mean(rate)};
+                     });
   }
 
   /// How the sink depends on the length of the text: the same passages, cut shorter.

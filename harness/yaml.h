@@ -17,6 +17,16 @@ namespace replicate {
 
 class Yaml {
  public:
+  Yaml(const Yaml&) = default;
+  /// YAML::Node's own assignment would turn both nodes into one, for everybody who holds either of them.
+  Yaml& operator=(const Yaml& other) {
+    node_.reset(other.node_);
+    file_ = other.file_;
+    name_ = other.name_;
+    lines_ = other.lines_;
+    return *this;
+  }
+
   /// Error when the file cannot be read or is no YAML.
   static Yaml read(const std::filesystem::path& file);
   /// YAML text that stands in no file: `where` and `name` are what messages call its place and

@@ -139,6 +139,18 @@ TEST_F(SettingsTest, MergesClaimProfileModelAndCommandLineInThisOrder) {
   EXPECT_NE(overridden.calibration, merged.calibration);
 }
 
+TEST_F(SettingsTest, EachClaimKeepsItsOwnSweepWhenClaimsAreSorted) {
+  const std::string alpha = kAlpha, beta = kBeta;  // beta_claim has the earlier figure
+  folder_.write("claims/alpha_claim.yaml", alpha + "sweep: {points: {k5: {target: 5}, k6: {target: 6}}}\n");
+  folder_.write("claims/beta_claim.yaml", beta + "sweep: {points: {t32: {natural.length: 32}}}\n");
+  const Settings settings = load({"sweep_sequences=2"});
+  ASSERT_EQ(settings.claims[0].id, "beta_claim");
+  ASSERT_EQ(settings.claims[0].sweep.size(), 1U);
+  EXPECT_EQ(settings.claims[0].sweep[0].changes, "natural.length: 32");
+  ASSERT_EQ(settings.claims[1].sweep.size(), 2U);
+  EXPECT_EQ(settings.claims[1].sweep[1].changes, "target: 6");
+}
+
 TEST_F(SettingsTest, ReadsAllOfAClaim) {
   const ClaimSettings claim = alpha();
   EXPECT_EQ(claim.title, "Alpha");
