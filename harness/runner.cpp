@@ -33,6 +33,7 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 struct Attempt {
   Context context;
   std::unique_ptr<Experiment> experiment;
+  std::string error = {};  // why it cannot run: at a point of a sweep that is the point's alone
 };
 
 /// One claim on its way from settings to record.
@@ -237,7 +238,9 @@ class Runner {
   void prepare(ClaimRun& claim) {
     guarded(claim, [&] {
       add_lanes(claim.judged, claim.plan);
-      for (auto& attempt : claim.sweep) add_lanes(attempt, claim.plan);
+      for (auto& attempt : claim.sweep) {
+        attempt.error = what_throws([&] { add_lanes(attempt, claim.plan); });
+      }
       claim.flops = estimate(claim.plan, options_).flops;
     });
   }
@@ -248,13 +251,19 @@ class Runner {
     plan.insert(plan.end(), lanes.begin(), lanes.end());
   }
 
-  /// Runs one step of a claim; what it throws becomes the claim's own error.
-  static void guarded(ClaimRun& claim, const std::function<void()>& step) {
+  /// The first line of what a step throws; empty when it throws nothing.
+  static std::string what_throws(const std::function<void()>& step) {
     try {
       step();
     } catch (const std::exception& e) {
-      claim.error = first_line(e.what());
+      return first_line(e.what());
     }
+    return {};
+  }
+
+  /// Runs one step of a claim; what it throws becomes the claim's own error.
+  static void guarded(ClaimRun& claim, const std::function<void()>& step) {
+    if (auto error = what_throws(step); !error.empty()) claim.error = std::move(error);
   }
 
   // --- The survey ---------------------------------------------------------------------------------------
@@ -416,9 +425,11 @@ class Runner {
   /// The point's own verdict, and its metrics beside the judged ones: those of the primary condition and its null.
   static void add_sweep_point(ClaimRun& claim, size_t index, Record& record) {
     const auto& settings = claim.settings->sweep[index];
-    SweepPoint point{settings.suffix, settings.changes, Verdict::error, {}};
-    try {
-      auto measured = claim.sweep[index].experiment->reduce(claim.sweep[index].context);
+    auto& attempt = claim.sweep[index];
+    SweepPoint point{settings.suffix, settings.changes, Verdict::error, attempt.error};
+    const auto error = what_throws([&] {
+      if (!attempt.error.empty()) return;
+      auto measured = attempt.experiment->reduce(attempt.context);
       const auto judgement = judge(measured, claim.settings->judging);
       point.verdict = judgement.verdict;
       point.reason = judgement.reason;
@@ -426,9 +437,8 @@ class Runner {
         metric.name += "_" + settings.suffix;
         record.measurement.metrics.push_back(std::move(metric));
       }
-    } catch (const std::exception& e) {
-      point.reason = first_line(e.what());
-    }
+    });
+    if (!error.empty()) point.reason = error;
     record.sweep.push_back(std::move(point));
   }
 
