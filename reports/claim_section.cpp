@@ -3,6 +3,7 @@
 
 #include "reports/content.h"
 #include "reports/findings.h"
+#include "reports/plot_script.h"
 #include "reports/sections.h"
 #include "reports/text.h"
 
@@ -140,9 +141,7 @@ Line caption(const Record& record) {
 Block figure(const Record& record) {
   if (!is_drawable(record))
     return paragraph({span::text("No plot: this claim left nothing to draw.")}, Role::note);
-  Figure figure{record.claim, {}, caption(record)};
-  for (const Panel& panel : record.panels) figure.panels.push_back(panel.title);
-  return {figure};
+  return {Figure{record.claim, cell_titles(record), caption(record)}};
 }
 
 Line statement(const Record& record) {

@@ -2,6 +2,7 @@
 
 #include <cctype>
 
+#include "reports/chain.h"
 #include "reports/sections.h"
 
 namespace replicate {
@@ -17,6 +18,7 @@ Document report_content(const std::vector<Record>& records) {
   Document document{report_title(records), summary(records)};
   if (records.empty()) return document;
   document.blocks.push_back(verdict_section(records));
+  if (auto chain = chain_section(records)) document.blocks.push_back(std::move(*chain));
   for (const Record& record : records) document.blocks.push_back(claim_section(record));
   document.blocks.push_back(provenance_section(records));
   document.blocks.push_back({Section{"definitions", {span::text("Definitions")}, {{glossary()}}}});

@@ -34,6 +34,7 @@ bool is_drawable(const Record& record) {
     const Series* series = find_series(record, curve);
     return series != nullptr && has_point(*series);
   };
+  if (!record.measurement.maps.empty()) return true;
   return std::any_of(record.panels.begin(), record.panels.end(), [&](const Panel& panel) {
     return std::any_of(panel.curves.begin(), panel.curves.end(), draws);
   });

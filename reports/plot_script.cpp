@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "reports/findings.h"
+#include "reports/map_script.h"
 #include "reports/text.h"
 
 namespace replicate {
@@ -195,7 +196,7 @@ struct Layout {
 
 Layout layout_of(const Record& record) {
   Layout layout;
-  layout.grid = panel_grid(record.panels.size());
+  layout.grid = panel_grid(record.panels.size() + record.measurement.maps.size());
   size_t rows = 1;
   for (const Panel& panel : record.panels) rows = std::max(rows, legend_rows(panel));
   layout.cell_width = layout.grid.columns == 1 ? kSingleWidth : kCellWidth;
@@ -268,8 +269,8 @@ std::string axes(const Panel& panel, const PanelData& data) {
          "\nset ylabel " + gnuplot_quote(clipped(panel.y, kLongestUpright)) + "\n";
 }
 
-std::string title(const Panel& panel) {
-  return "set label 1 " + gnuplot_quote(clipped(panel.title, kLongestTitle)) +
+std::string title(const std::string& words) {
+  return "set label 1 " + gnuplot_quote(clipped(words, kLongestTitle)) +
          " at graph 0,1 left offset 0,character 0.9 font ':Bold'\n";
 }
 
@@ -332,11 +333,33 @@ std::string note_instead() {
          "plot NaN notitle\nunset label 2\nset tics\n";
 }
 
+/// A spike is what a layer does to its output, which the panels show at the next layer's input: its line stands
+/// between the two.
+std::string mark_commands(const std::vector<LayerMark>& marks) {
+  std::string commands;
+  int object = 1;
+  for (const LayerMark& mark : marks) {
+    if (mark.kind == LayerMark::Kind::sink)
+      commands += "set object " + std::to_string(object++) + " rectangle from first " +
+                  number(mark.layer - 0.5) + ", graph 0 to first " + number(mark.layer + 0.5) +
+                  ", graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder\n";
+    else
+      commands += "set arrow from first " + number(mark.layer + 0.5) + ", graph 0 to first " +
+                  number(mark.layer + 0.5) + ", graph 1 nohead dt (2,4) lw 1.2 lc rgb '#444444'\n";
+  }
+  return commands;
+}
+
 std::string panel_commands(const Panel& panel, const PanelData& data, const Layout& layout,
                            size_t index) {
-  const std::string frame = margins(layout, index) + title(panel);
+  const std::string frame = margins(layout, index) + title(panel.title);
   if (data.empty()) return frame + note_instead();
   return frame + axes(panel, data) + plot_command(panel, data, index);
+}
+
+std::string map_cell(const Record& record, size_t map, const Layout& layout) {
+  return margins(layout, record.panels.size() + map) + title(record.measurement.maps[map].title) +
+         map_commands(record.measurement.maps, map);
 }
 
 // ---- terminals --------------------------------------------------------------------------------
@@ -375,14 +398,23 @@ Grid panel_grid(size_t panels) {
   return grid;
 }
 
-std::string plot_script(const Record& record, const std::string& svg, const std::string& png) {
+std::vector<std::string> cell_titles(const Record& record) {
+  std::vector<std::string> titles;
+  for (const Panel& panel : record.panels) titles.push_back(panel.title);
+  for (const Map& map : record.measurement.maps) titles.push_back(map.title);
+  return titles;
+}
+
+std::string plot_script(const Record& record, const std::string& svg, const std::string& png,
+                        const std::vector<LayerMark>& marks) {
   const Layout layout = layout_of(record);
-  std::string blocks, panels;
+  std::string blocks = map_blocks(record.measurement.maps), panels = mark_commands(marks);
   for (size_t i = 0; i < record.panels.size(); ++i) {
     const PanelData data = panel_data(record, record.panels[i]);
     blocks += data_blocks(data, i, record.panels[i].log_y);
     panels += panel_commands(record.panels[i], data, layout, i);
   }
+  for (size_t i = 0; i < record.measurement.maps.size(); ++i) panels += map_cell(record, i, layout);
   panels = "set multiplot\n" + panels + "unset multiplot\nunset output\n";
   return blocks + svg_terminal(layout) + "set output " + gnuplot_quote(svg) + "\n" +
          kCommonSettings + panels + png_terminal(layout) + "set output " + gnuplot_quote(png) +

@@ -14,8 +14,20 @@ struct Grid {
 };
 Grid panel_grid(size_t panels);
 
-/// gnuplot commands that draw a record's panels into `svg` and `png`. Data are part of the script.
-std::string plot_script(const Record& record, const std::string& svg, const std::string& png);
+/// A layer to be marked in every panel: a grey band, or a dotted line behind the layer.
+struct LayerMark {
+  enum class Kind { sink, spike };
+  Kind kind = Kind::sink;
+  double layer = 0;
+};
+
+/// Titles of all cells in their order: the panels, then the maps.
+std::vector<std::string> cell_titles(const Record& record);
+
+/// gnuplot commands that draw a record's panels and maps into `svg` and `png`. Data are part of the script. All
+/// maps share one colour scale.
+std::string plot_script(const Record& record, const std::string& svg, const std::string& png,
+                        const std::vector<LayerMark>& marks = {});
 
 /// gnuplot's SVG with its tooltips ("gnuplot_plot_1a") removed and bold faces that browsers
 /// understand.

@@ -94,13 +94,13 @@ std::string last_line(const std::string& text) {
 
 }  // namespace
 
-void write_plots(const Record& record, const fs::path& folder) {
-  if (record.panels.empty()) return;
+void write_plots(const Record& record, const fs::path& folder, const std::vector<LayerMark>& marks) {
+  if (cell_titles(record).empty()) return;
   if (!on_path("gnuplot"))
     throw Error("gnuplot is not installed", "drawing " + (folder / "plot.svg").string(),
                 "install it (Debian: apt-get install gnuplot-nox), then `replicate report DIR`");
   const Scratch scratch(folder);
-  run_gnuplot(plot_script(record, scratch.svg.string(), scratch.png.string()), scratch.complaints);
+  run_gnuplot(plot_script(record, scratch.svg.string(), scratch.png.string(), marks), scratch.complaints);
   const std::string svg = text_or_nothing(scratch.svg);
   if (!is_whole_svg(svg) || !fs::exists(scratch.png) || fs::file_size(scratch.png) == 0)
     fail(folder, text_or_nothing(scratch.complaints));

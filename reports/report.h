@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "harness/record.h"
+#include "reports/plot_script.h"
 
 namespace replicate {
 
@@ -36,10 +37,11 @@ std::string junit_report(const std::vector<Record>& records);
 /// Counts, and per claim verdict, reason, headline numbers and paths relative to the run folder.
 std::string summary_json(const std::vector<Record>& records);
 
-/// <folder>/plot.svg and plot.png of one claim's panels, by gnuplot; nothing for a record without
-/// panels. Curves without a finite point are named in the legend as not measured, panels of such
+/// <folder>/plot.svg and plot.png of one claim's panels and maps, by gnuplot, with `marks` in every panel; nothing
+/// for a record without either. Curves without a finite point are named in the legend as not measured, panels of such
 /// curves say so. Error when gnuplot is missing or fails; earlier plots then stay as they were.
-void write_plots(const Record& record, const std::filesystem::path& folder);
+void write_plots(const Record& record, const std::filesystem::path& folder,
+                 const std::vector<LayerMark>& marks = {});
 
 /// Every record under a run folder, in the order of `summary.json` if there is one, else by id.
 /// Folders without record.json are passed over. Error when there is no record at all.

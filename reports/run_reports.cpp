@@ -4,6 +4,7 @@
 
 #include "harness/run_folder.h"
 #include "models/formats/error.h"
+#include "reports/chain.h"
 #include "reports/findings.h"
 #include "reports/report.h"
 
@@ -42,6 +43,13 @@ void sort_by(const std::vector<std::string>& order, std::vector<Record>& records
                    [&](const Record& a, const Record& b) { return rank(a) < rank(b); });
 }
 
+void write_chain(const std::vector<Record>& records, const fs::path& folder) {
+  const auto chain = chain_figure(records);
+  if (!chain) return;
+  fs::create_directories(folder);
+  write_plots(chain->record, folder, chain->marks);
+}
+
 /// The first error of drawing; one claim's plot does not stop the others.
 std::optional<Error> write_all_plots(const std::vector<Record>& records, const fs::path& run) {
   std::optional<Error> first;
@@ -52,6 +60,11 @@ std::optional<Error> write_all_plots(const std::vector<Record>& records, const f
     } catch (const Error& error) {
       if (!first) first = error;
     }
+  }
+  try {
+    write_chain(records, run / kChainFolder);
+  } catch (const Error& error) {
+    if (!first) first = error;
   }
   return first;
 }
