@@ -15,11 +15,6 @@
 namespace replicate {
 namespace {
 
-/// Mean over the listed layers (counted from 1) of [B, L, ...].
-Tensor over(const Tensor& by_layer, const std::vector<int64_t>& layers) {
-  return by_layer.index_select(1, at::tensor(layers, at::kLong) - 1).mean(1);
-}
-
 /// max|h| / mean|h| of position 0: [b, T, D] -> [b].
 Tensor first_dominance(const Tensor& hidden) {
   const auto magnitude = hidden.select(1, 0).abs();
@@ -288,8 +283,8 @@ class Falsification : public Experiment {
   /// Which position is the sink, if any, and how much of one.
   static void where(const Condition& condition, const Observed& lane,
                     const std::vector<int64_t>& layers, Measure& measure) {
-    const auto position = over(lane.received->layers(), layers).argmax(1);  // [B]
-    measure.mean("max_column_attention" + lane.suffix, condition, over(lane.largest(), layers));
+    const auto position = mean_over_layers(lane.received->layers(), layers).argmax(1);  // [B]
+    measure.mean("max_column_attention" + lane.suffix, condition, mean_over_layers(lane.largest(), layers));
     measure.value("sink_position" + lane.suffix, condition, position.median().item<double>());
     measure.mean("sink_at_first" + lane.suffix, condition, position.eq(0).to(at::kDouble));
   }
@@ -297,12 +292,12 @@ class Falsification : public Experiment {
   static void over_sink_layers(const Compared& all, const Observed& lane,
                                const std::vector<int64_t>& layers, Measure& measure) {
     const auto& condition = all.condition;
-    const auto first = over(lane.to_first(), layers);
+    const auto first = mean_over_layers(lane.to_first(), layers);
     if (lane.suffix.empty()) {
       measure.mean("attention_to_first", condition, first);
     } else {
       const auto name = "attention_to_first" + lane.suffix;
-      const auto before = over(all.lanes.front().to_first(), layers);
+      const auto before = mean_over_layers(all.lanes.front().to_first(), layers);
       measure.of_means({"attention_drop" + lane.suffix, name}, condition, {{name + "_untouched"}, {name}},
                        at::stack({before, first}, 1), [](std::span<const double> means) {
                          return std::vector<double>{1 - means[1] / means[0], means[1]};

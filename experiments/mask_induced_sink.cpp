@@ -6,7 +6,7 @@
 
 #include "harness/measure.h"
 #include "harness/sink_probes.h"
-#include "models/formats/error.h"
+#include "harness/target.h"
 
 namespace replicate {
 namespace {
@@ -42,11 +42,6 @@ Tensor mean_received(const AttentionStatistics& statistics) {
   const auto length = received.size(1);
   const auto queries = at::arange(length - 1, 0, -1, received.options());
   return received.slice(1, 0, length - 1) / queries;
-}
-
-/// Mean over the listed layers (counted from 1) of [B, L, ...].
-Tensor over(const Tensor& by_layer, const std::vector<int64_t>& layers) {
-  return by_layer.index_select(1, at::tensor(layers, at::kLong) - 1).mean(1);
 }
 
 constexpr int64_t kMapSize = 32;  // positions of an attention map: enough to see the first one and the target
@@ -101,15 +96,8 @@ class MaskInducedSink : public Experiment {
  private:
   static LayerRange all(const Context& context) { return {1, context.config().layers}; }
 
-  static RowMask only_itself(int64_t k, LayerRange layers) { return {layers, {k, {{k}}}}; }
-
   Observed add(const Condition& condition, int64_t k, std::vector<Patch> patches) {
-    const auto length = condition.inputs.record.length;
-    if (k < 1 || k + 2 > length) {
-      throw Error("target " + std::to_string(k) + " has no later queries in sequences of " +
-                      std::to_string(length),
-                  "mask_induced_sink", "use longer sequences or an earlier target");
-    }
+    check_target(k, condition, "mask_induced_sink");
     Observed one{condition, k, watch_columns({0, k}),
                  watch_residual([k](const Tensor& hidden) {
                    return at::linalg_vector_norm(hidden.select(1, k), 2, {-1}, false, at::kDouble);
@@ -168,9 +156,9 @@ class MaskInducedSink : public Experiment {
     measure.by_layer("target_norm_before", condition, before.norm->layers(), layers);
     measure.by_layer("target_norm_after", condition, after.norm->layers(), layers);
 
-    const auto target_before = over(before.to_target(), sinks);
-    const auto target_after = over(after.to_target(), sinks);
-    const auto first_after = over(after.to_first(), sinks);
+    const auto target_before = mean_over_layers(before.to_target(), sinks);
+    const auto target_after = mean_over_layers(after.to_target(), sinks);
+    const auto first_after = mean_over_layers(after.to_first(), sinks);
     measure.mean("attention_to_target_before", condition, target_before);
     measure.mean("attention_to_target_after", condition, target_after);
     measure.mean("attention_to_first_after", condition, first_after);
@@ -183,7 +171,7 @@ class MaskInducedSink : public Experiment {
     std::vector<double> positions;
     for (int64_t p = 0; p + 1 < after.length(); ++p) positions.push_back(static_cast<double>(p));
     const auto series = [&](const std::string& name, const Observed& one) {
-      measure.series(name, one.condition, "position", positions, over(one.received->layers(), sinks));
+      measure.series(name, one.condition, "position", positions, mean_over_layers(one.received->layers(), sinks));
     };
     series("attention_received_by_position_before", *before_);
     series("attention_received_by_position_after", after);
@@ -204,7 +192,7 @@ class MaskInducedSink : public Experiment {
     const auto control = [&](const std::string& name, const Observed& one,
                              const std::vector<int64_t>& layers) {
       measure.by_layer(name, one.condition, one.to_target(), one.layers());
-      measure.mean(name, one.condition, over(one.to_target(), layers));
+      measure.mean(name, one.condition, mean_over_layers(one.to_target(), layers));
     };
     control("attention_to_target_blocked_first", *blocked_first_, sinks.sink_layers);
     // Where the late mask has acted; sink layers before it would only dilute what it does.
@@ -212,7 +200,7 @@ class MaskInducedSink : public Experiment {
     if (late_ && !late_layers.empty()) {
       control("attention_to_target_late", *late_, late_layers);
       measure.mean("attention_to_target_after_late_layers", late_->condition,
-                   over(after_->to_target(), late_layers));
+                   mean_over_layers(after_->to_target(), late_layers));
     } else {
       measure.note("No spike, or no sink layer after the last one: the late control does not exist.");
     }
@@ -224,7 +212,7 @@ class MaskInducedSink : public Experiment {
     std::vector<Tensor> attention;
     for (const auto& [n, one] : dose_) {
       visible.push_back(static_cast<double>(n));
-      attention.push_back(over(one.to_target(), sinks));
+      attention.push_back(mean_over_layers(one.to_target(), sinks));
     }
     measure.series("attention_to_target_dose", context.primary(), "visible_positions", visible,
                    at::stack(attention, 1));

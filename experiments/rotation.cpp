@@ -49,11 +49,6 @@ Observed observe(Condition condition, const std::vector<int64_t>& positions) {
           })};
 }
 
-/// Mean over the listed layers (counted from 1) of [B, L]: [B].
-Tensor over(const Tensor& by_layer, const std::vector<int64_t>& layers) {
-  return by_layer.index_select(1, at::tensor(layers, at::kLong) - 1).mean(1);
-}
-
 class Rotation : public Experiment {
  public:
   Plan plan(const Context& context) override {
@@ -97,7 +92,7 @@ class Rotation : public Experiment {
     const auto both = [&](const std::string& name, const Condition& condition,
                           const Tensor& values) {
       measure.by_layer(name, condition, values, untouched_->layers());
-      measure.mean(name, condition, over(values, sinks));
+      measure.mean(name, condition, mean_over_layers(values, sinks));
     };
     both("attention_to_first", untouched_->condition, before);
     both("attention_to_first", rotated_->condition, after);
@@ -111,9 +106,9 @@ class Rotation : public Experiment {
     const auto first = values.select(2, 0), rest = values.select(2, 1);  // [B, L]
     measure.by_layer("dominance_ratio", one.condition, first, one.layers());
     measure.by_layer("dominance_ratio_rest", one.condition, rest, one.layers());
-    measure.mean("dominance_ratio", one.condition, over(first, sinks));
-    measure.mean("dominance_ratio_rest", one.condition, over(rest, sinks));
-    measure.ratio("dominance_over_rest", one.condition, over(first, sinks), over(rest, sinks));
+    measure.mean("dominance_ratio", one.condition, mean_over_layers(first, sinks));
+    measure.mean("dominance_ratio_rest", one.condition, mean_over_layers(rest, sinks));
+    measure.ratio("dominance_over_rest", one.condition, mean_over_layers(first, sinks), mean_over_layers(rest, sinks));
   }
 
   /// The largest difference over the vocabulary, also in standard deviations of the logits.

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "harness/amplification.h"
+#include "harness/target.h"
 #include "harness/lane_comparison.h"
 #include "harness/measure.h"
 #include "harness/watch.h"

@@ -40,11 +40,6 @@ struct Observed {
   Tensor to_first_behind_target() const { return attention_to(column(0), target, length()); }
 };
 
-/// Mean over the listed layers (counted from 1) of [B, L]: [B].
-Tensor over(const Tensor& by_layer, const std::vector<int64_t>& layers) {
-  return by_layer.index_select(1, at::tensor(layers, at::kLong) - 1).mean(1);
-}
-
 class SinkSource : public Experiment {
  public:
   Plan plan(const Context& context) override {
@@ -75,7 +70,7 @@ class SinkSource : public Experiment {
     at_target(sinks, measure);
     if (bos_) {
       measure.ratio("plain_to_bos_ratio", with_suffix("", plain_->condition),
-                    over(plain_->excess(), sinks), over(bos_->excess(), sinks));
+                    mean_over_layers(plain_->excess(), sinks), mean_over_layers(bos_->excess(), sinks));
       measure.note("BOS of this vocabulary is token " + std::to_string(context.maker->bos()) + ".");
     } else {
       measure.unmet(context.given ? "no BOS: --tokens gives the sequences as they are"
@@ -135,8 +130,8 @@ class SinkSource : public Experiment {
   static void first(const Observed& one, const std::vector<int64_t>& sinks, Measure& measure) {
     measure.by_layer("attention_to_first", one.condition, one.to_first(), one.layers());
     measure.by_layer("excess_attention", one.condition, one.excess(), one.layers());
-    measure.mean("attention_to_first", one.condition, over(one.to_first(), sinks));
-    measure.mean("excess_attention", one.condition, over(one.excess(), sinks));
+    measure.mean("attention_to_first", one.condition, mean_over_layers(one.to_first(), sinks));
+    measure.mean("excess_attention", one.condition, mean_over_layers(one.excess(), sinks));
   }
 
   /// Attention to k under what may stand there; position 0 beside it over the same queries.
@@ -144,7 +139,7 @@ class SinkSource : public Experiment {
     const auto show = [&](const std::string& name, const Condition& condition,
                           const Tensor& values) {
       measure.by_layer(name, condition, values, condition.model->config.layers);
-      measure.mean(name, condition, over(values, sinks));
+      measure.mean(name, condition, mean_over_layers(values, sinks));
     };
     show("attention_to_target", plain_->condition, plain_->to_target());
     if (swapped_) show("attention_to_target", swapped_->condition, swapped_->to_target());
@@ -153,8 +148,8 @@ class SinkSource : public Experiment {
     const auto& both = *bos_at_both_;
     show("attention_to_bos_at_target", alone.condition, alone.to_target());
     show("attention_to_first_bos_at_target", alone.condition, alone.to_first_behind_target());
-    measure.ratio("bos_at_target_to_first_ratio", alone.condition, over(alone.to_target(), sinks),
-                  over(alone.to_first_behind_target(), sinks));
+    measure.ratio("bos_at_target_to_first_ratio", alone.condition, mean_over_layers(alone.to_target(), sinks),
+                  mean_over_layers(alone.to_first_behind_target(), sinks));
     show("attention_to_target", both.condition, both.to_target());
     show("attention_to_first", both.condition, both.to_first_behind_target());
   }

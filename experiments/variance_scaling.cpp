@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "harness/amplification.h"
+#include "harness/target.h"
 #include "harness/measure.h"
 #include "harness/population.h"
 #include "harness/sink_probes.h"
@@ -36,11 +36,6 @@ struct Observed {
  private:
   Tensor after_target(const Tensor& column) const { return attention_to(column, target, length()); }
 };
-
-/// Mean over the listed layers (counted from 1) of [B, L].
-Tensor over(const Tensor& by_layer, const std::vector<int64_t>& layers) {
-  return by_layer.index_select(1, at::tensor(layers, at::kLong) - 1).mean(1);
-}
 
 /// 1 for sequences in which the target is a sink, as the survey's layers are, 0 for others: [B].
 Tensor is_sink(const Tensor& attention, const Observed& lane) {
@@ -275,9 +270,9 @@ class VarianceScaling : public Experiment {
     const auto late_layers = sinks.sink_layers_after(sinks.last_spike());
     const auto& amplified = sampled_.front().variance.at(final());
     measure.by_layer("attention_to_target_late", late_->condition, late_->to_target(), layers_);
-    measure.mean("attention_to_target_late", late_->condition, over(late_->to_target(), late_layers));
+    measure.mean("attention_to_target_late", late_->condition, mean_over_layers(late_->to_target(), late_layers));
     measure.mean("attention_to_target_variance_late_layers", late_->condition,
-                 over(amplified.to_target(), late_layers));
+                 mean_over_layers(amplified.to_target(), late_layers));
   }
 
   void over_sinks(const std::vector<int64_t>& sinks, Measure& measure) const {
@@ -287,7 +282,7 @@ class VarianceScaling : public Experiment {
       return Curve{{1, curve.at(1)}, {final(), curve.at(final())}};
     };
     const auto report = [&](const std::string& name, const Curve& curve, const Value& by_layer) {
-      const Value value = [&](const Observed& lane) { return over(by_layer(lane), sinks); };
+      const Value value = [&](const Observed& lane) { return mean_over_layers(by_layer(lane), sinks); };
       by_lambda(name + "_sink_mean", curve, value, measure);
       measure.by_layer(name + "_by_layer", condition, by_layer(curve.at(final())), layers_);
       measure.mean(name + "_sink_mean", condition, value(curve.at(final())));
@@ -306,7 +301,7 @@ class VarianceScaling : public Experiment {
     std::string text = "Share of sequences in which the target becomes a sink (excess attention of at least 0.2)";
     for (const auto& [name, one] : substitutes_) {
       const auto metric = "attention_to_target_" + name;
-      const auto at_onset = one.to_target(onset_), deep = over(one.to_target(), sinks);
+      const auto at_onset = one.to_target(onset_), deep = mean_over_layers(one.to_target(), sinks);
       measure.by_layer(metric + "_by_layer", one.condition, one.to_target(), layers_);
       measure.mean(metric, one.condition, at_onset);
       measure.mean(metric + "_sink_mean", one.condition, deep);

@@ -27,13 +27,6 @@ Condition Context::primary() const {
   return {maker->make(kind, shape(name_of(kind)), bos && kind == InputKind::natural), model, ""};
 }
 
-Inputs Context::calibration() const {
-  if (given) return *given;
-  const auto kind = judged_on();
-  return maker->make(kind, shape("calibration"), bos && kind == InputKind::natural,
-                     Region::calibration);
-}
-
 std::optional<Condition> Context::condition(const std::string& name) const {
   if (given || !parameters.has(name + ".sequences")) return std::nullopt;
   if (!reports_others && name != "null_model") return std::nullopt;

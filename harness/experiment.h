@@ -43,9 +43,6 @@ class Context {
 
   /// On the inputs that the claim's YAML says it is judged_on (natural or random; natural where it says nothing).
   Condition primary() const;
-  /// The primary's inputs with other sequences of the same kind, for what has to be known before measuring (means
-  /// over samples). Sized by the YAML's `calibration`; with --tokens the given sequences themselves.
-  Inputs calibration() const;
   /// The condition of that name, if the YAML has it, --tokens is not in force and, for "bos", the vocabulary
   /// has such a token. "null_model" has the primary's kind of inputs.
   std::optional<Condition> condition(const std::string& name) const;

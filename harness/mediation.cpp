@@ -5,15 +5,11 @@
 #include <numeric>
 
 #include "harness/sink_probes.h"
+#include "harness/target.h"
 #include "models/formats/error.h"
 
 namespace replicate {
 namespace {
-
-/// Mean over the listed layers (counted from 1) of [B, L, ...].
-Tensor over(const Tensor& by_layer, const std::vector<int64_t>& layers) {
-  return by_layer.index_select(1, at::tensor(layers, at::kLong) - 1).mean(1);
-}
 
 /// What of an effect is gone; none where there was no effect.
 double removed(double untouched, double induced, double clamped) {
@@ -67,8 +63,7 @@ Plan Mediation::plan(const Context& context) {
   if (!unmet(context).empty()) return {};
   target_ = context.parameters.integer("target");
   const auto mask = [&](const Condition& condition) {
-    const RowMask only_itself{{1, context.config().layers}, {target_, {{target_}}}};
-    return intervene(condition, {only_itself}, add(condition, {}));
+    return intervene(condition, {only_itself(target_, {1, context.config().layers})}, add(condition, {}));
   };
   const auto primary = context.primary();
   auto judged = mask(primary);
@@ -91,13 +86,8 @@ Plan Mediation::plan(const Context& context) {
 }
 
 Mediation::Observed Mediation::add(const Condition& condition, std::vector<Patch> patches) {
-  const auto length = condition.inputs.record.length;
   const auto k = target_;
-  if (k < 1 || k + 2 > length) {
-    throw Error("target " + std::to_string(k) + " has no later queries in sequences of " +
-                    std::to_string(length),
-                claim_, "use longer sequences or an earlier target");
-  }
+  check_target(k, condition, claim_);
   Observed one{plan_.size(), watch_columns({0, k}), watch_residual([k](const Tensor& hidden) {
                  return at::linalg_vector_norm(hidden.select(1, k), 2, {-1}, false, at::kDouble);
                })};
@@ -162,23 +152,10 @@ void Mediation::amplify(const Condition& primary, const Observed& untouched,
                         const Context& context) {
   const LayerRange early{1, context.survey.sinks.onset_layer() - 1};
   if (early.last < early.first) return;
-  const auto calibration = context.calibration();
-  if (target_ >= calibration.record.length) {
-    throw Error("calibration sequences end before target " + std::to_string(target_), claim_,
-                "lengthen calibration.length");
-  }
-  const auto outputs =
-      std::make_shared<Recording>(Site::head_output, early, std::vector<int64_t>{target_});
-  plan_.push_back({context.model, calibration.tokens, {}, {outputs}});
-  const auto lambda = static_cast<float>(context.parameters.real("amplification"));
-  const Transplant amplified{.site = Site::head_output,
-                             .layers = early,
-                             .positions = {target_},
-                             .dimensions = {},
-                             .scale = lambda,
-                             .weight = 1 - lambda,
-                             .source = outputs,
-                             .combine = Combine::sequence_mean};
+  const auto outputs = record_heads(early, target_);
+  plan_.push_back({context.model, calibration_for(primary, context, target_).tokens, {}, {outputs}});
+  const auto amplified =
+      replicate::amplify(outputs, target_, context.parameters.integer("amplification"));
   auto condition = primary;
   condition.suffix += "_amplified";
   auto one = intervene(condition, {amplified}, untouched);
@@ -271,7 +248,7 @@ void Mediation::removal(const Intervention& one, const Held& held, const SinkPro
     columns.push_back({"attention_to_target_" + endings[i] + held.suffix});
     columns.push_back({"target_norm_" + endings[i] + held.suffix});
     if (i >= shown) names.insert(names.end(), {columns[2 * i].name, columns[2 * i + 1].name});
-    values.push_back(over(to_target(lanes[i]), sinks.sink_layers_after(held.spike)));
+    values.push_back(mean_over_layers(to_target(lanes[i]), sinks.sink_layers_after(held.spike)));
     values.push_back(lanes[i].norm->layer(held.spike + 1));
   }
   measure.of_means(names, one.condition, columns, at::stack(values, 1),
@@ -284,7 +261,7 @@ void Mediation::first_clamped(const Context& context, Measure& measure) const {
   const auto layers = context.survey.sinks.sink_layers_after(dominant(context).layer);
   const auto both = [&](const std::string& name, const Observed& lane) {
     measure.by_layer(name, judged.condition, to_first(lane), context.config().layers);
-    measure.mean(name, judged.condition, over(to_first(lane), layers));
+    measure.mean(name, judged.condition, mean_over_layers(to_first(lane), layers));
   };
   both("attention_to_first_clamped", *first_);
   both("attention_to_first_untouched", judged.untouched);

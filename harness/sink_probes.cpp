@@ -27,6 +27,10 @@ Tensor excess_attention(const Tensor& column, int64_t key, int64_t length) {
   return (attention_to(column, key, length) - uniform) / (1 - uniform);
 }
 
+Tensor mean_over_layers(const Tensor& by_layer, const std::vector<int64_t>& layers) {
+  return by_layer.index_select(1, at::tensor(layers, at::kLong) - 1).mean(1);
+}
+
 std::shared_ptr<Watch> watch_norms() {
   return watch_residual([](const Tensor& hidden) {
     const auto norms = at::linalg_vector_norm(hidden, 2, {-1}, false, at::kDouble);  // [b, T]

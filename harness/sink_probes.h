@@ -19,6 +19,9 @@ double uniform_attention(int64_t key, int64_t length);
 /// (a - u) / (1 - u): 0 for uniform attention, 1 when every query looks only there.
 Tensor excess_attention(const Tensor& column, int64_t key, int64_t length);
 
+/// Mean over the listed layers (counted from 1) of [B, L, ...].
+Tensor mean_over_layers(const Tensor& by_layer, const std::vector<int64_t>& layers);
+
 /// Norms of the residual stream per layer input and at its end: [B, 3] = position 0, mean over the
 /// positions >= 1, median over the positions >= 1.
 std::shared_ptr<Watch> watch_norms();

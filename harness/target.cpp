@@ -1,4 +1,4 @@
-#include "harness/amplification.h"
+#include "harness/target.h"
 
 #include "harness/inputs.h"
 #include "models/formats/error.h"
@@ -12,6 +12,8 @@ void check_target(int64_t target, const Condition& condition, const std::string&
                   std::to_string(length),
               claim, "use longer sequences or an earlier target");
 }
+
+RowMask only_itself(int64_t target, LayerRange layers) { return {layers, {target, {{target}}}}; }
 
 Inputs calibration_for(const Condition& condition, const Context& context, int64_t target) {
   if (context.given) return *context.given;

@@ -1,7 +1,7 @@
 #pragma once
 
-// The intervention of the paper's figures 6 and 20: a position's head outputs moved away from their mean over samples.
-// For the claims that amplify.
+// What claims do to a target position k: let it see only itself (the paper's figures 5 and 19), or move its head
+// outputs away from their mean over samples (figures 6 and 20).
 
 #include "harness/experiment.h"
 
@@ -9,6 +9,9 @@ namespace replicate {
 
 /// Error unless `target` lies behind position 0 and has a later query.
 void check_target(int64_t target, const Condition& condition, const std::string& claim);
+
+/// In these layers the target sees nothing but itself, as position 0 cannot help but do.
+RowMask only_itself(int64_t target, LayerRange layers);
 
 /// Other sequences of the condition's kind, just long enough to hold the target, for means over samples; as many as
 /// the parameter calibration.sequences says. With --tokens the given sequences themselves.
