@@ -55,7 +55,9 @@ inline const std::filesystem::path& random_prose() {
 
 /// Upper bounds that fit a claim's inputs to a small model and a short test.
 struct Sizes {
-  int64_t sequences = 12, length = 64, calibration = 256, resamples = 300;
+  int64_t sequences = 12, length = 64;
+  int64_t beside = 4;  ///< sequences of conditions that are reported beside the judged ones: repeated, bos
+  int64_t calibration = 256, resamples = 300;
 };
 
 /// What came of one claim on one model.
@@ -80,7 +82,8 @@ class ExperimentBench {
   const Survey& survey() const { return survey_; }
   InputMaker& maker() { return maker_; }
 
-  /// What a claim throws becomes its verdict `error`, with the message as the reason.
+  /// What a claim throws becomes its verdict `error`, with the message as the reason. `overrides` as in
+  /// --set claims.<id>.<override>.
   Trial run(const std::string& claim, const std::vector<std::string>& overrides = {}) {
     try {
       const auto settings = settings_of(claim, overrides);
@@ -113,21 +116,49 @@ class ExperimentBench {
         Model{"null", model_->config, random_weights(model_->config, derive_seed(seed_, purpose), at::kCPU)});
   }
 
-  /// The claim's own thresholds, its cpu sizes cut down. The null model's settings change no threshold.
-  ClaimSettings settings_of(const std::string& claim, const std::vector<std::string>& overrides) const {
-    SettingsRequest request{std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null",
-                            claim, {"sweep_sequences=0"}, seed_};
-    const auto parameters = load_settings(request).claims.at(0).parameters;
-    const auto limit = [&](const std::string& key, int64_t most) {
-      if (!parameters.has(key) || parameters.integer(key) <= most) return;
-      request.overrides.push_back("claims." + claim + "." + key + "=" + std::to_string(most));
+  /// The null model's settings change no threshold; nothing of its file is opened.
+  static Settings load(std::vector<std::string> overrides) {
+    overrides.emplace_back("sweep_sequences=0");
+    return load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null", "",
+                          std::move(overrides), std::nullopt});
+  }
+
+  /// What cuts the claims' cpu sizes down.
+  std::vector<std::string> limits() const {
+    std::vector<std::string> overrides;
+    const auto limit = [&](const ClaimSettings& claim, const std::string& key, int64_t most) {
+      if (!claim.parameters.has(key) || claim.parameters.integer(key) <= most) return;
+      overrides.push_back("claims." + claim.id + "." + key + "=" + std::to_string(most));
     };
-    for (const std::string condition : {"natural", "random", "repeated", "bos", "null_model", "calibration"}) {
-      limit(condition + ".sequences", condition == "calibration" ? sizes_.calibration : sizes_.sequences);
-      limit(condition + ".length", sizes_.length);
+    for (const auto& claim : load({}).claims) {
+      for (const std::string condition : {"natural", "random", "repeated", "bos", "null_model"}) {
+        const bool beside = condition == "repeated" || condition == "bos";
+        limit(claim, condition + ".sequences", beside ? sizes_.beside : sizes_.sequences);
+        limit(claim, condition + ".length", sizes_.length);
+      }
+      limit(claim, "calibration.sequences", sizes_.calibration);
+      limit(claim, "calibration.length", sizes_.length);
     }
-    for (const auto& text : overrides) request.overrides.push_back("claims." + claim + "." + text);
-    return load_settings(request).claims.at(0);
+    return overrides;
+  }
+
+  ClaimSettings settings_of(const std::string& claim, const std::vector<std::string>& overrides) {
+    if (limits_.empty()) limits_ = limits();
+    if (settings_.empty() || !overrides.empty()) {
+      auto all = limits_;
+      for (const auto& text : overrides) all.push_back("claims." + claim + "." + text);
+      auto loaded = load(std::move(all)).claims;
+      if (!overrides.empty()) return named(loaded, claim);
+      settings_ = std::move(loaded);
+    }
+    return named(settings_, claim);
+  }
+
+  static ClaimSettings named(const std::vector<ClaimSettings>& all, const std::string& claim) {
+    for (const auto& one : all) {
+      if (one.id == claim) return one;
+    }
+    throw Error("claim '" + claim + "' has no settings", "configs/claims", "add " + claim + ".yaml");
   }
 
   std::shared_ptr<const Model> model_;
@@ -135,6 +166,8 @@ class ExperimentBench {
   uint64_t seed_;
   InputMaker maker_;
   Survey survey_;
+  std::vector<std::string> limits_;
+  std::vector<ClaimSettings> settings_;  // of all claims, at these limits
 };
 
 }  // namespace replicate

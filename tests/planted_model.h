@@ -19,8 +19,8 @@
 //     behind it.
 //  3. One neuron of layer 2, the super neuron: gate 8 (r - 0.2 c) . x^, up 8 r . x^. At position 0 r.x / c.x = 4 / 16,
 //     so the gate is 8 * 8 * (4 - 3.2) / 17.4 = 2.9 and up 8 * 8 * 4 / 17.4 = 15; at position 1 the gate is about -4
-//     and silu closes it. It fires 40 to 50 at position 0 and below 1 elsewhere.
-//  4. Its column of W_down is strength * 6 on the axis m: position 0's residual gets 300 there, against the 17 of
+//     and silu closes it. It fires 40 at position 0 and below 1 elsewhere.
+//  4. Its column of W_down is strength * 8 on the axis m: position 0's residual gets 300 there, against the 17 of
 //     all other positions. With strength 0 everything up to here is as before, and nothing follows.
 //  5. From layer 3 on RMSNorm makes x^ = 8 m of it, whatever the token was. W_K turns m into the key 8 * 0.65 on the
 //     rotary pair that turns slowest (0.0003 rad a position), W_Q turns c, which all other positions have, into the
@@ -133,7 +133,7 @@ class PlantedWeights : public WeightSource {
   void write_super_neuron(BlockWeights& weights) const {
     weights.gate[kPlantedNeuron].copy_(8 * (rectified_ - 0.2 * common_));
     weights.up[kPlantedNeuron].copy_(8 * rectified_);
-    weights.down.select(1, kPlantedNeuron).add_(6 * strength_ * axis_);
+    weights.down.select(1, kPlantedNeuron).add_(8 * strength_ * axis_);
   }
 
   /// Step 5. The slowest rotary pair is the last of each half.
