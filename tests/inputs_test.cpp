@@ -104,6 +104,85 @@ TEST_F(InputsTest, RepeatedIsOneIdASequence) {
   EXPECT_GT(ids.max().item<int64_t>(), ids.min().item<int64_t>());
 }
 
+TEST_F(InputsTest, CalibrationSharesNoPassageWithSurveyAndMeasurement) {
+  auto made = maker();
+  const auto calibration = rows(made.make(InputKind::natural, {100, 32}, false, Region::calibration));
+  EXPECT_EQ(calibration.size(), 100U);
+  for (const auto region : {Region::survey, Region::measure}) {
+    for (const auto& row : rows(made.make(InputKind::natural, {150, 32}, false, region))) {
+      EXPECT_EQ(calibration.count(row), 0U);
+    }
+  }
+}
+
+TEST_F(InputsTest, RegionsDrawRandomIdsOfTheirOwn) {
+  auto made = maker();
+  std::set<std::string> hashes;
+  for (const auto region : {Region::survey, Region::calibration, Region::measure}) {
+    for (const auto kind : {InputKind::random, InputKind::repeated, InputKind::natural}) {
+      hashes.insert(made.make(kind, {3, 24}, false, region).record.sha256);
+    }
+  }
+  EXPECT_EQ(hashes.size(), 9U);
+}
+
+TEST_F(InputsTest, ReplacedChangesOnePositionAndIsAnInputOfItsOwn) {
+  auto made = maker();
+  const auto plain = made.make(InputKind::natural, {3, 16});
+  const auto changed = made.replaced(plain, 5, {7, 8, 9}, "swapped");
+  EXPECT_EQ(changed.label, "swapped");
+  EXPECT_EQ(changed.record.label, "swapped");
+  EXPECT_EQ(changed.record.kind, "natural");
+  EXPECT_EQ(changed.record.sequences, 3);
+  EXPECT_EQ(changed.record.length, 16);
+  EXPECT_NE(changed.record.sha256, plain.record.sha256);
+  EXPECT_TRUE(at::equal(changed.tokens->select(1, 5), at::tensor({7, 8, 9}, at::kLong)));
+  auto restored = changed.tokens->clone();
+  restored.select(1, 5).copy_(plain.tokens->select(1, 5));
+  EXPECT_TRUE(at::equal(restored, *plain.tokens));
+  EXPECT_TRUE(at::equal(*plain.tokens, *maker().make(InputKind::natural, {3, 16}).tokens));  // as it was
+  ASSERT_NE(made.find(changed.tokens), nullptr);
+  EXPECT_EQ(made.find(changed.tokens)->sha256, changed.record.sha256);
+}
+
+TEST_F(InputsTest, ReplacedTakesOneIdForAllAndGivesOnePointerForOneRequest) {
+  auto made = maker();
+  const auto plain = made.make(InputKind::random, {4, 16});
+  const auto one = made.replaced(plain, 0, {3}, "first"), again = made.replaced(plain, 0, {3, 3, 3, 3}, "first");
+  EXPECT_TRUE((one.tokens->select(1, 0) == 3).all().item<bool>());
+  EXPECT_EQ(one.tokens, again.tokens);
+  EXPECT_NE(one.tokens, made.replaced(plain, 0, {4}, "first").tokens);
+}
+
+TEST_F(InputsTest, ReplacedKnowsWhetherBosStillComesFirst) {
+  auto made = maker();
+  const auto bos = made.make(InputKind::natural, {2, 16}, true);
+  EXPECT_TRUE(made.replaced(bos, 5, {made.bos()}, "two").record.bos);
+  EXPECT_FALSE(made.replaced(bos, 0, {3}, "none").record.bos);
+}
+
+TEST_F(InputsTest, OrdinaryIdsAreNeverSpecialAndTheSameForOnePurpose) {
+  const auto made = maker();
+  const auto ids = made.ordinary_ids(500, "a test");
+  ASSERT_EQ(ids.size(), 500U);
+  for (const auto id : ids) EXPECT_TRUE(id >= 0 && id < kVocabulary - 1) << id;
+  EXPECT_GT(std::set<int64_t>(ids.begin(), ids.end()).size(), 80U);
+  EXPECT_EQ(ids, maker().ordinary_ids(500, "a test"));
+  EXPECT_NE(ids, made.ordinary_ids(500, "another"));
+  EXPECT_NE(ids, maker(2).ordinary_ids(500, "a test"));
+  auto fewer = ids;
+  fewer.resize(10);
+  EXPECT_EQ(made.ordinary_ids(10, "a test"), fewer);
+  EXPECT_TRUE(made.ordinary_ids(0, "a test").empty());
+}
+
+TEST_F(InputsTest, BosIsThatOfTheVocabulary) {
+  const auto made = maker();
+  EXPECT_TRUE(made.has_bos());
+  EXPECT_EQ(made.bos(), kVocabulary - 1);
+  EXPECT_EQ(made.find(std::make_shared<const Tensor>(at::zeros({1, 16}, at::kLong))), nullptr);
+}
+
 TEST_F(InputsTest, TooLittleOrNoProseSaysSo) {
   EXPECT_THROW(maker().make(InputKind::natural, {100000, 64}), Error);
   InputMaker none(byte_tokenizer(), kVocabulary, folder_ / "missing", 1);

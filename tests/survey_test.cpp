@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/sink_probes.h"
-#include "models/formats/error.h"
+#include "tests/expect_error.h"
 
 namespace replicate {
 namespace {
@@ -66,6 +66,57 @@ TEST(Survey, SurvivesItsFile) {
   EXPECT_DOUBLE_EQ(read.sinks.spikes[1].growth, 160);
   EXPECT_THROW(survey_from_json("{\"key\": 3}", "survey.json"), Error);
   EXPECT_THROW(survey_from_json("", "survey.json"), Error);
+}
+
+Survey with_writers() {
+  Survey survey;
+  survey.key = "abc";
+  survey.sinks = {{4, 5}, {{3, 2.5, 100}, {12, 160, 20000}}, 12};
+  survey.writers = {{3, {90, 701}, false, {5, 6}, {507, 247, 1, 2}, {9, 8, 7, 6}},
+                    {12, {1229}, true, {40}, {507, 3, 4, 5}, {11, 12, 13, 14}}};
+  return survey;
+}
+
+TEST(Survey, WritersSurviveItsFile) {
+  const auto survey = with_writers();
+  const auto read = survey_from_json(survey_to_json(survey), "survey.json");
+  ASSERT_EQ(read.writers.size(), 2U);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(read.writers[i].layer, survey.writers[i].layer);
+    EXPECT_EQ(read.writers[i].neurons, survey.writers[i].neurons);
+    EXPECT_EQ(read.writers[i].by_criteria, survey.writers[i].by_criteria);
+    EXPECT_EQ(read.writers[i].matched_neurons, survey.writers[i].matched_neurons);
+    EXPECT_EQ(read.writers[i].dimensions, survey.writers[i].dimensions);
+    EXPECT_EQ(read.writers[i].matched_dimensions, survey.writers[i].matched_dimensions);
+  }
+  EXPECT_EQ(survey_to_json(read), survey_to_json(survey));
+  EXPECT_EQ(read.writers_of(12).neurons, (Layers{1229}));
+}
+
+TEST(Survey, NamesNoWritersOfALayerThatIsNoSpike) {
+  const auto survey = with_writers();
+  expect_error([&] { survey.writers_of(4); }, "layer 4 is no spike");
+  expect_error([&] { Survey().writers_of(0); }, "no spike");
+}
+
+/// The runner makes a survey again whose key is not the one it wants; an empty one never is.
+TEST(Survey, OfAnOlderVersionIsMadeAgain) {
+  auto text = survey_to_json(with_writers());
+  const std::string now = "\"schema\": 2";
+  ASSERT_NE(text.find(now), std::string::npos);
+  text.replace(text.find(now), now.size(), "\"schema\": 1");
+  const auto read = survey_from_json(text, "survey.json");
+  EXPECT_TRUE(read.key.empty());
+  EXPECT_TRUE(read.sinks.sink_layers.empty());
+  EXPECT_TRUE(read.writers.empty());
+  EXPECT_TRUE(survey_from_json("{\"schema\": 1, \"key\": \"abc\"}", "survey.json").key.empty());
+}
+
+TEST(Survey, DamagedFilesAreNamed) {
+  expect_error([] { survey_from_json("[]", "survey.json"); }, "not a survey");
+  auto text = survey_to_json(with_writers());
+  text.replace(text.find("by_criteria"), 11, "by_criterio");
+  expect_error([&] { survey_from_json(text, "survey.json"); }, "not a survey");
 }
 
 TEST(ExcessAttention, IsZeroForUniformAndOneForAll) {

@@ -1,0 +1,206 @@
+// The planted model does what its construction says, and the claims find it: what we know to be true they pass, and
+// without the planted write they do not.
+
+#include "tests/planted_model.h"
+
+#include <gtest/gtest.h>
+
+#include "harness/sink_probes.h"
+#include "tests/experiment_fixture.h"
+
+namespace replicate {
+namespace {
+
+using Indices = std::vector<int64_t>;
+
+/// One lane of the planted model over random letters and what is seen of it.
+struct Seen {
+  std::shared_ptr<Watch> columns, norms;
+  Tokens tokens;
+  int64_t target;
+
+  /// Attention to position 0 (which = 0) or to the target (1), mean over the layers behind the spike: [B].
+  Tensor attention(int64_t which) const {
+    const auto to_target = columns->layers().slice(1, kPlantedSpike).select(2, which);
+    return attention_to(to_target, target, tokens->size(1)).mean(1);
+  }
+};
+
+Tokens letters(int64_t sequences, int64_t length, InputKind kind = InputKind::natural) {
+  InputMaker maker(letter_tokenizer(200), 200, random_prose(), 3);
+  return maker.make(kind, {sequences, length}).tokens;
+}
+
+Seen look(double strength, std::vector<Patch> patches = {}, int64_t target = 10,
+          Tokens tokens = letters(12, 64)) {
+  Seen seen{watch_columns({0, target}), watch_norms(), std::move(tokens), target};
+  run({{planted_model(strength), seen.tokens, std::move(patches), {seen.columns, seen.norms}}}, {});
+  return seen;
+}
+
+double mean_of(const Tensor& x) { return x.mean().item<double>(); }
+
+TEST(PlantedModel, ValuesAverageOutEverywhereButAtTheFirstPosition) {
+  const auto heads = watch(Site::head_output, [](const Tensor& x) { return x.flatten(2); });
+  run({{planted_model(1), letters(200, 32), {}, {only_in({1}, heads)}}}, {});
+  const auto variance = heads->layer(1).var(0).mean(-1);  // [T]
+  const auto expected = variance[0] / at::arange(1, 33, at::kDouble);
+  EXPECT_LT((variance / expected - 1).abs().max().item<double>(), 0.15);
+}
+
+TEST(PlantedModel, NothingShowsBeforeTheSpike) {
+  const auto seen = look(1);
+  const auto norms = seen.norms->layers().mean(0);  // [L + 1, 3]
+  for (int64_t layer = 0; layer < kPlantedSpike; ++layer) {
+    EXPECT_LT((norms[layer][0] / norms[layer][2]).item<double>(), 1.3) << layer + 1;
+  }
+  const auto excess = excess_attention(seen.columns->layers().select(2, 0), 0, 64).mean(0);
+  EXPECT_LT(excess.slice(0, 0, kPlantedSpike).abs().max().item<double>(), 0.05);
+}
+
+TEST(PlantedModel, TheSuperNeuronFiresAlikeForAnyFirstToken) {
+  const auto neurons = std::make_shared<NeuronProbe>(Indices{kPlantedSpike});
+  run({{planted_model(1), letters(40, 64), {}, {neurons}}}, {});
+  const auto first = neurons->first(kPlantedSpike).select(1, kPlantedNeuron);
+  EXPECT_LT((first.std() / first.mean()).item<double>(), 0.15);
+  EXPECT_GT(mean_of(first), 20 * mean_of(neurons->rest_max(kPlantedSpike).select(1, kPlantedNeuron)));
+  EXPECT_GT(mean_of(neurons->written_share(kPlantedSpike).select(1, kPlantedNeuron)), 0.99);
+}
+
+TEST(PlantedModel, TheSurveyFindsAllOfItAndOnlyThat) {
+  for (const uint64_t seed : {1, 2, 3}) {
+    const auto survey = ExperimentBench(planted_model(1, seed), {}, seed).survey();
+    EXPECT_EQ(survey.sinks.sink_layers, (Indices{3, 4, 5, 6})) << seed;
+    ASSERT_EQ(survey.sinks.spikes.size(), 1U) << seed;
+    EXPECT_EQ(survey.sinks.dominant_spike, kPlantedSpike);
+    const auto& writers = survey.writers_of(kPlantedSpike);
+    EXPECT_TRUE(writers.by_criteria);
+    EXPECT_EQ(writers.neurons, (Indices{kPlantedNeuron}));
+    EXPECT_EQ(writers.dimensions.front(), kPlantedDimension);
+    EXPECT_NE(writers.matched_neurons, writers.neurons);
+  }
+}
+
+TEST(PlantedModel, WithoutTheWriteTheSurveyFindsNothing) {
+  const auto survey = ExperimentBench(planted_model(0)).survey();
+  EXPECT_TRUE(survey.sinks.sink_layers.empty());
+  EXPECT_TRUE(survey.sinks.spikes.empty());
+  EXPECT_EQ(survey.sinks.dominant_spike, 0);
+  EXPECT_TRUE(survey.writers.empty());
+}
+
+TEST(PlantedModel, MoreStrengthMoreSpikeAndSink) {
+  double last_norm = 0, last_attention = 0;
+  for (const double strength : {0.0, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0}) {
+    const auto seen = look(strength);
+    const double norm = mean_of(seen.norms->layer(kPlantedSpike + 1).select(1, 0));
+    const double attention = mean_of(seen.attention(0));
+    EXPECT_GT(norm, last_norm) << strength;
+    // RMSNorm leaves nothing to gain once the axis dominates.
+    EXPECT_GT(attention, strength <= 0.1 ? last_attention : 0.9) << strength;
+    last_norm = norm;
+    last_attention = attention;
+  }
+}
+
+TEST(PlantedModel, TheKeyOfTheFirstPositionIsOneAndTheOthersAreNot) {
+  const auto keys = only_in({4}, watch(Site::key, [](const Tensor& k) {
+    return k / at::linalg_vector_norm(k, 2, {-1}, true);  // [B, G, T, K]
+  }));
+  run({{planted_model(1), letters(12, 16), {}, {keys}}}, {});
+  const auto cosine = [&](int64_t position) {
+    const auto k = keys->layer(4).select(2, position).select(1, 0);  // [B, K]
+    return mean_of(at::matmul(k, k.t()));
+  };
+  EXPECT_GT(cosine(0), 0.99);
+  EXPECT_LT(cosine(9), 0.5);
+}
+
+TEST(PlantedModel, EveryPositionOfOneRepeatedTokenLooksLikeTheFirst) {
+  const auto seen = look(1, {}, 10, letters(6, 64, InputKind::repeated));
+  const auto norms = seen.norms->layer(kPlantedSpike + 1).mean(0);
+  EXPECT_NEAR((norms[0] / norms[2]).item<double>(), 1, 0.05);
+  EXPECT_LT(mean_of(seen.attention(0)), 0.1);
+}
+
+TEST(PlantedModel, APositionThatSeesOnlyItselfBecomesASink) {
+  const auto masked = look(1, {RowMask{{1, 6}, {10, {{10}}}}});
+  EXPECT_NEAR(mean_of(masked.attention(1)), mean_of(masked.attention(0)), 0.1);
+  const auto late = look(1, {RowMask{{3, 6}, {10, {{10}}}}});
+  EXPECT_LT(mean_of(late.attention(1)), 0.01);
+}
+
+/// o -> mean + lambda (o - mean) in both layers up to the spike, the mean taken over many other sequences.
+Seen amplified(float lambda) {
+  const auto others = letters(256, 64, InputKind::random);
+  const auto mean = std::make_shared<Recording>(Site::head_output, LayerRange{1, 2}, Indices{10});
+  const Transplant patch{Site::head_output, {1, 2}, {10}, {}, lambda, 1 - lambda, mean, Combine::sequence_mean};
+  Seen seen{watch_columns({0, 10}), watch_norms(), letters(12, 64), 10};
+  const auto model = planted_model(1);
+  run({{model, others, {}, {mean}}, {model, seen.tokens, {patch}, {seen.columns, seen.norms}}}, {});
+  return seen;
+}
+
+TEST(PlantedModel, ALargerDeviationMakesASinkAndALargerNormDoesNot) {
+  const auto scaled = [](float lambda) {
+    return look(1, {AffinePatch{Site::head_output, {1, 2}, {10}, {}, lambda, {}}});
+  };
+  EXPECT_LT(mean_of(amplified(1).attention(1)), 0.01);
+  EXPECT_LT(mean_of(amplified(2).attention(1)), 0.1);
+  const auto most = amplified(8);
+  EXPECT_GT(mean_of(most.attention(1)), 0.5 * mean_of(most.attention(0)));
+  EXPECT_LT(mean_of(scaled(8).attention(1)), 0.01);
+}
+
+// ---- the claims on it ---------------------------------------------------------------------------------------------
+
+/// What a claim must come to with the whole write and without it. Claims that stand here with `pass` twice hold by
+/// arithmetic. One that is not listed must only end without an error.
+struct Expectation {
+  Verdict planted, without;
+};
+
+const std::map<std::string, Expectation> kExpected = {
+    {"sink_onset", {Verdict::pass, Verdict::fail}},
+    {"dimension_disparity", {Verdict::pass, Verdict::fail}},
+    {"rank_collapse", {Verdict::pass, Verdict::fail}},
+    {"mask_induced_sink", {Verdict::pass, Verdict::skipped}},
+};
+
+class OnThePlantedModel : public testing::TestWithParam<std::string> {
+ protected:
+  static void expect(ExperimentBench& bench, Verdict Expectation::*which) {
+    const auto trial = bench.run(GetParam());
+    EXPECT_NE(trial.judgement.verdict, Verdict::error) << trial.judgement.reason;
+    const auto expected = kExpected.find(GetParam());
+    if (expected == kExpected.end()) return;
+    EXPECT_EQ(to_string(trial.judgement.verdict), to_string(expected->second.*which))
+        << trial.judgement.reason;
+  }
+};
+
+TEST_P(OnThePlantedModel, IsJudgedAsWeKnowItToBe) {
+  static ExperimentBench bench(planted_model(1));
+  expect(bench, &Expectation::planted);
+}
+
+TEST_P(OnThePlantedModel, IsNotSeenWithoutTheWrite) {
+  static ExperimentBench bench(planted_model(0));
+  expect(bench, &Expectation::without);
+}
+
+std::vector<std::string> registered() {
+  std::vector<std::string> ids;
+  for (const auto& [id, factory] : experiment_registry()) ids.push_back(id);
+  return ids;
+}
+
+INSTANTIATE_TEST_SUITE_P(Claim, OnThePlantedModel, testing::ValuesIn(registered()),
+                         [](const auto& info) { return info.param; });
+
+TEST(Expectations, NameRegisteredClaims) {
+  for (const auto& [id, expectation] : kExpected) EXPECT_TRUE(experiment_registry().count(id)) << id;
+}
+
+}  // namespace
+}  // namespace replicate
