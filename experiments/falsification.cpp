@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "harness/measure.h"
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 #include "models/formats/error.h"
 
 namespace replicate {

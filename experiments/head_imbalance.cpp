@@ -9,9 +9,9 @@
 
 #include <numeric>
 
-#include "harness/head_products.h"
+#include "harness/probes/head_products.h"
 #include "harness/measure.h"
-#include "harness/watch.h"
+#include "harness/probes/watch.h"
 #include "models/formats/error.h"
 
 namespace replicate {

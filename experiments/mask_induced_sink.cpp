@@ -5,7 +5,7 @@
 // Cost: one forward pass per lane; no lane shares much, because the mask acts from layer 1 on.
 
 #include "harness/measure.h"
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 #include "harness/target.h"
 
 namespace replicate {

@@ -9,8 +9,8 @@
 #include <cstdio>
 
 #include "harness/measure.h"
-#include "harness/output_alignment.h"
-#include "harness/position_variance.h"
+#include "harness/probes/output_alignment.h"
+#include "harness/probes/position_variance.h"
 
 namespace replicate {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "harness/measure.h"
 #include "harness/population.h"
-#include "harness/query_key_probe.h"
+#include "harness/probes/query_key_probe.h"
 #include "models/formats/error.h"
 
 namespace replicate {

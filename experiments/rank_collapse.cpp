@@ -6,7 +6,7 @@
 #include <cstdio>
 
 #include "harness/measure.h"
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 
 namespace replicate {
 namespace {

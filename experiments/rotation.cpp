@@ -5,9 +5,9 @@
 // Control: what is left of the dominance is compared with the untouched model's, which must have some to lose.
 // Cost: two forward passes, and 2 D operations a weight to rotate the weights.
 
-#include "harness/disparity.h"
+#include "harness/probes/disparity.h"
 #include "harness/measure.h"
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 #include "models/rotated_weights.h"
 
 namespace replicate {

@@ -7,9 +7,9 @@
 #include <algorithm>
 
 #include "harness/target.h"
-#include "harness/lane_comparison.h"
+#include "harness/probes/lane_comparison.h"
 #include "harness/measure.h"
-#include "harness/watch.h"
+#include "harness/probes/watch.h"
 
 namespace replicate {
 namespace {

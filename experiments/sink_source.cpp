@@ -5,7 +5,7 @@
 // Control: re-initialised weights. Cost: one forward pass per variant.
 
 #include "harness/measure.h"
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 #include "models/formats/error.h"
 
 namespace replicate {

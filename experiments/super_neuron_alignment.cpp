@@ -9,8 +9,8 @@
 
 #include "harness/bins.h"
 #include "harness/measure.h"
-#include "harness/neuron_probes.h"
-#include "harness/neuron_traces.h"
+#include "harness/probes/neuron_probes.h"
+#include "harness/probes/neuron_traces.h"
 #include "models/formats/error.h"
 
 namespace replicate {

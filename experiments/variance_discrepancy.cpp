@@ -9,8 +9,8 @@
 #include <cstdio>
 
 #include "harness/measure.h"
-#include "harness/sink_probes.h"
-#include "harness/value_aggregation.h"
+#include "harness/probes/sink_probes.h"
+#include "harness/probes/value_aggregation.h"
 
 namespace replicate {
 namespace {

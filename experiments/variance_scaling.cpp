@@ -12,7 +12,7 @@
 #include "harness/target.h"
 #include "harness/measure.h"
 #include "harness/population.h"
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 #include "models/formats/error.h"
 
 namespace replicate {

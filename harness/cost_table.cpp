@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 
 namespace replicate {
 namespace {

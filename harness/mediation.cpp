@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 #include "harness/target.h"
 #include "models/formats/error.h"
 

@@ -5,7 +5,7 @@
 // them. Shared by the claims that differ only in what they hold.
 
 #include "harness/measure.h"
-#include "harness/watch.h"
+#include "harness/probes/watch.h"
 
 namespace replicate {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "harness/neuron_probes.h"
-#include "harness/sink_probes.h"
+#include "harness/probes/neuron_probes.h"
+#include "harness/probes/sink_probes.h"
 #include "models/executor.h"
 
 namespace replicate {

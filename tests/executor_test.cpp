@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "harness/watch.h"
+#include "harness/probes/watch.h"
 #include "models/formats/error.h"
 #include "tests/small_model.h"
 

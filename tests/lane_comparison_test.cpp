@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 #include "harness/amplification.h"
-#include "harness/lane_comparison.h"
-#include "harness/watch.h"
+#include "harness/probes/lane_comparison.h"
+#include "harness/probes/watch.h"
 #include "harness/population.h"
 #include "tests/small_model.h"
 using namespace replicate;

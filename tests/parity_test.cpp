@@ -10,7 +10,7 @@
 #include "harness/loading.h"
 #include "harness/run_folder.h"
 #include "harness/runner.h"
-#include "harness/watch.h"
+#include "harness/probes/watch.h"
 #include "tests/assets.h"
 #include "tests/temporary_folder.h"
 

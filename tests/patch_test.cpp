@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "harness/neuron_probes.h"
-#include "harness/watch.h"
+#include "harness/probes/neuron_probes.h"
+#include "harness/probes/watch.h"
 #include "models/site_values.h"
 #include "tests/expect_error.h"
 #include "tests/small_model.h"

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 #include "tests/experiment_fixture.h"
 
 namespace replicate {

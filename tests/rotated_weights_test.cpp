@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "harness/watch.h"
+#include "harness/probes/watch.h"
 #include "tests/small_model.h"
 
 namespace replicate {

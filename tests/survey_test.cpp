@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 #include "tests/expect_error.h"
 
 namespace replicate {

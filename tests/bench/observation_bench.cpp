@@ -5,7 +5,7 @@
 #include <benchmark/benchmark.h>
 
 #include "harness/loading.h"
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 #include "tests/assets.h"
 
 namespace replicate {

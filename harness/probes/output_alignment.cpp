@@ -1,8 +1,8 @@
-#include "harness/output_alignment.h"
+#include "harness/probes/output_alignment.h"
 
 #include <algorithm>
 
-#include "harness/position_variance.h"
+#include "harness/probes/position_variance.h"
 #include "harness/statistics.h"
 
 namespace replicate {

@@ -1,4 +1,4 @@
-#include "harness/query_key_probe.h"
+#include "harness/probes/query_key_probe.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "harness/sink_probes.h"
+#include "harness/probes/sink_probes.h"
 
 namespace replicate {
 std::shared_ptr<Watch> watch_columns(std::vector<int64_t> keys) {

@@ -1,4 +1,4 @@
-#include "harness/neuron_traces.h"
+#include "harness/probes/neuron_traces.h"
 
 namespace replicate {
 

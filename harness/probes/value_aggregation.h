@@ -3,7 +3,7 @@
 // Value aggregation as arithmetic: how much a position's head output should vary over sequences, from attention
 // probabilities and value vectors alone.
 
-#include "harness/position_variance.h"
+#include "harness/probes/position_variance.h"
 
 namespace replicate {
 

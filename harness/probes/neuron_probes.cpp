@@ -1,4 +1,4 @@
-#include "harness/neuron_probes.h"
+#include "harness/probes/neuron_probes.h"
 
 #include <algorithm>
 

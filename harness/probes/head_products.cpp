@@ -1,4 +1,4 @@
-#include "harness/head_products.h"
+#include "harness/probes/head_products.h"
 
 #include "harness/population.h"
 

@@ -1,4 +1,4 @@
-#include "harness/position_variance.h"
+#include "harness/probes/position_variance.h"
 
 #include <algorithm>
 #include <numeric>

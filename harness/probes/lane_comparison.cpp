@@ -1,4 +1,4 @@
-#include "harness/lane_comparison.h"
+#include "harness/probes/lane_comparison.h"
 
 namespace replicate {
 namespace {

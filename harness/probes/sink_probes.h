@@ -3,7 +3,7 @@
 // What the survey and most claims look at: attention to a position, and norms of the residual stream.
 
 #include "harness/survey.h"
-#include "harness/watch.h"
+#include "harness/probes/watch.h"
 
 namespace replicate {
 

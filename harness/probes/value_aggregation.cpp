@@ -1,4 +1,4 @@
-#include "harness/value_aggregation.h"
+#include "harness/probes/value_aggregation.h"
 
 #include <algorithm>
 #include <numeric>

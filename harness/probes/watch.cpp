@@ -1,4 +1,4 @@
-#include "harness/watch.h"
+#include "harness/probes/watch.h"
 
 #include <algorithm>
 
