@@ -50,12 +50,14 @@ Tensor even_weights(int64_t n) {
 FirstAndRest::FirstAndRest(const Tensor& x, const Tensor& metric) {
   const auto left = centred(x);
   const auto right = metric.defined() ? at::matmul(left, metric.to(at::kDouble)) : left;
-  const auto products = [&](int64_t begin, int64_t end) {  // mean over positions and dimensions: [B, B]
-    const auto a = left.slice(1, begin, end).flatten(1), b = right.slice(1, begin, end).flatten(1);
-    return (at::matmul(a, b.t()) / a.size(1)).cpu();
+  // Position by position: one long sum would be split over threads, and its last digits depend on their number.
+  const auto products = [&](int64_t p) {
+    return at::matmul(left.select(1, p), right.select(1, p).t()) / x.size(2);
   };
-  first = products(0, 1);
-  rest = products(1, x.size(1));
+  first = products(0).cpu();
+  auto sum = at::zeros_like(first, left.options());
+  for (int64_t p = 1; p < x.size(1); ++p) sum += products(p);
+  rest = (sum / (x.size(1) - 1)).cpu();
 }
 
 Tensor FirstAndRest::ratio(const Tensor& weights) const {
