@@ -49,7 +49,7 @@ class OutputProjectionAlignment : public Experiment {
   Measurement reduce(const Context& context) override {
     Measure measure(context.bootstrap);
     if (same_first_token(judged())) {
-      measure.unmet(
+      measure.inapplicable(
           "every sequence begins with the same token: the variance at position 0 is 0 by construction");
       return measure.take();
     }

@@ -73,7 +73,7 @@ class SinkSource : public Experiment {
                     mean_over_layers(plain_->excess(), sinks), mean_over_layers(bos_->excess(), sinks));
       measure.note("BOS of this vocabulary is token " + std::to_string(context.maker->bos()) + ".");
     } else {
-      measure.unmet(context.given ? "no BOS: --tokens gives the sequences as they are"
+      measure.inapplicable(context.given ? "no BOS: --tokens gives the sequences as they are"
                                   : "no BOS: the vocabulary has no such token");
     }
     return measure.take();

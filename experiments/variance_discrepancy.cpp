@@ -53,7 +53,7 @@ class VarianceDiscrepancy : public Experiment {
     for (const auto& one : observed_) describe(one, measure);
     control(measure);
     if (same_first_token(judged())) {
-      measure.unmet(
+      measure.inapplicable(
           "every sequence begins with the same token: the variance at position 0 is 0 by construction");
     } else {
       beside(context, measure);

@@ -35,11 +35,11 @@ Inputs finish(std::string label, const std::string& kind, const std::vector<int6
   return {std::move(label), std::make_shared<const Tensor>(std::move(tensor)), std::move(record)};
 }
 
-/// Passages start where a line starts, so that they read like text and not like its middle.
+/// Passages start with the first word of a line, so that they read like text and not like its middle. Indentation
+/// would give many of them the same first token.
 size_t next_line(const std::string& text, size_t position) {
-  if (position == 0) return 0;
-  const auto newline = text.find('\n', position);
-  return newline == std::string::npos ? text.size() : newline + 1;
+  const auto newline = position == 0 ? 0 : text.find('\n', position);
+  return std::min(text.find_first_not_of(" \t\r\n", newline), text.size());
 }
 
 Region region_of(size_t page) {

@@ -65,6 +65,7 @@ class Measure {
 
   void note(const std::string& text) { measurement_.notes.push_back(text); }
   void unmet(const std::string& why) { measurement_.unmet = why; }
+  void inapplicable(const std::string& why) { measurement_.inapplicable = why; }
   Measurement take() { return std::move(measurement_); }
 
  private:

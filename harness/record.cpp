@@ -159,12 +159,17 @@ void write_head(Json& json, const Record& record) {
   json["environment"] = environment_json(record.environment);
 }
 
+Json optional_json(const std::optional<std::string>& text) {
+  return text ? Json(*text) : Json(nullptr);
+}
+
 void write_measurement(Json& json, const Measurement& measurement) {
   json["metrics"] = list(measurement.metrics, metric_json);
   json["series"] = list(measurement.series, series_json);
   json["maps"] = list(measurement.maps, map_json);
   json["notes"] = measurement.notes;
-  json["unmet"] = measurement.unmet ? Json(*measurement.unmet) : Json(nullptr);
+  json["unmet"] = optional_json(measurement.unmet);
+  json["inapplicable"] = optional_json(measurement.inapplicable);
 }
 
 void write_judgement(Json& json, const Record& record) {
@@ -470,13 +475,19 @@ void read_head(const Field& root, Record& record) {
   record.environment = read_environment(root.at("environment"));
 }
 
+std::optional<std::string> text_or_null(const Field& field, const std::string& key) {
+  if (!field.has(key) || field.at(key).is_null()) return std::nullopt;
+  return field.at(key).text();
+}
+
 Measurement read_measurement(const Field& root) {
   Measurement measurement;
   measurement.metrics = root.at("metrics").list(read_metric);
   measurement.series = root.at("series").list(read_series);
   measurement.maps = optional_list(root, "maps", read_map);
   measurement.notes = optional_list(root, "notes", std::mem_fn(&Field::text));
-  if (root.has("unmet") && !root.at("unmet").is_null()) measurement.unmet = root.at("unmet").text();
+  measurement.unmet = text_or_null(root, "unmet");
+  measurement.inapplicable = text_or_null(root, "inapplicable");
   return measurement;
 }
 

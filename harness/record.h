@@ -68,6 +68,8 @@ struct Measurement {
   std::vector<std::string> notes;  ///< sentences for the reader: what a number means on this model
   std::optional<std::string>
       unmet;  ///< the precondition that this model does not meet, e.g. "no sink layer"
+  std::optional<std::string>
+      inapplicable;  ///< why these inputs cannot answer the question; the verdict is then `skipped`
 };
 
 enum class Verdict { pass, fail, inconclusive, skipped, error };

@@ -124,9 +124,14 @@ const Metric& required(const Measurement& measurement, const std::string& name,
               "judging " + name, "correct the metric's name in configs/claims or measure it");
 }
 
+/// Where nothing could be measured, metrics may be absent.
+bool missing_allowed(const Measurement& measurement) {
+  return measurement.unmet || measurement.inapplicable;
+}
+
 Finding criterion_finding(const Measurement& measurement, const Criterion& criterion,
                           int64_t minimum_n) {
-  if (measurement.unmet && !find(measurement, criterion.metric)) return {kNotMeasured, {}};
+  if (missing_allowed(measurement) && !find(measurement, criterion.metric)) return {kNotMeasured, {}};
   const std::string what = "the criterion " + criterion.metric + " " + criterion.op + " " +
                            short_number(criterion.threshold);
   return judge_criterion(criterion, required(measurement, criterion.metric, what), minimum_n);
@@ -134,7 +139,7 @@ Finding criterion_finding(const Measurement& measurement, const Criterion& crite
 
 Finding control_finding(const Measurement& measurement, const Control& control, int64_t minimum_n) {
   const Metric* metric = find(measurement, control.metric);
-  if (!metric || (measurement.unmet && !find(measurement, control.of))) {
+  if (!metric || (missing_allowed(measurement) && !find(measurement, control.of))) {
     return {kNotMeasured, "control " + control.metric + " was not measured"};
   }
   const Metric& effect = required(measurement, control.of, "the control " + control.metric);
@@ -210,7 +215,10 @@ Judgement judge(const Measurement& measurement, const Judging& judging) {
     control.outcome = finding.outcome;
     clauses.add(finding);
   }
-  if (measurement.unmet) {
+  if (measurement.inapplicable) {
+    judgement.verdict = Verdict::skipped;
+    judgement.reason = *measurement.inapplicable;
+  } else if (measurement.unmet) {
     decide_unmet(measurement, judging, judgement);
   } else if (judging.criteria.empty()) {
     judgement.verdict = Verdict::skipped;

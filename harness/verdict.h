@@ -22,6 +22,7 @@ struct Judgement {
 };
 
 /// The first metric with a name is the one that is judged.
+/// - Inputs that cannot answer the question: `skipped`.
 /// - A precondition the model does not meet: `fail` for a mechanism (`inconclusive` on one sequence
 /// only),
 ///   `skipped` for an intervention on it, `inconclusive` for a training claim.
