@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kMassive = 5;  // a massive token's norm, in medians of its sequence (definition)
 
-/// Squared singular values of [n, D] hidden states by the Gram matrix of the smaller side, float64.
+/// Squared singular values of one sequence's hidden states [n, D] by the Gram matrix of the smaller side, float64.
 Tensor spectrum(const Tensor& hidden) {
   const auto x = hidden.to(at::kDouble);
   const bool wide = x.size(-2) < x.size(-1);
@@ -46,17 +46,24 @@ const std::vector<std::pair<Form, std::string>> kForms = {{kPlain, "effective_ra
                                                           {kWithoutFirst, "effective_rank_without_first"},
                                                           {kWithoutMassive, "effective_rank_without_massive"}};
 
-/// All forms for [b, T, D]: [b, 5].
-Tensor ranks(const Tensor& hidden) {
+/// All forms for one sequence [T, D]: [5].
+Tensor ranks_of_sequence(const Tensor& hidden) {
   const auto squared = spectrum(hidden);
-  std::vector<Tensor> without_massive;
-  for (int64_t b = 0; b < hidden.size(0); ++b) {
-    without_massive.push_back(rank_without_massive(hidden[b]));
-  }
   return at::stack({effective_rank(squared), effective_count(squared),
                     effective_rank(spectrum(centred(hidden))),
-                    effective_rank(spectrum(hidden.slice(1, 1))), at::stack(without_massive)},
-                   1);
+                    effective_rank(spectrum(hidden.slice(0, 1))), rank_without_massive(hidden)});
+}
+
+/// All forms for [b, T, D]: [b, 5]. A thread takes a sequence: shared out within one eigenvalue problem, threads
+/// would wait for each other most of the time.
+Tensor ranks(const Tensor& hidden) {
+  const auto on_host = hidden.cpu();
+  std::vector<Tensor> all(on_host.size(0));
+  at::parallel_for(0, on_host.size(0), 1, [&](int64_t begin, int64_t end) {
+    const c10::InferenceMode guard;
+    for (auto b = begin; b < end; ++b) all[b] = ranks_of_sequence(on_host[b]);
+  });
+  return at::stack(all);
 }
 
 /// Effective rank of all tokens of a lane stacked into one [B T, D] matrix, per layer: the form that the
