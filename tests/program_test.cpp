@@ -129,19 +129,31 @@ class Program : public testing::Test {
   TemporaryFolder folder_;
 };
 
-const char* const kClaims[] = {"sink_onset", "dimension_disparity", "rank_collapse", "mask_induced_sink"};
+/// Every claim that configs/claims has.
+std::vector<std::string> all_claims() {
+  std::vector<std::string> claims;
+  for (const auto& entry : std::filesystem::directory_iterator(source_folder() / "configs/claims")) {
+    claims.push_back(entry.path().stem());
+  }
+  return claims;
+}
+
+/// Claims that may hold in any weights, by arithmetic.
+bool holds_by_arithmetic(const std::string& claim) {
+  return claim == "variance_discrepancy" || claim == "output_projection_alignment";
+}
 
 TEST_F(Program, SmallModelRunsToItsReport) {
   const auto outcome = program(small_run("run"));
   EXPECT_EQ(outcome.code, 1) << outcome.output;  // untrained weights have no sink, and that is a fail
-  for (const auto* claim : kClaims) {
+  for (const auto& claim : all_claims()) {
     const auto r = record("run", claim);
     EXPECT_EQ(r["claim"], claim);
-    EXPECT_NE(r["verdict"], "pass") << claim;
+    EXPECT_TRUE(holds_by_arithmetic(claim) || r["verdict"] != "pass") << claim;
     EXPECT_NE(r["verdict"], "error") << r["reason"];
     EXPECT_TRUE(std::filesystem::exists(folder_ / "run" / claim / "samples.csv")) << claim;
     for (const auto* file : {"plot.svg", "plot.png"}) {
-      const bool measured = r["verdict"] != "skipped";
+      const bool measured = !r["series"].empty();
       EXPECT_EQ(std::filesystem::exists(folder_ / "run" / claim / file), measured) << claim << " " << file;
     }
   }
@@ -161,7 +173,7 @@ TEST_F(Program, SameSeedGivesTheSameNumbersAndAnotherOneDoesNot) {
   program(small_run("a"));
   program(small_run("b", "--threads 1"));
   program(small_run("c", "--seed 2"));
-  for (const auto* claim : kClaims) EXPECT_EQ(stable(record("a", claim)), stable(record("b", claim)));
+  for (const auto& claim : all_claims()) EXPECT_EQ(stable(record("a", claim)), stable(record("b", claim)));
   EXPECT_NE(record("a", "sink_onset")["inputs"], record("c", "sink_onset")["inputs"]);
 }
 
@@ -315,7 +327,7 @@ TEST_F(Program, KeepsFinishedRecordsWhenTheDiskFillsUp) {
 TEST_F(Program, ListsValidatesAndPredicts) {
   const auto list = program("--list");
   EXPECT_EQ(list.code, 0);
-  for (const auto* claim : kClaims) EXPECT_NE(list.output.find(claim), std::string::npos);
+  for (const auto& claim : all_claims()) EXPECT_NE(list.output.find(claim), std::string::npos);
   EXPECT_EQ(program("validate").code, 0);
   EXPECT_EQ(program("--version").output.rfind("replicate ", 0), 0);
   const auto dry = program(small_run("never", "--dry-run"));
@@ -334,11 +346,12 @@ TEST(RealModel, SmokeProfileEndsWithoutErrorAndItsNullNeverPasses) {
   };
   run("smollm2");
   run("smollm2-null");
-  for (const auto* claim : kClaims) {
+  for (const auto& claim : all_claims()) {
     const auto record = json::parse(read_text(folder / "smollm2" / claim / "record.json"));
     const auto null = json::parse(read_text(folder / "smollm2-null" / claim / "record.json"));
     EXPECT_NE(record["verdict"], "error") << record["reason"];
-    EXPECT_TRUE(null["verdict"] == "fail" || null["verdict"] == "skipped") << claim << null["verdict"];
+    EXPECT_NE(null["verdict"], "error") << null["reason"];
+    EXPECT_TRUE(holds_by_arithmetic(claim) || null["verdict"] != "pass") << claim;
   }
 }
 
@@ -350,12 +363,13 @@ TEST(RealModel, NumbersDoNotDependOnThreadsOrBatches) {
     program("--all --profile smoke --tokens " + (source_folder() / "tests/golden/parity/tokens.jsonl").string() +
             " --out " + out.string() + " " + how);
     json all;
-    for (const auto* claim : kClaims) all[claim] = json::parse(read_text(out / claim / "record.json"))["metrics"];
+    for (const auto& claim : all_claims()) all[claim] = json::parse(read_text(out / claim / "record.json"))["metrics"];
     return all;
   };
   const auto one = metrics("one", "--threads 1 --set batch_tokens=64");
   const auto two = metrics("two", "--threads 2 --set batch_tokens=4096");
-  for (const auto* claim : kClaims) {
+  for (const auto& claim : all_claims()) {
+    if (claim == "rotation") continue;  // its metrics are rounding and nothing else
     ASSERT_EQ(one[claim].size(), two[claim].size());
     for (size_t i = 0; i < one[claim].size(); ++i) {
       const double a = one[claim][i]["value"], b = two[claim][i]["value"];
@@ -374,7 +388,7 @@ TEST(RealModel, InterruptedRunLeavesWholeRecordsAndSaysHowToGoOn) {
   EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 130);
   EXPECT_NE(read_text(output).find("--resume --out " + run), std::string::npos) << read_text(output);
   EXPECT_FALSE(std::filesystem::exists(folder / "run/mask_induced_sink/record.json"));
-  for (const auto* claim : kClaims) {
+  for (const auto& claim : all_claims()) {
     const auto file = std::filesystem::path(run) / claim / "record.json";
     if (!std::filesystem::exists(file)) continue;
     EXPECT_TRUE(json::accept(read_text(file))) << claim;
