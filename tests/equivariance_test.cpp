@@ -244,7 +244,7 @@ INSTANTIATE_TEST_SUITE_P(Models, Equivariance, testing::Bool(),
 TEST(Equivariance, AnOrdinaryUpRowTakesTheCriteriaFromASuperNeuron) {
   const auto plain = look(planted_model(1));
   ASSERT_TRUE(plain.survey.writers_of(kPlantedSpike).by_criteria);
-  const auto changed = look(with_up_scaled(planted_model(1), 0.02, {kPlantedNeuron}));
+  const auto changed = look(with_up_scaled(planted_model(1), 0.01, {kPlantedNeuron}));
   expect_same_function(changed, plain);
   expect_same_sinks(changed.survey, plain.survey);
   const auto& writers = changed.survey.writers_of(kPlantedSpike);

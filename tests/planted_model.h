@@ -17,10 +17,10 @@
 //  2. Two neurons of layer 1's FFN for each j rectify: silu(y) + silu(-y) = y tanh(y / 2), with y = 8 a_j / 2.1 =
 //     3.8 a_j. They write the sum over j along r: 4 at position 0, 2 at position 1 (half of its a_j cancel), less
 //     behind it.
-//  3. One neuron of layer 2, the super neuron: gate 8 (r - 0.2 c) . x^, up 8 r . x^. At position 0 r.x / c.x = 4 / 16,
-//     so the gate is 8 * 8 * (4 - 3.2) / 17.4 = 2.9 and up 8 * 8 * 4 / 17.4 = 15; at position 1 the gate is about -4
-//     and silu closes it. It fires 40 at position 0 and below 1 elsewhere.
-//  4. Its column of W_down is strength * 8 on the axis m: position 0's residual gets 300 there, against the 17 of
+//  3. One neuron of layer 2, the super neuron: gate and up are both g = 12 (r - 0.2 c) . x^, so that it fires
+//     silu(g) g, which is never negative. At position 0 r.x / c.x = 4 / 16, hence g = 12 * 8 * (4 - 3.2) / 17.4 = 4
+//     and it fires 16; at position 1 g is about -7 and it fires 0.1, behind that nothing.
+//  4. Its column of W_down is strength * 17 on the axis m: position 0's residual gets 270 there, against the 17 of
 //     all other positions. With strength 0 everything up to here is as before, and nothing follows.
 //  5. From layer 3 on RMSNorm makes x^ = 8 m of it, whatever the token was. W_K turns m into the key 8 * 0.65 on the
 //     rotary pair that turns slowest (0.0003 rad a position), W_Q turns c, which all other positions have, into the
@@ -131,9 +131,10 @@ class PlantedWeights : public WeightSource {
 
   /// Steps 3 and 4.
   void write_super_neuron(BlockWeights& weights) const {
-    weights.gate[kPlantedNeuron].copy_(8 * (rectified_ - 0.2 * common_));
-    weights.up[kPlantedNeuron].copy_(8 * rectified_);
-    weights.down.select(1, kPlantedNeuron).add_(8 * strength_ * axis_);
+    const auto reads = 12 * (rectified_ - 0.2 * common_);
+    weights.gate[kPlantedNeuron].copy_(reads);
+    weights.up[kPlantedNeuron].copy_(reads);
+    weights.down.select(1, kPlantedNeuron).add_(17 * strength_ * axis_);
   }
 
   /// Step 5. The slowest rotary pair is the last of each half.
