@@ -67,7 +67,7 @@ TEST_F(Parity, EveryLayerSeriesWithin1e3) {
                                                 .assets = assets_folder(),
                                                 .profile = "smoke",
                                                 .model = "smollm2",
-                                                .only = "",
+                                                .only = "sink_onset|dimension_disparity|rank_collapse|mask_induced_sink",
                                                 .overrides = {"bootstrap_resamples=50"},
                                                 .seed = 1}),
                      .assets = assets_folder(),
