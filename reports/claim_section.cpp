@@ -3,8 +3,10 @@
 
 #include "reports/content.h"
 #include "reports/findings.h"
+#include "reports/metric_tables.h"
 #include "reports/plot_script.h"
 #include "reports/sections.h"
+#include "reports/sweep_tables.h"
 #include "reports/text.h"
 
 namespace replicate {
@@ -92,25 +94,6 @@ Block control_table(const Record& record) {
   return {table};
 }
 
-Block metric_table(const Record& record) {
-  Table table{"All metrics of " + record.claim,
-              {{"Metric"},
-               {"Where"},
-               {"Inputs"},
-               {"Value", kNumber},
-               {"95% interval", kNumber},
-               {"n", kNumber}},
-              {}};
-  for (const Metric& metric : record.measurement.metrics)
-    table.rows.push_back({{span::code(metric.name)},
-                          {span::text(format_where(metric))},
-                          {span::text(metric.inputs)},
-                          {span::text(format_metric(metric).value)},
-                          interval_line(&metric),
-                          {span::text(metric.n > 0 ? std::to_string(metric.n) : "–")}});
-  return {Fold{"All metrics (" + std::to_string(table.rows.size()) + ")", {{table}}}};
-}
-
 Block input_table(const Record& record) {
   Table table{"Inputs of " + record.claim,
               {{"Inputs"}, {"Kind"}, {"B × T", kNumber}, {"BOS"}, {"sha256 of the token ids"}},
@@ -130,6 +113,7 @@ Line caption(const Record& record) {
   const auto& series = record.measurement.series;
   if (std::any_of(series.begin(), series.end(), [](const Series& s) { return !s.low.empty(); }))
     words += ", bands 95% bootstrap intervals";
+  if (record.measurement.maps.size() > 1) words += ". Maps share one colour scale; white is none at all";
   Line line = {span::text(words + ". Data: "),
                span::link("record.json", record.claim + "/record.json")};
   if (!record.measurement.samples.empty())
@@ -149,7 +133,8 @@ Line statement(const Record& record) {
   Line line = {span::strong("The claim" + (figures.empty() ? "" : " (" + figures + ")") + ". "),
                span::text(sentence(record.paper.statement))};
   if (!record.paper.expected.empty())
-    append(line, {span::strong(" The paper shows: "), span::text(sentence(record.paper.expected))});
+    append(line, {span::strong(figures.empty() ? " Beyond the paper. " : " The paper shows: "),
+                  span::text(sentence(record.paper.expected))});
   return line;
 }
 
@@ -212,7 +197,8 @@ void add_repeat(const Record& record, Blocks& blocks) {
 }
 
 void add_folds(const Record& record, Blocks& blocks) {
-  if (!record.measurement.metrics.empty()) blocks.push_back(metric_table(record));
+  append(blocks, metric_fold(record));
+  append(blocks, sweep_fold(record));
   if (!record.parameters.empty())
     blocks.push_back({Fold{"Parameters as used", {{Listing{record.parameters}}}}});
 }
@@ -222,7 +208,9 @@ void add_folds(const Record& record, Blocks& blocks) {
 Block claim_section(const Record& record) {
   Blocks blocks = {paragraph(result(record)), paragraph(statement(record), Role::quote),
                    figure(record)};
+  append(blocks, distance_to_paper(record));
   add_judging(record, blocks);
+  append(blocks, sweep_section(record));
   add_notes(record, blocks);
   add_inputs(record, blocks);
   add_repeat(record, blocks);

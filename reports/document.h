@@ -106,6 +106,10 @@ inline Block paragraph(Line line, Paragraph::Role role = Paragraph::Role::plain)
   return {Paragraph{std::move(line), role}};
 }
 
+inline void append(Blocks& blocks, Blocks more) {
+  for (Block& block : more) blocks.push_back(std::move(block));
+}
+
 struct Document {
   std::string title;
   Blocks blocks;

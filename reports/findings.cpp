@@ -22,6 +22,15 @@ const Metric* find_metric(const Record& record, const std::string& name) {
   return nullptr;
 }
 
+const SweepPoint* sweep_point_of(const Record& record, const Metric& metric) {
+  const SweepPoint* longest = nullptr;  // "_k5" ends "_low_k5", too
+  for (const SweepPoint& point : record.sweep)
+    if (metric.name.ends_with("_" + point.suffix) &&
+        (longest == nullptr || point.suffix.size() > longest->suffix.size()))
+      longest = &point;
+  return longest;
+}
+
 const Series* find_series(const Record& record, const PanelCurve& curve) {
   for (const Series& series : record.measurement.series)
     if (series.name == curve.series && (curve.inputs.empty() || series.inputs == curve.inputs))

@@ -15,6 +15,9 @@ namespace replicate {
 /// The metric that judging used: the first one with this name. Null when there is none.
 const Metric* find_metric(const Record& record, const std::string& name);
 
+/// The sweep point that the metric belongs to, by the suffix of its name. Null for the judged measurement's own.
+const SweepPoint* sweep_point_of(const Record& record, const Metric& metric);
+
 /// The series a plot curve names; an empty `inputs` takes the first of that name. Null when there
 /// is none.
 const Series* find_series(const Record& record, const PanelCurve& curve);

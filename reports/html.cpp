@@ -16,6 +16,12 @@ namespace {
 /// Nothing is fetched and nothing runs, whatever got into a record or a plot.
 constexpr std::string_view kPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
+/// A power of ten stays in one piece.
+std::string unbroken(std::string html) {
+  replace_all(html, " × 10", "\u00A0×\u00A010");
+  return html;
+}
+
 /// Long metric names may break after an underscore.
 std::string breakable(std::string html) {
   replace_all(html, "_", "_<wbr>");
@@ -29,7 +35,7 @@ std::string badge(const std::string& word) {
 }
 
 std::string print(const Span& span) {
-  const std::string words = escape_html(span.text);
+  const std::string words = unbroken(escape_html(span.text));
   switch (span.kind) {
     case Span::Kind::strong:
       return "<strong>" + words + "</strong>";
@@ -114,7 +120,9 @@ std::string inline_drawing(Drawing drawing, const Figure& figure) {
                      (figure.panels.size() == 1 ? " single" : "") +
                      "\" style=\"--columns: " + std::to_string(grid.columns) + "\">\n";
   for (size_t panel = 0; panel < figure.panels.size(); ++panel)
-    html += window_on(drawing, grid, panel, id, "Plot: " + figure.panels[panel]);
+    html += figure.panels[panel].empty()
+                ? "<span></span>\n"
+                : window_on(drawing, grid, panel, id, "Plot: " + figure.panels[panel]);
   return html + "</div>\n";
 }
 
@@ -156,7 +164,7 @@ class HtmlPrinter {
     out_ << "<div class=\"table\" role=\"region\" tabindex=\"0\" aria-label=\""
          << escape_html(table.label) << "\"><table>\n<thead><tr>";
     for (const Column& column : table.columns)
-      out_ << "<th scope=\"col\"" << number_class(column) << ">" << escape_html(column.title)
+      out_ << "<th scope=\"col\"" << number_class(column) << ">" << breakable(escape_html(column.title))
            << "</th>";
     out_ << "</tr></thead>\n<tbody>\n";
     for (const auto& row : table.rows) print_row(table.columns, row);

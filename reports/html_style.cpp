@@ -80,6 +80,7 @@ th:last-child, td:last-child { padding-right: 0; }
 thead th { font-weight: 600; font-size: 0.8rem; color: var(--soft); vertical-align: bottom;
   border-bottom: 2px solid var(--rule); }
 .number { text-align: right; white-space: nowrap; }
+th.number { white-space: normal; }
 #verdicts td:first-child { min-width: 11rem; }
 #verdicts td:first-child a { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono",
   "DejaVu Sans Mono", monospace; font-size: 0.84em; font-weight: 600; text-underline-offset: 0.3em; }
@@ -91,6 +92,7 @@ thead th { font-weight: 600; font-size: 0.8rem; color: var(--soft); vertical-ali
 figure { margin: 1.25rem 0; }
 .panels { display: grid; grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); gap: 0.75rem 1.25rem; }
 .panels svg { width: 100%; height: auto; display: block; }
+.panels span:empty { min-height: 0; }
 .panels.single { max-width: 42rem; }
 .drawing { position: absolute; width: 0; height: 0; }
 svg text { font-family: inherit; }

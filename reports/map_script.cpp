@@ -67,7 +67,7 @@ std::string map_commands(const std::vector<Map>& maps, size_t index) {
   if (!(scale.high > 0) || values.empty()) return "plot NaN notitle\n";
   std::string commands = "unset logscale\nset xtics autofreq\nset ytics autofreq\n";
   commands += kPalette;
-  commands += "set colorbox\nset cblabel 'attention' offset 1,0\n";
+  commands += "unset grid\nset cblabel 'attention'\n";
   commands += scale.logarithmic ? "set logscale cb\n" : "";
   commands += "set cbrange [" + number(scale.low) + ":" + number(scale.high) + "]\n";
   commands += "set xrange [-0.5:" + number(static_cast<double>(values.front().size()) - 0.5) + "]\n";

@@ -43,6 +43,11 @@ std::string print(const Line& line) {
   return result;
 }
 
+std::vector<std::string> titled(std::vector<std::string> panels) {
+  std::erase(panels, "");  // empty cells of the grid
+  return panels;
+}
+
 class MarkdownPrinter {
  public:
   std::string print_document(const Document& document) {
@@ -72,7 +77,7 @@ class MarkdownPrinter {
   }
 
   void operator()(const Figure& figure) {
-    out_ << "![" << escape_markdown(join(figure.panels, "; ")) << "](" << escape_url(figure.folder)
+    out_ << "![" << escape_markdown(join(titled(figure.panels), "; ")) << "](" << escape_url(figure.folder)
          << "/plot.png)\n\n"
          << print(figure.caption) << "\n\n";
   }

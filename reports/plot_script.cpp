@@ -19,8 +19,9 @@ constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 // Pixels of the SVG; the PNG has kPngScale times as many.
 constexpr double kCellWidth = 520, kSingleWidth = 680, kPlotHeight = 250;
 constexpr double kLeft = 84, kRight = 16, kTop = 40, kAxis = 64, kKeyRow = 20, kFoot = 10;
+constexpr double kBoxGap = 12, kBoxWidth = 12, kBoxLabels = 62;  // a map's colour box
 constexpr int kPngScale = 2;
-constexpr size_t kLongestLabel = 60, kLongestTitle = 64;
+constexpr size_t kLongestLabel = 60, kLongestTitle = 58;
 constexpr size_t kLongestUpright = 45;  // a y label: longer ones leave the cell
 
 /// Okabe and Ito's colours, each with a dash and a marker of its own: print and colour blindness
@@ -196,7 +197,7 @@ struct Layout {
 
 Layout layout_of(const Record& record) {
   Layout layout;
-  layout.grid = panel_grid(record.panels.size() + record.measurement.maps.size());
+  layout.grid = panel_grid(cell_titles(record).size());
   size_t rows = 1;
   for (const Panel& panel : record.panels) rows = std::max(rows, legend_rows(panel));
   layout.cell_width = layout.grid.columns == 1 ? kSingleWidth : kCellWidth;
@@ -205,16 +206,27 @@ Layout layout_of(const Record& record) {
 }
 
 /// Margins of panel `index` as fractions of the drawing; gnuplot counts from the bottom.
-std::string margins(const Layout& layout, size_t index) {
+std::string margins(const Layout& layout, size_t index, double right = kRight) {
   const double left = static_cast<double>(index % layout.grid.columns) * layout.cell_width;
   const double top = static_cast<double>(index / layout.grid.columns) * layout.cell_height;
   const auto x = [&](double pixels) { return number(pixels / layout.width()); };
   const auto y = [&](double pixels) { return number(1 - pixels / layout.height()); };
   const double plot_bottom = top + kTop + kPlotHeight;
   return "set lmargin at screen " + x(left + kLeft) + "\nset rmargin at screen " +
-         x(left + layout.cell_width - kRight) + "\nset tmargin at screen " + y(top + kTop) +
+         x(left + layout.cell_width - right) + "\nset tmargin at screen " + y(top + kTop) +
          "\nset bmargin at screen " + y(plot_bottom) + "\nset key at screen " +
          x(left + kLeft - 8) + "," + y(plot_bottom + kAxis - 6) + "\n";
+}
+
+/// Beside the map, within its cell.
+std::string colour_box(const Layout& layout, size_t index) {
+  const double left = static_cast<double>(index % layout.grid.columns) * layout.cell_width +
+                      layout.cell_width - kBoxWidth - kBoxLabels;
+  const double bottom =
+      static_cast<double>(index / layout.grid.columns) * layout.cell_height + kTop + kPlotHeight;
+  return "set colorbox vertical user origin " + number(left / layout.width()) + "," +
+         number(1 - bottom / layout.height()) + " size " + number(kBoxWidth / layout.width()) + "," +
+         number(kPlotHeight / layout.height()) + "\n";
 }
 
 // ---- axes -------------------------------------------------------------------------------------
@@ -357,9 +369,16 @@ std::string panel_commands(const Panel& panel, const PanelData& data, const Layo
   return frame + axes(panel, data) + plot_command(panel, data, index);
 }
 
+/// Several maps are compared with one another: they begin a row of the grid, which has two columns.
+size_t first_map_cell(const Record& record) {
+  const size_t panels = record.panels.size();
+  return record.measurement.maps.size() > 1 ? panels + panels % 2 : panels;
+}
+
 std::string map_cell(const Record& record, size_t map, const Layout& layout) {
-  return margins(layout, record.panels.size() + map) + title(record.measurement.maps[map].title) +
-         map_commands(record.measurement.maps, map);
+  const size_t cell = first_map_cell(record) + map;
+  return margins(layout, cell, kBoxGap + kBoxWidth + kBoxLabels) + colour_box(layout, cell) +
+         title(record.measurement.maps[map].title) + map_commands(record.measurement.maps, map);
 }
 
 // ---- terminals --------------------------------------------------------------------------------
@@ -401,6 +420,7 @@ Grid panel_grid(size_t panels) {
 std::vector<std::string> cell_titles(const Record& record) {
   std::vector<std::string> titles;
   for (const Panel& panel : record.panels) titles.push_back(panel.title);
+  if (!record.measurement.maps.empty()) titles.resize(first_map_cell(record));
   for (const Map& map : record.measurement.maps) titles.push_back(map.title);
   return titles;
 }

@@ -21,7 +21,8 @@ struct LayerMark {
   double layer = 0;
 };
 
-/// Titles of all cells in their order: the panels, then the maps.
+/// Titles of all cells in their order: the panels, then the maps, which begin a row where they are to be compared: the
+/// cell before them may be empty, without a title.
 std::vector<std::string> cell_titles(const Record& record);
 
 /// gnuplot commands that draw a record's panels and maps into `svg` and `png`. Data are part of the script. All

@@ -3,6 +3,7 @@
 #include "reports/content.h"
 #include "reports/findings.h"
 #include "reports/sections.h"
+#include "reports/sweep_tables.h"
 #include "reports/text.h"
 
 namespace replicate {
@@ -12,10 +13,10 @@ using Role = Paragraph::Role;
 
 Line verdict_line(const Record& record) {
   Line line = {span::verdict(to_string(record.verdict))};
-  const std::string note = known_note(record);
-  if (note.empty()) return line;
-  line.push_back(span::line_break());
-  line.push_back(departs(record) ? span::strong(note) : span::muted(note));
+  if (const std::string note = known_note(record); !note.empty())
+    append(line, {span::line_break(), departs(record) ? span::strong(note) : span::muted(note)});
+  if (const std::string hint = sweep_hint(record); !hint.empty())
+    append(line, {span::line_break(), span::muted(hint)});
   return line;
 }
 
@@ -46,10 +47,9 @@ Line measured_line(const Record& record) {
 }
 
 Line paper_line(const PaperReference& paper) {
-  Line line;
-  if (!paper.figures.empty()) line.push_back(span::muted(figures_text(paper)));
-  if (!line.empty() && !paper.expected.empty()) line.push_back(span::line_break());
-  if (!paper.expected.empty()) line.push_back(span::text(paper.expected));
+  const std::string figures = figures_text(paper);
+  Line line = {span::muted(figures.empty() ? "beyond the paper" : figures)};
+  if (!paper.expected.empty()) append(line, {span::line_break(), span::text(paper.expected)});
   return line;
 }
 
@@ -63,10 +63,15 @@ bool any_dagger(const std::vector<Record>& records) {
   return std::any_of(records.begin(), records.end(), has_dagger);
 }
 
+bool any_sweep(const std::vector<Record>& records) {
+  return std::any_of(records.begin(), records.end(),
+                     [](const Record& record) { return !record.sweep.empty(); });
+}
+
 }  // namespace
 
 Block verdict_section(const std::vector<Record>& records) {
-  Table table{"Verdicts", {{"Claim"}, {"The paper shows"}, {"Measured here"}, {"Verdict"}}, {}};
+  Table table{"Verdicts", {{"Claim"}, {"The paper"}, {"Measured here"}, {"Verdict"}}, {}};
   for (const Record& record : records)
     table.rows.push_back({claim_line(record), paper_line(record.paper), measured_line(record),
                           verdict_line(record)});
@@ -74,6 +79,10 @@ Block verdict_section(const std::vector<Record>& records) {
       span::text("Brackets hold 95% intervals, parentheses what the claim has to reach. "),
       span::text("“Known” verdicts are listed for this model in its configuration: they "
                  "are results, not defects of the run.")};
+  if (any_sweep(records))
+    legend.push_back(
+        span::text(" Variations: the same measurement with something changed, such as the text's "
+                   "length; see the claim's section."));
   if (any_dagger(records))
     legend.push_back(
         span::text(" †: part of this claim holds by arithmetic alone; see its notes."));

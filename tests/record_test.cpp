@@ -42,10 +42,14 @@ Record full_record() {
       {"selectivity", "random", {}, {1.0 / 3}},
       {"odd, \"name\"", "natural", {}, {-0.0, 5}},
       {"two\nlines", "natural", {}, {7}}};
+  record.measurement.maps = {
+      {"attention_map", "natural", "Attention", {{"layer", 3}}, {{1, 0}, {0.25, kNaN}}}};
   record.measurement.notes = {"a note"};
   record.measurement.unmet = "no sink";
+  record.measurement.inapplicable = "too short";
   record.criteria = {{"selectivity", ">", 0.1, "paper figure 6", "pass"}};
   record.controls = {{"control", "selectivity", 0.2, "set before measuring", "not measured"}};
+  record.sweep = {{"k5", "target: 5", Verdict::inconclusive, "too few sequences"}};
   record.panels = {{"panel",
                     "layer",
                     "attention",
@@ -83,6 +87,9 @@ TEST(Record, RoundTripsEveryField) {
   EXPECT_EQ(again.title, full_record().title);
   EXPECT_EQ(again.known_verdict, Verdict::fail);
   EXPECT_EQ(again.measurement.unmet, "no sink");
+  EXPECT_EQ(again.measurement.inapplicable, "too short");
+  EXPECT_EQ(again.measurement.maps[0].values[1][0], 0.25);
+  EXPECT_EQ(again.sweep[0].verdict, Verdict::inconclusive);
   EXPECT_TRUE(std::isnan(again.measurement.series[0].y[1]));
 }
 
@@ -97,9 +104,9 @@ TEST(Record, WritesEveryFieldInAFixedOrder) {
   const Json json = Json::parse(record_to_json(full_record()));
   EXPECT_EQ(
       keys(json),
-      "schema claim title kind paper model inputs seed profile environment metrics series notes "
-      "unmet criteria controls thresholds_sha256 calibration verdict reason known_verdict "
-      "known_why panels parameters fingerprint command seconds peak_memory_mb ");
+      "schema claim title kind paper model inputs seed profile environment metrics series maps notes "
+      "unmet inapplicable criteria controls thresholds_sha256 calibration verdict reason "
+      "known_verdict known_why sweep panels parameters fingerprint command seconds peak_memory_mb ");
   EXPECT_EQ(keys(json["paper"]), "figures statement expected ");
   EXPECT_EQ(
       keys(json["model"]),
@@ -110,6 +117,8 @@ TEST(Record, WritesEveryFieldInAFixedOrder) {
             "version commit libtorch compiler device cpu threads dtype ");
   EXPECT_EQ(keys(json["metrics"][0]), "name where value low high n inputs ");
   EXPECT_EQ(keys(json["series"][0]), "name inputs axis x y low high ");
+  EXPECT_EQ(keys(json["maps"][0]), "name inputs title where values ");
+  EXPECT_EQ(keys(json["sweep"][0]), "suffix changes verdict reason ");
   EXPECT_EQ(keys(json["criteria"][0]), "metric op threshold outcome source ");
   EXPECT_EQ(keys(json["controls"][0]), "metric of fraction outcome source ");
   EXPECT_EQ(keys(json["panels"][0]), "title x y log_x log_y curves thresholds ");
@@ -210,6 +219,10 @@ TEST(MalformedRecord, NamesFileAndField) {
       {"/series/0/y", Json::array({1}), "series[0]"},
       {"/series/0/low", Json::array({1}), "series[0]"},
       {"/series/0/x/1", "two", "series[0].x[1]"},
+      {"/maps/0/values/1", Json::array({1}), "maps[0]"},
+      {"/maps/0/where/layer", "three", "maps[0].where.layer"},
+      {"/sweep/0/verdict", "maybe", "sweep[0].verdict"},
+      {"/sweep/0/changes", 5, "sweep[0].changes"},
       {"/criteria/0/outcome", "passed", "criteria[0].outcome"},
       {"/controls/0/outcome", "pass", "controls[0].outcome"},
       {"/panels/0/log_x", "no", "panels[0].log_x"},

@@ -9,9 +9,12 @@
 #include <set>
 
 #include "harness/run_folder.h"
+#include "reports/chain.h"
 #include "reports/content.h"
 #include "reports/findings.h"
+#include "reports/metric_tables.h"
 #include "reports/plot_script.h"
+#include "reports/sweep_tables.h"
 #include "reports/text.h"
 #include "tests/expect_error.h"
 #include "tests/sample_records.h"
@@ -80,6 +83,12 @@ TEST(ReportGolden, Summary) { expect_golden("summary.json", summary_json(sample:
 
 TEST(ReportGolden, PlotScript) {
   expect_golden("plot.gp", plot_script(sample::mask_induced_sink(), "plot.svg", "plot.png"));
+}
+
+TEST(ReportGolden, ChainPlotScript) {
+  const auto chain = chain_figure(sample::records());
+  ASSERT_TRUE(chain.has_value());
+  expect_golden("chain.gp", plot_script(chain->record, "plot.svg", "plot.png", chain->marks));
 }
 
 // ---- numbers and escapes ----------------------------------------------------------------------
@@ -158,6 +167,124 @@ TEST(Report, KnownVerdictsAndDepartures) {
   EXPECT_FALSE(departs(record));
 }
 
+/// The first table among the blocks, folds included.
+Table first_table(const Blocks& blocks) {
+  for (const Block& block : blocks) {
+    if (const auto* table = std::get_if<Table>(&block.content)) return *table;
+    if (const auto* fold = std::get_if<Fold>(&block.content)) return first_table(fold->blocks);
+  }
+  throw std::logic_error("no table");
+}
+
+std::string words(const Line& line) {
+  std::string text;
+  for (const Span& span : line) text += span.text;
+  return text;
+}
+
+TEST(ReportSweep, JudgedRowFirstThenARowAPoint) {
+  const Table table = first_table(sweep_section(sample::mask_induced_sink()));
+  ASSERT_EQ(table.rows.size(), 4u);
+  EXPECT_EQ(table.columns[2].title, "target_to_first_ratio");
+  EXPECT_EQ(words(table.rows[0][2]), "0.94[0.89, 0.99]");
+  EXPECT_EQ(words(table.rows[1][0]), "target: 5");
+  EXPECT_EQ(words(table.rows[1][2]), "0.91[0.85, 0.97]");
+  EXPECT_EQ(words(table.rows[1].back()), "");  // the judged verdict needs no reason
+  EXPECT_EQ(words(table.rows[2][1]), "fail");
+  EXPECT_EQ(words(table.rows[2].back()), "target_to_first_ratio is 0.31, not at least 0.5");
+  EXPECT_EQ(words(table.rows[3][3]), "–");
+}
+
+TEST(ReportSweep, HintCountsTheJudgedVerdict) {
+  Record record = sample::mask_induced_sink();
+  EXPECT_EQ(sweep_hint(record), "holds at 1 of 3 variations");
+  record.verdict = Verdict::fail;
+  EXPECT_EQ(sweep_hint(record), "the same at 1 of 3 variations");
+  EXPECT_EQ(sweep_hint(sample::sink_onset()), "");
+  EXPECT_TRUE(sweep_section(sample::sink_onset()).empty());
+}
+
+TEST(ReportSweep, ItsMetricsStandApart) {
+  const Record record = sample::mask_induced_sink();
+  for (const auto& row : first_table(metric_fold(record)).rows)
+    EXPECT_EQ(words(row[0]).find("_k5"), std::string::npos) << words(row[0]);
+  const Table other = first_table(sweep_fold(record));
+  ASSERT_EQ(other.rows.size(), 1u);
+  EXPECT_EQ(words(other.rows[0][0]), "attention_to_target_after");
+  EXPECT_EQ(words(other.rows[0][2]), "0.352[0.330, 0.371]");
+}
+
+TEST(ReportSweep, LongestSuffixWins) {
+  Record record = sample::mask_induced_sink();
+  record.sweep = {{"k5", "", Verdict::pass, ""}, {"low_k5", "", Verdict::pass, ""}};
+  EXPECT_EQ(sweep_point_of(record, sample::bare_metric("ratio_low_k5", 1))->suffix, "low_k5");
+  EXPECT_EQ(sweep_point_of(record, sample::bare_metric("ratio_k5", 1))->suffix, "k5");
+  EXPECT_EQ(sweep_point_of(record, sample::bare_metric("ratio", 1)), nullptr);
+}
+
+TEST(ReportMetrics, PlacesAreRowsAndMetricsColumns) {
+  Record record = sample::dimension_disparity();
+  std::erase_if(record.measurement.metrics,
+                [](const Metric& metric) { return metric.where.count("neuron") == 0; });
+  const Table table = first_table(metric_fold(record));
+  ASSERT_EQ(table.rows.size(), 12u);
+  ASSERT_EQ(table.columns.size(), 5u);  // layer, neuron, inputs, two metrics
+  EXPECT_EQ(table.columns[4].title, "super_neuron_activation_rest");
+  EXPECT_EQ(words(table.rows[1][1]), "1");
+  EXPECT_EQ(words(table.rows[1][3]), "39.0[38.0, 40.0]");
+  EXPECT_EQ(words(table.rows[2][4]), "–");
+  EXPECT_NE(markdown_report({record}).find("… 1 more in [record.json]"), std::string::npos);
+}
+
+TEST(ReportMetrics, NothingMeasuredIsLost) {
+  Record record = sample::sink_onset();
+  record.measurement.metrics = {sample::by_neuron("twice", 1)[0], sample::by_neuron("twice", 1)[0]};
+  EXPECT_EQ(first_table(metric_fold(record)).rows.size(), 2u);
+}
+
+TEST(ReportMetrics, DistanceToThePaperHasASign) {
+  const std::string report = markdown_report({sample::dimension_disparity()});
+  EXPECT_NE(report.find(R"(`top4_energy` **+0.042 \[0.036, 0.048\]** (natural))"), std::string::npos);
+  EXPECT_TRUE(distance_to_paper(sample::sink_onset()).empty());
+}
+
+TEST(Report, ClaimsBeyondThePaperSaySo) {
+  Record record = sample::falsification();
+  record.paper.expected = "No figure.";
+  const std::string report = markdown_report({record});
+  EXPECT_NE(report.find("**Beyond the paper.** No figure."), std::string::npos);
+  EXPECT_EQ(report.find("The paper shows"), std::string::npos);
+}
+
+TEST(ReportChain, NeedsThreeLinks) {
+  EXPECT_FALSE(chain_figure({sample::sink_onset()}).has_value());
+  EXPECT_FALSE(chain_section({sample::rank_collapse()}).has_value());
+}
+
+TEST(ReportChain, PanelsKeepTheirLinksNumbers) {
+  const auto chain = chain_figure(sample::records());
+  ASSERT_TRUE(chain.has_value());
+  std::vector<std::string> titles;
+  for (const Panel& panel : chain->record.panels) titles.push_back(panel.title.substr(0, 1));
+  EXPECT_EQ(titles, (std::vector<std::string>{"4", "5", "6", "8"}));
+}
+
+TEST(ReportChain, MarksSinkLayersAndSpikes) {
+  const auto marks = chain_figure(sample::records())->marks;
+  ASSERT_FALSE(marks.empty());
+  EXPECT_EQ(marks.front().layer, sample::kOnset);
+  EXPECT_EQ(marks.back().kind, LayerMark::Kind::spike);
+  EXPECT_EQ(marks.back().layer, 8);
+}
+
+TEST(ReportChain, TablesNameEveryLinkRunOrNot) {
+  const auto section = std::get<Section>(chain_section(sample::records())->content);
+  const Table links = first_table(section.blocks);
+  ASSERT_EQ(links.rows.size(), 8u);
+  EXPECT_EQ(words(links.rows[1][2]), "not run");
+  EXPECT_EQ(words(links.rows[4][2]), "dominance_over_rest18.4 [16.9, 19.7]");
+}
+
 TEST(Report, JunitCountsNewsOnly) {
   Record known = sample::dimension_disparity(), fresh = known;
   fresh.known_verdict.reset();
@@ -212,6 +339,9 @@ Record hostile_record() {
   record.inputs[0].label = record.inputs[0].kind = record.inputs[0].sha256 = kHostile;
   record.panels[0].title = record.panels[0].x = record.panels[0].y = kHostile;
   record.panels[0].curves[0].label = record.panels[0].thresholds[0].first = kHostile;
+  record.sweep = {{"k5", kHostile, Verdict::fail, kHostile}};
+  record.measurement.maps = {{kHostile, kHostile, kHostile, {{kHostile, 1}}, {{0.5}}}};
+  record.measurement.metrics.push_back({kHostile, 1, 0, 2, 3, kHostile, {{kHostile, 1}}});
   return record;
 }
 
@@ -310,6 +440,26 @@ TEST(ReportPlots, EveryClaimIsDrawn) {
     EXPECT_EQ(read_text(folder / "plot.png").substr(1, 3), "PNG") << record.claim;
     EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 2) << record.claim;
   }
+}
+
+TEST(ReportPlots, MapsBeginARow) {
+  Record record = sample::mask_induced_sink();
+  const auto titles = cell_titles(record);
+  ASSERT_EQ(titles.size(), 6u);
+  EXPECT_EQ(titles[4], "Attention in layer 12, untouched");
+  record.panels.pop_back();
+  EXPECT_EQ(cell_titles(record)[3], "");
+  EXPECT_EQ(cell_titles(record).size(), 6u);
+}
+
+TEST(ReportPlots, MapsWithoutAnyValueAreNoError) {
+  Record record = sample::mask_induced_sink();
+  record.panels.clear();
+  record.measurement.maps = {{"empty", "natural", "Empty", {}, {{0, 0}, {0, kNaN}}},
+                             {"none", "natural", "None", {}, {}}};
+  const TemporaryFolder folder;
+  write_plots(record, folder.path());
+  EXPECT_TRUE(fs::exists(folder / "plot.png"));
 }
 
 TEST(ReportPlots, PanelsWithoutDataSaySo) {

@@ -55,6 +55,32 @@ inline InputsRecord inputs(const std::string& kind, int64_t length, char digit) 
   return {kind, kind, 24, length, std::string(64, digit), false};
 }
 
+inline void append(std::vector<Metric>& metrics, const std::vector<Metric>& more) {
+  metrics.insert(metrics.end(), more.begin(), more.end());
+}
+
+/// Four positions; `masked`: position 2 sees only itself and is seen.
+inline Map attention_map(const std::string& name, const std::string& title, bool masked) {
+  const double seen = masked ? 0.4 : 0.05;
+  return {name,
+          "natural",
+          "Attention in layer 12, " + title,
+          {{"layer", 12}},
+          {{1, 0, 0, 0},
+           {0.8, 0.2, 0, 0},
+           {masked ? 0 : 0.7, masked ? 0 : 0.1, masked ? 1 : 0.2, 0},
+           {0.85 - seen, 0.002, seen, 0.148}}};
+}
+
+/// `metric` once for each of the first neurons of layer 8.
+inline std::vector<Metric> by_neuron(const std::string& name, int count) {
+  std::vector<Metric> metrics;
+  for (int neuron = 0; neuron < count; ++neuron)
+    metrics.push_back({name, 40.0 - neuron, 39.0 - neuron, 41.0 - neuron, 24, "natural",
+                       {{"layer", 8}, {"neuron", neuron}}});
+  return metrics;
+}
+
 inline Record base(const std::string& claim, const std::string& title, const std::string& kind) {
   Record record;
   record.claim = claim;
@@ -105,7 +131,9 @@ inline Record sink_onset() {
           },
           0.12),
       by_layer(
-          "other_token_norm", "natural", [](double l) { return 10 * std::pow(1.09, l); }, 0.03)};
+          "other_token_norm", "natural", [](double l) { return 10 * std::pow(1.09, l); }, 0.03),
+      by_layer(
+          "excess_attention", "natural", [](double l) { return 0.6 * step(l); }, 0.05)};
   measured.metrics = {
       metric("onset_layer", 9, 9, 9),
       metric("onset_after_spike", 1, 1, 1),
@@ -169,6 +197,9 @@ inline Record dimension_disparity() {
       metric("top4_energy", 0.842, 0.836, 0.8479),
       metric("dominance_over_rest_null", 1.02, 0.99, 1.06),
       {"dominance_ratio", 205.3, 198.1, 212.4, 24, "natural", {{"layer", 12}, {"dimension", 138}}}};
+  append(record.measurement.metrics, by_neuron("super_neuron_activation", 13));
+  append(record.measurement.metrics, by_neuron("super_neuron_activation_rest", 2));
+  append(record.measurement.metrics, {metric("top4_energy_distance_to_paper", 0.042, 0.036, 0.0479)});
   record.criteria = {{"dominance_over_rest", ">", 5, "pilot on SmolLM2-135M", "pass"},
                      {"top4_energy", ">", 0.9, "set before measuring", "fail"}};
   record.controls = {
@@ -314,6 +345,15 @@ inline Record mask_induced_sink() {
        false,
        {{"attention_to_target_dose", "natural", "target"}},
        {}}};
+  record.measurement.maps = {attention_map("attention_map_before", "untouched", false),
+                             attention_map("attention_map_after", "position 2 masked", true)};
+  record.sweep = {{"k5", "target: 5", Verdict::pass, "both criteria are met"},
+                  {"bos", "bos: on", Verdict::fail, "target_to_first_ratio is 0.31, not at least 0.5"},
+                  {"seed2", "seed: 2", Verdict::error, "out of memory"}};
+  append(record.measurement.metrics, {metric("target_to_first_ratio_k5", 0.91, 0.85, 0.97),
+                                      metric("target_after_to_before_ratio_k5", 25.2, 21.1, 29.9),
+                                      metric("attention_to_target_after_k5", 0.352, 0.33, 0.371),
+                                      metric("target_to_first_ratio_bos", 0.31, 0.28, 0.34, "natural_bos")});
   record.known_verdict = Verdict::fail;
   record.known_why = "an earlier version measured no sink";
   record.verdict = Verdict::pass;
