@@ -18,12 +18,6 @@ from pathlib import Path
 
 from compare_run import load_run
 
-OTHER_NAMES = {  # where the contract allows two spellings
-    "attention_drop_zero_elsewhere": "attention_drop_elsewhere",
-    "attention_drop_zero_matched": "attention_drop_matched",
-}
-
-
 @dataclass
 class Row:
     claim: str
@@ -51,8 +45,6 @@ def spellings(key, expected, headline_layers):
     """Names under which a run may have the reference's `key`. The headline layer's value may go without a layer."""
     name, _, where = key.partition("[")
     yield key
-    if name in OTHER_NAMES:
-        yield OTHER_NAMES[name]
     if not where:
         yield from (f"{name}[layer={layer}]" for layer in headline_layers if f"{name}[layer={layer}]" not in expected)
     elif "," not in where:

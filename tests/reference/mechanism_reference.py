@@ -9,19 +9,25 @@ a metric of one layer or neuron is named `name[layer=12]`, `name[layer=12,neuron
 compares a run with it. Every activation is kept: meant for about 1000 tokens (3.5 GB, two minutes).
 
 How the definitions are read where words leave room:
+- Where the contract leaves a choice, the choice is that of docs/measures.md, and the names are those of the records.
 - Quotients are quotients of averages over sequences. "Sink layers behind the spike": sink layers > the dominant one.
+- Predicted variances, C(d) and vbar are of positions 0-31 alone, whatever the length.
 - `kendall_tau_mean`: for each output i of W_O, tau-b of its absolute weights |W_O[i, j]| with the variance of input j
-  at position 0; the mean over i. `_rest`: with the mean variance at positions 10-30.
-- `positive_score_share`: queries q >= 1 with q.k_0 > 0. `_rest`: mean over positions 1-31 and queries behind them,
+  at position 0; the mean over i. `_over_later`: less the mean of the same at positions 10-30. What is compared with
+  permutations is given as the range over several draws of them: the run draws its own.
+- `positive_score_share`: queries q >= 1 with q.k_0 > 0. `_others`: mean over positions 1-31 and queries behind them,
   v1 being that of all queries >= 1. Scores are scaled by 1 / sqrt K everywhere.
 - `activation_first`, `activation_rest_max`: means of |z|; `up_activation_*`, `gate_cosine_*`: signed means.
 - variance_scaling: mu and the norms are those of the concatenated heads; o is that of the changed forward itself.
-- side_effects: the mask intervention, the dominant spike's neurons. `other_activation_share`: mean over sequences
-  of the largest |z| at positions other than 0 and k / mean |z| at k; the mean over neurons.
-- disparity_mediation clamps the input of the layer behind the dominant spike, there only; unsuffixed: the top 4
-  dimensions; `_every_layer`: these in every later layer input, too.
-- falsification's `mean`: over all positions of the sequence, position 0 included.
-- rotation: `attention_to_first_change` is the mean over sequences of the absolute change of the sink layers' mean.
+- side_effects: the dominant spike's neurons. `other_activation_share`: mean over sequences of the largest |z' - z| at
+  positions behind k / mean |z'| at k; the largest over neurons. Activations at other positions: those behind k.
+- disparity_mediation clamps the input of the layer behind the spike, there only.
+- falsification's `mean`: over positions >= 1 of the sequence in the untouched model.
+- rotation: `attention_to_first_change` is the mean over sequences of the largest absolute change in any layer;
+  the run draws another rotation, so that what depends on it is a range over a few.
+
+Not here: null models, `densify` and `permute`, `_other_value` and `_noise` (all random weights or draws of the run's
+own), BOS and swapped tokens (the given ids carry none), largest logit differences (rounding alone).
 """
 
 import argparse
@@ -50,13 +56,31 @@ class Survey:
         data = json.loads(Path(path).read_text())
         self.onset, self.sinks = data["onset_layer"], data["sink_layers"]
         self.dominant, self.writers = data["dominant_spike"], data["writers"]
-        self.late_sinks = [layer for layer in self.sinks if layer > self.dominant]
+        self.last = max((spike["layer"] for spike in data["spikes"]), default=0)
+        self.late_sinks = self.sinks_after(self.dominant)
+
+    def sinks_after(self, spike):
+        return [layer for layer in self.sinks if layer > spike]
 
     def dominant_writer(self):
         return next(w for w in self.writers if w["layer"] == self.dominant)
 
 
 # --- forward -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Alone:
+    """In every layer, every position sees only itself."""
+
+    layers = None
+
+
+def row_mask(length, row):
+    if not isinstance(row, Alone):
+        return additive_mask(length, torch.float32, row)
+    seen = torch.eye(length, dtype=torch.bool)
+    return torch.zeros(length, length).masked_fill(~seen, torch.finfo(torch.float32).min)[None, None]
 
 
 @dataclass
@@ -95,7 +119,7 @@ def run(model, ids, edits=(), row=None, last=None, onto=None, with_loss=False):
         return out, weights
 
     def change_row(_module, args, kwargs):
-        return args, {**kwargs, "attention_mask": additive_mask(ids.shape[1], torch.float32, row)}
+        return args, {**kwargs, "attention_mask": row_mask(ids.shape[1], row)}
 
     with ExitStack() as undo, torch.no_grad():
         before = lambda module, f, **how: undo.callback(module.register_forward_pre_hook(f, **how).remove)
@@ -165,8 +189,9 @@ def first_to_rest(curve):
 
 
 def predicted_variance(attention, value):
-    """attention [B, H, T, T], value [B, G, T, K] -> ([T], [T]): means over heads; independent values, correlated ones."""
-    attention, value = exact(attention), exact(value)
+    """attention [B, H, T, T], value [B, G, T, K] -> ([P], [P]): means over heads, of independent and of correlated
+    values."""
+    attention, value = exact(attention)[:, :, : LAST + 1, : LAST + 1], exact(value)[:, :, : LAST + 1]
     heads, length = attention.shape[1:3]
     value = value - value.mean((0, 2), keepdims=True)
     value = np.repeat(value, heads // value.shape[1], axis=1)  # [B, H, T, K]
@@ -186,20 +211,29 @@ def r_squared(observed, predicted):
     return 1 - ((observed - predicted) ** 2).sum() / ((observed - observed.mean()) ** 2).sum()
 
 
-def variance_discrepancy(trace):
+def deviation(heads, value):
+    """heads [B, T, H K], value [B, G, T, K] -> [P]: |o - vbar|^2 / (H K), mean over sequences."""
+    heads, value = exact(heads)[:, : LAST + 1], exact(value)[:, :, : LAST + 1].mean((0, 2))  # [G, K]
+    by_head = heads.reshape(*heads.shape[:2], -1, value.shape[-1])
+    value = np.repeat(value, by_head.shape[2] // len(value), axis=0)  # [H, K]
+    return ((by_head - value) ** 2).mean((0, 2, 3))
+
+
+def variance_discrepancy(model, ids, trace):
     result = {}
+    alone = run(model, ids, row=Alone(), last=2)
     for layer in (1, 2):
         observed = variance(trace.heads[layer - 1])
         independent, correlated = predicted_variance(trace.attention[layer - 1], trace.value[layer - 1])
         positions = min(LAST + 1, len(observed))
         rank = spearmanr(np.arange(positions), observed[:positions]).statistic
         result[per_layer("variance_ratio_first_to_rest", layer)] = first_to_rest(observed)
+        result[per_layer("variance_excess", layer)] = first_to_rest(observed) - 1
         result[per_layer("variance_position_spearman", layer)] = rank
         result[per_layer("averaging_r2", layer)] = r_squared(observed, independent)
         result[per_layer("averaging_r2_correlated", layer)] = r_squared(observed, correlated)
-    # With "self only" attention the first layer's outputs are its values, whose KV heads have equal group sizes.
-    alone = trace.value[0].transpose(1, 2).flatten(2)  # [B, G, T, K] -> [B, T, G K]
-    result["variance_ratio_self_only"] = first_to_rest(variance(alone))
+        result[per_layer("variance_excess_self_only", layer)] = first_to_rest(variance(alone.heads[layer - 1])) - 1
+    result["deviation_ratio_first_to_rest"] = first_to_rest(deviation(trace.heads[0], trace.value[0]))
     return result
 
 
@@ -208,16 +242,62 @@ def mean_tau(weight, spread):
     return np.mean([kendalltau(row, spread).statistic for row in np.abs(weight)])
 
 
+class MeanTau:
+    """The mean over outputs of tau-b with any variances; one pass over all pairs of inputs per output, once."""
+
+    def __init__(self, weight):
+        magnitude = np.abs(weight)  # [D, H K]
+        inputs = magnitude.shape[1]
+        self.order = np.zeros((inputs, inputs))
+        for row in magnitude:
+            sign = np.sign(row[:, None] - row)
+            self.order += sign / np.sqrt((sign != 0).sum()) / len(magnitude)
+
+    def __call__(self, spread):
+        sign = np.sign(spread[:, None] - spread)
+        return (sign * self.order).sum() / np.sqrt((sign != 0).sum())
+
+
+def permuted_inputs(groups, heads, width, generator):
+    """An order of W_O's inputs after a permutation of the value dimensions, which the heads of a group share."""
+    source = generator.permutation(groups * width).reshape(groups, 1, width)
+    source = np.broadcast_to(source, (groups, heads // groups, width))  # value dimension of each head's output
+    head = source // width * (heads // groups) + np.arange(heads // groups)[None, :, None]
+    return (head * width + source % width).ravel()
+
+
+def spread_of(draws):
+    return {"value": np.mean(draws), "low": min(draws), "high": max(draws)}
+
+
 def output_projection_alignment(model, trace):
-    result = {}
+    config, result = model.config, {}
+    heads, groups = config.num_attention_heads, config.num_key_value_heads
+    generator = np.random.default_rng(20240708)
     for layer in (1, 2):
-        heads = trace.heads[layer - 1].double()
-        weight = model.model.layers[layer - 1].self_attn.o_proj.weight.detach().double()
-        by_dimension = heads.numpy().var(0, ddof=1)  # [T, H K]
-        result[per_layer("kendall_tau_mean", layer)] = mean_tau(weight.numpy(), by_dimension[0])
-        result[per_layer("kendall_tau_mean_rest", layer)] = mean_tau(weight.numpy(), by_dimension[10:31].mean(0))
-        result[per_layer("variance_ratio_before", layer)] = first_to_rest(variance(heads))
-        result[per_layer("variance_ratio_after", layer)] = first_to_rest(variance(heads @ weight.T))
+        o = trace.heads[layer - 1].double()
+        weight = model.model.layers[layer - 1].self_attn.o_proj.weight.detach().double().numpy()
+        by_dimension = o.numpy().var(0, ddof=1)  # [T, H K]
+        tau, of = mean_tau(weight, by_dimension[0]), MeanTau(weight)
+        if abs(of(by_dimension[0]) - tau) > 1e-9:
+            raise RuntimeError(f"mean tau is {tau}, from all pairs {of(by_dimension[0])}")
+        draw = lambda: permuted_inputs(groups, heads, weight.shape[1] // heads, generator)
+        chance = [np.quantile([of(by_dimension[0][draw()]) for _ in range(200)], 0.95) for _ in range(5)]
+        by_chance, after = [], first_to_rest(variance(o @ torch.from_numpy(weight.T)))
+        deviations = o.numpy()[:, : LAST + 1] - o.numpy()[:, : LAST + 1].mean(0)
+        for _ in range(8):
+            curves = [(deviations @ weight[:, draw()].T).var(0).mean(-1) for _ in range(20)]
+            by_chance.append(first_to_rest(np.mean(curves, axis=0)))
+        result |= {
+            per_layer("kendall_tau_mean", layer): tau,
+            per_layer("kendall_tau_distance_to_paper", layer): tau - 0.32,
+            per_layer("kendall_tau_over_later", layer): tau - np.mean([of(by_dimension[p]) for p in range(10, 31)]),
+            per_layer("kendall_tau_over_permutations", layer): spread_of([tau - c for c in chance]),
+            per_layer("variance_ratio_before", layer): first_to_rest(variance(o)),
+            per_layer("variance_ratio_after", layer): after,
+            per_layer("variance_ratio_after_permuted", layer): spread_of(by_chance),
+            per_layer("variance_ratio_after_to_permuted", layer): spread_of([after / c for c in by_chance]),
+        }
     return result
 
 
@@ -256,6 +336,7 @@ def neuron_statistics(model, trace, layer):
         "gate_cosine_first": towards[:, 0].mean(0),
         "gate_cosine_rest": towards[:, 1:].mean((0, 1)),
         "contribution": first * np.linalg.norm(down, axis=0),
+        "fires_elsewhere": (magnitude[:, 1:].max(1) > 0.5 * magnitude[:, 0]).mean(0),
         "down_kurtosis": kurtosis(down, axis=0, fisher=False),
         "down_top_share": energy[-2:].sum(0) / energy.sum(0),
         "outlier_dimension": np.abs(down).argmax(0),
@@ -267,32 +348,42 @@ def super_neuron_alignment(model, trace, survey):
     result = {}
     for writer in survey.writers:
         layer = writer["layer"]
-        statistics = neuron_statistics(model, trace, layer)
-        s = statistics
-        typical = np.median(s["down_kurtosis"])
-        outlier = (s["gate_norm_z"] > 3) & (s["up_norm_z"] > 3) & (s["down_kurtosis"] > 10 * typical)
-        result[per_layer("super_neuron_count", layer)] = int((outlier & (s["selectivity"] > 10)).sum())
-        result[per_layer("down_kurtosis_median", layer)] = typical
-        result[per_layer("written_energy_share", layer)] = s["written_share"][writer["neurons"]].sum()
-        result[per_layer("written_energy_share_matched", layer)] = s["written_share"][writer["matched_neurons"]].sum()
-        for name, values in statistics.items():
-            for neuron in writer["neurons"]:
-                result[f"{name}[layer={layer},neuron={neuron}]"] = values[neuron]
+        s = neuron_statistics(model, trace, layer)
+        s["down_kurtosis_over_median"] = s["down_kurtosis"] / np.median(s["down_kurtosis"])
+        for suffix, neurons in (("", writer["neurons"]), ("_matched", writer["matched_neurons"])):
+            for name, values in s.items():
+                result |= {f"{name}{suffix}[layer={layer},neuron={n}]": values[n] for n in neurons}
+        if layer != survey.dominant:
+            continue
+        outlier = (s["gate_norm_z"] > 3) & (s["up_norm_z"] > 3) & (s["down_kurtosis_over_median"] > 10)
+        selective = outlier & (s["selectivity"] > 10)
+        result |= {
+            "candidate_neurons": int(outlier.sum()),
+            "super_neurons": int(selective.sum()),
+            "written_energy_share": s["written_share"][selective].sum(),
+            "written_energy_share_surveyed": s["written_share"][writer["neurons"]].sum(),
+            "written_energy_share_matched": s["written_share"][writer["matched_neurons"]].sum(),
+            "largest_written_share": s["written_share"].max(),
+        }
     return result
 
 
 # --- queries and keys, heads ---------------------------------------------------------------------------------
 
 
-def lock_one_layer(query, key):
-    """query [B, H, T, K], key [B, G, T, K] -> name -> [B, H, T]: each position as the key, queries behind it."""
+def lock_one_layer(query, key, weight):
+    """query [B, H, T, K], key [B, G, T, K], weight [H, K, D]: W_Q with the norm's gain folded in
+    -> name -> [B, H, T]: each position as the key, queries behind it."""
     query, key = query.double(), key.double()
     length, width = query.shape[2:]
     key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
-    direction = torch.linalg.svd(query[:, :, 1:], full_matrices=False).Vh[:, :, 0]  # [B, H, K]
-    sign = (query[:, :, 1:] @ direction[..., None]).mean((2, 3)).sign()
-    direction = direction * sign[..., None]
-    alignment = torch.nn.functional.cosine_similarity(key, direction[:, :, None], dim=-1)
+
+    def alignment(direction):  # [B, H, K]
+        sign = (query[:, :, 1:] @ direction[..., None]).mean((2, 3)).sign()
+        return torch.nn.functional.cosine_similarity(key, (direction * sign[..., None])[:, :, None], dim=-1).numpy()
+
+    of_queries = torch.linalg.svd(query[:, :, 1:], full_matrices=False).Vh[:, :, 0]
+    of_weights = torch.linalg.svd(weight, full_matrices=False).U[:, :, 0].expand_as(of_queries)
     score = query @ key.transpose(2, 3) / width**0.5  # [B, H, query, key]
     visible = torch.ones(length, length, dtype=torch.bool).tril()
     total = score.masked_fill(~visible, -torch.inf).logsumexp(-1, keepdim=True)
@@ -301,7 +392,8 @@ def lock_one_layer(query, key):
     mean = lambda x: (x.where(behind, 0.0).sum(2) / behind.sum(0)).numpy()  # over queries behind the key
     return {
         "positive_score_share": mean((score > 0).double()),
-        "key_query_alignment": alignment.numpy(),
+        "key_query_alignment": alignment(of_queries),
+        "key_query_alignment_weights": alignment(of_weights),
         "score_margin": mean(score - others),
     }
 
@@ -314,40 +406,78 @@ def key_constancy(key):
     return ((unit.sum(0) ** 2).sum(-1) - sequences) / (sequences * (sequences - 1))
 
 
-def first_and_rest(name, values):
+def constancy_of_distinct(key, first):
+    """Of position 0, over the pairs of sequences that begin with different tokens; None without such pairs."""
+    unit = torch.nn.functional.normalize(key[:, :, 0].double(), dim=-1).numpy()  # [B, G, K]
+    products = np.einsum("agk,bgk->ab", unit, unit) / unit.shape[1]
+    differ = first[:, None] != first
+    return products[differ].mean() if differ.any() else None
+
+
+def first_and_others(name, values):
     """values [..., T]; the last position has no query behind it."""
     last = min(LAST, values.shape[-1] - 2)
-    return {name: values[..., 0].mean(), name + "_rest": values[..., 1 : last + 1].mean()}
+    return {name: values[..., 0].mean(), name + "_others": values[..., 1 : last + 1].mean()}
 
 
-def lock_layers(trace, layers):
-    parts = [lock_one_layer(trace.query[l - 1], trace.key[l - 1]) for l in layers]
+def lock_layers(model, ids, trace, layers):
+    def weight(layer):
+        block = model.model.layers[layer - 1]
+        folded = block.self_attn.q_proj.weight.detach().double() * block.input_layernorm.weight.detach().double()
+        return folded.unflatten(0, (model.config.num_attention_heads, -1))
+
+    parts = [lock_one_layer(trace.query[l - 1], trace.key[l - 1], weight(l)) for l in layers]
     result = {}
     for name in parts[0]:
-        result |= first_and_rest(name, np.stack([part[name] for part in parts]))
-    result |= first_and_rest("key_constancy", np.stack([key_constancy(trace.key[l - 1]) for l in layers]))
+        result |= first_and_others(name, np.stack([part[name] for part in parts]))
+    del result["key_query_alignment_weights_others"]
+    result |= first_and_others("key_constancy", np.stack([key_constancy(trace.key[l - 1]) for l in layers]))
+    distinct = [constancy_of_distinct(trace.key[l - 1], ids[:, 0].numpy()) for l in layers]
     by_head = lambda name: np.stack([part[name][..., 0].mean(0) for part in parts]).ravel()
-    rank = spearmanr(by_head("key_query_alignment"), by_head("positive_score_share")).statistic
-    return result | {"alignment_positivity_spearman": rank}
+    share = result["positive_score_share"]
+    return result | {
+        "key_constancy_distinct": None if distinct[0] is None else np.mean(distinct),
+        "key_constancy_over_others": result["key_constancy"] - result["key_constancy_others"],
+        "positive_score_excess": share - 0.5,
+        "positive_score_share_over_others": share - result["positive_score_share_others"],
+        "alignment_positivity_spearman": spearmanr(
+            by_head("key_query_alignment"), by_head("positive_score_share")
+        ).statistic,
+    }
 
 
-def qk_locking(trace, survey):
-    first_layer = lock_layers(trace, [1])
-    result = lock_layers(trace, survey.sinks)
-    for name in ("positive_score_share", "key_query_alignment", "key_constancy", "score_margin"):
-        result[per_layer(name, 1)] = first_layer[name]
-    return result
+def qk_locking(model, ids, trace, survey):
+    result = lock_layers(model, ids, trace, survey.sinks)
+    if survey.sinks[0] == 1:
+        return result
+    only_sinks = ("alignment_positivity_spearman", "key_constancy_others", "key_constancy_over_others")
+    first_layer = lock_layers(model, ids, trace, [1]).items()
+    return result | {f"{name}_layer1": value for name, value in first_layer if name not in only_sinks}
 
 
-def head_imbalance(trace):
-    ranks = []
-    for attention, heads in zip(trace.attention, trace.heads):
+def head_imbalance(trace, survey):
+    ranks = {"entropy_variance_spearman": [], "attention_to_first_variance_spearman": []}
+    result = {}
+    shown = [1] + [survey.sinks[len(survey.sinks) // 2]] if survey.sinks else [1]
+    for layer, (attention, heads) in enumerate(zip(trace.attention, trace.heads), start=1):
         a = exact(attention)[:, :, 1:]
-        entropy = -(a * np.log(np.where(a > 0, a, 1))).sum(-1).mean((0, 2))  # [H]
-        by_head = exact(heads).reshape(*heads.shape[:2], len(entropy), -1)  # [B, T, H K] -> [B, T, H, K]
+        of_heads = -(a * np.log(np.where(a > 0, a, 1))).sum(-1).mean((0, 2))  # [H]
+        by_head = exact(heads).reshape(*heads.shape[:2], len(of_heads), -1)  # [B, T, H K] -> [B, T, H, K]
         spread = by_head[:, 1:].var(0, ddof=1).mean((0, 2))  # [H]
-        ranks.append(spearmanr(entropy, spread).statistic)
-    return {"entropy_variance_spearman": np.mean(ranks)}
+        ranks["entropy_variance_spearman"].append(spearmanr(of_heads, spread).statistic)
+        to_first = a[..., 0].mean((0, 2))
+        ranks["attention_to_first_variance_spearman"].append(spearmanr(to_first, spread).statistic)
+        for h in range(len(of_heads)) if layer in shown else ():
+            result[f"attention_entropy[layer={layer},head={h + 1}]"] = of_heads[h]
+            result[f"head_output_variance[layer={layer},head={h + 1}]"] = spread[h]
+    groups = {"": range(len(trace.attention))}
+    if survey.sinks:
+        groups["_sink_layers"] = [layer - 1 for layer in survey.sinks]
+    if survey.onset > 1:
+        groups["_before_onset"] = range(survey.onset - 1)
+    for name, values in ranks.items():
+        result |= {name + suffix: np.mean([values[i] for i in chosen]) for suffix, chosen in groups.items()}
+    return result
 
 
 # --- interventions at the target -----------------------------------------------------------------------------
@@ -368,140 +498,297 @@ def affine_edits(model, trace, layers, target, change):
     return [(blocks[layer - 1].self_attn.o_proj, edit(means[layer])) for layer in layers]
 
 
+def amplified(o, mu, factor):
+    return mu + factor * (o - mu)
+
+
+def is_sink(attention, target, length):
+    """[B]: 1 where the target's excess attention makes it a sink."""
+    u = float(np.mean([1 / (q + 1) for q in range(target + 1, length)]))
+    return ((attention - u) / (1 - u) >= 0.2).astype(float)
+
+
+def common_share(deviation):
+    """deviation [B, X]: mean inner product of two different sequences' over the mean square."""
+    products, count = deviation @ deviation.T, len(deviation)
+    own = np.trace(products)
+    return (products.sum() - own) / (count * (count - 1)) / (own / count)
+
+
 def variance_scaling(model, ids, trace, survey, target):
     early, largest = list(range(1, survey.onset)), LAMBDAS[-1]
-    amplified = lambda o, mu, factor: mu + factor * (o - mu)
+    late, late_sinks = range(survey.last + 1, len(trace.attention) + 1), survey.sinks_after(survey.last)
     norm = lambda o: o.norm(dim=-1, keepdim=True)
-    changes = {
-        "variance": lambda o, mu: amplified(o, mu, largest),
-        "norm": lambda o, mu: largest * o,
-        "norm_matched": lambda o, mu: o * norm(amplified(o, mu, largest)) / norm(o),
+    edits = lambda change, layers=early: affine_edits(model, trace, layers, target, change)
+    by_largest = lambda o, mu: amplified(o, mu, largest)
+    lanes = {
+        "untouched": trace,
+        "variance": run(model, ids, edits(by_largest)),
+        "norm": run(model, ids, edits(lambda o, mu: largest * o)),
+        "norm_matched": run(model, ids, edits(lambda o, mu: o * norm(by_largest(o, mu)) / norm(o))),
+        "own_value": run(model, ids, row=RowMask(target, [target], early)),  # seeing only itself, o_k = v_k
     }
-    early_only = RowMask(target, [target], early)  # seeing only itself there, o_k = v_k
-    lanes = {name: (affine_edits(model, trace, early, target, change), None) for name, change in changes.items()}
-    lanes["own_value"] = ((), early_only)
-    result, curve = {}, []
-    for name, (edits, row) in lanes.items():
-        lane = run(model, ids, edits, row)
-        level = lambda key, layers: attention_to(lane, key, target, layers).mean()
-        result[f"attention_to_target_{name}"] = level(target, [survey.onset])
-        result[f"attention_to_target_{name}_sink_mean"] = level(target, survey.sinks)
-        if name == "variance":
-            result["target_to_first_ratio"] = level(target, [survey.onset]) / level(0, [survey.onset])
+    level = lambda lane, key, layers: attention_to(lane, key, target, layers)
+    result = {}
+    for name, lane in lanes.items():
+        result[f"attention_to_target_{name}"] = level(lane, target, [survey.onset]).mean()
+        if lane is not trace:
+            result[f"attention_to_target_{name}_sink_mean"] = level(lane, target, survey.sinks).mean()
+    most = lanes["variance"]
+    result["attention_to_first"] = level(most, 0, [survey.onset]).mean()
+    result["attention_to_first_sink_mean"] = level(most, 0, survey.sinks).mean()
+    result["target_to_first_ratio"] = result["attention_to_target_variance"] / result["attention_to_first"]
+    sinks = is_sink(level(most, target, [survey.onset]), target, ids.shape[1])
+    result["sequences_with_target_sink"] = sinks.mean()
+    if survey.last and late_sinks:
+        lane = run(model, ids, edits(by_largest, late))
+        result["attention_to_target_late"] = level(lane, target, late_sinks).mean()
+        result["attention_to_target_variance_late_layers"] = level(most, target, late_sinks).mean()
+    curve = []
     for factor in LAMBDAS:
-        edits = affine_edits(model, trace, early, target, lambda o, mu: amplified(o, mu, factor))
-        lane = run(model, ids, edits, last=survey.onset)
-        curve.append(attention_to(lane, target, target, [survey.onset]).mean())
+        lane = run(model, ids, edits(lambda o, mu: amplified(o, mu, factor)), last=survey.onset)
+        curve.append(level(lane, target, [survey.onset]).mean())
     result["variance_lambda_spearman"] = spearmanr(LAMBDAS, curve).statistic
+
+    index = survey.onset - 2  # what W_O reads in the last of the amplified layers
+    mean = exact(trace.heads[index])[:, target].mean(0)
+    changed = {"": exact(most.heads[index]).copy(), "_untouched": exact(trace.heads[index])}
+    changed["_own_value"] = exact(lanes["own_value"].heads[index])
+    for suffix, heads in changed.items():
+        spread = heads.var(0, ddof=1).mean(-1)
+        result[per_layer(f"variance_target_to_first{suffix}", index + 1)] = spread[target] / spread[0]
+        if suffix != "_own_value":
+            result[per_layer(f"mean_shift_share{suffix}", index + 1)] = common_share(heads[:, target] - mean)
     return result
-
-
-def other_columns(trace, layer, target):
-    """[B, H, q, k]: rows behind the target without columns 0 and `target`, renormalised."""
-    a = exact(trace.attention[layer - 1])[:, :, target + 1 :]
-    a[..., [0, target]] = 0
-    return a / a.sum(-1, keepdims=True)
 
 
 def entropy(p):
     return -(p * np.log(np.where(p > 0, p, 1))).sum(-1).mean()
 
 
-def side_effects(trace, masked, survey, target):
+def rows_of(trace, layer, target):
+    """[B, H, q, k]: the rows behind the target, and the same without columns 0 and `target`, renormalised."""
+    whole = exact(trace.attention[layer - 1])[:, :, target + 1 :]
+    rest = whole.copy()
+    rest[..., [0, target]] = 0
+    return whole, rest / rest.sum(-1, keepdims=True)
+
+
+def described(trace, survey, target):
+    values = []
+    for layer in survey.sinks:
+        whole, rest = rows_of(trace, layer, target)
+        mixing = (1 / (rest**2).sum(-1)).mean()
+        values.append((entropy(whole), entropy(rest), mixing, whole[..., target].mean(), whole[..., 0].mean()))
+    names = ("entropy", "entropy_rest", "mixing", "attention_to_target", "attention_to_first")
+    return dict(zip(names, np.mean(values, axis=0)))
+
+
+def side_effects(trace, lanes, survey, target):
+    """`lanes`: "mask" and, where there are layers to amplify in, "amplify"."""
     writer = survey.dominant_writer()
-    z = np.abs(exact(masked.activation[writer["layer"] - 1][..., writer["neurons"]]))  # [B, T, neurons]
-    still = np.abs(exact(trace.activation[writer["layer"] - 1][..., writer["neurons"]]))
-    others = [t for t in range(1, z.shape[1]) if t != target]
-    at_target = z[:, target].mean(0)
-    before = [other_columns(trace, layer, target) for layer in survey.sinks]
-    after = [other_columns(masked, layer, target) for layer in survey.sinks]
-    changes = [(a - b)[:, :target].abs().max().item() for a, b in zip(masked.hidden, trace.hidden)]
-    return {
-        "largest_change_before_target": max(changes),
-        "target_activation_to_first": (at_target / z[:, 0].mean(0)).mean(),
-        "other_activation_share": (z[:, others].max(1).mean(0) / at_target).mean(),
-        "other_activation_share_before": (still[:, others].max(1).mean(0) / at_target).mean(),
-        "other_activation_change_share": (np.abs(z - still)[:, others].max(1).mean(0) / at_target).mean(),
-        "total_variation_change": np.mean([np.abs(a - b).sum(-1).mean() / 2 for a, b in zip(after, before)]),
-        "other_attention_entropy_before": np.mean([entropy(p) for p in before]),
-        "other_attention_entropy_after": np.mean([entropy(p) for p in after]),
-    }
+    neurons = writer["neurons"]
+    activation = lambda t: exact(t.activation[writer["layer"] - 1][..., neurons])  # [B, T, neurons]
+    still, result = activation(trace), {}
 
+    def activations(name, values):
+        for n, neuron in enumerate(neurons):
+            result[f"super_neuron_activation_{name}[layer={writer['layer']},neuron={neuron}]"] = values[..., n].mean()
 
-def removed(model, ids, trace, masked, survey, target, edits):
-    """Share of the induced attention that `edits`, in the dominant spike's layer or behind it, remove under the mask."""
-    clamped = run(model, ids, edits, RowMask(target, [target]), onto=(masked, survey.dominant))
-    level = lambda t: attention_to(t, target, target, survey.late_sinks).mean()
-    return 1 - (level(clamped) - level(trace)) / (level(masked) - level(trace))
-
-
-def super_neuron_mediation(model, ids, trace, masked, survey, target):
-    writer, result = survey.dominant_writer(), {}
-    index = writer["layer"] - 1
-    for name, neurons in (("attention_removed", "neurons"), ("attention_removed_matched", "matched_neurons")):
-        clamp = set_at(target, trace.activation[index][:, target, writer[neurons]], writer[neurons])
-        edits = [(model.model.layers[index].mlp.down_proj, clamp)]
-        result[name] = removed(model, ids, trace, masked, survey, target, edits)
+    activations("first", still[:, 0])
+    activations("target", still[:, target])
+    activations("others", still[:, target + 1 :])
+    result |= {f"{name}_untouched": value for name, value in described(trace, survey, target).items()}
+    for lane, changed in lanes.items():
+        suffix, z = "" if lane == "mask" else f"_{lane}", activation(changed)
+        moved, at_target = np.abs(z - still)[:, target + 1 :].max(1), np.abs(z[:, target]).mean(0)
+        change = max(
+            ((a - b)[:, :target].double().norm(dim=-1) / b[:, :target].double().norm(dim=-1)).max().item()
+            for a, b in zip(changed.hidden, trace.hidden)
+        )
+        total = []
+        for layer in survey.sinks:
+            a, b = rows_of(changed, layer, target)[1], rows_of(trace, layer, target)[1]
+            total.append(np.abs(a - b).sum(-1).mean() / 2)
+        result |= {
+            f"rows_before_target_change{suffix}": change,
+            f"other_activation_share{suffix}": (moved.mean(0) / at_target).max(),
+            f"other_activation_share_largest{suffix}": (moved / at_target).max(),
+            f"target_activation_to_first{suffix}": at_target.sum() / np.abs(z[:, 0]).mean(0).sum(),
+            f"total_variation_{lane}": np.mean(total),
+        }
+        result |= {f"{name}_{lane}": value for name, value in described(changed, survey, target).items()}
+        activations(f"target_{lane}", z[:, target])
+        activations(f"others_{lane}", z[:, target + 1 :])
     return result
 
 
-def disparity_mediation(model, ids, trace, masked, survey, target):
-    writer, result = survey.dominant_writer(), {}
+class Mediation:
+    """What holding something at the target leaves of an induced sink."""
+
+    def __init__(self, model, ids, trace, survey, target):
+        self.model, self.ids, self.trace, self.survey, self.target = model, ids, trace, survey, target
+
+    def levels(self, lane, spike):
+        attention = attention_to(lane, self.target, self.target, self.survey.sinks_after(spike)).mean()
+        return attention, lane.hidden[spike][:, self.target].double().norm(dim=-1).mean().item()
+
+    def removal(self, lane, edits, induced, spike, which, suffix, shown=True):
+        """`lane`: what `edits` are added to, as for `run`."""
+        held = run(self.model, self.ids, lane.edits + edits, lane.row, onto=(induced, spike))
+        return self.compare(held, induced, spike, which, suffix, shown)
+
+    def compare(self, held, induced, spike, which, suffix, shown):
+        untouched, before, after = (self.levels(t, spike) for t in (self.trace, induced, held))
+        result = {}
+        for i, (kind, level) in enumerate((("attention", "attention_to_target"), ("norm", "target_norm"))):
+            there = before[i] > untouched[i]
+            share = 1 - (after[i] - untouched[i]) / (before[i] - untouched[i]) if there else None
+            result[f"{kind}_removed{which}{suffix}"] = share
+            result[f"{level}_clamped{which}{suffix}"] = after[i]
+            if shown:
+                result[f"{level}_untouched{suffix}"], result[f"{level}_induced{suffix}"] = untouched[i], before[i]
+        return result
+
+
+@dataclass
+class Lane:
+    edits: list = field(default_factory=list)
+    row: RowMask | None = None
+
+
+def mediation(model, ids, trace, lanes, survey, target, clamp, mean_at_first, kinds, matched_kinds):
+    """`clamp(writer, kind, which)`: the edit that holds the carriers of one kind ("" the judged ones) at the target;
+    `mean_at_first(writer)`: that gives position 0 their mean over the other positions."""
+    method, writer = Mediation(model, ids, trace, survey, target), survey.dominant_writer()
+    (mask, masked), result = lanes["mask"], {}
+    for kind in kinds:
+        for which in ("", "_matched") if kind in matched_kinds else ("",):
+            held = [clamp(writer, kind, which)]
+            result |= method.removal(mask, held, masked, writer["layer"], which, kind, kind == "")
+    if len(survey.writers) > 1:
+        for other in survey.writers:
+            layer = other["layer"]
+            if layer != writer["layer"] and survey.sinks_after(layer):
+                held = [clamp(other, "", "")]
+                result |= method.removal(mask, held, masked, layer, "", f"_spike{layer}")
+        held = [clamp(other, "", "") for other in survey.writers]
+        first = min(other["layer"] for other in survey.writers)
+        lane = run(model, ids, held, mask.row, onto=(masked, first))
+        result |= method.compare(lane, masked, writer["layer"], "", "_all", False)
+    if "amplify" in lanes:
+        amplify, induced = lanes["amplify"]
+        for which in ("", "_matched"):
+            held = [clamp(writer, "", which)]
+            result |= method.removal(amplify, held, induced, writer["layer"], which, "_amplified")
+    without = run(model, ids, [mean_at_first(writer)], onto=(trace, writer["layer"]))
+    result["attention_to_first_untouched"] = attention_to(trace, 0, 0, survey.late_sinks).mean()
+    result["attention_to_first_clamped"] = attention_to(without, 0, 0, survey.late_sinks).mean()
+    return result
+
+
+def super_neuron_mediation(model, ids, trace, lanes, survey, target):
+    chosen = lambda writer, which: writer["matched_neurons" if which else "neurons"]
+    down = lambda writer: model.model.layers[writer["layer"] - 1].mlp.down_proj
+    z = lambda writer, neurons: trace.activation[writer["layer"] - 1][..., neurons]
+
+    def clamp(writer, _kind, which):
+        neurons = chosen(writer, which)
+        return down(writer), set_at(target, z(writer, neurons)[:, target], neurons)
+
+    def mean_at_first(writer):
+        neurons = chosen(writer, "")
+        return down(writer), set_at(0, z(writer, neurons)[:, 1:].double().mean(1).float(), neurons)
+
+    return mediation(model, ids, trace, lanes, survey, target, clamp, mean_at_first, ("",), ("",))
+
+
+def disparity_mediation(model, ids, trace, lanes, survey, target):
     blocks = [*model.model.layers, model.model.norm]
 
-    def clamps(dimensions, layers):
-        value = lambda layer: trace.hidden[layer - 1][:, target, dimensions]
-        return [(blocks[layer - 1], set_at(target, value(layer), dimensions)) for layer in layers]
+    def chosen(writer, kind, which):
+        names = writer["matched_dimensions" if which else "dimensions"]
+        if kind == "_but_top4":
+            return [d for d in range(model.config.hidden_size) if d not in names[:4]]
+        return names[: 2 if kind == "_top2" else 4]
 
-    behind = [writer["layer"] + 1]
-    every = list(range(behind[0], len(blocks)))
-    for suffix, names in (("", "dimensions"), ("_matched", "matched_dimensions")):
-        for count in (2, 4):
-            edits = clamps(writer[names][:count], behind)
-            value = removed(model, ids, trace, masked, survey, target, edits)
-            result[f"attention_removed_top{count}{suffix}"] = value
-        edits = clamps(writer[names], every)
-        result[f"attention_removed_every_layer{suffix}"] = removed(model, ids, trace, masked, survey, target, edits)
-        result[f"attention_removed{suffix}"] = result[f"attention_removed_top4{suffix}"]
-    return result
+    def clamp(writer, kind, which):
+        layer, dimensions = writer["layer"], chosen(writer, kind, which)
+        return blocks[layer], set_at(target, trace.hidden[layer][:, target, dimensions], dimensions)
+
+    def mean_at_first(writer):
+        layer, dimensions = writer["layer"], chosen(writer, "", "")
+        mean = trace.hidden[layer][:, 1:, dimensions].double().mean(1).float()
+        return blocks[layer], set_at(0, mean, dimensions)
+
+    kinds = ("", "_top2", "_but_top4")
+    return mediation(model, ids, trace, lanes, survey, target, clamp, mean_at_first, kinds, ("", "_top2"))
 
 
 # --- interventions at position 0 and on the weights ----------------------------------------------------------
 
 
+def received(trace, layers, queries=16):
+    """-> [B, C], attention to each column from the queries behind it, at least `queries` of them, mean over layers;
+    [B], the mean over layers of the largest column's."""
+    length = trace.attention[0].shape[-1]
+    by_layer = []
+    for layer in layers:
+        a = exact(trace.attention[layer - 1])
+        columns = [a[:, :, p + 1 :, p].mean((1, 2)) for p in range(length - queries)]
+        by_layer.append(np.stack(columns, axis=1))
+    return np.mean(by_layer, axis=0), np.max(by_layer, axis=2).mean(0)
+
+
 def falsification(model, ids, trace, survey):
-    writer = survey.dominant_writer()
-    index, neurons = writer["layer"] - 1, writer["neurons"]
-    down = model.model.layers[index].mlp.down_proj
-    mean = exact(trace.activation[index][..., neurons]).mean(1)  # [B, neurons]
-    edits = {
-        "zero": set_at(0, 0.0, neurons),
-        "zero_elsewhere": set_at(slice(1, None), 0.0, neurons),
-        "zero_matched": set_at(0, 0.0, writer["matched_neurons"]),
-        "mean": set_at(0, torch.from_numpy(mean).float(), neurons),
-    }
-    level = lambda t: attention_to(t, 0, 0, survey.late_sinks).mean()
-    result = {"attention_to_first": level(trace), "loss": trace.loss.mean()}
-    for name, edit in edits.items():
-        lane = run(model, ids, [(down, edit)], onto=(trace, survey.dominant), with_loss=name == "zero")
-        result[f"attention_to_first_{name}"] = level(lane)
-        result[f"attention_drop_{name}"] = 1 - level(lane) / level(trace)
+    dominant, everywhere, elsewhere = survey.dominant_writer(), slice(None), slice(1, None)
+
+    def edit(writer, name, position, neurons="neurons"):
+        index, chosen = writer["layer"] - 1, writer[neurons]
+        mean = trace.activation[index][..., chosen][:, 1:].double().mean(1).float()
+        value = 0.0 if name == "zero" else mean if position == 0 else mean[:, None]
+        return model.model.layers[index].mlp.down_proj, set_at(position, value, chosen)
+
+    lanes = {}
+    for name in ("zero", "mean"):
+        lanes[f"_{name}"] = [edit(dominant, name, 0)]
+        lanes[f"_{name}_elsewhere"] = [edit(dominant, name, elsewhere)]
+        lanes[f"_{name}_everywhere"] = [edit(dominant, name, everywhere)]
+        if len(survey.writers) > 1:
+            lanes[f"_{name}_all"] = [edit(writer, name, 0) for writer in survey.writers]
+    lanes["_zero_matched"] = [edit(dominant, "zero", 0, "matched_neurons")]
+
+    result, level = {}, lambda t: attention_to(t, 0, 0, survey.late_sinks).mean()
+
+    def describe(suffix, lane):
+        result[f"attention_to_first{suffix}"] = level(lane)
+        if not suffix.endswith(("_elsewhere", "_matched")):
+            columns, largest = received(lane, survey.late_sinks)
+            position = columns.argmax(1)
+            result[f"max_column_attention{suffix}"] = largest.mean()
+            result[f"sink_position{suffix}"] = sorted(position)[(len(position) - 1) // 2]
+            result[f"sink_at_first{suffix}"] = (position == 0).mean()
         if lane.loss is not None:
-            result[f"loss_{name}"] = lane.loss.mean()
+            result[f"loss{suffix}"] = lane.loss.mean()
+
+    describe("", trace)
+    for suffix, edits in lanes.items():
+        first = survey.writers[0]["layer"] if suffix.endswith("_all") else survey.dominant
+        with_loss = suffix in ("_zero", "_zero_elsewhere", "_zero_everywhere")
+        lane = run(model, ids, edits, onto=(trace, first), with_loss=with_loss)
+        describe(suffix, lane)
+        result[f"attention_drop{suffix}"] = 1 - level(lane) / level(trace)
     return result
 
 
-def sink_source(model, ids, trace, survey, target):
+def sink_source(ids, trace, survey, target):
     """Only what the ids allow: they carry no BOS, so position 0 holds an ordinary token."""
-    swapped = ids.clone()
-    swapped[:, 0], swapped[:, target] = ids[:, target], ids[:, 0]
-    u = uniform(ids.shape[1])
-    result = {}
-    for name, lane in (("plain", trace), ("swapped", run(model, swapped))):
-        level = attention_to(lane, 0, 0, survey.sinks).mean()
-        result[f"attention_to_first_{name}"] = level
-        result[f"excess_attention_{name}"] = (level - u) / (1 - u)
-    return result
+    u, level = uniform(ids.shape[1]), attention_to(trace, 0, 0, survey.sinks).mean()
+    return {
+        "attention_to_first_plain": level,
+        "excess_attention_plain": (level - u) / (1 - u),
+        "attention_to_target_plain": attention_to(trace, target, target, survey.sinks).mean(),
+    }
 
 
 def random_rotation(width, generator):
@@ -539,7 +826,8 @@ def rotated_model(model, rotation):
     return other
 
 
-def dominance_over_rest(trace, layers, rotation=None):
+def dominance(trace, layers, rotation=None):
+    """max|h| / mean|h|, mean over sequences and layers: of position 0, of the rest, and their quotient."""
     first, rest = [], []
     for layer in layers:
         h = trace.hidden[layer - 1] if rotation is None else trace.hidden[layer - 1] @ rotation.float()
@@ -547,25 +835,33 @@ def dominance_over_rest(trace, layers, rotation=None):
         ratio = magnitude.max(-1) / magnitude.mean(-1)  # [B, T]
         first.append(ratio[:, 0].mean())
         rest.append(ratio[:, 1:].mean())
-    return np.mean(first) / np.mean(rest)
+    return np.mean(first), np.mean(rest), np.mean(first) / np.mean(rest)
 
 
 def rotation(model, ids, trace, survey):
     generator = torch.Generator().manual_seed(20240707)
     matrices = [random_rotation(model.config.hidden_size, generator) for _ in range(ROTATIONS)]
     lane = run(rotated_model(model, matrices[0]), ids, with_loss=True)
-    change = attention_to(lane, 0, 0, survey.sinks) - attention_to(trace, 0, 0, survey.sinks)
-    measured = dominance_over_rest(lane, survey.sinks)
+    change = max(abs(lane.loss - trace.loss))
+    if change > 1e-3:
+        raise RuntimeError(f"rotating changes the loss by {change}: it is not the same function")
+    of_layer = lambda t, layer: attention_to(t, 0, 0, [layer])
+    layers = range(1, len(trace.attention) + 1)
+    changes = np.stack([np.abs(of_layer(lane, layer) - of_layer(trace, layer)) for layer in layers])
     # Rotating the recorded hidden states is the same thing; the first rotation checks it.
-    spread = [dominance_over_rest(trace, survey.sinks, matrix) for matrix in matrices]
-    if abs(measured / spread[0] - 1) > 1e-3:
-        raise RuntimeError(f"dominance of the rotated model is {measured}, of rotated states {spread[0]}")
-    return {
-        "attention_to_first_change": np.abs(change).mean(),
-        "loss_change": abs(lane.loss.mean() - trace.loss.mean()),
-        "dominance_over_rest": dominance_over_rest(trace, survey.sinks),
-        "dominance_over_rest_rotated": {"value": np.mean(spread), "low": min(spread), "high": max(spread)},
+    spread = np.array([dominance(trace, survey.sinks, matrix) for matrix in matrices])  # [rotations, 3]
+    measured = dominance(lane, survey.sinks)[2]
+    if abs(measured / spread[0, 2] - 1) > 1e-3:
+        raise RuntimeError(f"dominance of the rotated model is {measured}, of rotated states {spread[0, 2]}")
+    result = {
+        "attention_to_first": attention_to(trace, 0, 0, survey.sinks).mean(),
+        "attention_to_first_rotated": attention_to(lane, 0, 0, survey.sinks).mean(),
+        "attention_to_first_change": changes.max(0).mean(),
     }
+    names = ("dominance_ratio", "dominance_ratio_rest", "dominance_over_rest")
+    for name, value, draws in zip(names, dominance(trace, survey.sinks), spread.T):
+        result |= {name: value, f"{name}_rotated": spread_of(draws)}
+    return result
 
 
 # --- output --------------------------------------------------------------------------------------------------
@@ -573,24 +869,29 @@ def rotation(model, ids, trace, survey):
 
 def claims(model, ids, survey, target):
     trace = run(model, ids, with_loss=True)
-    yield "variance_discrepancy", variance_discrepancy(trace)
+    yield "variance_discrepancy", variance_discrepancy(model, ids, trace)
     yield "output_projection_alignment", output_projection_alignment(model, trace)
-    yield "head_imbalance", head_imbalance(trace)
+    yield "head_imbalance", head_imbalance(trace, survey)
     if survey.writers:
         yield "super_neuron_alignment", super_neuron_alignment(model, trace, survey)
     if not survey.sinks:
         return
-    yield "qk_locking", qk_locking(trace, survey)
-    yield "sink_source", sink_source(model, ids, trace, survey, target)
+    yield "qk_locking", qk_locking(model, ids, trace, survey)
+    yield "sink_source", sink_source(ids, trace, survey, target)
     yield "rotation", rotation(model, ids, trace, survey)
     if survey.onset > 1:
         yield "variance_scaling", variance_scaling(model, ids, trace, survey, target)
     if survey.late_sinks and survey.dominant:
         yield "falsification", falsification(model, ids, trace, survey)
-        masked = run(model, ids, row=RowMask(target, [target]))
-        yield "side_effects", side_effects(trace, masked, survey, target)
-        yield "super_neuron_mediation", super_neuron_mediation(model, ids, trace, masked, survey, target)
-        yield "disparity_mediation", disparity_mediation(model, ids, trace, masked, survey, target)
+        lanes = {"mask": Lane(row=RowMask(target, [target]))}
+        if survey.onset > 1:
+            change = lambda o, mu: amplified(o, mu, LAMBDAS[-1])
+            edits = affine_edits(model, trace, range(1, survey.onset), target, change)
+            lanes["amplify"] = Lane(edits=edits)
+        lanes = {name: (lane, run(model, ids, lane.edits, lane.row)) for name, lane in lanes.items()}
+        yield "side_effects", side_effects(trace, {name: t for name, (_, t) in lanes.items()}, survey, target)
+        yield "super_neuron_mediation", super_neuron_mediation(model, ids, trace, lanes, survey, target)
+        yield "disparity_mediation", disparity_mediation(model, ids, trace, lanes, survey, target)
 
 
 def rounded(value):

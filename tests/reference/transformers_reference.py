@@ -15,10 +15,9 @@ passage per line; each gives its first --length tokens. compare_run.py compares 
 How the definitions are read where words leave room:
 - Layers count from 1. "Input of layer l" is the residual stream entering block l, so the output of block l is
   the input of layer l + 1; the last block's output is taken before the final norm.
-- Every series, and every metric that is a ratio, is computed per sequence, then averaged over sequences (float64);
-  a ratio of averages is another number where the denominator varies. So is `norm_ratio`:
-  |h_0| / median over t >= 1 of |h_t|, a ratio per sequence, then the mean.
-- Spikes: layers l with ratio(output) / ratio(input) >= 2 and ratio(output) >= 5, on the mean `norm_ratio`.
+- Every series is computed per sequence, then averaged over sequences (float64). Metrics that are quotients are
+  quotients of those averages, and so is `norm_ratio`: |h_0| over the median over t >= 1 of |h_t|.
+- Spikes: layers l with ratio(output) / ratio(input) >= 2 and ratio(output) >= 5, ratio being `norm_ratio`.
   The dominant spike is the one across which the mean norm of position 0 grows most in absolute terms.
 - Medians of an even count average the two middle values. The "massive" tokens that
   `effective_rank_without_massive` leaves out have a norm above 5 x the median norm of all T tokens.
@@ -27,6 +26,9 @@ How the definitions are read where words leave room:
 - `attention_received_by_position_*`: column p averaged over queries q > p, heads, and the sink layers; the last
   position has no such query (null).
 - `excess_attention_after_spike`: mean of the excess over all layers after the dominant spike.
+- Metrics of sink_onset are those of the sequences themselves; the other claims' sink layers and spikes come from the
+  survey of a run where one is given, as in that run.
+- "late" metrics of mask_induced_sink average over the sink layers behind the last spike.
 - mask_induced_sink: the target's row is replaced in a 4-D additive mask (every layer), or in the mask of single
   layers ("late": the layers after the last spike). "Blocked from position 0": keys 1..k stay visible.
 """
@@ -398,7 +400,7 @@ def make_survey(trace):
     e = excess(to_first, trace.attention.shape[-1])
     sinks = [int(i) + 1 for i in np.flatnonzero(e >= SINK_EXCESS)]
     norm = norms(trace.hidden)
-    ratio = (norm[..., 0] / np.median(norm[..., 1:], axis=-1)).mean(1)  # [L + 1]
+    ratio = norm_ratio(norm)
     first = norm[..., 0].mean(1)
     spikes = [
         {
@@ -414,6 +416,16 @@ def make_survey(trace):
     ]
     dominant = max(spikes, key=lambda s: s["norm_out"] - s["norm_in"])["layer"] if spikes else None
     return Survey(sinks[0] if sinks else None, sinks, spikes, dominant)
+
+
+def norm_ratio(norm):
+    """norm [L, B, T] -> [L]"""
+    return norm[..., 0].mean(1) / np.median(norm[..., 1:], axis=-1).mean(1)
+
+
+def survey_of_run(path):
+    data = json.loads(Path(path).read_text())
+    return Survey(data["onset_layer"] or None, data["sink_layers"], data["spikes"], data["dominant_spike"] or None)
 
 
 class Claim:
@@ -464,11 +476,15 @@ def sink_onset(claim, trace, survey):
     claim.series("sink_rate", sink_rate(trace.attention))
     claim.series("first_token_norm", norm[..., 0].T)
     claim.series("other_token_norm", norm[..., 1:].mean(-1).T)
-    claim.series("norm_ratio", (norm[..., 0] / np.median(norm[..., 1:], axis=-1)).T, optional=True)
+    claim.series("norm_ratio", norm_ratio(norm), optional=True)
     for prefix in (n for n in LENGTHS if n <= length):
         part = column(trace.attention[..., :prefix, :prefix], 0, 1)
         claim.series(f"attention_to_first_t{prefix}", part, optional=True)
         claim.series(f"excess_attention_t{prefix}", excess(part, prefix), optional=True)
+    rate = sink_rate(trace.attention).mean(0)  # [L]
+    claim.metric("max_sink_rate", rate.max())
+    claim.metric("mean_sink_rate", rate.mean())
+    claim.metric("max_excess_attention", e.mean(0).max())
     claim.metric("onset_layer", survey.onset)
     for spike in survey.spikes:
         claim.metric("spike_layers", spike["layer"], layer=spike["layer"])
@@ -481,6 +497,7 @@ def sink_onset(claim, trace, survey):
         for s in survey.spikes
     )
     claim.metric("onset_after_spike", float(after))
+    claim.metric("onset_after_dominant_spike", float(survey.onset == survey.dominant + 1))
     claim.metric("excess_attention_after_spike", e[:, survey.dominant :].mean())
 
 
@@ -499,8 +516,7 @@ def dimension_disparity(claim, trace, survey):
             claim.metric(name + "_rest", value[sinks][..., 1:].mean())
     if sinks:
         ratio = values["dominance_ratio"][sinks]
-        per_sequence = ratio[..., 0].mean(0) / ratio[..., 1:].mean((0, 2))
-        claim.metric("dominance_over_rest", per_sequence.mean())
+        claim.metric("dominance_over_rest", ratio[..., 0].mean() / ratio[..., 1:].mean())
 
 
 def rank_collapse(claim, trace, survey):
@@ -511,7 +527,7 @@ def rank_collapse(claim, trace, survey):
         if survey.dominant is not None:
             before, after = value[:, survey.dominant - 1], value[:, survey.dominant]
             suffix = name.removeprefix("effective_rank")
-            claim.metric("effective_rank_drop" + suffix, (1 - after / before).mean())
+            claim.metric("effective_rank_drop" + suffix, 1 - after.mean() / before.mean())
         if name == "effective_rank":
             claim.metric("effective_rank_layer_mean", value[:, :-1].mean())
     stacked = [effective_rank(layer.reshape(-1, width)) for layer in trace.hidden[:-1]]
@@ -524,6 +540,7 @@ def mask_induced_sink(claim, model, ids, batch, trace, survey, target):
     sinks = [layer - 1 for layer in survey.sinks]
     last_spike = max((s["layer"] for s in survey.spikes), default=layers)
     later = list(range(last_spike + 1, layers + 1))
+    late_sinks = [layer for layer in sinks if layer + 1 in later]
     alone = run(model, ids, batch, RowMask(target, [target]))
     blocked = run(model, ids, batch, RowMask(target, list(range(1, target + 1))))
     late = run(model, ids, batch, RowMask(target, [target], later))
@@ -542,15 +559,19 @@ def mask_induced_sink(claim, model, ids, batch, trace, survey, target):
     }
     for name, values in series.items():
         claim.series(name, values)
-        if sinks and not name.startswith("target_norm"):
+        if sinks and not name.startswith("target_norm") and not name.endswith("_late"):
             claim.metric(name, values[:, sinks].mean())
+    if late_sinks:
+        claim.metric("attention_to_target_late", series["attention_to_target_late"][:, late_sinks].mean())
+        after = series["attention_to_target_after"][:, late_sinks].mean()
+        claim.metric("attention_to_target_after_late_layers", after)
     claim.series("attention_received_by_position_before", received(trace.attention, survey.sinks), "position")
     claim.series("attention_received_by_position_after", received(alone.attention, survey.sinks), "position")
     if sinks:
-        mean = {name: values[:, sinks].mean(1) for name, values in series.items()}  # per sequence
+        mean = {name: values[:, sinks].mean() for name, values in series.items()}
         after = mean["attention_to_target_after"]
-        claim.metric("target_to_first_ratio", (after / mean["attention_to_first_after"]).mean())
-        claim.metric("target_after_to_before_ratio", (after / mean["attention_to_target_before"]).mean())
+        claim.metric("target_to_first_ratio", after / mean["attention_to_first_after"])
+        claim.metric("target_after_to_before_ratio", after / mean["attention_to_target_before"])
     # Seeing only itself in all layers, the target is a first token up to RoPE, and nothing before it moves.
     first = run(model, ids[:, target : target + 1], batch).hidden[:, :, 0]
     copy = np.linalg.norm(alone.hidden[:, :, target] - first, axis=-1) / np.linalg.norm(first, axis=-1)
@@ -599,11 +620,12 @@ def float64_check(model, ids, batch, logits):
 
 def reference(model, ids, arguments):
     trace = run(model, ids, arguments.batch, keep_logits=True)
-    survey = make_survey(trace)
+    own = make_survey(trace)
+    survey = survey_of_run(arguments.survey) if arguments.survey else own
     claims = {}
     for name in ("sink_onset", "dimension_disparity", "rank_collapse", "mask_induced_sink"):
         claims[name] = Claim(arguments.label, arguments.per_sequence)
-    sink_onset(claims["sink_onset"], trace, survey)
+    sink_onset(claims["sink_onset"], trace, own)
     dimension_disparity(claims["dimension_disparity"], trace, survey)
     rank_collapse(claims["rank_collapse"], trace, survey)
     if ids.shape[1] > arguments.target + 1:
@@ -611,10 +633,10 @@ def reference(model, ids, arguments):
         mask_induced_sink(claim, model, ids, arguments.batch, trace, survey, arguments.target)
     result = {
         "survey": {
-            "onset_layer": survey.onset,
-            "sink_layers": survey.sinks,
-            "spikes": [{k: number(v) if k != "layer" else v for k, v in s.items()} for s in survey.spikes],
-            "dominant_spike": survey.dominant,
+            "onset_layer": own.onset,
+            "sink_layers": own.sinks,
+            "spikes": [{k: number(v) if k != "layer" else v for k, v in s.items()} for s in own.spikes],
+            "dominant_spike": own.dominant,
         },
         "loss": number(loss(trace.logits, ids)),
         "claims": {name: claim.data for name, claim in claims.items()},
@@ -646,6 +668,7 @@ def parse_arguments():
     parser.add_argument("--length", type=int, default=64, help="tokens per passage of --text")
     parser.add_argument("--save-tokens", help="write the ids as JSON Lines")
     parser.add_argument("--out", help="reference file to write")
+    parser.add_argument("--survey", help="survey.json of a run: its sink layers and spikes for all but sink_onset")
     parser.add_argument("--label", default="tokens", help="name of the inputs in the series (default: tokens)")
     parser.add_argument("--target", type=int, default=10, help="masked position (default: 10)")
     parser.add_argument("--batch", type=int, default=4, help="sequences per forward")
