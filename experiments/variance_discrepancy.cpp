@@ -131,7 +131,9 @@ class VarianceDiscrepancy : public Experiment {
       measure_by_layer("variance_ratio_first_to_rest", judged(), *trained.variance, measure);
     }
     if (null.condition.suffix != "_null") return;
-    measure.note(what_arithmetic_gives(ratio(trained), ratio(null)));
+    if (judged().inputs.record.sequences > 1) {
+      measure.note(what_arithmetic_gives(ratio(trained), ratio(null)));
+    }
     if (null.condition.inputs.tokens != judged().inputs.tokens) return;
     measure_minus_null("variance_ratio_first_to_rest_minus_null", judged(), layers_, *trained.variance,
                        *null.variance, measure);

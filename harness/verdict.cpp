@@ -14,6 +14,7 @@ constexpr const char* kInconclusive = "inconclusive";
 constexpr const char* kNotMeasured = "not measured";
 
 std::string short_number(double value) {
+  if (std::isnan(value)) return "no value";
   char text[32];
   std::snprintf(text, sizeof text, "%.4g", value);
   return text;

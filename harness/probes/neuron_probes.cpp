@@ -15,8 +15,8 @@ Tensor row_norms(const Tensor& matrix, const Tensor& gain) {
 /// Fourth standardised moment of each row of x [F, D]: [F].
 Tensor kurtosis(const Tensor& x) {
   const auto centred = x - x.mean(-1, true);
-  const auto variance = centred.square().mean(-1);
-  return centred.pow(4).mean(-1) / variance.square();
+  const auto squared = centred.square();
+  return squared.square().mean(-1) / squared.mean(-1).square();
 }
 
 Tensor joined(const std::vector<Tensor>& batches) { return at::cat(batches, 0).cpu(); }

@@ -93,11 +93,15 @@ void QueryKeyProbe::observe(const Place& place, Site site, const Tensor& value) 
     query_ = value;
     return;
   }
-  std::vector<Tensor> heads;
+  // A thread takes a head: eigenvalue problems this small are not worth sharing out.
+  std::vector<Tensor> heads(query_.size(1));
   const auto shared_by = query_.size(1) / value.size(1);
-  for (int64_t h = 0; h < query_.size(1); ++h) {
-    heads.push_back(measure_head(query_.select(1, h), value.select(1, h / shared_by), directions_[h], others_));
-  }
+  at::parallel_for(0, query_.size(1), 1, [&](int64_t begin, int64_t end) {
+    const c10::InferenceMode guard;
+    for (auto h = begin; h < end; ++h) {
+      heads[h] = measure_head(query_.select(1, h), value.select(1, h / shared_by), directions_[h], others_);
+    }
+  });
   heads_[place.layer].push_back(at::stack(heads, 1));
   unit_keys_.push_back(unit(value.slice(2, 0, 1 + others_)));
   query_.reset();
