@@ -282,7 +282,7 @@ def output_projection_alignment(model, trace):
         if abs(of(by_dimension[0]) - tau) > 1e-9:
             raise RuntimeError(f"mean tau is {tau}, from all pairs {of(by_dimension[0])}")
         draw = lambda: permuted_inputs(groups, heads, weight.shape[1] // heads, generator)
-        chance = [np.quantile([of(by_dimension[0][draw()]) for _ in range(200)], 0.95) for _ in range(5)]
+        chance = [np.quantile([of(by_dimension[0][draw()]) for _ in range(200)], 0.95) for _ in range(20)]
         by_chance, after = [], first_to_rest(variance(o @ torch.from_numpy(weight.T)))
         deviations = o.numpy()[:, : LAST + 1] - o.numpy()[:, : LAST + 1].mean(0)
         for _ in range(8):
