@@ -354,10 +354,10 @@ std::string mark_commands(const std::vector<LayerMark>& marks) {
     if (mark.kind == LayerMark::Kind::sink)
       commands += "set object " + std::to_string(object++) + " rectangle from first " +
                   number(mark.layer - 0.5) + ", graph 0 to first " + number(mark.layer + 0.5) +
-                  ", graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder\n";
+                  ", graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder\n";
     else
       commands += "set arrow from first " + number(mark.layer + 0.5) + ", graph 0 to first " +
-                  number(mark.layer + 0.5) + ", graph 1 nohead dt (2,4) lw 1.2 lc rgb '#444444'\n";
+                  number(mark.layer + 0.5) + ", graph 1 nohead dt (2,4) lw 1.4 lc rgb '#777777'\n";
   }
   return commands;
 }

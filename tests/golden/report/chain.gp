@@ -458,29 +458,29 @@ set key left top vertical maxcols 1 Left reverse samplen 3.2 spacing 1.1
 set ylabel offset 0,0
 set xlabel offset 0,0.5
 set multiplot
-set object 1 rectangle from first 8.5, graph 0 to first 9.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 2 rectangle from first 9.5, graph 0 to first 10.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 3 rectangle from first 10.5, graph 0 to first 11.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 4 rectangle from first 11.5, graph 0 to first 12.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 5 rectangle from first 12.5, graph 0 to first 13.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 6 rectangle from first 13.5, graph 0 to first 14.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 7 rectangle from first 14.5, graph 0 to first 15.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 8 rectangle from first 15.5, graph 0 to first 16.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 9 rectangle from first 16.5, graph 0 to first 17.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 10 rectangle from first 17.5, graph 0 to first 18.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 11 rectangle from first 18.5, graph 0 to first 19.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 12 rectangle from first 19.5, graph 0 to first 20.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 13 rectangle from first 20.5, graph 0 to first 21.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 14 rectangle from first 21.5, graph 0 to first 22.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 15 rectangle from first 22.5, graph 0 to first 23.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 16 rectangle from first 23.5, graph 0 to first 24.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 17 rectangle from first 24.5, graph 0 to first 25.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 18 rectangle from first 25.5, graph 0 to first 26.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 19 rectangle from first 26.5, graph 0 to first 27.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 20 rectangle from first 27.5, graph 0 to first 28.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 21 rectangle from first 28.5, graph 0 to first 29.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 22 rectangle from first 29.5, graph 0 to first 30.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set arrow from first 8.5, graph 0 to first 8.5, graph 1 nohead dt (2,4) lw 1.2 lc rgb '#444444'
+set object 1 rectangle from first 8.5, graph 0 to first 9.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 2 rectangle from first 9.5, graph 0 to first 10.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 3 rectangle from first 10.5, graph 0 to first 11.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 4 rectangle from first 11.5, graph 0 to first 12.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 5 rectangle from first 12.5, graph 0 to first 13.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 6 rectangle from first 13.5, graph 0 to first 14.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 7 rectangle from first 14.5, graph 0 to first 15.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 8 rectangle from first 15.5, graph 0 to first 16.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 9 rectangle from first 16.5, graph 0 to first 17.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 10 rectangle from first 17.5, graph 0 to first 18.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 11 rectangle from first 18.5, graph 0 to first 19.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 12 rectangle from first 19.5, graph 0 to first 20.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 13 rectangle from first 20.5, graph 0 to first 21.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 14 rectangle from first 21.5, graph 0 to first 22.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 15 rectangle from first 22.5, graph 0 to first 23.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 16 rectangle from first 23.5, graph 0 to first 24.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 17 rectangle from first 24.5, graph 0 to first 25.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 18 rectangle from first 25.5, graph 0 to first 26.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 19 rectangle from first 26.5, graph 0 to first 27.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 20 rectangle from first 27.5, graph 0 to first 28.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 21 rectangle from first 28.5, graph 0 to first 29.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 22 rectangle from first 29.5, graph 0 to first 30.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set arrow from first 8.5, graph 0 to first 8.5, graph 1 nohead dt (2,4) lw 1.4 lc rgb '#777777'
 set lmargin at screen 0.08076923077
 set rmargin at screen 0.4846153846
 set tmargin at screen 0.9504950495
@@ -568,29 +568,29 @@ unset output
 set terminal pngcairo size 2080,1616 noenhanced font 'Sans,10' fontscale 2 linewidth 2 pointscale 2
 set output 'plot.png'
 set multiplot
-set object 1 rectangle from first 8.5, graph 0 to first 9.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 2 rectangle from first 9.5, graph 0 to first 10.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 3 rectangle from first 10.5, graph 0 to first 11.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 4 rectangle from first 11.5, graph 0 to first 12.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 5 rectangle from first 12.5, graph 0 to first 13.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 6 rectangle from first 13.5, graph 0 to first 14.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 7 rectangle from first 14.5, graph 0 to first 15.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 8 rectangle from first 15.5, graph 0 to first 16.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 9 rectangle from first 16.5, graph 0 to first 17.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 10 rectangle from first 17.5, graph 0 to first 18.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 11 rectangle from first 18.5, graph 0 to first 19.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 12 rectangle from first 19.5, graph 0 to first 20.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 13 rectangle from first 20.5, graph 0 to first 21.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 14 rectangle from first 21.5, graph 0 to first 22.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 15 rectangle from first 22.5, graph 0 to first 23.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 16 rectangle from first 23.5, graph 0 to first 24.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 17 rectangle from first 24.5, graph 0 to first 25.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 18 rectangle from first 25.5, graph 0 to first 26.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 19 rectangle from first 26.5, graph 0 to first 27.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 20 rectangle from first 27.5, graph 0 to first 28.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 21 rectangle from first 28.5, graph 0 to first 29.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set object 22 rectangle from first 29.5, graph 0 to first 30.5, graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder
-set arrow from first 8.5, graph 0 to first 8.5, graph 1 nohead dt (2,4) lw 1.2 lc rgb '#444444'
+set object 1 rectangle from first 8.5, graph 0 to first 9.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 2 rectangle from first 9.5, graph 0 to first 10.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 3 rectangle from first 10.5, graph 0 to first 11.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 4 rectangle from first 11.5, graph 0 to first 12.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 5 rectangle from first 12.5, graph 0 to first 13.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 6 rectangle from first 13.5, graph 0 to first 14.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 7 rectangle from first 14.5, graph 0 to first 15.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 8 rectangle from first 15.5, graph 0 to first 16.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 9 rectangle from first 16.5, graph 0 to first 17.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 10 rectangle from first 17.5, graph 0 to first 18.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 11 rectangle from first 18.5, graph 0 to first 19.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 12 rectangle from first 19.5, graph 0 to first 20.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 13 rectangle from first 20.5, graph 0 to first 21.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 14 rectangle from first 21.5, graph 0 to first 22.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 15 rectangle from first 22.5, graph 0 to first 23.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 16 rectangle from first 23.5, graph 0 to first 24.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 17 rectangle from first 24.5, graph 0 to first 25.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 18 rectangle from first 25.5, graph 0 to first 26.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 19 rectangle from first 26.5, graph 0 to first 27.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 20 rectangle from first 27.5, graph 0 to first 28.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 21 rectangle from first 28.5, graph 0 to first 29.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set object 22 rectangle from first 29.5, graph 0 to first 30.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
+set arrow from first 8.5, graph 0 to first 8.5, graph 1 nohead dt (2,4) lw 1.4 lc rgb '#777777'
 set lmargin at screen 0.08076923077
 set rmargin at screen 0.4846153846
 set tmargin at screen 0.9504950495
