@@ -264,13 +264,25 @@ std::string linear_y_axis(const PanelData& data) {
   const double span = data.y_max - data.y_min;
   const double margin = span > 0 ? 0.05 * span : std::max(0.05 * std::abs(data.y_max), 0.05);
   const bool from_zero = data.y_min >= 0 && data.y_min <= 0.5 * data.y_max;
-  return "set yrange [" + number(from_zero ? 0 : data.y_min - margin) + ":" +
+  return "set ytics autofreq\nset yrange [" + number(from_zero ? 0 : data.y_min - margin) + ":" +
          number(data.y_max + margin) + "]\n";
 }
 
+/// gnuplot labels powers of ten alone, of which a short axis has one or none.
+std::string log_ticks(double low, double high) {
+  constexpr double kShort = 30;
+  if (high / low > kShort) return "set ytics autofreq\n";
+  std::vector<std::string> ticks;
+  for (double power = std::pow(10, std::floor(std::log10(low))); power <= high; power *= 10)
+    for (const double factor : {1.0, 2.0, 5.0})
+      if (factor * power >= low && factor * power <= high) ticks.push_back(number(factor * power));
+  return "set ytics (" + join(ticks, ",") + ")\n";
+}
+
 std::string log_y_axis(const PanelData& data) {
-  return "set logscale y 10\nset mytics 10\nset yrange [" + number(data.y_min / 1.3) + ":" +
-         number(data.y_max * 1.3) + "]\n";
+  const double low = data.y_min / 1.3, high = data.y_max * 1.3;
+  return "set logscale y 10\nset mytics 10\n" + log_ticks(low, high) + "set yrange [" +
+         number(low) + ":" + number(high) + "]\n";
 }
 
 std::string axes(const Panel& panel, const PanelData& data) {

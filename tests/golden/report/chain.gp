@@ -494,6 +494,7 @@ set xtics 0,5
 set xtics add ("1" 1)
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [8.133076923:7374.670073]
 set xlabel 'layer'
 set ylabel 'l2 norm'
@@ -516,6 +517,7 @@ set xtics 0,5
 set xtics add ("1" 1)
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [3.551557794:300.0327924]
 set xlabel 'layer'
 set ylabel 'max|h| / mean|h|'
@@ -536,6 +538,7 @@ set mytics default
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
+set ytics autofreq
 set yrange [0:0.8966999974]
 set xlabel 'layer'
 set ylabel 'share of energy'
@@ -556,6 +559,7 @@ set mytics default
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
+set ytics autofreq
 set yrange [0:0.6614999981]
 set xlabel 'layer'
 set ylabel '(a - u) / (1 - u)'
@@ -604,6 +608,7 @@ set xtics 0,5
 set xtics add ("1" 1)
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [8.133076923:7374.670073]
 set xlabel 'layer'
 set ylabel 'l2 norm'
@@ -626,6 +631,7 @@ set xtics 0,5
 set xtics add ("1" 1)
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [3.551557794:300.0327924]
 set xlabel 'layer'
 set ylabel 'max|h| / mean|h|'
@@ -646,6 +652,7 @@ set mytics default
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
+set ytics autofreq
 set yrange [0:0.8966999974]
 set xlabel 'layer'
 set ylabel 'share of energy'
@@ -666,6 +673,7 @@ set mytics default
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
+set ytics autofreq
 set yrange [0:0.6614999981]
 set xlabel 'layer'
 set ylabel '(a - u) / (1 - u)'

@@ -949,6 +949,7 @@ set mytics default
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
+set ytics autofreq
 set yrange [0:0.451625]
 set xlabel 'layer'
 set ylabel 'mean attention probability'
@@ -977,6 +978,7 @@ set xtics 0,5
 set xtics add ("1" 1)
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [7.769383969:6444.480393]
 set xlabel 'layer'
 set ylabel 'l2 norm at the layer''s input'
@@ -998,6 +1000,7 @@ set xrange [-2.54:129.54]
 set xtics 0,20
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [0.003059170864:0.8866]
 set xlabel 'position'
 set ylabel 'mean attention from later queries'
@@ -1018,6 +1021,7 @@ set mytics default
 set logscale x 2
 set xtics autofreq
 set xrange [0.8695652174:9.2]
+set ytics autofreq
 set yrange [0:0.41925]
 set xlabel 'positions that the target may see'
 set ylabel 'attention to the target'
@@ -1086,6 +1090,7 @@ set mytics default
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
+set ytics autofreq
 set yrange [0:0.451625]
 set xlabel 'layer'
 set ylabel 'mean attention probability'
@@ -1114,6 +1119,7 @@ set xtics 0,5
 set xtics add ("1" 1)
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [7.769383969:6444.480393]
 set xlabel 'layer'
 set ylabel 'l2 norm at the layer''s input'
@@ -1135,6 +1141,7 @@ set xrange [-2.54:129.54]
 set xtics 0,20
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [0.003059170864:0.8866]
 set xlabel 'position'
 set ylabel 'mean attention from later queries'
@@ -1155,6 +1162,7 @@ set mytics default
 set logscale x 2
 set xtics autofreq
 set xrange [0.8695652174:9.2]
+set ytics autofreq
 set yrange [0:0.41925]
 set xlabel 'positions that the target may see'
 set ylabel 'attention to the target'
