@@ -18,10 +18,11 @@ constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 
 // Pixels of the SVG; the PNG has kPngScale times as many.
 constexpr double kCellWidth = 520, kSingleWidth = 680, kPlotHeight = 250;
-constexpr double kLeft = 84, kRight = 16, kTop = 40, kAxis = 64, kKeyRow = 20, kFoot = 10;
+constexpr double kLeft = 92, kRight = 16, kTop = 40, kAxis = 64, kKeyRow = 20, kFoot = 10;
+constexpr double kUpright = 12;  // centre of the y label, from the cell's left edge
 constexpr double kBoxGap = 12, kBoxWidth = 12, kBoxLabels = 62;  // a map's colour box
 constexpr int kPngScale = 2;
-constexpr size_t kLongestLabel = 60, kLongestTitle = 58;
+constexpr size_t kLongestLabel = 60, kLongestTitle = 57;
 constexpr size_t kLongestUpright = 45;  // a y label: longer ones leave the cell
 
 /// Okabe and Ito's colours, each with a dash and a marker of its own: print and colour blindness
@@ -218,6 +219,13 @@ std::string margins(const Layout& layout, size_t index, double right = kRight) {
          x(left + kLeft - 8) + "," + y(plot_bottom + kAxis - 6) + "\n";
 }
 
+/// gnuplot would move a y label out of the cell where tick labels are long: here it keeps its place.
+std::string y_label(const std::string& words, const Layout& layout, size_t index) {
+  const double left = static_cast<double>(index % layout.grid.columns) * layout.cell_width;
+  return "set label 3 " + gnuplot_quote(clipped(words, kLongestUpright)) + " at screen " +
+         number((left + kUpright) / layout.width()) + ", graph 0.5 center rotate by 90\n";
+}
+
 /// Beside the map, within its cell.
 std::string colour_box(const Layout& layout, size_t index) {
   const double left = static_cast<double>(index % layout.grid.columns) * layout.cell_width +
@@ -290,7 +298,7 @@ std::string axes(const Panel& panel, const PanelData& data) {
   commands += panel.log_x ? log_x_axis(data) : linear_x_axis(data);
   commands += panel.log_y ? log_y_axis(data) : linear_y_axis(data);
   return commands + "set xlabel " + gnuplot_quote(clipped(panel.x, kLongestLabel)) +
-         "\nset ylabel " + gnuplot_quote(clipped(panel.y, kLongestUpright)) + "\n";
+         "\nset ylabel ''\n";
 }
 
 std::string title(const std::string& words) {
@@ -376,9 +384,9 @@ std::string mark_commands(const std::vector<LayerMark>& marks) {
 
 std::string panel_commands(const Panel& panel, const PanelData& data, const Layout& layout,
                            size_t index) {
-  const std::string frame = margins(layout, index) + title(panel.title);
+  const std::string frame = "unset label 3\n" + margins(layout, index) + title(panel.title);
   if (data.empty()) return frame + note_instead();
-  return frame + axes(panel, data) + plot_command(panel, data, index);
+  return frame + axes(panel, data) + y_label(panel.y, layout, index) + plot_command(panel, data, index);
 }
 
 /// Several maps are compared with one another: they begin a row of the grid, which has two columns.
@@ -389,7 +397,7 @@ size_t first_map_cell(const Record& record) {
 
 std::string map_cell(const Record& record, size_t map, const Layout& layout) {
   const size_t cell = first_map_cell(record) + map;
-  return margins(layout, cell, kBoxGap + kBoxWidth + kBoxLabels) + colour_box(layout, cell) +
+  return "unset label 3\n" + margins(layout, cell, kBoxGap + kBoxWidth + kBoxLabels) + colour_box(layout, cell) +
          title(record.measurement.maps[map].title) + map_commands(record.measurement.maps, map);
 }
 
