@@ -240,7 +240,7 @@ std::optional<Block> chain_section(const std::vector<Record>& records) {
   const auto chain = chain_figure(records);
   if (!chain) return std::nullopt;
   Figure figure{kChainFolder, {}, {span::text("Position 0 through the layers, as each claim measured it. Grey: sink "
-                                              "layers; dotted lines: layers whose output spikes.")}};
+                                              "layers; dotted vertical lines: right behind a layer whose output spikes.")}};
   for (const Panel& panel : chain->record.panels) figure.panels.push_back(panel.title);
   Blocks blocks = {{figure}, {Subheading{"Links"}}, link_table(records)};
   if (const auto interventions = arrow_table(records); !std::get<Table>(interventions.content).rows.empty()) {

@@ -215,7 +215,7 @@ Block claim_section(const Record& record) {
   add_inputs(record, blocks);
   add_repeat(record, blocks);
   add_folds(record, blocks);
-  Line title = {span::text(title_of(record) + (has_dagger(record) ? " †" : "")), span::text(" "),
+  Line title = {span::text(title_of(record) + dagger_of(record)), span::text(" "),
                 span::code(record.claim)};
   return {Section{anchor_of(record.claim), title, blocks}};
 }

@@ -100,6 +100,10 @@ bool has_dagger(const Record& record) {
                      [](const std::string& note) { return note.rfind("†", 0) == 0; });
 }
 
+std::string dagger_of(const Record& record) {
+  return has_dagger(record) && !record.title.ends_with("†") ? " †" : "";
+}
+
 std::string figures_text(const PaperReference& paper) {
   if (paper.figures.empty()) return "";
   return (paper.figures.size() == 1 ? "figure " : "figures ") + enumerate(paper.figures);

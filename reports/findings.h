@@ -53,6 +53,7 @@ std::string describe(const Counts& counts);  ///< "2 pass, 1 fail (1 known), 1 s
 /// A note that starts with † says that arithmetic alone explains part of the claim; it marks its
 /// title.
 bool has_dagger(const Record& record);
+std::string dagger_of(const Record& record);  ///< " †" where the title does not bear it itself, or nothing
 
 std::string figures_text(const PaperReference& paper);  ///< "figures 3 and 18", or nothing
 

@@ -1,26 +1,28 @@
 #include "reports/place_table.h"
 
 #include <algorithm>
-#include <map>
 
 #include "reports/text.h"
 
 namespace replicate {
 namespace {
 
-constexpr size_t kMostRows = 12;
+constexpr size_t kMostRows = 12, kMostColumns = 6;
 
-/// What was measured at one place.
-struct PlaceRow {
-  const Metric* place = nullptr;  ///< any metric of the row: they share `where` and `inputs`
-  std::map<std::string, const Metric*> cells;
+/// All values of one metric, place by place.
+struct Measured {
+  std::string name;
+  std::vector<const Metric*> values;
 };
 
-/// All metrics whose `where` has the same keys.
-struct PlaceGroup {
-  std::vector<std::string> keys, names;  ///< names: the columns, in order of appearance
-  std::vector<PlaceRow> rows;
-};
+bool same_place(const Metric* a, const Metric* b) { return a->where == b->where && a->inputs == b->inputs; }
+
+bool same_places(const Measured& a, const Measured& b) {
+  return std::equal(a.values.begin(), a.values.end(), b.values.begin(), b.values.end(), same_place);
+}
+
+/// Columns of one table: metrics of the same places.
+using Columns = std::vector<Measured>;
 
 std::vector<std::string> keys_of(const Metric& metric) {
   std::vector<std::string> keys;
@@ -28,59 +30,55 @@ std::vector<std::string> keys_of(const Metric& metric) {
   return keys;
 }
 
-/// The row of the metric's place that lacks it: what was measured twice gets a second row.
-PlaceRow& row_for(const Metric& metric, PlaceGroup& group) {
-  const auto found = std::find_if(group.rows.begin(), group.rows.end(), [&](const PlaceRow& row) {
-    return row.place->where == metric.where && row.place->inputs == metric.inputs &&
-           row.cells.count(metric.name) == 0;
-  });
-  if (found != group.rows.end()) return *found;
-  return group.rows.emplace_back(PlaceRow{&metric, {}});
-}
-
-void add(const Metric& metric, PlaceGroup& group) {
-  if (std::find(group.names.begin(), group.names.end(), metric.name) == group.names.end())
-    group.names.push_back(metric.name);
-  row_for(metric, group).cells[metric.name] = &metric;
-}
-
-std::vector<PlaceGroup> groups_of(const std::vector<const Metric*>& metrics) {
-  std::vector<PlaceGroup> groups;
+/// Every metric with a place, by its name and the keys of its place.
+std::vector<Measured> by_name(const std::vector<const Metric*>& metrics) {
+  std::vector<Measured> result;
   for (const Metric* metric : metrics) {
-    const auto keys = keys_of(*metric);
-    if (keys.empty()) continue;
-    auto group = std::find_if(groups.begin(), groups.end(),
-                              [&](const PlaceGroup& one) { return one.keys == keys; });
-    if (group == groups.end()) group = groups.insert(groups.end(), {keys, {}, {}});
-    add(*metric, *group);
+    if (metric->where.empty()) continue;
+    auto found = std::find_if(result.begin(), result.end(), [&](const Measured& one) {
+      return one.name == metric->name && keys_of(*one.values.front()) == keys_of(*metric);
+    });
+    if (found == result.end()) found = result.insert(result.end(), {metric->name, {}});
+    found->values.push_back(metric);
   }
-  return groups;
+  return result;
 }
 
-Line cell(const PlaceRow& row, const std::string& name) {
-  const auto found = row.cells.find(name);
-  if (found == row.cells.end()) return {span::muted("–")};
-  const MetricText shown = format_metric(*found->second);
+std::vector<Columns> tables_of(const std::vector<const Metric*>& metrics) {
+  std::vector<Columns> tables;
+  for (Measured& measured : by_name(metrics)) {
+    auto found = std::find_if(tables.begin(), tables.end(), [&](const Columns& columns) {
+      return columns.size() < kMostColumns && same_places(columns.front(), measured);
+    });
+    if (found == tables.end()) found = tables.insert(tables.end(), Columns{});
+    found->push_back(std::move(measured));
+  }
+  return tables;
+}
+
+Line cell(const Metric& metric) {
+  const MetricText shown = format_metric(metric);
   Line line = {span::text(shown.value)};
   if (!shown.interval.empty()) append(line, {span::line_break(), span::muted(shown.interval)});
   return line;
 }
 
-std::vector<Line> table_row(const PlaceRow& row, const PlaceGroup& group) {
+std::vector<Line> row(const Columns& columns, size_t index) {
+  const Metric& place = *columns.front().values[index];
   std::vector<Line> cells;
-  for (const auto& [key, index] : row.place->where) cells.push_back({span::text(std::to_string(index))});
-  cells.push_back({span::text(row.place->inputs)});
-  for (const std::string& name : group.names) cells.push_back(cell(row, name));
+  for (const auto& [key, number] : place.where) cells.push_back({span::text(std::to_string(number))});
+  cells.push_back({span::text(place.inputs)});
+  for (const Measured& column : columns) cells.push_back(cell(*column.values[index]));
   return cells;
 }
 
-Table table_of(const std::string& claim, const PlaceGroup& group) {
-  Table table{"Metrics of " + claim + " by " + enumerate(group.keys), {}, {}};
-  for (const std::string& key : group.keys) table.columns.push_back({key});
+Table table_of(const std::string& claim, const Columns& columns) {
+  const auto& places = columns.front().values;
+  Table table{"Metrics of " + claim + " by " + enumerate(keys_of(*places.front())), {}, {}};
+  for (const std::string& key : keys_of(*places.front())) table.columns.push_back({key});
   table.columns.push_back({"Inputs"});
-  for (const std::string& name : group.names) table.columns.push_back({name, Column::Role::number});
-  for (size_t i = 0; i < std::min(group.rows.size(), kMostRows); ++i)
-    table.rows.push_back(table_row(group.rows[i], group));
+  for (const Measured& column : columns) table.columns.push_back({column.name, Column::Role::number});
+  for (size_t i = 0; i < std::min(places.size(), kMostRows); ++i) table.rows.push_back(row(columns, i));
   return table;
 }
 
@@ -94,10 +92,15 @@ Block rest_line(const Record& record, size_t rows) {
 
 Blocks place_tables(const Record& record, const std::vector<const Metric*>& metrics) {
   Blocks blocks;
-  for (const PlaceGroup& group : groups_of(metrics)) {
-    blocks.push_back({Subheading{"By " + enumerate(group.keys)}});
-    blocks.push_back({table_of(record.claim, group)});
-    if (group.rows.size() > kMostRows) blocks.push_back(rest_line(record, group.rows.size() - kMostRows));
+  std::vector<std::string> keys;
+  for (const Columns& columns : tables_of(metrics)) {
+    const auto& places = columns.front().values;
+    if (keys_of(*places.front()) != keys) {
+      keys = keys_of(*places.front());
+      blocks.push_back({Subheading{"By " + enumerate(keys)}});
+    }
+    blocks.push_back({table_of(record.claim, columns)});
+    if (places.size() > kMostRows) blocks.push_back(rest_line(record, places.size() - kMostRows));
   }
   return blocks;
 }

@@ -18,10 +18,11 @@ constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 
 // Pixels of the SVG; the PNG has kPngScale times as many.
 constexpr double kCellWidth = 520, kSingleWidth = 680, kPlotHeight = 250;
-constexpr double kLeft = 84, kRight = 16, kTop = 40, kAxis = 64, kKeyRow = 20, kFoot = 10;
+constexpr double kLeft = 92, kRight = 16, kTop = 40, kAxis = 64, kKeyRow = 20, kFoot = 10;
+constexpr double kUpright = 12;  // centre of the y label, from the cell's left edge
 constexpr double kBoxGap = 12, kBoxWidth = 12, kBoxLabels = 62;  // a map's colour box
 constexpr int kPngScale = 2;
-constexpr size_t kLongestLabel = 60, kLongestTitle = 58;
+constexpr size_t kLongestLabel = 60, kLongestTitle = 57;
 constexpr size_t kLongestUpright = 45;  // a y label: longer ones leave the cell
 
 /// Okabe and Ito's colours, each with a dash and a marker of its own: print and colour blindness
@@ -218,6 +219,13 @@ std::string margins(const Layout& layout, size_t index, double right = kRight) {
          x(left + kLeft - 8) + "," + y(plot_bottom + kAxis - 6) + "\n";
 }
 
+/// gnuplot would move a y label out of the cell where tick labels are long: here it keeps its place.
+std::string y_label(const std::string& words, const Layout& layout, size_t index) {
+  const double left = static_cast<double>(index % layout.grid.columns) * layout.cell_width;
+  return "set label 3 " + gnuplot_quote(clipped(words, kLongestUpright)) + " at screen " +
+         number((left + kUpright) / layout.width()) + ", graph 0.5 center rotate by 90\n";
+}
+
 /// Beside the map, within its cell.
 std::string colour_box(const Layout& layout, size_t index) {
   const double left = static_cast<double>(index % layout.grid.columns) * layout.cell_width +
@@ -264,13 +272,25 @@ std::string linear_y_axis(const PanelData& data) {
   const double span = data.y_max - data.y_min;
   const double margin = span > 0 ? 0.05 * span : std::max(0.05 * std::abs(data.y_max), 0.05);
   const bool from_zero = data.y_min >= 0 && data.y_min <= 0.5 * data.y_max;
-  return "set yrange [" + number(from_zero ? 0 : data.y_min - margin) + ":" +
+  return "set ytics autofreq\nset yrange [" + number(from_zero ? 0 : data.y_min - margin) + ":" +
          number(data.y_max + margin) + "]\n";
 }
 
+/// gnuplot labels powers of ten alone, of which a short axis has one or none.
+std::string log_ticks(double low, double high) {
+  constexpr double kShort = 30;
+  if (high / low > kShort) return "set ytics autofreq\n";
+  std::vector<std::string> ticks;
+  for (double power = std::pow(10, std::floor(std::log10(low))); power <= high; power *= 10)
+    for (const double factor : {1.0, 2.0, 5.0})
+      if (factor * power >= low && factor * power <= high) ticks.push_back(number(factor * power));
+  return "set ytics (" + join(ticks, ",") + ")\n";
+}
+
 std::string log_y_axis(const PanelData& data) {
-  return "set logscale y 10\nset mytics 10\nset yrange [" + number(data.y_min / 1.3) + ":" +
-         number(data.y_max * 1.3) + "]\n";
+  const double low = data.y_min / 1.3, high = data.y_max * 1.3;
+  return "set logscale y 10\nset mytics 10\n" + log_ticks(low, high) + "set yrange [" +
+         number(low) + ":" + number(high) + "]\n";
 }
 
 std::string axes(const Panel& panel, const PanelData& data) {
@@ -278,7 +298,7 @@ std::string axes(const Panel& panel, const PanelData& data) {
   commands += panel.log_x ? log_x_axis(data) : linear_x_axis(data);
   commands += panel.log_y ? log_y_axis(data) : linear_y_axis(data);
   return commands + "set xlabel " + gnuplot_quote(clipped(panel.x, kLongestLabel)) +
-         "\nset ylabel " + gnuplot_quote(clipped(panel.y, kLongestUpright)) + "\n";
+         "\nset ylabel ''\n";
 }
 
 std::string title(const std::string& words) {
@@ -354,19 +374,19 @@ std::string mark_commands(const std::vector<LayerMark>& marks) {
     if (mark.kind == LayerMark::Kind::sink)
       commands += "set object " + std::to_string(object++) + " rectangle from first " +
                   number(mark.layer - 0.5) + ", graph 0 to first " + number(mark.layer + 0.5) +
-                  ", graph 1 behind fillcolor rgb '#ECECEC' fillstyle solid noborder\n";
+                  ", graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder\n";
     else
       commands += "set arrow from first " + number(mark.layer + 0.5) + ", graph 0 to first " +
-                  number(mark.layer + 0.5) + ", graph 1 nohead dt (2,4) lw 1.2 lc rgb '#444444'\n";
+                  number(mark.layer + 0.5) + ", graph 1 nohead dt (2,4) lw 1.4 lc rgb '#777777'\n";
   }
   return commands;
 }
 
 std::string panel_commands(const Panel& panel, const PanelData& data, const Layout& layout,
                            size_t index) {
-  const std::string frame = margins(layout, index) + title(panel.title);
+  const std::string frame = "unset label 3\n" + margins(layout, index) + title(panel.title);
   if (data.empty()) return frame + note_instead();
-  return frame + axes(panel, data) + plot_command(panel, data, index);
+  return frame + axes(panel, data) + y_label(panel.y, layout, index) + plot_command(panel, data, index);
 }
 
 /// Several maps are compared with one another: they begin a row of the grid, which has two columns.
@@ -377,7 +397,7 @@ size_t first_map_cell(const Record& record) {
 
 std::string map_cell(const Record& record, size_t map, const Layout& layout) {
   const size_t cell = first_map_cell(record) + map;
-  return margins(layout, cell, kBoxGap + kBoxWidth + kBoxLabels) + colour_box(layout, cell) +
+  return "unset label 3\n" + margins(layout, cell, kBoxGap + kBoxWidth + kBoxLabels) + colour_box(layout, cell) +
          title(record.measurement.maps[map].title) + map_commands(record.measurement.maps, map);
 }
 

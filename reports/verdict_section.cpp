@@ -55,7 +55,7 @@ Line paper_line(const PaperReference& paper) {
 
 Line claim_line(const Record& record) {
   return {span::link(record.claim, "#" + anchor_of(record.claim)),
-          span::text(has_dagger(record) ? " †" : ""), span::line_break(),
+          span::text(dagger_of(record)), span::line_break(),
           span::text(title_of(record))};
 }
 

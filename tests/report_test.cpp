@@ -232,8 +232,17 @@ TEST(ReportMetrics, PlacesAreRowsAndMetricsColumns) {
   EXPECT_EQ(table.columns[4].title, "super_neuron_activation_rest");
   EXPECT_EQ(words(table.rows[1][1]), "1");
   EXPECT_EQ(words(table.rows[1][3]), "39.0[38.0, 40.0]");
-  EXPECT_EQ(words(table.rows[2][4]), "–");
   EXPECT_NE(markdown_report({record}).find("… 1 more in [record.json]"), std::string::npos);
+}
+
+TEST(ReportMetrics, OtherPlacesAnotherTable) {
+  Record record = sample::sink_onset();
+  record.measurement.metrics = sample::by_neuron("few", 2);
+  sample::append(record.measurement.metrics, sample::by_neuron("more", 3));
+  const auto fold = std::get<Fold>(metric_fold(record).front().content);
+  ASSERT_EQ(fold.blocks.size(), 3u);  // a heading for both
+  EXPECT_EQ(std::get<Table>(fold.blocks[1].content).rows.size(), 2u);
+  EXPECT_EQ(std::get<Table>(fold.blocks[2].content).rows.size(), 3u);
 }
 
 TEST(ReportMetrics, NothingMeasuredIsLost) {

@@ -198,7 +198,7 @@ inline Record dimension_disparity() {
       metric("dominance_over_rest_null", 1.02, 0.99, 1.06),
       {"dominance_ratio", 205.3, 198.1, 212.4, 24, "natural", {{"layer", 12}, {"dimension", 138}}}};
   append(record.measurement.metrics, by_neuron("super_neuron_activation", 13));
-  append(record.measurement.metrics, by_neuron("super_neuron_activation_rest", 2));
+  append(record.measurement.metrics, by_neuron("super_neuron_activation_rest", 13));
   append(record.measurement.metrics, {metric("top4_energy_distance_to_paper", 0.042, 0.036, 0.0479)});
   record.criteria = {{"dominance_over_rest", ">", 5, "pilot on SmolLM2-135M", "pass"},
                      {"top4_energy", ">", 0.9, "set before measuring", "fail"}};

@@ -938,20 +938,23 @@ set key left top vertical maxcols 1 Left reverse samplen 3.2 spacing 1.1
 set ylabel offset 0,0
 set xlabel offset 0,0.5
 set multiplot
-set lmargin at screen 0.08076923077
+unset label 3
+set lmargin at screen 0.08846153846
 set rmargin at screen 0.4846153846
 set tmargin at screen 0.96996997
 set bmargin at screen 0.7822822823
-set key at screen 0.07307692308,0.7387387387
+set key at screen 0.08076923077,0.7387387387
 set label 1 'Attention to the target (k = 10)' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
 set mytics default
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
+set ytics autofreq
 set yrange [0:0.451625]
 set xlabel 'layer'
-set ylabel 'mean attention probability'
+set ylabel ''
+set label 3 'mean attention probability' at screen 0.01153846154, graph 0.5 center rotate by 90
 plot $band1_4 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#CC79A7' notitle, \
      $band1_3 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#009E73' notitle, \
      $band1_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
@@ -964,11 +967,12 @@ plot $band1_4 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 nob
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'target, untouched', \
      keyentry with linespoints lc rgb '#009E73' dt (3,3) lw 1.8 pt 9 ps 0.55 title 'position 0, target masked', \
      keyentry with linespoints lc rgb '#CC79A7' dt (9,3,2,3) lw 1.8 pt 13 ps 0.55 title 'target, masked late only'
-set lmargin at screen 0.5807692308
+unset label 3
+set lmargin at screen 0.5884615385
 set rmargin at screen 0.9846153846
 set tmargin at screen 0.96996997
 set bmargin at screen 0.7822822823
-set key at screen 0.5730769231,0.7387387387
+set key at screen 0.5807692308,0.7387387387
 set label 1 'Norm of the target' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
 set mytics default
@@ -977,20 +981,23 @@ set xtics 0,5
 set xtics add ("1" 1)
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [7.769383969:6444.480393]
 set xlabel 'layer'
-set ylabel 'l2 norm at the layer''s input'
+set ylabel ''
+set label 3 'l2 norm at the layer''s input' at screen 0.5115384615, graph 0.5 center rotate by 90
 plot $band2_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band2_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line2_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
      $line2_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'masked', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'untouched'
-set lmargin at screen 0.08076923077
+unset label 3
+set lmargin at screen 0.08846153846
 set rmargin at screen 0.4846153846
 set tmargin at screen 0.6366366366
 set bmargin at screen 0.4489489489
-set key at screen 0.07307692308,0.4054054054
+set key at screen 0.08076923077,0.4054054054
 set label 1 'Attention received' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
 set mytics default
@@ -998,37 +1005,43 @@ set xrange [-2.54:129.54]
 set xtics 0,20
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [0.003059170864:0.8866]
 set xlabel 'position'
-set ylabel 'mean attention from later queries'
+set ylabel ''
+set label 3 'mean attention from later queries' at screen 0.01153846154, graph 0.5 center rotate by 90
 plot $band3_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band3_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line3_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 4 notitle, \
      $line3_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 4 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'before', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'target masked'
-set lmargin at screen 0.5807692308
+unset label 3
+set lmargin at screen 0.5884615385
 set rmargin at screen 0.9846153846
 set tmargin at screen 0.6366366366
 set bmargin at screen 0.4489489489
-set key at screen 0.5730769231,0.4054054054
+set key at screen 0.5807692308,0.4054054054
 set label 1 'Dose and response' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
 set mytics default
 set logscale x 2
 set xtics autofreq
 set xrange [0.8695652174:9.2]
+set ytics autofreq
 set yrange [0:0.41925]
 set xlabel 'positions that the target may see'
-set ylabel 'attention to the target'
+set ylabel ''
+set label 3 'attention to the target' at screen 0.5115384615, graph 0.5 center rotate by 90
 plot $band4_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line4_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'target'
-set lmargin at screen 0.08076923077
+unset label 3
+set lmargin at screen 0.08846153846
 set rmargin at screen 0.4173076923
 set tmargin at screen 0.3033033033
 set bmargin at screen 0.1156156156
-set key at screen 0.07307692308,0.07207207207
+set key at screen 0.08076923077,0.07207207207
 set colorbox vertical user origin 0.4288461538,0.1156156156 size 0.01153846154,0.1876876877
 set label 1 'Attention in layer 12, untouched' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
@@ -1047,11 +1060,12 @@ plot $map1 matrix with image pixels notitle
 unset logscale cb
 unset colorbox
 set ytics autofreq
-set lmargin at screen 0.5807692308
+unset label 3
+set lmargin at screen 0.5884615385
 set rmargin at screen 0.9173076923
 set tmargin at screen 0.3033033033
 set bmargin at screen 0.1156156156
-set key at screen 0.5730769231,0.07207207207
+set key at screen 0.5807692308,0.07207207207
 set colorbox vertical user origin 0.9288461538,0.1156156156 size 0.01153846154,0.1876876877
 set label 1 'Attention in layer 12, position 2 masked' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
@@ -1075,20 +1089,23 @@ unset output
 set terminal pngcairo size 2080,2664 noenhanced font 'Sans,10' fontscale 2 linewidth 2 pointscale 2
 set output 'plot.png'
 set multiplot
-set lmargin at screen 0.08076923077
+unset label 3
+set lmargin at screen 0.08846153846
 set rmargin at screen 0.4846153846
 set tmargin at screen 0.96996997
 set bmargin at screen 0.7822822823
-set key at screen 0.07307692308,0.7387387387
+set key at screen 0.08076923077,0.7387387387
 set label 1 'Attention to the target (k = 10)' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
 set mytics default
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
+set ytics autofreq
 set yrange [0:0.451625]
 set xlabel 'layer'
-set ylabel 'mean attention probability'
+set ylabel ''
+set label 3 'mean attention probability' at screen 0.01153846154, graph 0.5 center rotate by 90
 plot $band1_4 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#CC79A7' notitle, \
      $band1_3 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#009E73' notitle, \
      $band1_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
@@ -1101,11 +1118,12 @@ plot $band1_4 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 nob
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'target, untouched', \
      keyentry with linespoints lc rgb '#009E73' dt (3,3) lw 1.8 pt 9 ps 0.55 title 'position 0, target masked', \
      keyentry with linespoints lc rgb '#CC79A7' dt (9,3,2,3) lw 1.8 pt 13 ps 0.55 title 'target, masked late only'
-set lmargin at screen 0.5807692308
+unset label 3
+set lmargin at screen 0.5884615385
 set rmargin at screen 0.9846153846
 set tmargin at screen 0.96996997
 set bmargin at screen 0.7822822823
-set key at screen 0.5730769231,0.7387387387
+set key at screen 0.5807692308,0.7387387387
 set label 1 'Norm of the target' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
 set mytics default
@@ -1114,20 +1132,23 @@ set xtics 0,5
 set xtics add ("1" 1)
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [7.769383969:6444.480393]
 set xlabel 'layer'
-set ylabel 'l2 norm at the layer''s input'
+set ylabel ''
+set label 3 'l2 norm at the layer''s input' at screen 0.5115384615, graph 0.5 center rotate by 90
 plot $band2_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band2_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line2_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
      $line2_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'masked', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'untouched'
-set lmargin at screen 0.08076923077
+unset label 3
+set lmargin at screen 0.08846153846
 set rmargin at screen 0.4846153846
 set tmargin at screen 0.6366366366
 set bmargin at screen 0.4489489489
-set key at screen 0.07307692308,0.4054054054
+set key at screen 0.08076923077,0.4054054054
 set label 1 'Attention received' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
 set mytics default
@@ -1135,37 +1156,43 @@ set xrange [-2.54:129.54]
 set xtics 0,20
 set logscale y 10
 set mytics 10
+set ytics autofreq
 set yrange [0.003059170864:0.8866]
 set xlabel 'position'
-set ylabel 'mean attention from later queries'
+set ylabel ''
+set label 3 'mean attention from later queries' at screen 0.01153846154, graph 0.5 center rotate by 90
 plot $band3_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band3_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line3_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 4 notitle, \
      $line3_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 4 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'before', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'target masked'
-set lmargin at screen 0.5807692308
+unset label 3
+set lmargin at screen 0.5884615385
 set rmargin at screen 0.9846153846
 set tmargin at screen 0.6366366366
 set bmargin at screen 0.4489489489
-set key at screen 0.5730769231,0.4054054054
+set key at screen 0.5807692308,0.4054054054
 set label 1 'Dose and response' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
 set mytics default
 set logscale x 2
 set xtics autofreq
 set xrange [0.8695652174:9.2]
+set ytics autofreq
 set yrange [0:0.41925]
 set xlabel 'positions that the target may see'
-set ylabel 'attention to the target'
+set ylabel ''
+set label 3 'attention to the target' at screen 0.5115384615, graph 0.5 center rotate by 90
 plot $band4_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line4_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'target'
-set lmargin at screen 0.08076923077
+unset label 3
+set lmargin at screen 0.08846153846
 set rmargin at screen 0.4173076923
 set tmargin at screen 0.3033033033
 set bmargin at screen 0.1156156156
-set key at screen 0.07307692308,0.07207207207
+set key at screen 0.08076923077,0.07207207207
 set colorbox vertical user origin 0.4288461538,0.1156156156 size 0.01153846154,0.1876876877
 set label 1 'Attention in layer 12, untouched' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
@@ -1184,11 +1211,12 @@ plot $map1 matrix with image pixels notitle
 unset logscale cb
 unset colorbox
 set ytics autofreq
-set lmargin at screen 0.5807692308
+unset label 3
+set lmargin at screen 0.5884615385
 set rmargin at screen 0.9173076923
 set tmargin at screen 0.3033033033
 set bmargin at screen 0.1156156156
-set key at screen 0.5730769231,0.07207207207
+set key at screen 0.5807692308,0.07207207207
 set colorbox vertical user origin 0.9288461538,0.1156156156 size 0.01153846154,0.1876876877
 set label 1 'Attention in layer 12, position 2 masked' at graph 0,1 left offset 0,character 0.9 font ':Bold'
 unset logscale
