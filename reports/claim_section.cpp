@@ -1,12 +1,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "reports/cells.h"
 #include "reports/content.h"
 #include "reports/findings.h"
-#include "reports/metric_tables.h"
-#include "reports/plot_script.h"
+#include "reports/map_script.h"
 #include "reports/sections.h"
-#include "reports/sweep_tables.h"
 #include "reports/text.h"
 
 namespace replicate {
@@ -19,21 +18,6 @@ using Role = Paragraph::Role;
 std::string sentence(std::string words) {
   if (!words.empty() && std::string(".!?:").find(words.back()) == std::string::npos) words += '.';
   return words;
-}
-
-Line interval_line(const Metric* metric) {
-  if (metric == nullptr) return {span::muted("–")};
-  const std::string interval = format_metric(*metric).interval;
-  return interval.empty() ? Line{span::muted("–")} : Line{span::text(interval)};
-}
-
-Line value_line(const Metric* metric) {
-  if (metric == nullptr) return {span::muted("not measured")};
-  return {span::strong(format_metric(*metric).value)};
-}
-
-Line outcome_line(const std::string& outcome) {
-  return outcome.empty() ? Line{span::muted("not judged")} : Line{span::verdict(outcome)};
 }
 
 std::string on_inputs(const Metric* metric) { return metric == nullptr ? "" : metric->inputs; }
@@ -113,7 +97,6 @@ Line caption(const Record& record) {
   const auto& series = record.measurement.series;
   if (std::any_of(series.begin(), series.end(), [](const Series& s) { return !s.low.empty(); }))
     words += ", bands 95% bootstrap intervals";
-  if (record.measurement.maps.size() > 1) words += ". Maps share one colour scale; white is none at all";
   Line line = {span::text(words + ". Data: "),
                span::link("record.json", record.claim + "/record.json")};
   if (!record.measurement.samples.empty())
@@ -125,7 +108,30 @@ Line caption(const Record& record) {
 Block figure(const Record& record) {
   if (!is_drawable(record))
     return paragraph({span::text("No plot: this claim left nothing to draw.")}, Role::note);
-  return {Figure{record.claim, cell_titles(record), caption(record)}};
+  Figure figure{record.claim + "/" + kPlot, {}, caption(record)};
+  for (const Panel& panel : record.panels) figure.panels.push_back(panel.title);
+  return {figure};
+}
+
+/// What the colours of a record's maps have in common.
+Line map_caption(const std::vector<Map>& maps) {
+  std::string words;
+  if (std::any_of(maps.begin(), maps.end(), is_attention))
+    words = "Attention maps share one colour scale; left blank: keys that the query cannot see. ";
+  for (size_t i = 0; i < maps.size(); ++i) {
+    if (!colour_scale(maps, i).cut) continue;
+    words += "The scale ends at a ten-thousandth of the largest value. ";
+    break;
+  }
+  return {span::text(words + "Means over sequences.")};
+}
+
+Blocks maps(const Record& record) {
+  if (!has_maps(record)) return {};
+  Figure figure{
+      record.claim + "/" + kMaps, {}, map_caption(record.measurement.maps), Figure::Kind::maps};
+  for (const Map& map : record.measurement.maps) figure.panels.push_back(map.title);
+  return {{figure}};
 }
 
 Line statement(const Record& record) {
@@ -133,8 +139,7 @@ Line statement(const Record& record) {
   Line line = {span::strong("The claim" + (figures.empty() ? "" : " (" + figures + ")") + ". "),
                span::text(sentence(record.paper.statement))};
   if (!record.paper.expected.empty())
-    append(line, {span::strong(figures.empty() ? " Beyond the paper. " : " The paper shows: "),
-                  span::text(sentence(record.paper.expected))});
+    append(line, {span::strong(" The paper shows: "), span::text(sentence(record.paper.expected))});
   return line;
 }
 
@@ -196,9 +201,7 @@ void add_repeat(const Record& record, Blocks& blocks) {
   if (!record.command.empty()) blocks.push_back({Listing{record.command}});
 }
 
-void add_folds(const Record& record, Blocks& blocks) {
-  append(blocks, metric_fold(record));
-  append(blocks, sweep_fold(record));
+void add_parameters(const Record& record, Blocks& blocks) {
   if (!record.parameters.empty())
     blocks.push_back({Fold{"Parameters as used", {{Listing{record.parameters}}}}});
 }
@@ -208,14 +211,16 @@ void add_folds(const Record& record, Blocks& blocks) {
 Block claim_section(const Record& record) {
   Blocks blocks = {paragraph(result(record)), paragraph(statement(record), Role::quote),
                    figure(record)};
-  append(blocks, distance_to_paper(record));
+  append(blocks, maps(record));
   add_judging(record, blocks);
-  append(blocks, sweep_section(record));
+  append(blocks, sweep_blocks(record));
+  append(blocks, paper_distance_blocks(record));
   add_notes(record, blocks);
   add_inputs(record, blocks);
   add_repeat(record, blocks);
-  add_folds(record, blocks);
-  Line title = {span::text(title_of(record) + dagger_of(record)), span::text(" "),
+  append(blocks, metric_blocks(record));
+  add_parameters(record, blocks);
+  Line title = {span::text(title_of(record) + dagger_after_title(record)), span::text(" "),
                 span::code(record.claim)};
   return {Section{anchor_of(record.claim), title, blocks}};
 }

@@ -2,7 +2,6 @@
 
 #include <cctype>
 
-#include "reports/chain.h"
 #include "reports/sections.h"
 
 namespace replicate {
@@ -18,7 +17,7 @@ Document report_content(const std::vector<Record>& records) {
   Document document{report_title(records), summary(records)};
   if (records.empty()) return document;
   document.blocks.push_back(verdict_section(records));
-  if (auto chain = chain_section(records)) document.blocks.push_back(std::move(*chain));
+  append(document.blocks, chain_section(records));
   for (const Record& record : records) document.blocks.push_back(claim_section(record));
   document.blocks.push_back(provenance_section(records));
   document.blocks.push_back({Section{"definitions", {span::text("Definitions")}, {{glossary()}}}});

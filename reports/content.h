@@ -11,6 +11,11 @@ Document report_content(const std::vector<Record>& records);
 /// Terms that the report uses without explaining them where they stand.
 Definitions glossary();
 
+/// Drawings' names, without ".svg" or ".png".
+inline constexpr const char* kPlot = "plot";    ///< in a claim's folder
+inline constexpr const char* kMaps = "maps";    ///< in a claim's folder
+inline constexpr const char* kChain = "chain";  ///< in the run's folder, and the section's anchor
+
 /// The anchor of a claim's section: its id, with whatever a URL fragment cannot hold replaced.
 std::string anchor_of(const std::string& claim);
 

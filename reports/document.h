@@ -67,11 +67,17 @@ struct Table {
   std::vector<std::vector<Line>> rows;
 };
 
-/// A claim's plot; panels lie in a grid, row by row, that HTML may lay out anew on narrow screens.
+/// A drawing with its panels.
 struct Figure {
-  std::string folder;               ///< the claim's folder, relative to the report
+  enum class Kind {
+    plots,  ///< panels in a grid, row by row, that HTML may lay out anew on narrow screens
+    maps,   ///< the same, and colours are data
+    page,   ///< panels above each other that belong together
+  };
+  std::string drawing;              ///< its file beside the report, without ".svg" or ".png"
   std::vector<std::string> panels;  ///< their titles
   Line caption;
+  Kind kind = Kind::plots;
 };
 
 struct Listing {
@@ -89,6 +95,7 @@ struct Definitions {
 struct Fold {
   std::string title;
   Blocks blocks;
+  bool open = false;  ///< until the reader closes it
 };
 
 struct Section {
@@ -102,12 +109,12 @@ struct Block {
       content;
 };
 
-inline Block paragraph(Line line, Paragraph::Role role = Paragraph::Role::plain) {
-  return {Paragraph{std::move(line), role}};
+inline void append(Blocks& blocks, const Blocks& more) {
+  blocks.insert(blocks.end(), more.begin(), more.end());
 }
 
-inline void append(Blocks& blocks, Blocks more) {
-  for (Block& block : more) blocks.push_back(std::move(block));
+inline Block paragraph(Line line, Paragraph::Role role = Paragraph::Role::plain) {
+  return {Paragraph{std::move(line), role}};
 }
 
 struct Document {

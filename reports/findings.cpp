@@ -22,15 +22,6 @@ const Metric* find_metric(const Record& record, const std::string& name) {
   return nullptr;
 }
 
-const SweepPoint* sweep_point_of(const Record& record, const Metric& metric) {
-  const SweepPoint* longest = nullptr;  // "_k5" ends "_low_k5", too
-  for (const SweepPoint& point : record.sweep)
-    if (metric.name.ends_with("_" + point.suffix) &&
-        (longest == nullptr || point.suffix.size() > longest->suffix.size()))
-      longest = &point;
-  return longest;
-}
-
 const Series* find_series(const Record& record, const PanelCurve& curve) {
   for (const Series& series : record.measurement.series)
     if (series.name == curve.series && (curve.inputs.empty() || series.inputs == curve.inputs))
@@ -43,10 +34,22 @@ bool is_drawable(const Record& record) {
     const Series* series = find_series(record, curve);
     return series != nullptr && has_point(*series);
   };
-  if (!record.measurement.maps.empty()) return true;
   return std::any_of(record.panels.begin(), record.panels.end(), [&](const Panel& panel) {
     return std::any_of(panel.curves.begin(), panel.curves.end(), draws);
   });
+}
+
+bool is_of_sweep(const Record& record, const Metric& metric) {
+  return std::any_of(record.sweep.begin(), record.sweep.end(), [&](const SweepPoint& point) {
+    return metric.name.ends_with("_" + point.suffix);
+  });
+}
+
+std::string sweep_note(const Record& record) {
+  if (record.sweep.empty()) return "";
+  const auto held = std::count_if(record.sweep.begin(), record.sweep.end(),
+                                  [](const auto& point) { return point.verdict == Verdict::pass; });
+  return "holds at " + std::to_string(held) + " of " + plural(record.sweep.size(), "variation");
 }
 
 std::vector<Headline> headlines(const Record& record) {
@@ -100,8 +103,8 @@ bool has_dagger(const Record& record) {
                      [](const std::string& note) { return note.rfind("†", 0) == 0; });
 }
 
-std::string dagger_of(const Record& record) {
-  return has_dagger(record) && !record.title.ends_with("†") ? " †" : "";
+std::string dagger_after_title(const Record& record) {
+  return has_dagger(record) && title_of(record).find("†") == std::string::npos ? " †" : "";
 }
 
 std::string figures_text(const PaperReference& paper) {

@@ -15,15 +15,18 @@ namespace replicate {
 /// The metric that judging used: the first one with this name. Null when there is none.
 const Metric* find_metric(const Record& record, const std::string& name);
 
-/// The sweep point that the metric belongs to, by the suffix of its name. Null for the judged measurement's own.
-const SweepPoint* sweep_point_of(const Record& record, const Metric& metric);
-
 /// The series a plot curve names; an empty `inputs` takes the first of that name. Null when there
 /// is none.
 const Series* find_series(const Record& record, const PanelCurve& curve);
 
 /// True when some curve of some panel has a point to draw.
 bool is_drawable(const Record& record);
+
+/// A metric of a sweep's point: its name ends in the point's suffix.
+bool is_of_sweep(const Record& record, const Metric& metric);
+
+/// "holds at 5 of 6 variations", or nothing without a sweep.
+std::string sweep_note(const Record& record);
 
 /// One finding of the summary table: a judged metric and the criterion it met or did not.
 struct Headline {
@@ -53,7 +56,9 @@ std::string describe(const Counts& counts);  ///< "2 pass, 1 fail (1 known), 1 s
 /// A note that starts with † says that arithmetic alone explains part of the claim; it marks its
 /// title.
 bool has_dagger(const Record& record);
-std::string dagger_of(const Record& record);  ///< " †" where the title does not bear it itself, or nothing
+
+/// " †" for a claim that has one, unless its title says so already.
+std::string dagger_after_title(const Record& record);
 
 std::string figures_text(const PaperReference& paper);  ///< "figures 3 and 18", or nothing
 

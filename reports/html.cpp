@@ -16,12 +16,6 @@ namespace {
 /// Nothing is fetched and nothing runs, whatever got into a record or a plot.
 constexpr std::string_view kPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
-/// A power of ten stays in one piece.
-std::string unbroken(std::string html) {
-  replace_all(html, " × 10", "\u00A0×\u00A010");
-  return html;
-}
-
 /// Long metric names may break after an underscore.
 std::string breakable(std::string html) {
   replace_all(html, "_", "_<wbr>");
@@ -35,7 +29,7 @@ std::string badge(const std::string& word) {
 }
 
 std::string print(const Span& span) {
-  const std::string words = unbroken(escape_html(span.text));
+  const std::string words = escape_html(span.text);
   switch (span.kind) {
     case Span::Kind::strong:
       return "<strong>" + words + "</strong>";
@@ -110,19 +104,33 @@ std::string window_on(const Drawing& drawing, const Grid& grid, size_t panel, co
   return out.str();
 }
 
+/// What is looked at one by one: panels, or the page that they make up.
+std::vector<std::string> windows_of(const Figure& figure) {
+  if (figure.kind != Figure::Kind::page) return figure.panels;
+  return {join(figure.panels, "; ")};
+}
+
+std::string panels_class(const Figure& figure) {
+  if (figure.kind == Figure::Kind::page) return "panels page";
+  const std::string name = figure.kind == Figure::Kind::maps ? "panels maps" : "panels";
+  return figure.panels.size() == 1 ? name + " single" : name;
+}
+
+/// A page keeps its width on narrow screens, and scrolls by keyboard, too.
+constexpr const char* kScrollable = " role=\"region\" tabindex=\"0\" aria-label=\"Plots\"";
+
 std::string inline_drawing(Drawing drawing, const Figure& figure) {
-  const std::string anchor = anchor_of(figure.folder), id = anchor + "-drawing";
-  const Grid grid = panel_grid(figure.panels.size());
+  const std::string anchor = anchor_of(figure.drawing), id = anchor + "-drawing";
+  const std::vector<std::string> windows = windows_of(figure);
+  const Grid grid = panel_grid(windows.size());
   make_ids_unique(drawing.body, anchor + "-");
   use_page_ink(drawing.body);
   std::string html = "<svg class=\"drawing\" aria-hidden=\"true\"><defs><g id=\"" + id + "\">" +
-                     drawing.body + "</g></defs></svg>\n<div class=\"panels" +
-                     (figure.panels.size() == 1 ? " single" : "") +
-                     "\" style=\"--columns: " + std::to_string(grid.columns) + "\">\n";
-  for (size_t panel = 0; panel < figure.panels.size(); ++panel)
-    html += figure.panels[panel].empty()
-                ? "<span></span>\n"
-                : window_on(drawing, grid, panel, id, "Plot: " + figure.panels[panel]);
+                     drawing.body + "</g></defs></svg>\n<div class=\"" + panels_class(figure) +
+                     "\" style=\"--columns: " + std::to_string(grid.columns) + "\"" +
+                     (figure.kind == Figure::Kind::page ? kScrollable : "") + ">\n";
+  for (size_t i = 0; i < windows.size(); ++i)
+    html += window_on(drawing, grid, i, id, "Plot: " + windows[i]);
   return html + "</div>\n";
 }
 
@@ -164,8 +172,8 @@ class HtmlPrinter {
     out_ << "<div class=\"table\" role=\"region\" tabindex=\"0\" aria-label=\""
          << escape_html(table.label) << "\"><table>\n<thead><tr>";
     for (const Column& column : table.columns)
-      out_ << "<th scope=\"col\"" << number_class(column) << ">" << breakable(escape_html(column.title))
-           << "</th>";
+      out_ << "<th scope=\"col\"" << number_class(column) << ">"
+           << breakable(escape_html(column.title)) << "</th>";
     out_ << "</tr></thead>\n<tbody>\n";
     for (const auto& row : table.rows) print_row(table.columns, row);
     out_ << "</tbody></table></div>\n";
@@ -177,7 +185,8 @@ class HtmlPrinter {
     if (drawing) {
       out_ << inline_drawing(*drawing, figure);
     } else {
-      out_ << "<p class=\"note\">The plot is missing: <code>plot.svg</code> was not written.</p>\n";
+      out_ << "<p class=\"note\">The plot is missing: <code>" << escape_html(figure.drawing)
+           << ".svg</code> was not written.</p>\n";
     }
     out_ << "<figcaption>" << print(figure.caption) << "</figcaption>\n</figure>\n";
   }
@@ -200,7 +209,8 @@ class HtmlPrinter {
   }
 
   void operator()(const Fold& fold) {
-    out_ << "<details><summary>" << escape_html(fold.title) << "</summary>\n";
+    out_ << "<details" << (fold.open ? " open" : "") << "><summary>" << escape_html(fold.title)
+         << "</summary>\n";
     print_blocks(fold.blocks);
     out_ << "</details>\n";
   }
@@ -241,7 +251,7 @@ class HtmlPrinter {
   }
 
   std::optional<Drawing> read_drawing(const Figure& figure) const {
-    const auto path = folder_ / figure.folder / "plot.svg";
+    const auto path = folder_ / (figure.drawing + ".svg");
     if (!std::filesystem::exists(path)) return std::nullopt;
     return parse_drawing(read_text(path));
   }

@@ -25,7 +25,7 @@ const std::string_view kStyleSheet = R"css(
     --skipped: #b3bcc6; --skipped-ground: #2a3037;
     --error: #ec9ac9; --error-ground: #3d1b30;
   }
-  .panels { filter: brightness(1.3); }
+  .panels:not(.maps) { filter: brightness(1.3); }
 }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; scroll-behavior: smooth; }
@@ -80,7 +80,6 @@ th:last-child, td:last-child { padding-right: 0; }
 thead th { font-weight: 600; font-size: 0.8rem; color: var(--soft); vertical-align: bottom;
   border-bottom: 2px solid var(--rule); }
 .number { text-align: right; white-space: nowrap; }
-th.number { white-space: normal; }
 #verdicts td:first-child { min-width: 11rem; }
 #verdicts td:first-child a { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono",
   "DejaVu Sans Mono", monospace; font-size: 0.84em; font-weight: 600; text-underline-offset: 0.3em; }
@@ -88,12 +87,19 @@ th.number { white-space: normal; }
 #verdicts th:nth-child(2) { width: 31%; }
 #verdicts th:nth-child(4) { width: 9rem; }
 
+#chain table { table-layout: fixed; }
+#chain th:nth-child(1) { width: 9.5%; }
+#chain th:nth-child(2) { width: 28%; }
+#chain th:nth-child(3) { width: 20%; }
+#chain th:nth-child(4) { width: 26%; }
+
 /* Plots: one drawing, shown panel by panel, so that panels can wrap on a narrow screen */
 figure { margin: 1.25rem 0; }
 .panels { display: grid; grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); gap: 0.75rem 1.25rem; }
 .panels svg { width: 100%; height: auto; display: block; }
-.panels span:empty { min-height: 0; }
 .panels.single { max-width: 42rem; }
+.panels.page { overflow-x: auto; }
+figcaption { margin-top: 0.5rem; }
 .drawing { position: absolute; width: 0; height: 0; }
 svg text { font-family: inherit; }
 
@@ -115,6 +121,8 @@ ul { padding-left: 1.2rem; }
   h2 { font-size: 1.22rem; }
   .lead { font-size: 1.02rem; }
   .panels { grid-template-columns: minmax(0, 1fr); }
+  .panels.page svg { width: 46rem; }
+  #chain table { table-layout: auto; }
   table, tbody, tr, td { display: block; width: 100%; }
   thead { position: absolute; left: -200vw; }
   tr { border: 1px solid var(--rule); border-radius: 6px; padding: 0.45rem 0.8rem; margin-bottom: 0.6rem; }

@@ -1,17 +1,29 @@
 #pragma once
 
+// Matrices as heat maps, two in a row: before and after side by side.
+
 #include <string>
 #include <vector>
 
 #include "harness/record.h"
+#include "reports/sheet.h"
 
 namespace replicate {
 
-/// gnuplot data blocks $map1, $map2, ... of all maps.
-std::string map_blocks(const std::vector<Map>& maps);
+/// True when some map has a number to show.
+bool has_maps(const Record& record);
 
-/// Draws one of them as a heat map into the cell whose margins and colour box are set: rows are queries from top to bottom, columns
-/// keys. The colour scale is that of all maps together, logarithmic where they span more than a hundredfold.
-std::string map_commands(const std::vector<Map>& maps, size_t index);
+/// Keys beside queries, and no query sees a key behind it: attention probabilities.
+bool is_attention(const Map& map);
+
+/// The colours of one map, which it shares with all that show the same quantity.
+struct ColourScale {
+  double low = 0, high = 1;
+  bool logarithmic = false;  ///< values span more than a hundredfold
+  bool cut = false;          ///< values below `low` have its colour
+};
+ColourScale colour_scale(const std::vector<Map>& maps, size_t index);
+
+Sheet map_sheet(const Record& record);
 
 }  // namespace replicate

@@ -43,11 +43,6 @@ std::string print(const Line& line) {
   return result;
 }
 
-std::vector<std::string> titled(std::vector<std::string> panels) {
-  std::erase(panels, "");  // empty cells of the grid
-  return panels;
-}
-
 class MarkdownPrinter {
  public:
   std::string print_document(const Document& document) {
@@ -77,8 +72,8 @@ class MarkdownPrinter {
   }
 
   void operator()(const Figure& figure) {
-    out_ << "![" << escape_markdown(join(titled(figure.panels), "; ")) << "](" << escape_url(figure.folder)
-         << "/plot.png)\n\n"
+    out_ << "![" << escape_markdown(join(figure.panels, "; ")) << "](" << escape_url(figure.drawing)
+         << ".png)\n\n"
          << print(figure.caption) << "\n\n";
   }
 
@@ -101,7 +96,8 @@ class MarkdownPrinter {
   }
 
   void operator()(const Fold& fold) {
-    out_ << "<details><summary>" << escape_html(fold.title) << "</summary>\n\n";
+    out_ << "<details" << (fold.open ? " open" : "") << "><summary>"
+         << escape_html(clean(fold.title)) << "</summary>\n\n";
     print_blocks(fold.blocks);
     out_ << "</details>\n\n";
   }

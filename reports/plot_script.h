@@ -4,6 +4,7 @@
 #include <string>
 
 #include "harness/record.h"
+#include "reports/sheet.h"
 
 namespace replicate {
 
@@ -14,24 +15,19 @@ struct Grid {
 };
 Grid panel_grid(size_t panels);
 
-/// A layer to be marked in every panel: a grey band, or a dotted line behind the layer.
-struct LayerMark {
-  enum class Kind { sink, spike };
-  Kind kind = Kind::sink;
-  double layer = 0;
+/// Cells of one size, and the sheet they fill.
+struct Cells {
+  Grid grid;
+  double width = 0, height = 0;
+  Sheet sheet() const;
+  double left(size_t index) const;  ///< of the cell, in pixels
+  double top(size_t index) const;
 };
 
-/// Titles of all cells in their order: the panels, then the maps, which begin a row where they are to be compared: the
-/// cell before them may be empty, without a title.
-std::vector<std::string> cell_titles(const Record& record);
+/// A record's panels, in the order of its YAML.
+Sheet plot_sheet(const Record& record);
 
-/// gnuplot commands that draw a record's panels and maps into `svg` and `png`. Data are part of the script. All
-/// maps share one colour scale.
-std::string plot_script(const Record& record, const std::string& svg, const std::string& png,
-                        const std::vector<LayerMark>& marks = {});
-
-/// gnuplot's SVG with its tooltips ("gnuplot_plot_1a") removed and bold faces that browsers
-/// understand.
-std::string tidy_svg(std::string svg);
+/// The script that draws a record's panels into `svg` and `png`.
+std::string plot_script(const Record& record, const std::string& svg, const std::string& png);
 
 }  // namespace replicate

@@ -10,8 +10,13 @@
 
 #include "harness/run_folder.h"
 #include "models/formats/error.h"
+#include "reports/chain.h"
+#include "reports/chain_script.h"
+#include "reports/content.h"
+#include "reports/map_script.h"
 #include "reports/plot_script.h"
 #include "reports/report.h"
+#include "reports/sheet.h"
 #include "reports/text.h"
 
 namespace replicate {
@@ -34,10 +39,10 @@ class IgnoredBrokenPipe {
 /// Files that vanish with their owner, unless they were moved to their place.
 struct Scratch {
   fs::path svg, png, complaints;
-  explicit Scratch(const fs::path& folder)
-      : svg(folder / ".plot.svg.part"),
-        png(folder / ".plot.png.part"),
-        complaints(folder / ".plot.log.part") {}
+  Scratch(const fs::path& folder, const std::string& name)
+      : svg(folder / ("." + name + ".svg.part")),
+        png(folder / ("." + name + ".png.part")),
+        complaints(folder / ("." + name + ".log.part")) {}
   ~Scratch() {
     std::error_code ignored;
     for (const fs::path& file : {svg, png, complaints}) fs::remove(file, ignored);
@@ -86,26 +91,35 @@ std::string last_line(const std::string& text) {
   return last;
 }
 
-[[noreturn]] void fail(const fs::path& folder, const std::string& complaints) {
-  throw Error("gnuplot did not draw the plot: " + last_line(complaints),
-              (folder / "plot.svg").string(),
+[[noreturn]] void fail(const fs::path& svg, const std::string& complaints) {
+  throw Error("gnuplot did not draw the plot: " + last_line(complaints), svg.string(),
               "check that there is space left and that `gnuplot --version` says 5.4 or later");
+}
+
+/// <folder>/<name>.svg and .png. What was there before stays unless both were drawn.
+void draw(const Sheet& sheet, const fs::path& folder, const std::string& name) {
+  const fs::path svg = folder / (name + ".svg");
+  if (!on_path("gnuplot"))
+    throw Error("gnuplot is not installed", "drawing " + svg.string(),
+                "install it (Debian: apt-get install gnuplot-nox), then `replicate report DIR`");
+  const Scratch scratch(folder, name);
+  run_gnuplot(script_of(sheet, scratch.svg.string(), scratch.png.string()), scratch.complaints);
+  const std::string drawn = text_or_nothing(scratch.svg);
+  if (!is_whole_svg(drawn) || !fs::exists(scratch.png) || fs::file_size(scratch.png) == 0)
+    fail(svg, text_or_nothing(scratch.complaints));
+  write_atomically(svg, tidy_svg(drawn));
+  fs::rename(scratch.png, folder / (name + ".png"));
 }
 
 }  // namespace
 
-void write_plots(const Record& record, const fs::path& folder, const std::vector<LayerMark>& marks) {
-  if (cell_titles(record).empty()) return;
-  if (!on_path("gnuplot"))
-    throw Error("gnuplot is not installed", "drawing " + (folder / "plot.svg").string(),
-                "install it (Debian: apt-get install gnuplot-nox), then `replicate report DIR`");
-  const Scratch scratch(folder);
-  run_gnuplot(plot_script(record, scratch.svg.string(), scratch.png.string(), marks), scratch.complaints);
-  const std::string svg = text_or_nothing(scratch.svg);
-  if (!is_whole_svg(svg) || !fs::exists(scratch.png) || fs::file_size(scratch.png) == 0)
-    fail(folder, text_or_nothing(scratch.complaints));
-  write_atomically(folder / "plot.svg", tidy_svg(svg));
-  fs::rename(scratch.png, folder / "plot.png");
+void write_plots(const Record& record, const fs::path& folder) {
+  if (!record.panels.empty()) draw(plot_sheet(record), folder, kPlot);
+  if (has_maps(record)) draw(map_sheet(record), folder, kMaps);
+}
+
+void write_chain(const std::vector<Record>& records, const fs::path& run) {
+  if (const auto figure = chain_figure(records)) draw(chain_sheet(*figure), run, kChain);
 }
 
 }  // namespace replicate

@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "harness/record.h"
-#include "reports/plot_script.h"
 
 namespace replicate {
 
@@ -25,11 +24,11 @@ namespace replicate {
 /// `pass`.
 std::string console_table(const std::vector<Record>& records, bool colour, size_t width = 100);
 
-/// Plots are linked as <claim>/plot.png.
+/// Plots are linked as chain.png, <claim>/plot.png and <claim>/maps.png.
 std::string markdown_report(const std::vector<Record>& records);
 
-/// One file that needs no network and runs no script; `folder` holds <claim>/plot.svg to inline, a
-/// missing one leaves a note.
+/// One file that needs no network and runs no script; `folder` holds chain.svg, <claim>/plot.svg
+/// and <claim>/maps.svg to inline, a missing one leaves a note.
 std::string html_report(const std::vector<Record>& records, const std::filesystem::path& folder);
 
 std::string junit_report(const std::vector<Record>& records);
@@ -37,11 +36,14 @@ std::string junit_report(const std::vector<Record>& records);
 /// Counts, and per claim verdict, reason, headline numbers and paths relative to the run folder.
 std::string summary_json(const std::vector<Record>& records);
 
-/// <folder>/plot.svg and plot.png of one claim's panels and maps, by gnuplot, with `marks` in every panel; nothing
-/// for a record without either. Curves without a finite point are named in the legend as not measured, panels of such
-/// curves say so. Error when gnuplot is missing or fails; earlier plots then stay as they were.
-void write_plots(const Record& record, const std::filesystem::path& folder,
-                 const std::vector<LayerMark>& marks = {});
+/// <folder>/plot.svg and plot.png of one claim's panels, maps.svg and maps.png of its maps, by
+/// gnuplot; nothing for a record without either. Curves without a finite point are named in the
+/// legend as not measured, panels of such curves say so. Error when gnuplot is missing or fails;
+/// earlier plots then stay as they were.
+void write_plots(const Record& record, const std::filesystem::path& folder);
+
+/// <run>/chain.svg and chain.png; nothing when too little of the chain was measured.
+void write_chain(const std::vector<Record>& records, const std::filesystem::path& run);
 
 /// Every record under a run folder, in the order of `summary.json` if there is one, else by id.
 /// Folders without record.json are passed over. Error when there is no record at all.

@@ -4,8 +4,8 @@
 
 #include "harness/run_folder.h"
 #include "models/formats/error.h"
-#include "reports/chain.h"
 #include "reports/findings.h"
+#include "reports/map_script.h"
 #include "reports/report.h"
 
 namespace replicate {
@@ -43,29 +43,20 @@ void sort_by(const std::vector<std::string>& order, std::vector<Record>& records
                    [&](const Record& a, const Record& b) { return rank(a) < rank(b); });
 }
 
-void write_chain(const std::vector<Record>& records, const fs::path& folder) {
-  const auto chain = chain_figure(records);
-  if (!chain) return;
-  fs::create_directories(folder);
-  write_plots(chain->record, folder, chain->marks);
-}
-
-/// The first error of drawing; one claim's plot does not stop the others.
+/// The first error of drawing; one drawing that fails does not stop the others.
 std::optional<Error> write_all_plots(const std::vector<Record>& records, const fs::path& run) {
   std::optional<Error> first;
-  for (const Record& record : records) {
-    if (!is_drawable(record)) continue;
+  const auto attempt = [&](const auto& write) {
     try {
-      write_plots(record, run / record.claim);
+      write();
     } catch (const Error& error) {
       if (!first) first = error;
     }
-  }
-  try {
-    write_chain(records, run / kChainFolder);
-  } catch (const Error& error) {
-    if (!first) first = error;
-  }
+  };
+  attempt([&] { write_chain(records, run); });
+  for (const Record& record : records)
+    if (is_drawable(record) || has_maps(record))
+      attempt([&] { write_plots(record, run / record.claim); });
   return first;
 }
 

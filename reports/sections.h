@@ -15,8 +15,16 @@ Blocks summary(const std::vector<Record>& records);
 /// The table that a hurried reader reads: claim, paper, measured, verdict.
 Block verdict_section(const std::vector<Record>& records);
 
+/// The chain of links in one figure and two tables; nothing when too little of it was measured.
+Blocks chain_section(const std::vector<Record>& records);
+
 /// All about one claim. The anchor is its id.
 Block claim_section(const Record& record);
+
+/// Parts of a claim's section; each is empty where the record has nothing of its kind.
+Blocks sweep_blocks(const Record& record);           ///< the claim judged with something changed
+Blocks paper_distance_blocks(const Record& record);  ///< metrics "..._distance_to_paper"
+Blocks metric_blocks(const Record& record);          ///< all metrics that are not a sweep's
 
 /// Model, versions and machine; a fact that differs between records is shown with all its values.
 Block provenance_section(const std::vector<Record>& records);

@@ -20,6 +20,15 @@ Json headline_json(const Headline& headline) {
   return json;
 }
 
+Json sweep_json(const Record& record) {
+  Json points = Json::array();
+  for (const SweepPoint& point : record.sweep)
+    points.push_back({{"suffix", point.suffix},
+                      {"changes", point.changes},
+                      {"verdict", to_string(point.verdict)}});
+  return points;
+}
+
 Json claim_json(const Record& record) {
   Json json = {{"claim", record.claim},
                {"title", record.title},
@@ -33,6 +42,7 @@ Json claim_json(const Record& record) {
   if (record.known_verdict) json["known_verdict"] = to_string(*record.known_verdict);
   for (const Headline& headline : headlines(record))
     json["headline"].push_back(headline_json(headline));
+  if (!record.sweep.empty()) json["sweep"] = sweep_json(record);
   if (is_drawable(record)) json["plot"] = record.claim + "/plot.svg";
   return json;
 }

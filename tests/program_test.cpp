@@ -315,7 +315,7 @@ TEST_F(Program, KeepsFinishedRecordsWhenTheDiskFillsUp) {
   std::filesystem::remove_all(folder_ / "run" / "sink_onset");
   const auto kept = read_text(folder_ / "run" / "rank_collapse" / "record.json");
   // A limit on the size of files makes writes fail as a full disk does, without filling one.
-  const auto shell = "sh -c 'trap \"\" XFSZ; ulimit -f 16; exec " + std::string(REPLICATE_PROGRAM) + " " +
+  const auto shell = "sh -c 'trap \"\" XFSZ; ulimit -f 30; exec " + std::string(REPLICATE_PROGRAM) + " " +
                      small_run("run", "--resume") + "' >" + path("output") + " 2>&1";
   const int status = std::system(shell.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 3) << read_text(folder_ / "output");

@@ -9,12 +9,14 @@
 #include <set>
 
 #include "harness/run_folder.h"
+#include "reports/axes.h"
 #include "reports/chain.h"
+#include "reports/chain_script.h"
 #include "reports/content.h"
 #include "reports/findings.h"
-#include "reports/metric_tables.h"
+#include "reports/map_script.h"
 #include "reports/plot_script.h"
-#include "reports/sweep_tables.h"
+#include "reports/sections.h"
 #include "reports/text.h"
 #include "tests/expect_error.h"
 #include "tests/sample_records.h"
@@ -55,10 +57,13 @@ void expect_golden(const std::string& name, const std::string& text) {
                                       "-R report, then read the diff.";
 }
 
-/// A run folder with a drawing for every claim that has something to draw.
+/// A run folder with every drawing that its report shows.
 void draw_stand_ins(const TemporaryFolder& folder, const std::vector<Record>& records) {
-  for (const Record& record : records)
+  if (chain_figure(records)) folder.write("chain.svg", kDrawing);
+  for (const Record& record : records) {
     if (is_drawable(record)) folder.write(record.claim + "/plot.svg", kDrawing);
+    if (has_maps(record)) folder.write(record.claim + "/maps.svg", kDrawing);
+  }
 }
 
 TEST(ReportGolden, Console) {
@@ -85,10 +90,15 @@ TEST(ReportGolden, PlotScript) {
   expect_golden("plot.gp", plot_script(sample::mask_induced_sink(), "plot.svg", "plot.png"));
 }
 
-TEST(ReportGolden, ChainPlotScript) {
-  const auto chain = chain_figure(sample::records());
-  ASSERT_TRUE(chain.has_value());
-  expect_golden("chain.gp", plot_script(chain->record, "plot.svg", "plot.png", chain->marks));
+TEST(ReportGolden, ChainScript) {
+  const auto figure = chain_figure(sample::records());
+  ASSERT_TRUE(figure.has_value());
+  expect_golden("chain.gp", script_of(chain_sheet(*figure), "chain.svg", "chain.png"));
+}
+
+TEST(ReportGolden, MapScript) {
+  expect_golden("maps.gp",
+                script_of(map_sheet(sample::mask_induced_sink()), "maps.svg", "maps.png"));
 }
 
 // ---- numbers and escapes ----------------------------------------------------------------------
@@ -167,131 +177,145 @@ TEST(Report, KnownVerdictsAndDepartures) {
   EXPECT_FALSE(departs(record));
 }
 
-/// The first table among the blocks, folds included.
-Table first_table(const Blocks& blocks) {
+/// All tables among the blocks, those in folds and sections included.
+std::vector<Table> tables_in(const Blocks& blocks) {
+  std::vector<Table> tables;
+  const auto add = [&](const Blocks& inner) {
+    for (const Table& table : tables_in(inner)) tables.push_back(table);
+  };
   for (const Block& block : blocks) {
-    if (const auto* table = std::get_if<Table>(&block.content)) return *table;
-    if (const auto* fold = std::get_if<Fold>(&block.content)) return first_table(fold->blocks);
+    if (const auto* table = std::get_if<Table>(&block.content)) tables.push_back(*table);
+    if (const auto* fold = std::get_if<Fold>(&block.content)) add(fold->blocks);
+    if (const auto* section = std::get_if<Section>(&block.content)) add(section->blocks);
   }
-  throw std::logic_error("no table");
+  return tables;
 }
 
 std::string words(const Line& line) {
   std::string text;
-  for (const Span& span : line) text += span.text;
+  for (const Span& span : line) text += span.kind == Span::Kind::line_break ? " " : span.text;
   return text;
 }
 
+// ---- sweeps, places, the paper's numbers ------------------------------------------------------
+
 TEST(ReportSweep, JudgedRowFirstThenARowAPoint) {
-  const Table table = first_table(sweep_section(sample::mask_induced_sink()));
+  const Table table = tables_in(sweep_blocks(sample::mask_induced_sink())).at(0);
   ASSERT_EQ(table.rows.size(), 4u);
   EXPECT_EQ(table.columns[2].title, "target_to_first_ratio");
-  EXPECT_EQ(words(table.rows[0][2]), "0.94[0.89, 0.99]");
+  EXPECT_EQ(words(table.rows[0][2]), "0.94 [0.89, 0.99]");
   EXPECT_EQ(words(table.rows[1][0]), "target: 5");
-  EXPECT_EQ(words(table.rows[1][2]), "0.91[0.85, 0.97]");
-  EXPECT_EQ(words(table.rows[1].back()), "");  // the judged verdict needs no reason
+  EXPECT_EQ(words(table.rows[1][2]), "0.91 [0.85, 0.97]");
   EXPECT_EQ(words(table.rows[2][1]), "fail");
-  EXPECT_EQ(words(table.rows[2].back()), "target_to_first_ratio is 0.31, not at least 0.5");
+  EXPECT_EQ(words(table.rows[3][1]), "error out of memory");
   EXPECT_EQ(words(table.rows[3][3]), "–");
 }
 
-TEST(ReportSweep, HintCountsTheJudgedVerdict) {
-  Record record = sample::mask_induced_sink();
-  EXPECT_EQ(sweep_hint(record), "holds at 1 of 3 variations");
-  record.verdict = Verdict::fail;
-  EXPECT_EQ(sweep_hint(record), "the same at 1 of 3 variations");
-  EXPECT_EQ(sweep_hint(sample::sink_onset()), "");
-  EXPECT_TRUE(sweep_section(sample::sink_onset()).empty());
+TEST(ReportSweep, NoteCountsWhereTheClaimHolds) {
+  EXPECT_EQ(sweep_note(sample::mask_induced_sink()), "holds at 1 of 3 variations");
+  EXPECT_EQ(sweep_note(sample::sink_onset()), "");
+  EXPECT_TRUE(sweep_blocks(sample::sink_onset()).empty());
 }
 
 TEST(ReportSweep, ItsMetricsStandApart) {
-  const Record record = sample::mask_induced_sink();
-  for (const auto& row : first_table(metric_fold(record)).rows)
-    EXPECT_EQ(words(row[0]).find("_k5"), std::string::npos) << words(row[0]);
-  const Table other = first_table(sweep_fold(record));
-  ASSERT_EQ(other.rows.size(), 1u);
-  EXPECT_EQ(words(other.rows[0][0]), "attention_to_target_after");
-  EXPECT_EQ(words(other.rows[0][2]), "0.352[0.330, 0.371]");
-}
-
-TEST(ReportSweep, LongestSuffixWins) {
-  Record record = sample::mask_induced_sink();
-  record.sweep = {{"k5", "", Verdict::pass, ""}, {"low_k5", "", Verdict::pass, ""}};
-  EXPECT_EQ(sweep_point_of(record, sample::bare_metric("ratio_low_k5", 1))->suffix, "low_k5");
-  EXPECT_EQ(sweep_point_of(record, sample::bare_metric("ratio_k5", 1))->suffix, "k5");
-  EXPECT_EQ(sweep_point_of(record, sample::bare_metric("ratio", 1)), nullptr);
+  for (const Table& table : tables_in(metric_blocks(sample::mask_induced_sink())))
+    for (const auto& row : table.rows)
+      for (const char* suffix : {"_k5", "_bos"})
+        EXPECT_EQ(words(row[0]).find(suffix), std::string::npos) << words(row[0]);
 }
 
 TEST(ReportMetrics, PlacesAreRowsAndMetricsColumns) {
-  Record record = sample::dimension_disparity();
-  std::erase_if(record.measurement.metrics,
-                [](const Metric& metric) { return metric.where.count("neuron") == 0; });
-  const Table table = first_table(metric_fold(record));
+  const Record record = sample::dimension_disparity();
+  const Table table = tables_in(metric_blocks(record)).at(0);
   ASSERT_EQ(table.rows.size(), 12u);
-  ASSERT_EQ(table.columns.size(), 5u);  // layer, neuron, inputs, two metrics
-  EXPECT_EQ(table.columns[4].title, "super_neuron_activation_rest");
+  ASSERT_EQ(table.columns.size(), 4u);
+  EXPECT_EQ(table.columns[0].title + table.columns[1].title, "layerneuron");
+  EXPECT_EQ(table.columns[3].title, "super_neuron_activation_rest");
   EXPECT_EQ(words(table.rows[1][1]), "1");
-  EXPECT_EQ(words(table.rows[1][3]), "39.0[38.0, 40.0]");
-  EXPECT_NE(markdown_report({record}).find("… 1 more in [record.json]"), std::string::npos);
+  EXPECT_EQ(words(table.rows[1][2]), "39.0 [38.0, 40.0]");
+  EXPECT_NE(markdown_report({record}).find("… and 1 more row in record.json"), std::string::npos);
 }
 
 TEST(ReportMetrics, OtherPlacesAnotherTable) {
   Record record = sample::sink_onset();
   record.measurement.metrics = sample::by_neuron("few", 2);
   sample::append(record.measurement.metrics, sample::by_neuron("more", 3));
-  const auto fold = std::get<Fold>(metric_fold(record).front().content);
-  ASSERT_EQ(fold.blocks.size(), 3u);  // a heading for both
-  EXPECT_EQ(std::get<Table>(fold.blocks[1].content).rows.size(), 2u);
-  EXPECT_EQ(std::get<Table>(fold.blocks[2].content).rows.size(), 3u);
+  sample::append(record.measurement.metrics, sample::by_neuron("single", 1));
+  const auto tables = tables_in(metric_blocks(record));
+  ASSERT_EQ(tables.size(), 3u);
+  EXPECT_EQ(tables[0].rows.size(), 2u);
+  EXPECT_EQ(tables[1].rows.size(), 3u);
+  EXPECT_EQ(words(tables[2].rows[0][1]), "layer 8, neuron 0");
 }
 
-TEST(ReportMetrics, NothingMeasuredIsLost) {
+TEST(ReportMetrics, ManyColumnsBecomeSeveralTables) {
   Record record = sample::sink_onset();
-  record.measurement.metrics = {sample::by_neuron("twice", 1)[0], sample::by_neuron("twice", 1)[0]};
-  EXPECT_EQ(first_table(metric_fold(record)).rows.size(), 2u);
+  record.measurement.metrics.clear();
+  for (const char* name : {"a", "b", "c", "d", "e", "f"})
+    sample::append(record.measurement.metrics, sample::by_neuron(name, 2));
+  const auto tables = tables_in(metric_blocks(record));
+  ASSERT_EQ(tables.size(), 2u);
+  EXPECT_EQ(tables[0].columns.size(), 5u);
+  EXPECT_EQ(tables[1].columns.back().title, "f");
 }
 
-TEST(ReportMetrics, DistanceToThePaperHasASign) {
-  const std::string report = markdown_report({sample::dimension_disparity()});
-  EXPECT_NE(report.find(R"(`top4_energy` **+0.042 \[0.036, 0.048\]** (natural))"), std::string::npos);
-  EXPECT_TRUE(distance_to_paper(sample::sink_onset()).empty());
+TEST(ReportMetrics, DistanceToThePaperIsSpelledOut) {
+  Record record = sample::dimension_disparity();
+  const auto bullets = [&] {
+    return std::get<Bullets>(paper_distance_blocks(record).at(1).content);
+  };
+  EXPECT_EQ(
+      words(bullets().items[0]),
+      "top4_energy, natural: 0.842 here, 0.8 in the paper; difference 0.042 [0.036, 0.048], so "
+      "above the paper's.");
+  record.measurement.metrics.back().low = -0.01;
+  EXPECT_NE(words(bullets().items[0]).find("does not tell apart"), std::string::npos);
+  EXPECT_TRUE(paper_distance_blocks(sample::sink_onset()).empty());
 }
 
-TEST(Report, ClaimsBeyondThePaperSaySo) {
-  Record record = sample::falsification();
-  record.paper.expected = "No figure.";
-  const std::string report = markdown_report({record});
-  EXPECT_NE(report.find("**Beyond the paper.** No figure."), std::string::npos);
-  EXPECT_EQ(report.find("The paper shows"), std::string::npos);
+TEST(Report, DaggerStandsOnceInATitle) {
+  Record record = sample::variance_discrepancy();
+  EXPECT_EQ(dagger_after_title(record), " †");
+  record.title += " †";
+  EXPECT_EQ(dagger_after_title(record), "");
 }
 
-TEST(ReportChain, NeedsThreeLinks) {
+// ---- the chain --------------------------------------------------------------------------------
+
+TEST(ReportChain, NeedsThreePanels) {
   EXPECT_FALSE(chain_figure({sample::sink_onset()}).has_value());
-  EXPECT_FALSE(chain_section({sample::rank_collapse()}).has_value());
+  EXPECT_TRUE(chain_section({sample::sink_onset(), sample::rank_collapse()}).empty());
 }
 
 TEST(ReportChain, PanelsKeepTheirLinksNumbers) {
-  const auto chain = chain_figure(sample::records());
-  ASSERT_TRUE(chain.has_value());
-  std::vector<std::string> titles;
-  for (const Panel& panel : chain->record.panels) titles.push_back(panel.title.substr(0, 1));
-  EXPECT_EQ(titles, (std::vector<std::string>{"4", "5", "6", "8"}));
+  const auto figure = chain_figure(sample::records());
+  ASSERT_TRUE(figure.has_value());
+  std::string numbers;
+  for (const Panel& panel : figure->series.panels) numbers += panel.title[0];
+  EXPECT_EQ(numbers, "4568");
+  EXPECT_EQ(figure->layers, sample::kLayers);
 }
 
-TEST(ReportChain, MarksSinkLayersAndSpikes) {
-  const auto marks = chain_figure(sample::records())->marks;
-  ASSERT_FALSE(marks.empty());
-  EXPECT_EQ(marks.front().layer, sample::kOnset);
-  EXPECT_EQ(marks.back().kind, LayerMark::Kind::spike);
-  EXPECT_EQ(marks.back().layer, 8);
+/// Random inputs report their spikes under the same name.
+TEST(ReportChain, MarksAreThoseOfTheJudgedInputs) {
+  Record onset = sample::sink_onset();
+  onset.measurement.metrics.push_back(
+      {"spike_layers", 5, std::nullopt, std::nullopt, 24, "random", {{"layer", 5}}});
+  const auto figure = chain_figure({onset, sample::dimension_disparity()});
+  ASSERT_TRUE(figure.has_value());
+  EXPECT_EQ(figure->spikes, std::vector<double>{8});
+  ASSERT_FALSE(figure->sink_layers.empty());
+  EXPECT_EQ(figure->sink_layers.front(), sample::kOnset);
 }
 
 TEST(ReportChain, TablesNameEveryLinkRunOrNot) {
-  const auto section = std::get<Section>(chain_section(sample::records())->content);
-  const Table links = first_table(section.blocks);
-  ASSERT_EQ(links.rows.size(), 8u);
-  EXPECT_EQ(words(links.rows[1][2]), "not run");
-  EXPECT_EQ(words(links.rows[4][2]), "dominance_over_rest18.4 [16.9, 19.7]");
+  const auto tables = tables_in(chain_section(sample::records()));
+  ASSERT_EQ(tables.size(), 2u);
+  ASSERT_EQ(tables[0].rows.size(), chain_links().size());
+  EXPECT_EQ(words(tables[0].rows[1][3]), "not run");
+  EXPECT_EQ(words(tables[0].rows[4][3]), "dominance_over_rest 18.4 [16.9, 19.7] (> 5)");
+  EXPECT_EQ(words(tables[0].rows[4][4]), "fail at top4_energy");
+  EXPECT_EQ(words(tables[1].rows[5][3]), sample::falsification().reason);
 }
 
 TEST(Report, JunitCountsNewsOnly) {
@@ -348,9 +372,10 @@ Record hostile_record() {
   record.inputs[0].label = record.inputs[0].kind = record.inputs[0].sha256 = kHostile;
   record.panels[0].title = record.panels[0].x = record.panels[0].y = kHostile;
   record.panels[0].curves[0].label = record.panels[0].thresholds[0].first = kHostile;
-  record.sweep = {{"k5", kHostile, Verdict::fail, kHostile}};
+  record.sweep = {{kHostile, kHostile, Verdict::error, kHostile}};
   record.measurement.maps = {{kHostile, kHostile, kHostile, {{kHostile, 1}}, {{0.5}}}};
-  record.measurement.metrics.push_back({kHostile, 1, 0, 2, 3, kHostile, {{kHostile, 1}}});
+  for (const int64_t place : {1, 2})
+    record.measurement.metrics.push_back({kHostile, 1, 0, 2, 3, kHostile, {{kHostile, place}}});
   return record;
 }
 
@@ -447,28 +472,71 @@ TEST(ReportPlots, EveryClaimIsDrawn) {
     ASSERT_EQ(fs::exists(folder / "plot.svg"), !record.panels.empty()) << record.claim;
     if (record.panels.empty()) continue;
     EXPECT_EQ(read_text(folder / "plot.png").substr(1, 3), "PNG") << record.claim;
-    EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 2) << record.claim;
+    EXPECT_EQ(fs::exists(folder / "maps.svg"), has_maps(record)) << record.claim;
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), has_maps(record) ? 4 : 2)
+        << record.claim;
   }
 }
 
-TEST(ReportPlots, MapsBeginARow) {
-  Record record = sample::mask_induced_sink();
-  const auto titles = cell_titles(record);
-  ASSERT_EQ(titles.size(), 6u);
-  EXPECT_EQ(titles[4], "Attention in layer 12, untouched");
-  record.panels.pop_back();
-  EXPECT_EQ(cell_titles(record)[3], "");
-  EXPECT_EQ(cell_titles(record).size(), 6u);
+TEST(ReportPlots, ChainIsDrawnWhereThereIsOne) {
+  const TemporaryFolder folder;
+  write_chain({sample::sink_onset()}, folder.path());
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+  write_chain(sample::records(), folder.path());
+  EXPECT_NE(read_text(folder / "chain.svg").find("spike 8"), std::string::npos);
+  EXPECT_EQ(read_text(folder / "chain.png").substr(1, 3), "PNG");
 }
 
-TEST(ReportPlots, MapsWithoutAnyValueAreNoError) {
-  Record record = sample::mask_induced_sink();
-  record.panels.clear();
-  record.measurement.maps = {{"empty", "natural", "Empty", {}, {{0, 0}, {0, kNaN}}},
-                             {"none", "natural", "None", {}, {}}};
-  const TemporaryFolder folder;
-  write_plots(record, folder.path());
-  EXPECT_TRUE(fs::exists(folder / "plot.png"));
+TEST(ReportMaps, AttentionIsToldByItsTriangle) {
+  EXPECT_TRUE(is_attention(sample::mask_induced_sink().measurement.maps[0]));
+  EXPECT_FALSE(is_attention({"m", "natural", "", {}, {{1, 0.5}, {0.5, 0.5}}}));
+  EXPECT_FALSE(is_attention({"m", "natural", "", {}, {{1, 0, 0}, {0.5, 0.5, 0}}}));
+  EXPECT_FALSE(is_attention({"m", "natural", "", {}, {}}));
+}
+
+TEST(ReportMaps, AttentionSharesOneScaleOtherQuantitiesDoNot) {
+  auto maps = sample::mask_induced_sink().measurement.maps;
+  maps.push_back({"entropy", "natural", "", {}, {{40, 50}}});
+  const ColourScale before = colour_scale(maps, 0), after = colour_scale(maps, 1);
+  EXPECT_EQ(before.low, after.low);
+  EXPECT_EQ(before.high, 1);
+  EXPECT_TRUE(before.logarithmic);  // from 0.002 to 1
+  EXPECT_EQ(colour_scale(maps, 2).high, 50);
+  EXPECT_FALSE(colour_scale(maps, 2).logarithmic);
+}
+
+TEST(ReportMaps, ScaleEndsTenThousandfoldBelow) {
+  const ColourScale scale = colour_scale({{"m", "natural", "", {}, {{1e-9, 2}}}}, 0);
+  EXPECT_TRUE(scale.cut);
+  EXPECT_DOUBLE_EQ(scale.low, 2e-4);
+}
+
+TEST(ReportMaps, LayersAndHeadsCountFromOne) {
+  Record record = sample::sink_onset();
+  record.measurement.maps = {
+      {"entropy", "natural", "Entropy", {}, std::vector(30, std::vector<double>(9, 1.5))}};
+  const std::string script = map_sheet(record).commands;
+  EXPECT_NE(script.find("set xlabel 'head'"), std::string::npos);
+  EXPECT_NE(script.find("using ($1+1):($2+1):3"), std::string::npos);
+}
+
+TEST(ReportMaps, WithoutAnyNumberNothingIsDrawn) {
+  Record record = sample::variance_discrepancy();
+  record.measurement.maps = {{"m", "natural", "", {}, {{kNaN, kNaN}}},
+                             {"m", "natural", "", {}, {}}};
+  EXPECT_FALSE(has_maps(record));
+}
+
+TEST(ReportPlots, ShortLogarithmicAxesHaveLabels) {
+  const auto axis = [](double low, double high) {
+    PanelData data;
+    data.y_min = low, data.y_max = high;
+    return y_axis(data, true);
+  };
+  EXPECT_NE(axis(2, 5).find("set ytics (2,4,6)"), std::string::npos) << axis(2, 5);
+  EXPECT_NE(axis(3, 40).find("set ytics (5,10,20,50)"), std::string::npos) << axis(3, 40);
+  EXPECT_NE(axis(1, 1e4).find("set ytics 10\n"), std::string::npos) << axis(1, 1e4);
+  EXPECT_NE(axis(1e-6, 1e6).find("set ytics 1000\n"), std::string::npos) << axis(1e-6, 1e6);
 }
 
 TEST(ReportPlots, PanelsWithoutDataSaySo) {

@@ -446,8 +446,8 @@ $band4_1 << END
 29 0.57 0.63
 30 0.57 0.63
 END
-set terminal svg size 1040,808 dynamic noenhanced font 'Sans,13'
-set output 'plot.svg'
+set terminal svg size 1040,548 dynamic noenhanced font 'Sans,13'
+set output 'chain.svg'
 set encoding utf8
 set samples 2
 set border 3 lc rgb '#777777'
@@ -458,244 +458,240 @@ set key left top vertical maxcols 1 Left reverse samplen 3.2 spacing 1.1
 set ylabel offset 0,0
 set xlabel offset 0,0.5
 set multiplot
-set object 1 rectangle from first 8.5, graph 0 to first 9.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 2 rectangle from first 9.5, graph 0 to first 10.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 3 rectangle from first 10.5, graph 0 to first 11.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 4 rectangle from first 11.5, graph 0 to first 12.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 5 rectangle from first 12.5, graph 0 to first 13.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 6 rectangle from first 13.5, graph 0 to first 14.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 7 rectangle from first 14.5, graph 0 to first 15.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 8 rectangle from first 15.5, graph 0 to first 16.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 9 rectangle from first 16.5, graph 0 to first 17.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 10 rectangle from first 17.5, graph 0 to first 18.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 11 rectangle from first 18.5, graph 0 to first 19.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 12 rectangle from first 19.5, graph 0 to first 20.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 13 rectangle from first 20.5, graph 0 to first 21.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 14 rectangle from first 21.5, graph 0 to first 22.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 15 rectangle from first 22.5, graph 0 to first 23.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 16 rectangle from first 23.5, graph 0 to first 24.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 17 rectangle from first 24.5, graph 0 to first 25.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 18 rectangle from first 25.5, graph 0 to first 26.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 19 rectangle from first 26.5, graph 0 to first 27.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 20 rectangle from first 27.5, graph 0 to first 28.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 21 rectangle from first 28.5, graph 0 to first 29.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 22 rectangle from first 29.5, graph 0 to first 30.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set arrow from first 8.5, graph 0 to first 8.5, graph 1 nohead dt (2,4) lw 1.4 lc rgb '#777777'
-unset label 3
-set lmargin at screen 0.08846153846
-set rmargin at screen 0.4846153846
-set tmargin at screen 0.9504950495
-set bmargin at screen 0.6410891089
-set key at screen 0.08076923077,0.5693069307
-set label 1 '4  Norm at the layer''s input' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
-set xrange [0.42:30.58]
+set object 1 rectangle from first 8.5, graph 0 to first 9.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 2 rectangle from first 9.5, graph 0 to first 10.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 3 rectangle from first 10.5, graph 0 to first 11.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 4 rectangle from first 11.5, graph 0 to first 12.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 5 rectangle from first 12.5, graph 0 to first 13.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 6 rectangle from first 13.5, graph 0 to first 14.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 7 rectangle from first 14.5, graph 0 to first 15.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 8 rectangle from first 15.5, graph 0 to first 16.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 9 rectangle from first 16.5, graph 0 to first 17.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 10 rectangle from first 17.5, graph 0 to first 18.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 11 rectangle from first 18.5, graph 0 to first 19.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 12 rectangle from first 19.5, graph 0 to first 20.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 13 rectangle from first 20.5, graph 0 to first 21.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 14 rectangle from first 21.5, graph 0 to first 22.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 15 rectangle from first 22.5, graph 0 to first 23.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 16 rectangle from first 23.5, graph 0 to first 24.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 17 rectangle from first 24.5, graph 0 to first 25.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 18 rectangle from first 25.5, graph 0 to first 26.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 19 rectangle from first 26.5, graph 0 to first 27.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 20 rectangle from first 27.5, graph 0 to first 28.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 21 rectangle from first 28.5, graph 0 to first 29.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 22 rectangle from first 29.5, graph 0 to first 30.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set arrow 1 from first 8.5, graph 0 to first 8.5, graph 1 nohead dt (4,4) lw 1.2 lc rgb '#777777'
+set label 11 'spike 8' at screen 0.2516666667,0.9689781022 center textcolor rgb '#777777'
+set lmargin at screen 0.06346153846
+set rmargin at screen 0.7692307692
+set tmargin at screen 0.901459854
+set bmargin at screen 0.7408759124
+set key at screen 0.7769230769,0.901459854
+set label 1 '4. Norm at the layer''s input, l2 · natural' at graph 0,1 left offset 0,character 0.9 font ':Bold'
+set xlabel ''
+unset logscale x
+set xrange [0.5:30.5]
+set format x ''
 set xtics 0,5
-set xtics add ("1" 1)
+set xtics add ("" 1)
 set logscale y 10
 set mytics 10
-set ytics autofreq
 set yrange [8.133076923:7374.670073]
-set xlabel 'layer'
-set ylabel ''
-set label 3 'l2 norm' at screen 0.01153846154, graph 0.5 center rotate by 90
+set ytics 10
 plot $band1_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band1_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line1_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
      $line1_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'position 0', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'other positions, mean'
-unset label 3
-set lmargin at screen 0.5884615385
-set rmargin at screen 0.9846153846
-set tmargin at screen 0.9504950495
-set bmargin at screen 0.6410891089
-set key at screen 0.5807692308,0.5693069307
-set label 1 '5  Dominance ratio at the layer''s input' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
-set xrange [0.42:30.58]
+set lmargin at screen 0.06346153846
+set rmargin at screen 0.7692307692
+set tmargin at screen 0.6897810219
+set bmargin at screen 0.5291970803
+set key at screen 0.7769230769,0.6897810219
+set label 1 '5. Dominance at the layer''s input, max |h| / mean |h| · natural' at graph 0,1 left offset 0,character 0.9 font ':Bold'
+set xlabel ''
+unset logscale x
+set xrange [0.5:30.5]
+set format x ''
 set xtics 0,5
-set xtics add ("1" 1)
+set xtics add ("" 1)
 set logscale y 10
 set mytics 10
-set ytics autofreq
 set yrange [3.551557794:300.0327924]
-set xlabel 'layer'
-set ylabel ''
-set label 3 'max|h| / mean|h|' at screen 0.5115384615, graph 0.5 center rotate by 90
+set ytics 10
 plot $band2_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band2_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line2_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
      $line2_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'position 0', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'other positions, mean'
-unset label 3
-set lmargin at screen 0.08846153846
-set rmargin at screen 0.4846153846
-set tmargin at screen 0.4504950495
-set bmargin at screen 0.1410891089
-set key at screen 0.08076923077,0.06930693069
-set label 1 '6  Energy in four dimensions after RMSNorm' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
-set xrange [0.42:30.58]
+set lmargin at screen 0.06346153846
+set rmargin at screen 0.7692307692
+set tmargin at screen 0.4781021898
+set bmargin at screen 0.3175182482
+set key at screen 0.7769230769,0.4781021898
+set label 1 '6. Energy in the four largest dimensions after RMSNorm, share · natural' at graph 0,1 left offset 0,character 0.9 font ':Bold'
+set xlabel ''
+unset logscale x
+set xrange [0.5:30.5]
+set format x ''
 set xtics 0,5
-set xtics add ("1" 1)
-set ytics autofreq
+set xtics add ("" 1)
+unset logscale y
+set mytics default
 set yrange [0:0.8966999974]
-set xlabel 'layer'
-set ylabel ''
-set label 3 'share of energy' at screen 0.01153846154, graph 0.5 center rotate by 90
+set ytics 0.2
 plot $band3_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band3_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line3_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
      $line3_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'position 0', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'other positions, mean'
-unset label 3
-set lmargin at screen 0.5884615385
-set rmargin at screen 0.9846153846
-set tmargin at screen 0.4504950495
-set bmargin at screen 0.1410891089
-set key at screen 0.5807692308,0.06930693069
-set label 1 '8  Excess attention to position 0' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
-set xrange [0.42:30.58]
+set lmargin at screen 0.06346153846
+set rmargin at screen 0.7692307692
+set tmargin at screen 0.2664233577
+set bmargin at screen 0.1058394161
+set key at screen 0.7769230769,0.2664233577
+set label 1 '8. Excess attention to position 0, share · natural' at graph 0,1 left offset 0,character 0.9 font ':Bold'
+set xlabel 'layer'
+unset logscale x
+set xrange [0.5:30.5]
+set format x '%g'
 set xtics 0,5
 set xtics add ("1" 1)
-set ytics autofreq
+unset logscale y
+set mytics default
 set yrange [0:0.6614999981]
-set xlabel 'layer'
-set ylabel ''
-set label 3 '(a - u) / (1 - u)' at screen 0.5115384615, graph 0.5 center rotate by 90
+set ytics 0.2
 plot $band4_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line4_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'position 0', \
-     0.2 with lines lw 1.4 lc rgb '#777777' dt (12,6) title 'sink layer'
+     0.2 with lines lw 1.4 lc rgb '#777777' dt (12,6) title 'sink layer from 0.2 on'
+unset label
+unset arrow
+unset object
+set format x '%g'
+set xlabel ''
 unset multiplot
 unset output
-set terminal pngcairo size 2080,1616 noenhanced font 'Sans,10' fontscale 2 linewidth 2 pointscale 2
-set output 'plot.png'
+set terminal pngcairo size 2080,1096 noenhanced font 'Sans,10' fontscale 2 linewidth 2 pointscale 2
+set output 'chain.png'
 set multiplot
-set object 1 rectangle from first 8.5, graph 0 to first 9.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 2 rectangle from first 9.5, graph 0 to first 10.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 3 rectangle from first 10.5, graph 0 to first 11.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 4 rectangle from first 11.5, graph 0 to first 12.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 5 rectangle from first 12.5, graph 0 to first 13.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 6 rectangle from first 13.5, graph 0 to first 14.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 7 rectangle from first 14.5, graph 0 to first 15.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 8 rectangle from first 15.5, graph 0 to first 16.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 9 rectangle from first 16.5, graph 0 to first 17.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 10 rectangle from first 17.5, graph 0 to first 18.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 11 rectangle from first 18.5, graph 0 to first 19.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 12 rectangle from first 19.5, graph 0 to first 20.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 13 rectangle from first 20.5, graph 0 to first 21.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 14 rectangle from first 21.5, graph 0 to first 22.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 15 rectangle from first 22.5, graph 0 to first 23.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 16 rectangle from first 23.5, graph 0 to first 24.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 17 rectangle from first 24.5, graph 0 to first 25.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 18 rectangle from first 25.5, graph 0 to first 26.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 19 rectangle from first 26.5, graph 0 to first 27.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 20 rectangle from first 27.5, graph 0 to first 28.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 21 rectangle from first 28.5, graph 0 to first 29.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set object 22 rectangle from first 29.5, graph 0 to first 30.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.16 noborder
-set arrow from first 8.5, graph 0 to first 8.5, graph 1 nohead dt (2,4) lw 1.4 lc rgb '#777777'
-unset label 3
-set lmargin at screen 0.08846153846
-set rmargin at screen 0.4846153846
-set tmargin at screen 0.9504950495
-set bmargin at screen 0.6410891089
-set key at screen 0.08076923077,0.5693069307
-set label 1 '4  Norm at the layer''s input' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
-set xrange [0.42:30.58]
+set object 1 rectangle from first 8.5, graph 0 to first 9.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 2 rectangle from first 9.5, graph 0 to first 10.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 3 rectangle from first 10.5, graph 0 to first 11.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 4 rectangle from first 11.5, graph 0 to first 12.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 5 rectangle from first 12.5, graph 0 to first 13.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 6 rectangle from first 13.5, graph 0 to first 14.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 7 rectangle from first 14.5, graph 0 to first 15.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 8 rectangle from first 15.5, graph 0 to first 16.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 9 rectangle from first 16.5, graph 0 to first 17.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 10 rectangle from first 17.5, graph 0 to first 18.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 11 rectangle from first 18.5, graph 0 to first 19.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 12 rectangle from first 19.5, graph 0 to first 20.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 13 rectangle from first 20.5, graph 0 to first 21.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 14 rectangle from first 21.5, graph 0 to first 22.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 15 rectangle from first 22.5, graph 0 to first 23.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 16 rectangle from first 23.5, graph 0 to first 24.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 17 rectangle from first 24.5, graph 0 to first 25.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 18 rectangle from first 25.5, graph 0 to first 26.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 19 rectangle from first 26.5, graph 0 to first 27.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 20 rectangle from first 27.5, graph 0 to first 28.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 21 rectangle from first 28.5, graph 0 to first 29.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set object 22 rectangle from first 29.5, graph 0 to first 30.5, graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder
+set arrow 1 from first 8.5, graph 0 to first 8.5, graph 1 nohead dt (4,4) lw 1.2 lc rgb '#777777'
+set label 11 'spike 8' at screen 0.2516666667,0.9689781022 center textcolor rgb '#777777'
+set lmargin at screen 0.06346153846
+set rmargin at screen 0.7692307692
+set tmargin at screen 0.901459854
+set bmargin at screen 0.7408759124
+set key at screen 0.7769230769,0.901459854
+set label 1 '4. Norm at the layer''s input, l2 · natural' at graph 0,1 left offset 0,character 0.9 font ':Bold'
+set xlabel ''
+unset logscale x
+set xrange [0.5:30.5]
+set format x ''
 set xtics 0,5
-set xtics add ("1" 1)
+set xtics add ("" 1)
 set logscale y 10
 set mytics 10
-set ytics autofreq
 set yrange [8.133076923:7374.670073]
-set xlabel 'layer'
-set ylabel ''
-set label 3 'l2 norm' at screen 0.01153846154, graph 0.5 center rotate by 90
+set ytics 10
 plot $band1_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band1_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line1_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
      $line1_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'position 0', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'other positions, mean'
-unset label 3
-set lmargin at screen 0.5884615385
-set rmargin at screen 0.9846153846
-set tmargin at screen 0.9504950495
-set bmargin at screen 0.6410891089
-set key at screen 0.5807692308,0.5693069307
-set label 1 '5  Dominance ratio at the layer''s input' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
-set xrange [0.42:30.58]
+set lmargin at screen 0.06346153846
+set rmargin at screen 0.7692307692
+set tmargin at screen 0.6897810219
+set bmargin at screen 0.5291970803
+set key at screen 0.7769230769,0.6897810219
+set label 1 '5. Dominance at the layer''s input, max |h| / mean |h| · natural' at graph 0,1 left offset 0,character 0.9 font ':Bold'
+set xlabel ''
+unset logscale x
+set xrange [0.5:30.5]
+set format x ''
 set xtics 0,5
-set xtics add ("1" 1)
+set xtics add ("" 1)
 set logscale y 10
 set mytics 10
-set ytics autofreq
 set yrange [3.551557794:300.0327924]
-set xlabel 'layer'
-set ylabel ''
-set label 3 'max|h| / mean|h|' at screen 0.5115384615, graph 0.5 center rotate by 90
+set ytics 10
 plot $band2_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band2_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line2_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
      $line2_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'position 0', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'other positions, mean'
-unset label 3
-set lmargin at screen 0.08846153846
-set rmargin at screen 0.4846153846
-set tmargin at screen 0.4504950495
-set bmargin at screen 0.1410891089
-set key at screen 0.08076923077,0.06930693069
-set label 1 '6  Energy in four dimensions after RMSNorm' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
-set xrange [0.42:30.58]
+set lmargin at screen 0.06346153846
+set rmargin at screen 0.7692307692
+set tmargin at screen 0.4781021898
+set bmargin at screen 0.3175182482
+set key at screen 0.7769230769,0.4781021898
+set label 1 '6. Energy in the four largest dimensions after RMSNorm, share · natural' at graph 0,1 left offset 0,character 0.9 font ':Bold'
+set xlabel ''
+unset logscale x
+set xrange [0.5:30.5]
+set format x ''
 set xtics 0,5
-set xtics add ("1" 1)
-set ytics autofreq
+set xtics add ("" 1)
+unset logscale y
+set mytics default
 set yrange [0:0.8966999974]
-set xlabel 'layer'
-set ylabel ''
-set label 3 'share of energy' at screen 0.01153846154, graph 0.5 center rotate by 90
+set ytics 0.2
 plot $band3_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band3_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line3_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
      $line3_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'position 0', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'other positions, mean'
-unset label 3
-set lmargin at screen 0.5884615385
-set rmargin at screen 0.9846153846
-set tmargin at screen 0.4504950495
-set bmargin at screen 0.1410891089
-set key at screen 0.5807692308,0.06930693069
-set label 1 '8  Excess attention to position 0' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
-set xrange [0.42:30.58]
+set lmargin at screen 0.06346153846
+set rmargin at screen 0.7692307692
+set tmargin at screen 0.2664233577
+set bmargin at screen 0.1058394161
+set key at screen 0.7769230769,0.2664233577
+set label 1 '8. Excess attention to position 0, share · natural' at graph 0,1 left offset 0,character 0.9 font ':Bold'
+set xlabel 'layer'
+unset logscale x
+set xrange [0.5:30.5]
+set format x '%g'
 set xtics 0,5
 set xtics add ("1" 1)
-set ytics autofreq
+unset logscale y
+set mytics default
 set yrange [0:0.6614999981]
-set xlabel 'layer'
-set ylabel ''
-set label 3 '(a - u) / (1 - u)' at screen 0.5115384615, graph 0.5 center rotate by 90
+set ytics 0.2
 plot $band4_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line4_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'position 0', \
-     0.2 with lines lw 1.4 lc rgb '#777777' dt (12,6) title 'sink layer'
+     0.2 with lines lw 1.4 lc rgb '#777777' dt (12,6) title 'sink layer from 0.2 on'
+unset label
+unset arrow
+unset object
+set format x '%g'
+set xlabel ''
 unset multiplot
 unset output

@@ -1,15 +1,3 @@
-$map1 << END
-1 NaN NaN NaN 
-0.8 0.2 NaN NaN 
-0.7 0.1 0.2 NaN 
-0.8 0.002 0.05 0.148 
-END
-$map2 << END
-1 NaN NaN NaN 
-0.8 0.2 NaN NaN 
-NaN NaN 1 NaN 
-0.45 0.002 0.4 0.148 
-END
 $line1_1 << END
 1 0.02000002457
 2 0.02000022176
@@ -926,7 +914,7 @@ $band4_1 << END
 4 0.06 0.08
 8 0.015 0.025
 END
-set terminal svg size 1040,1332 dynamic noenhanced font 'Sans,13'
+set terminal svg size 1040,888 dynamic noenhanced font 'Sans,13'
 set output 'plot.svg'
 set encoding utf8
 set samples 2
@@ -938,23 +926,22 @@ set key left top vertical maxcols 1 Left reverse samplen 3.2 spacing 1.1
 set ylabel offset 0,0
 set xlabel offset 0,0.5
 set multiplot
-unset label 3
-set lmargin at screen 0.08846153846
+set lmargin at screen 0.08076923077
 set rmargin at screen 0.4846153846
-set tmargin at screen 0.96996997
-set bmargin at screen 0.7822822823
-set key at screen 0.08076923077,0.7387387387
+set tmargin at screen 0.954954955
+set bmargin at screen 0.6734234234
+set key at screen 0.07307692308,0.6081081081
 set label 1 'Attention to the target (k = 10)' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
+set label 2 'mean attention probability' at screen 0.01153846154,0.8141891892 center rotate by 90
+unset logscale x
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
-set ytics autofreq
+unset logscale y
+set mytics default
 set yrange [0:0.451625]
+set ytics autofreq
 set xlabel 'layer'
-set ylabel ''
-set label 3 'mean attention probability' at screen 0.01153846154, graph 0.5 center rotate by 90
 plot $band1_4 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#CC79A7' notitle, \
      $band1_3 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#009E73' notitle, \
      $band1_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
@@ -967,145 +954,93 @@ plot $band1_4 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 nob
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'target, untouched', \
      keyentry with linespoints lc rgb '#009E73' dt (3,3) lw 1.8 pt 9 ps 0.55 title 'position 0, target masked', \
      keyentry with linespoints lc rgb '#CC79A7' dt (9,3,2,3) lw 1.8 pt 13 ps 0.55 title 'target, masked late only'
-unset label 3
-set lmargin at screen 0.5884615385
+unset label 2
+set lmargin at screen 0.5807692308
 set rmargin at screen 0.9846153846
-set tmargin at screen 0.96996997
-set bmargin at screen 0.7822822823
-set key at screen 0.5807692308,0.7387387387
+set tmargin at screen 0.954954955
+set bmargin at screen 0.6734234234
+set key at screen 0.5730769231,0.6081081081
 set label 1 'Norm of the target' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
+set label 2 'l2 norm at the layer''s input' at screen 0.5115384615,0.8141891892 center rotate by 90
+unset logscale x
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
 set logscale y 10
 set mytics 10
-set ytics autofreq
 set yrange [7.769383969:6444.480393]
+set ytics 10
 set xlabel 'layer'
-set ylabel ''
-set label 3 'l2 norm at the layer''s input' at screen 0.5115384615, graph 0.5 center rotate by 90
 plot $band2_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band2_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line2_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
      $line2_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'masked', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'untouched'
-unset label 3
-set lmargin at screen 0.08846153846
+unset label 2
+set lmargin at screen 0.08076923077
 set rmargin at screen 0.4846153846
-set tmargin at screen 0.6366366366
-set bmargin at screen 0.4489489489
-set key at screen 0.08076923077,0.4054054054
+set tmargin at screen 0.454954955
+set bmargin at screen 0.1734234234
+set key at screen 0.07307692308,0.1081081081
 set label 1 'Attention received' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
+set label 2 'mean attention from later queries' at screen 0.01153846154,0.3141891892 center rotate by 90
+unset logscale x
 set xrange [-2.54:129.54]
 set xtics 0,20
 set logscale y 10
 set mytics 10
-set ytics autofreq
 set yrange [0.003059170864:0.8866]
+set ytics 10
 set xlabel 'position'
-set ylabel ''
-set label 3 'mean attention from later queries' at screen 0.01153846154, graph 0.5 center rotate by 90
 plot $band3_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band3_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line3_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 4 notitle, \
      $line3_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 4 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'before', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'target masked'
-unset label 3
-set lmargin at screen 0.5884615385
+unset label 2
+set lmargin at screen 0.5807692308
 set rmargin at screen 0.9846153846
-set tmargin at screen 0.6366366366
-set bmargin at screen 0.4489489489
-set key at screen 0.5807692308,0.4054054054
+set tmargin at screen 0.454954955
+set bmargin at screen 0.1734234234
+set key at screen 0.5730769231,0.1081081081
 set label 1 'Dose and response' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
+set label 2 'attention to the target' at screen 0.5115384615,0.3141891892 center rotate by 90
+unset logscale x
 set logscale x 2
 set xtics autofreq
 set xrange [0.8695652174:9.2]
-set ytics autofreq
+unset logscale y
+set mytics default
 set yrange [0:0.41925]
+set ytics autofreq
 set xlabel 'positions that the target may see'
-set ylabel ''
-set label 3 'attention to the target' at screen 0.5115384615, graph 0.5 center rotate by 90
 plot $band4_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line4_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'target'
-unset label 3
-set lmargin at screen 0.08846153846
-set rmargin at screen 0.4173076923
-set tmargin at screen 0.3033033033
-set bmargin at screen 0.1156156156
-set key at screen 0.08076923077,0.07207207207
-set colorbox vertical user origin 0.4288461538,0.1156156156 size 0.01153846154,0.1876876877
-set label 1 'Attention in layer 12, untouched' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set xtics autofreq
-set ytics autofreq
-set palette defined (0 '#440154', 1 '#482878', 2 '#3E4989', 3 '#31688E', 4 '#26828E', 5 '#1F9E89', 6 '#35B779', 7 '#6DCD59', 8 '#B4DE2C', 9 '#FDE725')
-unset grid
-set cblabel 'attention'
-set logscale cb
-set cbrange [0.002:1]
-set xrange [-0.5:3.5]
-set yrange [3.5:-0.5]
-set xlabel 'key position'
-set ylabel 'query position'
-plot $map1 matrix with image pixels notitle
-unset logscale cb
-unset colorbox
-set ytics autofreq
-unset label 3
-set lmargin at screen 0.5884615385
-set rmargin at screen 0.9173076923
-set tmargin at screen 0.3033033033
-set bmargin at screen 0.1156156156
-set key at screen 0.5807692308,0.07207207207
-set colorbox vertical user origin 0.9288461538,0.1156156156 size 0.01153846154,0.1876876877
-set label 1 'Attention in layer 12, position 2 masked' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set xtics autofreq
-set ytics autofreq
-set palette defined (0 '#440154', 1 '#482878', 2 '#3E4989', 3 '#31688E', 4 '#26828E', 5 '#1F9E89', 6 '#35B779', 7 '#6DCD59', 8 '#B4DE2C', 9 '#FDE725')
-unset grid
-set cblabel 'attention'
-set logscale cb
-set cbrange [0.002:1]
-set xrange [-0.5:3.5]
-set yrange [3.5:-0.5]
-set xlabel 'key position'
-set ylabel 'query position'
-plot $map2 matrix with image pixels notitle
-unset logscale cb
-unset colorbox
-set ytics autofreq
+unset label 2
 unset multiplot
 unset output
-set terminal pngcairo size 2080,2664 noenhanced font 'Sans,10' fontscale 2 linewidth 2 pointscale 2
+set terminal pngcairo size 2080,1776 noenhanced font 'Sans,10' fontscale 2 linewidth 2 pointscale 2
 set output 'plot.png'
 set multiplot
-unset label 3
-set lmargin at screen 0.08846153846
+set lmargin at screen 0.08076923077
 set rmargin at screen 0.4846153846
-set tmargin at screen 0.96996997
-set bmargin at screen 0.7822822823
-set key at screen 0.08076923077,0.7387387387
+set tmargin at screen 0.954954955
+set bmargin at screen 0.6734234234
+set key at screen 0.07307692308,0.6081081081
 set label 1 'Attention to the target (k = 10)' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
+set label 2 'mean attention probability' at screen 0.01153846154,0.8141891892 center rotate by 90
+unset logscale x
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
-set ytics autofreq
+unset logscale y
+set mytics default
 set yrange [0:0.451625]
+set ytics autofreq
 set xlabel 'layer'
-set ylabel ''
-set label 3 'mean attention probability' at screen 0.01153846154, graph 0.5 center rotate by 90
 plot $band1_4 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#CC79A7' notitle, \
      $band1_3 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#009E73' notitle, \
      $band1_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
@@ -1118,122 +1053,71 @@ plot $band1_4 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 nob
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'target, untouched', \
      keyentry with linespoints lc rgb '#009E73' dt (3,3) lw 1.8 pt 9 ps 0.55 title 'position 0, target masked', \
      keyentry with linespoints lc rgb '#CC79A7' dt (9,3,2,3) lw 1.8 pt 13 ps 0.55 title 'target, masked late only'
-unset label 3
-set lmargin at screen 0.5884615385
+unset label 2
+set lmargin at screen 0.5807692308
 set rmargin at screen 0.9846153846
-set tmargin at screen 0.96996997
-set bmargin at screen 0.7822822823
-set key at screen 0.5807692308,0.7387387387
+set tmargin at screen 0.954954955
+set bmargin at screen 0.6734234234
+set key at screen 0.5730769231,0.6081081081
 set label 1 'Norm of the target' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
+set label 2 'l2 norm at the layer''s input' at screen 0.5115384615,0.8141891892 center rotate by 90
+unset logscale x
 set xrange [0.42:30.58]
 set xtics 0,5
 set xtics add ("1" 1)
 set logscale y 10
 set mytics 10
-set ytics autofreq
 set yrange [7.769383969:6444.480393]
+set ytics 10
 set xlabel 'layer'
-set ylabel ''
-set label 3 'l2 norm at the layer''s input' at screen 0.5115384615, graph 0.5 center rotate by 90
 plot $band2_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band2_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line2_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
      $line2_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'masked', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'untouched'
-unset label 3
-set lmargin at screen 0.08846153846
+unset label 2
+set lmargin at screen 0.08076923077
 set rmargin at screen 0.4846153846
-set tmargin at screen 0.6366366366
-set bmargin at screen 0.4489489489
-set key at screen 0.08076923077,0.4054054054
+set tmargin at screen 0.454954955
+set bmargin at screen 0.1734234234
+set key at screen 0.07307692308,0.1081081081
 set label 1 'Attention received' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
+set label 2 'mean attention from later queries' at screen 0.01153846154,0.3141891892 center rotate by 90
+unset logscale x
 set xrange [-2.54:129.54]
 set xtics 0,20
 set logscale y 10
 set mytics 10
-set ytics autofreq
 set yrange [0.003059170864:0.8866]
+set ytics 10
 set xlabel 'position'
-set ylabel ''
-set label 3 'mean attention from later queries' at screen 0.01153846154, graph 0.5 center rotate by 90
 plot $band3_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
      $band3_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line3_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 4 notitle, \
      $line3_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 4 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'before', \
      keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'target masked'
-unset label 3
-set lmargin at screen 0.5884615385
+unset label 2
+set lmargin at screen 0.5807692308
 set rmargin at screen 0.9846153846
-set tmargin at screen 0.6366366366
-set bmargin at screen 0.4489489489
-set key at screen 0.5807692308,0.4054054054
+set tmargin at screen 0.454954955
+set bmargin at screen 0.1734234234
+set key at screen 0.5730769231,0.1081081081
 set label 1 'Dose and response' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set mytics default
+set label 2 'attention to the target' at screen 0.5115384615,0.3141891892 center rotate by 90
+unset logscale x
 set logscale x 2
 set xtics autofreq
 set xrange [0.8695652174:9.2]
-set ytics autofreq
+unset logscale y
+set mytics default
 set yrange [0:0.41925]
+set ytics autofreq
 set xlabel 'positions that the target may see'
-set ylabel ''
-set label 3 'attention to the target' at screen 0.5115384615, graph 0.5 center rotate by 90
 plot $band4_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line4_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'target'
-unset label 3
-set lmargin at screen 0.08846153846
-set rmargin at screen 0.4173076923
-set tmargin at screen 0.3033033033
-set bmargin at screen 0.1156156156
-set key at screen 0.08076923077,0.07207207207
-set colorbox vertical user origin 0.4288461538,0.1156156156 size 0.01153846154,0.1876876877
-set label 1 'Attention in layer 12, untouched' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set xtics autofreq
-set ytics autofreq
-set palette defined (0 '#440154', 1 '#482878', 2 '#3E4989', 3 '#31688E', 4 '#26828E', 5 '#1F9E89', 6 '#35B779', 7 '#6DCD59', 8 '#B4DE2C', 9 '#FDE725')
-unset grid
-set cblabel 'attention'
-set logscale cb
-set cbrange [0.002:1]
-set xrange [-0.5:3.5]
-set yrange [3.5:-0.5]
-set xlabel 'key position'
-set ylabel 'query position'
-plot $map1 matrix with image pixels notitle
-unset logscale cb
-unset colorbox
-set ytics autofreq
-unset label 3
-set lmargin at screen 0.5884615385
-set rmargin at screen 0.9173076923
-set tmargin at screen 0.3033033033
-set bmargin at screen 0.1156156156
-set key at screen 0.5807692308,0.07207207207
-set colorbox vertical user origin 0.9288461538,0.1156156156 size 0.01153846154,0.1876876877
-set label 1 'Attention in layer 12, position 2 masked' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-unset logscale
-set xtics autofreq
-set ytics autofreq
-set palette defined (0 '#440154', 1 '#482878', 2 '#3E4989', 3 '#31688E', 4 '#26828E', 5 '#1F9E89', 6 '#35B779', 7 '#6DCD59', 8 '#B4DE2C', 9 '#FDE725')
-unset grid
-set cblabel 'attention'
-set logscale cb
-set cbrange [0.002:1]
-set xrange [-0.5:3.5]
-set yrange [3.5:-0.5]
-set xlabel 'key position'
-set ylabel 'query position'
-plot $map2 matrix with image pixels notitle
-unset logscale cb
-unset colorbox
-set ytics autofreq
+unset label 2
 unset multiplot
 unset output

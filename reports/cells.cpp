@@ -1,0 +1,50 @@
+#include "reports/cells.h"
+
+#include "reports/text.h"
+
+namespace replicate {
+namespace {
+
+constexpr const char* kNoBreak = "\u00A0";
+
+/// "(≥ 0.2)": what the criterion asks for, never broken across lines.
+std::string wanted(const Criterion& criterion) {
+  return std::string("(") + op_sign(criterion.op) + kNoBreak + format_number(criterion.threshold) +
+         ")";
+}
+
+}  // namespace
+
+Line value_line(const Metric* metric) {
+  if (metric == nullptr) return {span::muted("not measured")};
+  return {span::strong(format_metric(*metric).value)};
+}
+
+Line interval_line(const Metric* metric) {
+  if (metric == nullptr) return {span::muted("–")};
+  const std::string interval = format_metric(*metric).interval;
+  return interval.empty() ? Line{span::muted("–")} : Line{span::text(interval)};
+}
+
+Line value_and_interval(const Metric* metric) {
+  if (metric == nullptr) return {span::muted("–")};
+  const MetricText shown = format_metric(*metric);
+  Line line = {span::text(shown.value)};
+  if (!shown.interval.empty()) append(line, {span::line_break(), span::muted(shown.interval)});
+  return line;
+}
+
+Line outcome_line(const std::string& outcome) {
+  return outcome.empty() ? Line{span::muted("not judged")} : Line{span::verdict(outcome)};
+}
+
+Line headline_line(const Headline& headline) {
+  const MetricText shown = format_metric(*headline.metric);
+  Line line = {span::code(headline.metric->name), span::line_break(), span::strong(shown.value)};
+  if (!shown.interval.empty()) line.push_back(span::text(" " + shown.interval));
+  if (headline.criterion == nullptr) return line;
+  append(line, {span::text(" "), span::muted(wanted(*headline.criterion))});
+  return line;
+}
+
+}  // namespace replicate
