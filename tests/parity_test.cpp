@@ -1,10 +1,11 @@
-// The real model against `transformers` on the same weights and token ids; the reference file is made by
-// tests/reference/transformers_reference.py, which contains none of this project's code.
+// The real model against `transformers` on the same weights and token ids; the reference files are made by
+// tests/reference/transformers_reference.py and mechanism_reference.py, which contain none of this project's code.
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "harness/inputs.h"
 #include "harness/loading.h"
@@ -61,22 +62,31 @@ TEST_F(Parity, LogitsWithin5e4) {
 /// |a - b| relative to b, but never to less than 1e-2: the project's tolerance for series.
 double deviation(double a, double b) { return std::abs(a - b) / std::max(std::abs(b), 1e-2); }
 
+/// All claims on the reference's ids, measured once.
+const std::vector<Record>& records() {
+  static const std::vector<Record> kRecords = [] {
+    const TemporaryFolder folder;
+    RunRequest request{
+        .settings = load_settings({.configs = source_folder() / "configs",
+                                   .assets = assets_folder(),
+                                   .profile = "smoke",
+                                   .model = "smollm2",
+                                   .only = "",
+                                   .overrides = {"bootstrap_resamples=50",
+                                                 "claims.variance_scaling.lambdas=[1, 2, 3, 4, 6, 8]"},
+                                   .seed = 1}),
+        .assets = assets_folder(),
+        .tokens = source_folder() / "tests/golden/parity/tokens.jsonl",
+        .out = folder / "run",
+        .command = "test"};
+    return run_claims(request, *make_progress()).records;
+  }();
+  return kRecords;
+}
+
 TEST_F(Parity, EveryLayerSeriesWithin1e3) {
-  const TemporaryFolder folder;
-  RunRequest request{.settings = load_settings({.configs = source_folder() / "configs",
-                                                .assets = assets_folder(),
-                                                .profile = "smoke",
-                                                .model = "smollm2",
-                                                .only = "sink_onset|dimension_disparity|rank_collapse|mask_induced_sink",
-                                                .overrides = {"bootstrap_resamples=50"},
-                                                .seed = 1}),
-                     .assets = assets_folder(),
-                     .tokens = golden() / "tokens.jsonl",
-                     .out = folder / "run",
-                     .command = "test"};
-  const auto outcome = run_claims(request, *make_progress());
   int64_t compared = 0;
-  for (const auto& record : outcome.records) {
+  for (const auto& record : records()) {
     for (const auto& theirs : reference_["claims"][record.claim]["series"]) {
       const auto name = theirs["name"].get<std::string>();
       if (name == "sink_rate") continue;  // a share above a threshold: one head more or less is a step
@@ -92,7 +102,41 @@ TEST_F(Parity, EveryLayerSeriesWithin1e3) {
     }
   }
   EXPECT_EQ(compared, 27);  // none may go missing unseen
-  EXPECT_EQ(outcome.records.size(), 4U);
+}
+
+/// "gate_norm_z[layer=3,neuron=90]", as the reference names it.
+std::string key_of(const Metric& metric) {
+  std::string inside;
+  for (const auto* place : {"layer", "neuron", "head"}) {
+    const auto found = metric.where.find(place);
+    if (found == metric.where.end()) continue;
+    inside += (inside.empty() ? "" : ",") + std::string(place) + "=" + std::to_string(found->second);
+  }
+  return inside.empty() ? metric.name : metric.name + "[" + inside + "]";
+}
+
+/// Each side draws its own permutations and rotation.
+bool is_drawn(const std::string& claim, const std::string& key) {
+  return claim == "rotation" || key.find("permut") != std::string::npos;
+}
+
+TEST_F(Parity, MetricsOfAllClaimsWithin1e3) {
+  const auto reference = json::parse(read_text(golden() / "mechanism_reference.json"));
+  std::map<std::string, int64_t> compared;
+  for (const auto& record : records()) {
+    const auto& theirs = reference["claims"][record.claim];
+    std::set<std::string> seen;  // the first of a name is the judged condition's
+    for (const auto& metric : record.measurement.metrics) {
+      const auto key = key_of(metric);
+      if (!seen.insert(key).second || !theirs.contains(key) || !theirs[key].is_number()) continue;
+      if (is_drawn(record.claim, key)) continue;
+      EXPECT_LE(deviation(metric.value, theirs[key]), 1e-3) << record.claim << " " << key;
+      ++compared[record.claim];
+    }
+  }
+  EXPECT_EQ(compared.size(), 11U);  // the four of the other reference and rotation are not among them
+  EXPECT_GT(compared["super_neuron_alignment"], 100);
+  for (const auto& [claim, metrics] : compared) EXPECT_GE(metrics, 3) << claim;
 }
 
 }  // namespace
