@@ -46,6 +46,15 @@ void collect(const Tensor& a, int64_t first, AttentionStatistics& s) {
   if (s.needs.received) s.received.narrow(2, 0, keys).add_(a.tril(first - 1).sum(2));
   if (s.needs.entropy) s.entropy.narrow(2, first, rows).copy_(at::special_entr(a).sum(3));
   if (s.needs.sum_squares) s.sum_squares.narrow(2, first, rows).copy_(a.square().sum(3));
+  if (s.needs.total) s.total.narrow(2, first, rows).copy_(a.sum(3));
+}
+
+/// From scores to what each query takes of each key; nothing where it may not look.
+Tensor probabilities(const Tensor& scores, const Tensor& visible, const AttentionSpec& spec) {
+  if (spec.sigmoid_bias) {
+    return (scores + *spec.sigmoid_bias).sigmoid().masked_fill(visible.logical_not(), 0);
+  }
+  return scores.masked_fill(visible.logical_not(), -INFINITY).softmax(-1);
 }
 
 }  // namespace
@@ -72,6 +81,7 @@ AttentionStatistics make_statistics(const Tensor& q, const AttentionNeeds& needs
   if (needs.received) s.received = at::zeros({b, h, t}, options);
   if (needs.entropy) s.entropy = at::zeros({b, h, t}, options);
   if (needs.sum_squares) s.sum_squares = at::zeros({b, h, t}, options);
+  if (needs.total) s.total = at::zeros({b, h, t}, options);
   return s;
 }
 
@@ -84,9 +94,9 @@ AttentionResult attend_plain(const Tensor& q, const Tensor& k, const Tensor& v,
   for (int64_t first = 0; first < length; first += kQueryBlock) {
     const auto rows = std::min(kQueryBlock, length - first), seen = first + rows;
     auto scores = at::matmul(q.narrow(2, first, rows), keys.narrow(2, 0, seen).transpose(2, 3));
-    scores = scores.to(at::kFloat) * spec.scale;
+    scores = widened(scores) * spec.scale;
     const auto visible = visibility(spec, first, rows, seen, q.device());
-    const auto a = scores.masked_fill(visible.logical_not(), -INFINITY).softmax(-1);
+    const auto a = probabilities(scores, visible, spec);
     if (needs.any()) collect(a.detach(), first, statistics);
     outputs.push_back(at::matmul(a.to(v.scalar_type()), values.narrow(2, 0, seen)));
   }
@@ -97,8 +107,11 @@ AttentionResult attend(const Tensor& q, const Tensor& k, const Tensor& v, const 
                        const AttentionNeeds& needs) {
   TORCH_CHECK(q.dim() == 4 && k.sizes() == v.sizes(), "q, k and v must be [B, H or G, T, K]");
   TORCH_CHECK(q.size(1) % k.size(1) == 0, "key/value heads must divide the query heads");
-  const bool fast = q.is_cpu() && q.scalar_type() == at::kFloat &&
-                    !(c10::GradMode::is_enabled() && q.requires_grad());
+  if (c10::GradMode::is_enabled() && q.requires_grad()) {
+    TORCH_CHECK(!needs.any() && spec.rows.empty() && !spec.identity, "training attention has no statistics or masks");
+    return {attend_training(q, k, v, spec), {}};
+  }
+  const bool fast = q.is_cpu() && q.scalar_type() == at::kFloat && !spec.sigmoid_bias;
   return fast ? attend_cpu(q, k, v, spec, needs) : attend_plain(q, k, v, spec, needs);
 }
 

@@ -17,6 +17,7 @@ struct MaskedRow {
 struct AttentionSpec {
   double scale = 1;             ///< usually 1 / sqrt(K)
   bool identity = false;        ///< every position sees only itself
+  std::optional<double> sigmoid_bias = {};  ///< sigmoid(score + bias) in place of softmax: rows do not sum to one
   std::vector<MaskedRow> rows = {};  ///< at most one per query
 };
 
@@ -27,9 +28,10 @@ struct AttentionNeeds {
   bool received = false;
   bool entropy = false;
   bool sum_squares = false;
+  bool total = false;
 
   bool any() const {
-    return !columns.empty() || !rows.empty() || received || entropy || sum_squares;
+    return !columns.empty() || !rows.empty() || received || entropy || sum_squares || total;
   }
 };
 
@@ -41,6 +43,7 @@ struct AttentionStatistics {
   Tensor received;     // [B, H, T]     sum over q > k of A[q, k]
   Tensor entropy;      // [B, H, T]     -sum_k A log A, nats
   Tensor sum_squares;  // [B, H, T]     sum_k A^2
+  Tensor total;        // [B, H, T]     sum_k A: one, but for sigmoid attention
 
   Tensor column(int64_t key) const;  ///< A[:, :, :, key] as [B, H, T]; key must be among needs.columns
   Tensor row(int64_t query) const;   ///< A[:, :, query, :] as [B, H, T]; query must be among needs.rows
@@ -52,9 +55,9 @@ struct AttentionResult {
 };
 
 /// q [B, H, T, K], k and v [B, G, T, K], G divides H (head h uses KV head h G / H, counted from 0).
-/// CPU float32 without autograd takes the fast path (attention_cpu.cpp), anything else the plain one.
-/// The choice depends on the tensors alone, never on what is asked for: a lane's numbers must not change
-/// with who looks at it.
+/// Softmax over CPU float32 without autograd takes the fast path (attention_cpu.cpp); with autograd it is
+/// attend_training, without statistics; anything else is the plain one. The choice depends on the tensors and
+/// the kind of attention alone, never on what is asked for: a lane's numbers must not change with who looks at it.
 AttentionResult attend(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec,
                        const AttentionNeeds& needs);
 
@@ -65,6 +68,10 @@ AttentionResult attend_plain(const Tensor& q, const Tensor& k, const Tensor& v,
 /// The fast path: one blocked, vectorised, threaded pass over float32 CPU tensors.
 AttentionResult attend_cpu(const Tensor& q, const Tensor& k, const Tensor& v,
                            const AttentionSpec& spec, const AttentionNeeds& needs);
+
+/// For training: gradients, no statistics, no masked rows, O(T) memory in both directions. Softmax by LibTorch's
+/// fused attention; sigmoid by query blocks that the backward pass computes again. Output [B, T, H, K].
+Tensor attend_training(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec);
 
 /// Zeroed tensors for what is needed, on the device of q [B, H, T, K].
 AttentionStatistics make_statistics(const Tensor& q, const AttentionNeeds& needs);

@@ -171,6 +171,7 @@ AttentionResult attend_cpu(const Tensor& q, const Tensor& k, const Tensor& v,
                   slice, slices, scratch);
   });
   if (needs.received) statistics.received = received.sum(0);
+  if (needs.total) statistics.total.fill_(1);
   return {std::move(output), std::move(statistics)};
 }
 

@@ -16,7 +16,16 @@ Tensor split_heads(const Tensor& x, int64_t head_width) {
 /// Rotates pairs (i, i + K/2): the half-split layout of `transformers`.
 Tensor rotate(const Tensor& x, const RotaryTable& rotary) {
   const auto halves = x.chunk(2, -1);
-  return x * rotary.cosine + at::cat({-halves[1], halves[0]}, -1) * rotary.sine;
+  return (x * rotary.cosine + at::cat({-halves[1], halves[0]}, -1) * rotary.sine).to(x.scalar_type());
+}
+
+/// What W_O reads: the heads [B, T, H, K], each over its own RMS and gated by the block's normed input, where the
+/// model is so made.
+Tensor mitigated(const ModelConfig& config, const BlockWeights& weights, const Tensor& normed, Tensor heads) {
+  constexpr double kHeadNormEps = 1e-6;
+  if (config.head_rms_norm) heads = rms_norm(heads, weights.head_norm, kHeadNormEps).to(heads.scalar_type());
+  if (!config.output_gate) return heads;
+  return heads * at::linear(normed, weights.output_gate).unflatten(-1, {-1, config.head_width}).sigmoid();
 }
 
 Tensor attention(const ModelConfig& config, const BlockWeights& weights, const RotaryTable& rotary,
@@ -29,11 +38,13 @@ Tensor attention(const ModelConfig& config, const BlockWeights& weights, const R
   const auto v = visit(tap, Site::value, split_heads(at::linear(normed, weights.value), k_width));
 
   const double scale = 1 / std::sqrt(static_cast<double>(k_width));
-  const auto spec = tap ? tap->attention_spec(scale) : AttentionSpec{.scale = scale};
+  auto spec = tap ? tap->attention_spec(scale) : AttentionSpec{.scale = scale};
+  spec.sigmoid_bias = config.sigmoid_bias;
   auto result = attend(q, k, v, spec, tap ? tap->attention_needs() : AttentionNeeds{});
   if (tap) tap->attention(result.statistics);
   const auto heads = visit(tap, Site::head_output, std::move(result.output));  // [B, T, H, K]
-  return visit(tap, Site::projected, at::linear(heads.flatten(2), weights.output));
+  const auto read = visit(tap, Site::gated_output, mitigated(config, weights, normed, heads));
+  return visit(tap, Site::projected, at::linear(read.flatten(2), weights.output));
 }
 
 Tensor feed_forward(const BlockWeights& weights, const Tensor& normed, Tap* tap) {
@@ -55,20 +66,21 @@ RotaryTable rotary_table(const ModelConfig& config, int64_t length, at::Device d
 }
 
 Tensor rms_norm(const Tensor& x, const Tensor& gain, double eps) {
-  const auto wide = x.to(at::kFloat);
+  const auto wide = widened(x);
   const auto inverse = at::rsqrt(wide.square().mean(-1, true) + eps);
-  return (wide * inverse).to(x.scalar_type()) * gain;
+  return (wide * inverse).to(gain.scalar_type()) * gain;
 }
 
 Tensor block_forward(const ModelConfig& config, const BlockWeights& weights,
                      const RotaryTable& rotary, const Tensor& residual, Tap* tap) {
   const auto input = visit(tap, Site::block_input, residual);
-  const auto attention_normed = visit(tap, Site::attention_normed,
-                                      rms_norm(input, weights.attention_norm, config.norm_eps));
+  const auto type = weights.query.scalar_type();  // of matrix products; the residual stream keeps its own
+  const auto attention_normed = visit(
+      tap, Site::attention_normed, rms_norm(input, weights.attention_norm, config.norm_eps).to(type));
   const auto mid = visit(tap, Site::mid_residual,
                          input + attention(config, weights, rotary, attention_normed, tap));
   const auto ffn_normed =
-      visit(tap, Site::ffn_normed, rms_norm(mid, weights.ffn_norm, config.norm_eps));
+      visit(tap, Site::ffn_normed, rms_norm(mid, weights.ffn_norm, config.norm_eps).to(type));
   return visit(tap, Site::block_output, mid + feed_forward(weights, ffn_normed, tap));
 }
 

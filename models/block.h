@@ -24,7 +24,8 @@ struct RotaryTable {
 };
 RotaryTable rotary_table(const ModelConfig& config, int64_t length, at::Device device);
 
-/// x / sqrt(mean x^2 + eps) * gain over the last axis; float32 inside.
+/// x / sqrt(mean x^2 + eps) * gain over the last axis; float32 inside (float64 for float64), in
+/// the gain's type outside.
 Tensor rms_norm(const Tensor& x, const Tensor& gain, double eps);
 
 /// One transformer block: pre-norm attention with RoPE, pre-norm SwiGLU, both added to the residual

@@ -86,14 +86,17 @@ ModelConfig config_from_gguf(const GgufFile& file, const std::string& where) {
 
 int64_t parameters(const ModelConfig& c) {
   const int64_t attention = 2 * c.width * c.head_width * (c.heads + c.kv_heads);
-  const int64_t block = attention + 3 * c.width * c.hidden + 2 * c.width;
+  const int64_t gate = c.output_gate ? c.width * c.head_width * c.heads : 0;
+  const int64_t head_norm = c.head_rms_norm ? c.head_width : 0;
+  const int64_t block = attention + gate + head_norm + 3 * c.width * c.hidden + 2 * c.width;
   return c.layers * block + c.width + c.vocabulary * c.width * (c.tied_head ? 1 : 2);
 }
 
 double block_flops(const ModelConfig& c, int64_t sequences, int64_t length) {
   const double tokens = static_cast<double>(sequences) * static_cast<double>(length);
   const double weights =
-      2.0 * c.width * c.head_width * (c.heads + c.kv_heads) + 3.0 * c.width * c.hidden;
+      2.0 * c.width * c.head_width * (c.heads + c.kv_heads) + 3.0 * c.width * c.hidden +
+      (c.output_gate ? 1.0 * c.width * c.head_width * c.heads : 0);
   const double attention = 2.0 * c.heads * c.head_width * (length + 1) / 2;  // scores and values
   return 2 * tokens * (weights + attention);
 }

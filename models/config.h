@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace replicate {
@@ -23,6 +24,11 @@ struct ModelConfig {
   double norm_eps = 1e-5;
   double rope_theta = 10000;
   bool tied_head = true;  ///< the embedding is the output head
+
+  // Variants of attention, as the paper trains them.
+  bool head_rms_norm = false;  ///< head outputs over their own RMS, times a gain [K], before W_O
+  bool output_gate = false;    ///< head outputs times sigmoid(x W_g) before W_O (Qiu et al.)
+  std::optional<double> sigmoid_bias = {};  ///< sigmoid(score + bias) in place of softmax
 
   bool operator==(const ModelConfig&) const = default;
 };

@@ -48,6 +48,7 @@ void merge(AttentionNeeds& all, const AttentionNeeds& more) {
   all.received |= more.received;
   all.entropy |= more.entropy;
   all.sum_squares |= more.sum_squares;
+  all.total |= more.total;
 }
 
 /// A lane's probe and what it wants in the layer at hand.

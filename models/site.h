@@ -11,6 +11,7 @@ enum class Site {
   key,               ///< [B, G, T, K] after RoPE
   value,             ///< [B, G, T, K]
   head_output,       ///< [B, T, H, K] after value aggregation, before W_O
+  gated_output,      ///< [B, T, H, K] what W_O reads: head_output after the head norm and the gate, if any
   projected,         ///< W_O's output
   mid_residual,      ///< the residual stream after attention
   ffn_normed,        ///< after the FFN's RMSNorm, gain applied

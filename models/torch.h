@@ -21,4 +21,7 @@
 
 namespace replicate {
 using at::Tensor;
+
+/// float32 for half types; float32 and float64 as they are.
+inline Tensor widened(const Tensor& x) { return at::isReducedFloatingType(x.scalar_type()) ? x.to(at::kFloat) : x; }
 }

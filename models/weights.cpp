@@ -155,6 +155,8 @@ class RandomWeights : public WeightSource {
     w.gate = draw(f, d, kSpread);
     w.up = draw(f, d, kSpread);
     w.down = draw(d, f, residual);
+    if (config_.output_gate) w.output_gate = draw(hk, d, kSpread);  // last: the others stay what they are without it
+    if (config_.head_rms_norm) w.head_norm = at::ones({config_.head_width}, device_);
     return w;
   }
 

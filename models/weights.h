@@ -20,6 +20,8 @@ struct BlockWeights {
   Tensor gate;            // [F, D]
   Tensor up;              // [F, D]
   Tensor down;            // [D, F]
+  Tensor head_norm = {};    // [K], where the configuration has head_rms_norm
+  Tensor output_gate = {};  // [H K, D], where it has output_gate
 };
 
 /// Where weights come from. The executor acquires a block, runs every lane through it and lets go, so

@@ -1,0 +1,44 @@
+#include "models/training/arm.h"
+
+#include <cmath>
+
+#include "models/formats/error.h"
+
+namespace replicate {
+namespace {
+
+const std::vector<Arm>& all_arms() {
+  static const std::vector<Arm> arms = {{.name = "baseline"},
+                                        {.name = "head_rms_norm", .head_rms_norm = true},
+                                        {.name = "sigmoid_attention", .sigmoid_attention = true},
+                                        {.name = "gated_attention", .output_gate = true},
+                                        {.name = "constant_gain", .constant_gain = true},
+                                        {.name = "dense_down", .dense_down = true}};
+  return arms;
+}
+
+}  // namespace
+
+ModelConfig Arm::config(ModelConfig base, int64_t length) const {
+  base.head_rms_norm = head_rms_norm;
+  base.output_gate = output_gate;
+  if (sigmoid_attention) base.sigmoid_bias = -std::log(static_cast<double>(length));
+  return base;
+}
+
+Arm arm(const std::string& name) {
+  std::string known;
+  for (const auto& one : all_arms()) {
+    if (one.name == name) return one;
+    known += (known.empty() ? "" : ", ") + one.name;
+  }
+  throw Error("unknown arm " + in_quotes(name), "training", "use one of " + known);
+}
+
+std::vector<std::string> arm_names() {
+  std::vector<std::string> names;
+  for (const auto& one : all_arms()) names.push_back(one.name);
+  return names;
+}
+
+}  // namespace replicate

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "models/torch.h"
+
+namespace replicate {
+
+/// Token ids and the ids that come next, each [B, T] int64 on the CPU.
+struct Batch {
+  Tensor inputs, targets;
+};
+
+/// What a model is trained on. Batches are pure functions of (seed, step), so that a resumed run, other arms and
+/// other devices see the same.
+class TrainingData {
+ public:
+  virtual ~TrainingData() = default;
+  virtual int64_t vocabulary() const = 0;
+  virtual int64_t length() const = 0;  ///< T
+  virtual Batch batch(uint64_t seed, int64_t step, int64_t sequences) const = 0;
+  /// The same `sequences` for everybody, disjoint from all batches.
+  virtual Batch validation(int64_t sequences) const = 0;
+  virtual std::string fingerprint() const = 0;  ///< of all that decides the ids
+};
+
+}  // namespace replicate

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "models/block.h"
+#include "models/training/arm.h"
+#include "models/training/parameter_set.h"
+
+namespace replicate {
+
+/// A model whose weights are being learned: a parameter set and how an arm reads it. Its forward pass is
+/// block_forward, the one that analysis taps.
+class TrainableModel {
+ public:
+  /// The weights of random_weights(config, seed): arms start alike wherever their shapes agree. `sample` [B, T] int64
+  /// is what constant_gain is matched on. `options`: device, and float32 (float64 to test gradients).
+  TrainableModel(const Arm& arm, const ModelConfig& base, uint64_t seed, const Tensor& sample,
+                 const at::TensorOptions& options);
+
+  const Arm& arm() const { return arm_; }
+  const ModelConfig& config() const { return config_; }
+  ParameterSet& parameters() { return parameters_; }
+  const ParameterSet& parameters() const { return parameters_; }
+
+  /// The weights that a block computes with, folded from the parameters; gradients flow through.
+  BlockWeights block(int64_t layer) const;
+
+  /// Mean cross-entropy of the next token, nats: inputs and targets [B, T] int64, a scalar. With `bfloat16` matrix
+  /// products are in it; the residual stream, norms and the loss are in the parameters' type.
+  Tensor loss(const Tensor& inputs, const Tensor& targets, bool bfloat16 = false) const;
+
+  /// The weights as they are now, for probes and checkpoints: copies, without autograd.
+  std::shared_ptr<const WeightSource> frozen() const;
+
+  /// Fixed numbers that the weights are folded with and that are no parameters: constants per head [L, H], where
+  /// the arm has them.
+  const Tensor& head_constants() const { return head_constants_; }
+  void set_head_constants(const Tensor& constants);  ///< from a checkpoint
+
+ private:
+  void initialise(uint64_t seed);
+  void match_head_constants(const Tensor& sample);
+  Tensor folded_output(int64_t layer) const;
+  Tensor folded_down(int64_t layer) const;
+  const RotaryTable& rotary(int64_t length) const;
+  const Tensor& weight(int64_t layer, const char* name) const;
+
+  Arm arm_;
+  ModelConfig config_;
+  ParameterSet parameters_;
+  Tensor head_constants_;           // [L, H]
+  std::vector<Tensor> rotations_;   // [D, D] a layer, with dense_down
+  mutable RotaryTable rotary_;      // of the last length
+};
+
+}  // namespace replicate
