@@ -7,6 +7,7 @@
 #include "harness/settings.h"
 #include "harness/statistics.h"
 #include "harness/survey.h"
+#include "harness/training/results.h"
 #include "models/executor.h"
 
 namespace replicate {
@@ -34,6 +35,7 @@ class Context {
   BootstrapOptions bootstrap;
   uint64_t seed = 0;
   bool bos = false;              ///< natural inputs begin with BOS, for models that need it
+  const TrainingResults* training = nullptr;  ///< what the claim's arms became; null for all but training claims
 
   const ModelConfig& config() const { return model->config; }
 
@@ -55,6 +57,8 @@ class Context {
 class Experiment {
  public:
   virtual ~Experiment() = default;
+  /// The arms that a training claim compares: they are trained, once for all claims, before it plans.
+  virtual std::vector<std::string> arms() const { return {}; }
   /// Lanes to run; the experiment keeps the probes it hung in. An empty plan is for a model on which there
   /// is nothing to measure: reduce() then says why.
   virtual Plan plan(const Context& context) = 0;

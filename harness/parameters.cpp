@@ -32,6 +32,20 @@ struct Parameters::Impl {
     if (parameter.list) fail(parameter, "a single value but a list");
     return parameter.values.front();
   }
+
+  template <typename T>
+  std::vector<T> list(const std::string& key, std::optional<T> (*read_one)(const std::string&),
+                      const std::string& kind) const {
+    const Parameter& parameter = at(key);
+    if (!parameter.list) fail(parameter, "a list");
+    std::vector<T> values;
+    for (const std::string& text : parameter.values) {
+      const auto value = read_one(text);
+      if (!value) fail(parameter, "a list of " + kind);
+      values.push_back(*value);
+    }
+    return values;
+  }
 };
 
 Parameters::Parameters() : Parameters(ParameterTable(), "no settings") {}
@@ -65,15 +79,11 @@ bool Parameters::flag(const std::string& key) const {
 std::string Parameters::text(const std::string& key) const { return impl_->scalar(key); }
 
 std::vector<int64_t> Parameters::integers(const std::string& key) const {
-  const Parameter& parameter = impl_->at(key);
-  if (!parameter.list) impl_->fail(parameter, "a list");
-  std::vector<int64_t> values;
-  for (const std::string& text : parameter.values) {
-    const auto value = as_integer(text);
-    if (!value) impl_->fail(parameter, "a list of whole numbers");
-    values.push_back(*value);
-  }
-  return values;
+  return impl_->list<int64_t>(key, as_integer, "whole numbers");
+}
+
+std::vector<double> Parameters::reals(const std::string& key) const {
+  return impl_->list<double>(key, as_real, "numbers");
 }
 
 bool Parameters::has(const std::string& key) const { return impl_->table.find(key) != nullptr; }

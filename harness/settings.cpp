@@ -171,6 +171,11 @@ Judging read_judging(const Yaml& yaml) {
   judging.criteria = read_list(yaml, "criteria", read_criterion);
   judging.controls = read_list(yaml, "controls", read_control);
   judging.minimum_n = yaml.integer_or("minimum_n", judging.minimum_n, 2, kMostResamples);
+  if (const auto scale = yaml.find("minimum_scale")) {
+    for (const auto& [metric, least] : scale->entries()) {
+      judging.minimum_scale.emplace_back(metric, least.real());
+    }
+  }
   check_distinct(yaml, judging);
   return judging;
 }
@@ -242,7 +247,7 @@ std::vector<SweepSettings> read_sweep(const ClaimDraft& claim, int64_t most_sequ
 ClaimDraft read_claim(const fs::path& file) {
   const Yaml yaml = Yaml::read(file);
   yaml.allow({"id", "title", "kind", "statement", "calibration", "paper", "parameters", "sweep",
-              "minimum_n", "criteria", "controls", "panels", "notes"});
+              "minimum_n", "minimum_scale", "criteria", "controls", "panels", "notes"});
   check_name(yaml, "id", file.stem().string());
   ClaimDraft draft;
   draft.file = file.string();

@@ -39,6 +39,7 @@ class Parameters {
   bool flag(const std::string& key) const;
   std::string text(const std::string& key) const;
   std::vector<int64_t> integers(const std::string& key) const;
+  std::vector<double> reals(const std::string& key) const;
   bool has(const std::string& key) const;
   std::string yaml() const;                 ///< as YAML text, for the record
   std::vector<std::string> unread() const;  ///< keys nobody asked for: a typo in the claim's YAML
@@ -92,6 +93,7 @@ struct Settings {
   int64_t batch_tokens = 0;     ///< tokens per micro-batch, 0: chosen by the executor
   int64_t sweep_sequences = 0;  ///< at most so many judged sequences a sweep point; 0: no sweep
   Parameters survey;         ///< sequences, length
+  Parameters training;       ///< configs/training.yaml, with what the profile changes
   ModelSettings model;
   std::vector<ClaimSettings> claims;  ///< in the order of the paper's figures, then by id
   std::string yaml() const;           ///< config.yaml of the run folder: everything as merged
@@ -107,9 +109,9 @@ struct SettingsRequest {
   std::optional<uint64_t> seed;
 };
 
-/// Reads and merges, later ones winning: claim YAML, profile, model (thresholds and calibration
+/// Reads and merges, later ones winning: claim YAML and training.yaml, profile, model (thresholds and calibration
 /// only),
-/// --set, --seed. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>,
+/// --set, --seed. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>,
 /// claims.<id>.<parameter>, claims.<id>.criteria.<metric>.threshold,
 /// claims.<id>.controls.<metric>.fraction. Unknown claim, profile, model or key: Error with "did
 /// you mean '...'?". Whether the model's file exists is left to whoever opens it.

@@ -201,6 +201,18 @@ void decide(const Clauses& clauses, Judgement& judgement) {
   }
 }
 
+/// "tokens_per_parameter = 4 (10 needed)" for each part of the scale that is too small.
+std::string below_scale(const Measurement& measurement, const Judging& judging) {
+  std::vector<std::string> small;
+  for (const auto& [name, least] : judging.minimum_scale) {
+    const double value = required(measurement, name, "the claim's minimum_scale").value;
+    if (!(value >= least)) {
+      small.push_back(name + " = " + short_number(value) + " (" + short_number(least) + " needed)");
+    }
+  }
+  return sentence(small);
+}
+
 }  // namespace
 
 Judgement judge(const Measurement& measurement, const Judging& judging) {
@@ -224,6 +236,9 @@ Judgement judge(const Measurement& measurement, const Judging& judging) {
   } else if (judging.criteria.empty()) {
     judgement.verdict = Verdict::skipped;
     judgement.reason = "descriptive: nothing is judged";
+  } else if (const auto small = below_scale(measurement, judging); !small.empty()) {
+    judgement.verdict = Verdict::inconclusive;
+    judgement.reason = "too small a scale to tell: " + small;
   } else {
     decide(clauses, judgement);
   }
@@ -241,6 +256,9 @@ std::string thresholds_sha256(const Judging& judging) {
   std::sort(lines.begin(), lines.end());
   std::string text =
       "kind " + judging.kind + "\nminimum_n " + std::to_string(judging.minimum_n) + "\n";
+  for (const auto& [name, least] : judging.minimum_scale) {
+    text += "minimum_scale " + name + " " + exact_number(least) + "\n";
+  }
   for (const std::string& line : lines) text += line;
   return sha256_hex(text);
 }

@@ -12,6 +12,9 @@ struct Judging {
   std::vector<Criterion> criteria;
   std::vector<Control> controls;
   int64_t minimum_n = 2;  ///< fewer units of sampling: inconclusive ("one sequence only")
+  /// Metric and least value: on a smaller scale neither pass nor fail means anything, and the verdict is
+  /// inconclusive ("4 tokens a parameter, 10 needed").
+  std::vector<std::pair<std::string, double>> minimum_scale = {};
 };
 
 struct Judgement {
@@ -35,7 +38,7 @@ struct Judgement {
 ///   else inconclusive; "not measured" where the measurement lacks it (--tokens has no null model).
 /// - pass: all criteria pass and all controls are negative; fail: any criterion fails or control
 /// fires;
-///   else inconclusive. No criteria at all: `skipped`, the claim is descriptive.
+///   else inconclusive. Below the claim's minimum scale: inconclusive. No criteria at all: `skipped`, the claim is descriptive.
 /// A criterion, or a control's effect, that is not in the measurement throws Error naming both.
 Judgement judge(const Measurement& measurement, const Judging& judging);
 
