@@ -11,6 +11,7 @@
 #include "harness/experiment.h"
 #include "harness/provenance.h"
 #include "harness/runner.h"
+#include "harness/training/make_study.h"
 #include "models/formats/error.h"
 #include "reports/report.h"
 
@@ -75,12 +76,13 @@ RunRequest request_for(const CommandLine& line) {
   const auto device = device_from(line.device);
   auto settings = settings_for(line, device);
   auto command = command_of(line, settings);
-  const auto fresh = fresh_run_folder(home() / "results", settings.profile, settings.model.name);
+  const auto out = line.out.value_or(fresh_run_folder(home() / "results", settings.profile, settings.model.name));
   return {.settings = std::move(settings),
           .assets = assets(),
           .tokens = line.tokens,
           .device = device,
-          .out = line.out.value_or(fresh),
+          .out = out,
+          .training = std::filesystem::absolute(out).parent_path() / "training",
           .resume = line.resume,
           .command = std::move(command)};
 }
@@ -118,6 +120,27 @@ int run(const CommandLine& line) {
   return reported ? exit_code(outcome.records, line.strict) : kBroken;
 }
 
+int train(const CommandLine& line) {
+  const auto device = device_from(line.device);
+  const auto settings = settings_for(line, device);
+  install_interrupt_handler();
+  const bool whole = train_one({.settings = settings.training,
+                                .seed = settings.seed,
+                                .arm = line.arm.empty() ? "baseline" : line.arm,
+                                .rate = line.rate,
+                                .assets = assets(),
+                                .out = *line.out,
+                                .device = device,
+                                .resume = line.resume},
+                               *make_progress());
+  if (whole) {
+    std::cout << line.out->string() << "\n";
+    return 0;
+  }
+  std::cerr << "replicate: interrupted; --resume goes on where it stopped\n";
+  return kInterrupted;
+}
+
 int list(const CommandLine& line) {
   for (const auto& claim : settings_for(line, at::kCPU).claims) {
     std::cout << claim.id << std::string(claim.id.size() < 26 ? 26 - claim.id.size() : 1, ' ')
@@ -145,6 +168,7 @@ int dispatch(const CommandLine& line) {
   switch (line.command) {
     case Command::run: return run(line);
     case Command::list: return list(line);
+    case Command::train: return train(line);
     case Command::dry_run: std::cout << dry_run(request_for(line)); return 0;
     case Command::report: write_reports(line.report_folder); return 0;
     case Command::doctor: return doctor();

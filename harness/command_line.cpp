@@ -25,6 +25,8 @@ constexpr const char* kHelp =
   replicate --only REGEX         run the claims whose id matches
   replicate --list               list the claims
   replicate --dry-run            show what a run would cost, and compute nothing
+  replicate train --arm NAME --rate R --out DIR
+                                 one training run of the profile's recipe
   replicate report DIR           write the report of a finished run again
   replicate doctor               what this machine can run, and what is missing
   replicate validate             check all settings in configs/
@@ -64,6 +66,7 @@ Exit codes
   130  interrupted
 )";
 
+/// The options of running claims, of which `train` takes some and adds its own.
 po::options_description run_options() {
   const auto word = [] { return po::value<std::string>(); };
   const auto words = [] { return po::value<Words>()->composing(); };
@@ -73,7 +76,7 @@ po::options_description run_options() {
   options.add_options()("seed", word(), "")("set", words(), "")("accept-licence", words(), "");
   options.add_options()("device", word(), "")("threads", word(), "")("out", word(), "");
   options.add_options()("resume", "")("strict", "")("yes", "")("offline", "");
-  options.add_options()("help,h", "")("version", "");
+  options.add_options()("help,h", "")("version", "")("arm", word(), "")("rate", word(), "");
   return options;
 }
 
@@ -185,6 +188,14 @@ Command run_command(const po::variables_map& values) {
   fail("nothing says what to run", "add --all, --only, --list or --dry-run");
 }
 
+double positive(const std::string& name, const std::string& given) {
+  double value = 0;
+  const char* end = given.data() + given.size();
+  const auto [stop, error] = std::from_chars(given.data(), end, value);
+  if (error == std::errc() && stop == end && value > 0 && value < 1e9) return value;
+  fail("--" + name + " is " + in_quotes(given), "give a positive number, as 0.001");
+}
+
 CommandLine help(int exit_code) {
   CommandLine line;
   line.text = kHelp;
@@ -192,15 +203,10 @@ CommandLine help(int exit_code) {
   return line;
 }
 
-CommandLine run_line(const Words& words) {
-  const po::variables_map values = parse_options(words);
-  if (values.count("help")) return help(0);
-  CommandLine line;
-  line.command = Command::version;
-  if (values.count("version")) return line;
+/// What runs and training share.
+CommandLine common_line(const po::variables_map& values) {
   check_contradictions(values);
-  line.command = run_command(values);
-  line.only = text(values, "only");
+  CommandLine line;
   line.profile = text(values, "profile");
   line.model = text(values, "model");
   line.tokens = path(values, "tokens");
@@ -212,6 +218,39 @@ CommandLine run_line(const Words& words) {
   line.accepted_licences = texts(values, "accept-licence");
   line.resume = values.count("resume") > 0;
   line.strict = values.count("strict") > 0;
+  return line;
+}
+
+void refuse_options(const po::variables_map& values, const std::string& command, const Words& names) {
+  for (const auto& name : names) {
+    if (values.count(name)) fail(command + " does not take --" + name, "leave it out");
+  }
+}
+
+CommandLine run_line(const Words& words) {
+  const po::variables_map values = parse_options(words);
+  if (values.count("help")) return help(0);
+  if (values.count("version")) {
+    CommandLine line;
+    line.command = Command::version;
+    return line;
+  }
+  refuse_options(values, "a run of claims", {"arm", "rate"});
+  auto line = common_line(values);
+  line.command = run_command(values);
+  line.only = text(values, "only");
+  return line;
+}
+
+CommandLine train_line(const Words& words) {
+  const po::variables_map values = parse_options(words);
+  if (values.count("help")) return help(0);
+  refuse_options(values, "train", {"all", "only", "list", "dry-run", "tokens", "model", "strict"});
+  auto line = common_line(values);
+  line.command = Command::train;
+  line.arm = text(values, "arm");
+  if (const auto rate = text(values, "rate"); !rate.empty()) line.rate = positive("rate", rate);
+  if (!line.out) fail("train does not say where to", "name a folder with --out");
   return line;
 }
 
@@ -246,7 +285,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   const Words words(argv + std::min(argc, 1), argv + argc);
   if (words.empty()) return help(kUsage);
   if (words[0].starts_with("-")) return run_line(words);
-  const Words names = {"report", "doctor", "validate"};
+  if (words[0] == "train") return train_line({words.begin() + 1, words.end()});
+  const Words names = {"train", "report", "doctor", "validate"};
   if (std::find(names.begin(), names.end(), words[0]) == names.end()) {
     fail("unknown command " + in_quotes(words[0]), did_you_mean(words[0], names));
   }

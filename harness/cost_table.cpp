@@ -52,13 +52,20 @@ void CostTable::add(const std::string& name, const Plan& plan) {
                 number(cost.flops / rate_, 0), number(cost.bytes / 1048576, 0));
 }
 
+void CostTable::add_training(double tokens, double flops, double seconds) {
+  training_flops_ += flops;
+  training_seconds_ += seconds;
+  lines_ += row("training, not done yet", "", number(tokens, 0), number(flops / 1e12, 2), number(seconds, 0), "");
+}
+
 void CostTable::add_failure(const std::string& name, const std::string& why) {
   lines_ += name + ": " + why + "\n";
 }
 
 std::string CostTable::text(double flops) const {
   return row("claim", "lanes", "tokens", "TFLOP", "seconds", "MiB") + lines_ +
-         row("all, passes shared", "", "", number(flops / 1e12, 2), number(flops / rate_, 0), "") +
+         row("all, passes shared", "", "", number((flops + training_flops_) / 1e12, 2),
+             number(flops / rate_ + training_seconds_, 0), "") +
          "Seconds are estimated at " + number(rate_ / 1e9, 0) +
          " GFLOP/s, measured now on two layers. Layers were assumed; the survey will find them.\n";
 }

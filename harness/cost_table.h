@@ -15,6 +15,8 @@ class CostTable {
   CostTable(const ExecutorOptions& options, double rate) : options_(options), rate_(rate) {}
 
   void add(const std::string& name, const Plan& plan);
+  /// Optimiser steps over so many tokens, timed by the caller.
+  void add_training(double tokens, double flops, double seconds);
   void add_failure(const std::string& name, const std::string& why);
   /// `flops`: of all passes as they will run.
   std::string text(double flops) const;
@@ -22,6 +24,7 @@ class CostTable {
  private:
   ExecutorOptions options_;
   double rate_;
+  double training_flops_ = 0, training_seconds_ = 0;
   std::string lines_;
 };
 

@@ -4,6 +4,7 @@
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
 #include "models/formats/sha256.h"
+#include "models/training/saved_model.h"
 
 namespace replicate {
 namespace {
@@ -19,20 +20,21 @@ std::string main_quantization(const GgufFile& file) {
   return most;
 }
 
-std::string verified_sha256(const ModelSettings& settings) {
-  const auto actual = sha256_file(settings.file);
-  if (settings.sha256 && *settings.sha256 != actual) {
-    throw Error("the model file is not the one that its settings pin (sha256 " + actual + ")",
-                settings.file.string(), "run scripts/setup again, or name the file itself with --model");
+std::string verified_sha256(const std::filesystem::path& file, const std::optional<std::string>& pinned) {
+  const auto actual = sha256_file(file);
+  if (pinned && *pinned != actual) {
+    throw Error("the model file is not the one that its settings pin (sha256 " + actual + ")", file.string(),
+                "run scripts/setup again, or name the file itself with --model");
   }
   return actual;
 }
 
-ModelRecord record_of(const ModelSettings& settings, const GgufFile& file, const ModelConfig& c) {
+ModelRecord record_of(const ModelSettings& settings, const ModelConfig& c, const std::string& sha256,
+                      const std::string& quantization) {
   return {.name = settings.name,
-          .sha256 = verified_sha256(settings),
+          .sha256 = sha256,
           .architecture = c.architecture,
-          .quantization = settings.reinitialised ? "none" : main_quantization(file),
+          .quantization = settings.reinitialised ? "none" : quantization,
           .parameters = parameters(c),
           .layers = c.layers,
           .width = c.width,
@@ -42,6 +44,45 @@ ModelRecord record_of(const ModelSettings& settings, const GgufFile& file, const
           .reinitialised = settings.reinitialised};
 }
 
+/// What a file or folder holds, before null models are made of it.
+struct StoredModel {
+  ModelConfig config;
+  std::shared_ptr<const WeightSource> weights;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::string sha256, quantization;
+  bool begins_with_bos = false;
+};
+
+StoredModel open_gguf(const ModelSettings& settings, at::Device device) {
+  const auto file = std::make_shared<const GgufFile>(GgufFile::open(settings.file));
+  const auto config = config_from_gguf(*file, settings.file.string());
+  return {.config = config,
+          .weights = gguf_weights(file, config, device),  // checks every tensor, for the null model too
+          .tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_gguf(*file)),
+          .sha256 = verified_sha256(settings.file, settings.sha256),
+          .quantization = main_quantization(*file)};
+}
+
+/// A model that was trained here; its tokenizer lies beside it or beside the run that it is of.
+StoredModel open_folder(const ModelSettings& settings, at::Device device) {
+  const auto& folder = settings.file;
+  const auto model = open_saved_model(folder, settings.name, device);
+  const auto parent = std::filesystem::absolute(folder).lexically_normal().parent_path();
+  const auto tokenizer = std::filesystem::exists(folder / "tokenizer.json") ? folder / "tokenizer.json"
+                                                                            : parent / "tokenizer.json";
+  if (!std::filesystem::exists(tokenizer)) {
+    throw Error("the model has no tokenizer.json", folder.string(),
+                "name a model that was trained on text: those of a task without text have none");
+  }
+  return {.config = model->config,
+          .weights = model->weights,
+          .tokenizer =
+              std::make_shared<const Tokenizer>(Tokenizer::from_json(tokenizer, model->config.vocabulary)),
+          .sha256 = verified_sha256(folder / "model.safetensors", settings.sha256),
+          .quantization = "none",
+          .begins_with_bos = model->config.begins_with_bos};
+}
+
 }  // namespace
 
 LoadedModel load_model(const ModelSettings& settings, uint64_t seed, at::Device device) {
@@ -49,20 +90,20 @@ LoadedModel load_model(const ModelSettings& settings, uint64_t seed, at::Device 
     throw Error("the model file does not exist", settings.file.string(),
                 "run scripts/setup, or name another file with --model");
   }
-  const auto file = std::make_shared<const GgufFile>(GgufFile::open(settings.file));
-  const auto config = config_from_gguf(*file, settings.file.string());
-  const auto fresh = [=](const std::string& purpose) {
+  const auto stored = std::filesystem::is_directory(settings.file) ? open_folder(settings, device)
+                                                                   : open_gguf(settings, device);
+  const auto fresh = [=, config = stored.config](const std::string& purpose) {
     return random_weights(config, derive_seed(seed, purpose), device);
   };
-  const auto null_model = [=, name = settings.name](const std::string& purpose) {
+  const auto null_model = [=, name = settings.name, config = stored.config](const std::string& purpose) {
     return std::make_shared<const Model>(Model{name + " (null)", config, fresh(purpose)});
   };
-  const auto stored = gguf_weights(file, config, device);  // checks every tensor, for the null model too
   LoadedModel loaded;
-  loaded.record = record_of(settings, *file, config);
-  loaded.tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_gguf(*file));
+  loaded.record = record_of(settings, stored.config, stored.sha256, stored.quantization);
+  loaded.tokenizer = stored.tokenizer;
+  loaded.begins_with_bos = stored.begins_with_bos;
   loaded.model = std::make_shared<const Model>(
-      Model{settings.name, config, settings.reinitialised ? fresh("reinitialised") : stored});
+      Model{settings.name, stored.config, settings.reinitialised ? fresh("reinitialised") : stored.weights});
   loaded.null_model = null_model("null");
   loaded.reinitialised = [=](uint64_t number) { return null_model("null/" + std::to_string(number)); };
   return loaded;

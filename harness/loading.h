@@ -14,9 +14,10 @@ struct LoadedModel {
   std::function<std::shared_ptr<const Model>(uint64_t)> reinitialised;  ///< more of that kind, by number
   std::shared_ptr<const Tokenizer> tokenizer;
   ModelRecord record;
+  bool begins_with_bos = false;  ///< a model that was trained here on sequences that begin with BOS
 };
 
-/// Maps the file, checks every size, tensor and (where the YAML pins one) the checksum. Weights are decoded
+/// Maps the file (GGUF) or folder (of a model that was trained here), checks every size, tensor and (where the YAML pins one) the checksum. Weights are decoded
 /// later, layer by layer. Error for anything missing or wrong.
 LoadedModel load_model(const ModelSettings& settings, uint64_t seed, at::Device device);
 

@@ -11,6 +11,8 @@
 #include "harness/log.h"
 #include "harness/provenance.h"
 #include "harness/surveyor.h"
+#include "harness/training/make_study.h"
+#include "harness/training/training_study.h"
 #include "models/formats/error.h"
 #include "models/formats/sha256.h"
 
@@ -46,6 +48,7 @@ struct ClaimRun {
   double seconds = 0;
   std::string error;  // why it ended, if it did
 
+  bool trains() const { return settings->judging.kind == "training"; }
   bool looks_only() const {
     return std::all_of(plan.begin(), plan.end(), [](const Lane& lane) { return lane.patches.empty(); });
   }
@@ -67,12 +70,15 @@ class Runner {
   RunOutcome run(const RunFolder& folder, Progress& progress) {
     prose_sha256_ = maker_->prose_sha256();
     auto claims = open_claims(folder);
+    auto training = take_training_claims(claims);
     if (!claims.empty()) {
       if (!survey(folder, progress)) return outcome(true);
-      for (auto& claim : claims) prepare(claim);
-      return run_passes(claims, folder, progress);
+      const auto measured = run_passes(claims, folder, progress);
+      if (measured.interrupted || !measured.failure.empty()) return measured;
     }
-    return outcome(false);
+    if (training.empty()) return outcome(false);
+    if (!train_for(training, progress)) return outcome(true);
+    return run_passes(training, folder, progress);
   }
 
   std::string dry_run() {
@@ -81,8 +87,13 @@ class Runner {
     Plan together = {survey_lane(Surveyor())};
     table.add("survey", together);
     double flops = 0;
+    std::vector<ClaimRun> training;
     for (const auto& settings : settings_.claims) {
       auto claim = start(settings);
+      if (claim.trains()) {
+        training.push_back(std::move(claim));
+        continue;
+      }
       prepare(claim);
       if (!claim.error.empty()) {
         table.add_failure(settings.id, claim.error);
@@ -95,6 +106,7 @@ class Runner {
         flops += claim.flops;
       }
     }
+    if (!training.empty()) add_training(training, table);
     return table.text(flops + estimate(together, options_).flops);
   }
 
@@ -103,6 +115,9 @@ class Runner {
     return std::make_shared<InputMaker>(loaded_.tokenizer, loaded_.model->config.vocabulary,
                                         request_.assets / "prose", seed);
   }
+
+  /// The settings know it of a named model; a model that was trained here knows it of itself.
+  bool begins_with_bos() const { return settings_.model.bos == "on" || loaded_.begins_with_bos; }
 
   Context context_for(const ClaimSettings& settings) {
     Context context(settings.parameters);
@@ -113,7 +128,7 @@ class Runner {
     context.given = given_;
     context.seed = settings_.seed;
     context.bootstrap = {settings_.bootstrap_resamples, derive_seed(settings_.seed, "bootstrap")};
-    context.bos = settings_.model.bos == "on";
+    context.bos = begins_with_bos();
     return context;
   }
 
@@ -162,7 +177,7 @@ class Runner {
 
   /// The record in the folder if it measured just this. Judged again and with today's settings, since
   /// thresholds and panels may have changed without touching what was measured.
-  std::optional<Record> finished(const ClaimSettings& settings, const RunFolder& folder) const {
+  std::optional<Record> finished(const ClaimSettings& settings, const RunFolder& folder) {
     if (!std::filesystem::exists(folder.claim(settings.id) / "record.json")) return std::nullopt;
     Record old;
     try {
@@ -208,15 +223,24 @@ class Runner {
   }
 
   /// Another model, seed, survey, parameter or token: another fingerprint.
-  std::string fingerprint(const ClaimSettings& settings) const {
+  std::string fingerprint(const ClaimSettings& settings) {
+    if (settings.judging.kind == "training") return training_fingerprint(settings);
     const auto all = std::to_string(kMeasurementVersion) + "\n" + request_.device.str() + "\n" +
                      prose_sha256_ + "\n" + settings.id + "\n" + loaded_.record.sha256 + "\n" +
                      std::to_string(loaded_.record.reinitialised) + "\n" +
                      std::to_string(settings_.seed) + "\n" +
-                     std::to_string(settings_.bootstrap_resamples) + "\n" + settings_.model.bos + "\n" +
+                     std::to_string(settings_.bootstrap_resamples) + "\n" + (begins_with_bos() ? "on" : "off") + "\n" +
                      settings_.survey.yaml() + "\n" + settings.parameters.yaml() + "\n" +
                      sweep_text(settings) + "\n" +
                      (given_ ? given_->record.sha256 + "/" + std::to_string(given_->record.length) : "");
+    return sha256_hex(std::as_bytes(std::span(all)));
+  }
+
+  std::string training_fingerprint(const ClaimSettings& settings) {
+    std::string study_print;
+    const auto error = what_throws([&] { study_print = study().fingerprint(); });
+    const auto all = std::to_string(kMeasurementVersion) + "\n" + request_.device.str() + "\n" + settings.id + "\n" +
+                     study_print + error + "\n" + settings.parameters.yaml();
     return sha256_hex(std::as_bytes(std::span(all)));
   }
 
@@ -236,6 +260,7 @@ class Runner {
   }
 
   void prepare(ClaimRun& claim) {
+    if (!claim.error.empty()) return;
     guarded(claim, [&] {
       add_lanes(claim.judged, claim.plan);
       for (auto& attempt : claim.sweep) {
@@ -286,7 +311,7 @@ class Runner {
 
   Lane survey_lane(const Surveyor& surveyor) {
     const InputShape shape{settings_.survey.integer("sequences"), settings_.survey.integer("length")};
-    const auto inputs = maker_->make(InputKind::natural, shape, settings_.model.bos == "on",
+    const auto inputs = maker_->make(InputKind::natural, shape, begins_with_bos(),
                                      Region::survey);
     return {loaded_.model, inputs.tokens, {}, surveyor.probes()};
   }
@@ -307,10 +332,59 @@ class Runner {
     return assumed;
   }
 
+  // --- Training ------------------------------------------------------------------------------------------
+
+  /// Mechanism claims take minutes, training claims may take hours: they come last.
+  static std::vector<ClaimRun> take_training_claims(std::vector<ClaimRun>& claims) {
+    const auto first = std::stable_partition(claims.begin(), claims.end(),
+                                             [](const ClaimRun& claim) { return !claim.trains(); });
+    std::vector<ClaimRun> training(std::make_move_iterator(first), std::make_move_iterator(claims.end()));
+    claims.erase(first, claims.end());
+    return training;
+  }
+
+  /// Trains what the claims compare. False when the person interrupted it; what throws is every claim's error.
+  bool train_for(std::vector<ClaimRun>& claims, Progress& progress) {
+    bool whole = true;
+    const auto error = what_throws([&] { whole = study().train(arms_of(claims), progress); });
+    for (auto& claim : claims) {
+      if (claim.error.empty()) claim.error = error;
+      if (error.empty()) claim.judged.context.training = &study().results();
+    }
+    return whole;
+  }
+
+  static std::vector<std::string> arms_of(const std::vector<ClaimRun>& claims) {
+    std::vector<std::string> all;
+    for (const auto& claim : claims) {
+      const auto arms = claim.judged.experiment->arms();
+      all.insert(all.end(), arms.begin(), arms.end());
+    }
+    return all;
+  }
+
+  void add_training(const std::vector<ClaimRun>& claims, CostTable& table) {
+    const auto error = what_throws([&] {
+      const auto steps = study().steps_left(arms_of(claims));
+      const double seconds = steps > 0 ? study().measured_step_seconds() : 0;
+      table.add_training(study().results().tokens(steps), static_cast<double>(steps) * study().step_flops(),
+                         static_cast<double>(steps) * seconds);
+    });
+    if (!error.empty()) table.add_failure("training", error);
+  }
+
+  TrainingStudy& study() {
+    if (!study_) {
+      study_ = make_study(settings_.training, settings_.seed, request_.assets, request_.training, request_.device);
+    }
+    return *study_;
+  }
+
   // --- Passes -------------------------------------------------------------------------------------------
 
   /// What throws here is no claim's own fault: a record that cannot be written. What was written stays.
   RunOutcome run_passes(std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
+    for (auto& claim : claims) prepare(claim);
     try {
       const bool whole =
           run_looking(claims, folder, progress) && run_others(claims, folder, progress);
@@ -442,14 +516,14 @@ class Runner {
     record.sweep.push_back(std::move(point));
   }
 
-  Record blank_record(const ClaimSettings& settings) const {
+  Record blank_record(const ClaimSettings& settings) {
     Record record;
     record.claim = settings.id;
     record.title = settings.title;
     record.kind = settings.judging.kind;
     record.paper = settings.paper;
     record.calibration = settings.calibration;
-    record.model = loaded_.record;
+    record.model = record.kind == "training" ? model_record(settings_.training, settings_.seed) : loaded_.record;
     record.seed = settings_.seed;
     record.profile = settings_.profile;
     record.environment = environment();
@@ -499,6 +573,7 @@ class Runner {
       if (const auto* record = maker->find(tokens)) return *record;
     }
     if (const auto* record = maker_->find(tokens)) return *record;
+    if (const auto* record = study_ ? study_->find(tokens) : nullptr) return *record;
     throw Error("a lane has inputs that were not made here", "inputs", "correct the experiment");
   }
 
@@ -518,6 +593,7 @@ class Runner {
   std::shared_ptr<InputMaker> maker_;
   std::map<uint64_t, std::shared_ptr<InputMaker>> other_makers_;  // by the seed of a sweep point
   std::optional<Inputs> given_;
+  std::unique_ptr<TrainingStudy> study_;  // made when a training claim wants it
   ExecutorOptions options_;
   Survey survey_;
   std::string prose_sha256_;

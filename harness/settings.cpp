@@ -33,6 +33,7 @@ struct ClaimDraft {
 struct Draft {
   Settings settings;
   ParameterTable survey{Yaml::parse(kSurveySchema, "the survey's defaults")};
+  ParameterTable training;
   std::string model;  ///< named by the profile
   std::vector<ClaimDraft> claims;
 };
@@ -296,6 +297,12 @@ std::vector<std::string> ids(const std::vector<ClaimDraft>& claims) {
   return ids;
 }
 
+/// What the claims of kind training train: the schema and its defaults stand in a file of their own.
+ParameterTable read_training(const fs::path& configs) {
+  const fs::path file = configs / "training.yaml";
+  return fs::exists(file) ? ParameterTable(Yaml::read(file)) : ParameterTable();
+}
+
 ClaimDraft* find_claim(Draft& draft, const std::string& id) {
   for (ClaimDraft& claim : draft.claims) {
     if (claim.settings.id == id) return &claim;
@@ -324,7 +331,7 @@ const std::vector<std::string> kRunNumbers = {"seed", "bootstrap_resamples", "ba
 
 void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
   yaml.allow({"name", "description", "model", "seed", "bootstrap_resamples", "batch_tokens",
-              "sweep_sequences", "survey", "claims"});
+              "sweep_sequences", "survey", "training", "claims"});
   check_name(yaml, "name", name);
   draft.settings.profile = name;
   draft.model = filled_text(yaml.at("model"));
@@ -332,6 +339,7 @@ void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
     if (const auto value = yaml.find(key)) set_run_number(draft.settings, key, *value);
   }
   if (const auto survey = yaml.find("survey")) draft.survey.merge(*survey);
+  if (const auto training = yaml.find("training")) draft.training.merge(*training);
   const auto claims = yaml.find("claims");
   if (!claims) return;
   for (const auto& [id, parameters] : claims->entries()) {
@@ -442,7 +450,7 @@ ModelSettings model_from_path(const std::string& text) {
   }
   ModelSettings model;
   model.file = text;
-  model.name = model.file.stem().string();
+  model.name = fs::path(text).lexically_normal().stem().string();
   if (model.name.empty()) model.name = fs::absolute(model.file).parent_path().stem().string();
   return model;
 }
@@ -465,6 +473,7 @@ void choose_model(Draft& draft, const std::string& model, const SettingsRequest&
 std::vector<std::string> all_keys(const Draft& draft) {
   std::vector<std::string> keys = kRunNumbers;
   for (const std::string& key : draft.survey.keys()) keys.push_back("survey." + key);
+  for (const std::string& key : draft.training.keys()) keys.push_back("training." + key);
   for (const ClaimDraft& claim : draft.claims) {
     const std::string prefix = "claims." + claim.settings.id + ".";
     for (const std::string& key : claim.parameters.keys()) keys.push_back(prefix + key);
@@ -514,6 +523,8 @@ void apply_override(Draft& draft, const std::string& text) {
   if (contains(kRunNumbers, key)) return set_run_number(draft.settings, key, value);
   if (const auto survey_key = between(key, "survey.", ""))
     return draft.survey.set(*survey_key, value);
+  if (const auto training_key = between(key, "training.", ""))
+    return draft.training.set(*training_key, value);
   const std::string inner = key.substr(std::string("claims.").size());
   const size_t dot = inner.find('.');
   override_claim(*find_claim(draft, inner.substr(0, dot)), inner.substr(dot + 1), value);
@@ -549,6 +560,7 @@ void select(std::vector<ClaimDraft>& claims, const std::string& only) {
 Settings finish(Draft draft) {
   Settings settings = std::move(draft.settings);
   settings.survey = Parameters(draft.survey, "survey");
+  settings.training = Parameters(draft.training, "training");
   for (ClaimDraft& claim : draft.claims) {
     claim.settings.parameters = Parameters(claim.parameters, claim.file);
     claim.settings.sweep = read_sweep(claim, settings.sweep_sequences);
@@ -655,7 +667,8 @@ std::string Settings::yaml() const {
                      "\nbootstrap_resamples: " + std::to_string(bootstrap_resamples) +
                      "\nbatch_tokens: " + std::to_string(batch_tokens) +
                      "\nsweep_sequences: " + std::to_string(sweep_sequences) + "\nsurvey:\n" +
-                     indented(survey.yaml(), "  ") + model_yaml(model) + "claims:\n";
+                     indented(survey.yaml(), "  ") + "training:\n" + indented(training.yaml(), "  ") +
+                     model_yaml(model) + "claims:\n";
   for (const ClaimSettings& claim : claims) text += claim_yaml(claim);
   return text;
 }
@@ -663,6 +676,7 @@ std::string Settings::yaml() const {
 Settings load_settings(const SettingsRequest& request) {
   Draft draft;
   draft.claims = read_claims(request.configs);
+  draft.training = read_training(request.configs);
   const std::string profile = request.profile.empty() ? kDefaultProfile : request.profile;
   apply_profile(draft, read_named(request.configs / "profiles", "profile", profile), profile);
   choose_model(draft, request.model.empty() ? draft.model : request.model, request);
@@ -679,6 +693,7 @@ std::vector<std::string> validate_configs(const fs::path& configs) {
     return findings;  // what refers to the claims cannot be judged without them
   validate_folder(configs / "profiles", claims, findings,
                   [&](Draft& draft, const Yaml& yaml, const std::string& name) {
+                    draft.training = read_training(configs);
                     apply_profile(draft, yaml, name);
                     read_named(configs / "models", "model", draft.model);
                   });

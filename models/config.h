@@ -25,6 +25,8 @@ struct ModelConfig {
   double rope_theta = 10000;
   bool tied_head = true;  ///< the embedding is the output head
 
+  bool begins_with_bos = false;  ///< trained here on sequences that all begin with BOS
+
   // Variants of attention, as the paper trains them.
   bool head_rms_norm = false;  ///< head outputs over their own RMS, times a gain [K], before W_O
   bool output_gate = false;    ///< head outputs times sigmoid(x W_g) before W_O (Qiu et al.)

@@ -3,18 +3,10 @@
 // What training left behind, as the training claims read it: plain data.
 
 #include "harness/inputs.h"
+#include "harness/training/curve.h"
 #include "models/training/trainer.h"
 
 namespace replicate {
-
-/// One look at a run while it trains.
-struct CurvePoint {
-  int64_t step = 0;          ///< optimiser steps done
-  double seconds = 0;        ///< spent in steps so far, validation and checkpoints left out
-  double train_loss = 0;     ///< mean over the steps since the last point, nats a token; NaN at step 0
-  double validation_loss = 0;
-  double gradient_norm = 0;  ///< of the last step, before clipping; NaN at step 0
-};
 
 /// The weights of a run after so many steps.
 struct TrainedModel {
@@ -56,8 +48,8 @@ struct TrainingResults {
   /// Sequences [n, T] of the validation text, as the models saw them in training (with BOS where they had it). The
   /// survey's are never among the measured ones.
   std::function<Inputs(int64_t sequences, Region region)> validation;
-  /// Uniform ordinary ids [n, T], with BOS where training had it.
-  std::function<Inputs(int64_t sequences)> random;
+  /// Uniform ordinary ids [n, T].
+  std::function<Inputs(int64_t sequences, bool bos)> random;
 
   double tokens(int64_t step) const { return static_cast<double>(step * sequences * length); }
 };

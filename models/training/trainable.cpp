@@ -143,11 +143,6 @@ void TrainableModel::match_head_constants(const Tensor& sample) {
   }
 }
 
-void TrainableModel::set_head_constants(const Tensor& constants) {
-  TORCH_CHECK(head_constants_.defined() && constants.sizes() == head_constants_.sizes(), "constants of another arm");
-  head_constants_.copy_(constants);
-}
-
 const Tensor& TrainableModel::weight(int64_t layer, const char* name) const {
   return parameters_.at(name_of(layer, name));
 }

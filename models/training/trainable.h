@@ -30,10 +30,9 @@ class TrainableModel {
   /// The weights as they are now, for probes and checkpoints: copies, without autograd.
   std::shared_ptr<const WeightSource> frozen() const;
 
-  /// Fixed numbers that the weights are folded with and that are no parameters: constants per head [L, H], where
-  /// the arm has them.
+  /// Fixed numbers that W_O is folded with and that are no parameters: constants per head [L, H] of constant_gain,
+  /// undefined elsewhere.
   const Tensor& head_constants() const { return head_constants_; }
-  void set_head_constants(const Tensor& constants);  ///< from a checkpoint
 
  private:
   void initialise(uint64_t seed);

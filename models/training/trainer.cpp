@@ -28,9 +28,9 @@ void check(const Recipe& recipe) {
 std::string Recipe::text() const {
   char numbers[512];
   std::snprintf(numbers, sizeof numbers,
-                "seed %llu\nrate %.17g\nsteps %lld warmup %lld decay %lld\nsequences %lld / %lld\n"
+                "seed %llu weights %llu\nrate %.17g\nsteps %lld warmup %lld decay %lld\nsequences %lld / %lld\n"
                 "weight_decay %.17g beta %.17g %.17g eps %.17g clip %.17g\nbfloat16 %d\n",
-                static_cast<unsigned long long>(seed), learning_rate, static_cast<long long>(schedule.steps),
+                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(weight_seed), learning_rate, static_cast<long long>(schedule.steps),
                 static_cast<long long>(schedule.warmup), static_cast<long long>(schedule.decay),
                 static_cast<long long>(sequences), static_cast<long long>(accumulate), weight_decay, beta1, beta2, eps,
                 clip, bfloat16);
@@ -47,7 +47,7 @@ Trainer::Trainer(const Recipe& recipe, std::shared_ptr<const TrainingData> data,
     : recipe_(recipe),
       data_(std::move(data)),
       device_(device),
-      model_(replicate::arm(recipe.arm), recipe.model, recipe.seed, sample_of(recipe, *data_), device) {
+      model_(replicate::arm(recipe.arm), recipe.model, recipe.weight_seed, sample_of(recipe, *data_), device) {
   check(recipe);
   first_moment_ = at::zeros_like(model_.parameters().values());
   second_moment_ = at::zeros_like(first_moment_);
@@ -117,6 +117,68 @@ double Trainer::loss(const Batch& batch) const {
     sum += part.item<double>() * static_cast<double>(count);
   }
   return sum / static_cast<double>(all);
+}
+
+// --- States ---------------------------------------------------------------------------------------------------
+
+namespace {
+
+SafetensorsOutput output(const std::string& name, const Tensor& tensor) {
+  return {name, Dtype::f32, tensor.sizes().vec(),
+          std::as_bytes(std::span(tensor.const_data_ptr<float>(), static_cast<size_t>(tensor.numel())))};
+}
+
+[[noreturn]] void refuse(const std::string& what, const std::filesystem::path& file) {
+  throw Error(what, file.string(), "remove the file to begin this run again");
+}
+
+}  // namespace
+
+std::map<std::string, Tensor> Trainer::state() const {
+  std::map<std::string, Tensor> all = {{"values", model_.parameters().values()},
+                                       {"first_moment", first_moment_},
+                                       {"second_moment", second_moment_},
+                                       {"loss_sum", loss_sum_}};
+  if (model_.head_constants().defined()) all["head_constants"] = model_.head_constants();
+  return all;
+}
+
+void Trainer::save(const std::filesystem::path& file, const std::string& notes) const {
+  std::map<std::string, Tensor> on_cpu;
+  std::vector<SafetensorsOutput> outputs;
+  for (const auto& [name, tensor] : state()) {
+    on_cpu[name] = tensor.to(at::kCPU).contiguous();
+    outputs.push_back(output(name, on_cpu[name]));
+  }
+  write_safetensors(file, outputs,
+                    {{"format", kFormat},
+                     {"recipe", recipe_.text() + data_->fingerprint()},
+                     {"steps", std::to_string(done_)},
+                     {"reported", std::to_string(reported_)},
+                     {"notes", notes}});
+}
+
+std::string Trainer::load(const std::filesystem::path& file) {
+  const auto stored = SafetensorsFile::open(file);
+  const auto note = [&](const std::string& key) {
+    const auto found = stored.metadata().find(key);
+    if (found == stored.metadata().end()) refuse("the training state lacks " + in_quotes(key), file);
+    return found->second;
+  };
+  if (note("format") != kFormat) refuse("this is no training state", file);
+  if (note("recipe") != recipe_.text() + data_->fingerprint()) refuse("the training state is of another run", file);
+  const c10::NoGradGuard no_grad;
+  for (auto& [name, tensor] : state()) {
+    const auto& from = stored.tensor(name);
+    if (from.shape != tensor.sizes().vec()) refuse("the training state's " + name + " has another shape", file);
+    auto on_cpu = at::empty(from.shape, at::kFloat);
+    decode_floats(from, on_cpu.mutable_data_ptr<float>());
+    tensor.copy_(on_cpu);
+  }
+  done_ = std::stoll(note("steps"));
+  reported_ = std::stoll(note("reported"));
+  updates_.fill_(static_cast<double>(done_));
+  return note("notes");
 }
 
 }  // namespace replicate

@@ -12,7 +12,8 @@ namespace replicate {
 struct Recipe {
   ModelConfig model;  ///< of the baseline; the arm changes it
   std::string arm = "baseline";
-  uint64_t seed = 0;  ///< of weights and batches
+  uint64_t seed = 0;         ///< of the batches
+  uint64_t weight_seed = 0;  ///< of the initial weights
   double learning_rate = 1e-3;
   Schedule schedule;
   int64_t sequences = 16;   ///< B of one step
@@ -43,6 +44,7 @@ class Trainer {
   double loss(const Batch& batch) const;
 
   const TrainableModel& model() const { return model_; }
+  TrainableModel& model() { return model_; }
 
   /// Weights, moments and step count in one safetensors file, whole or not at all; `notes` travels with them.
   /// Error on a full disk; the file that was there stays.
@@ -53,6 +55,7 @@ class Trainer {
   std::string load(const std::filesystem::path& file);
 
  private:
+  std::map<std::string, Tensor> state() const;  ///< what a saved state holds, by name; shared, not copied
   Tensor micro_loss(const Batch& batch, int64_t part) const;
   void clip_gradients();
   void optimise();

@@ -1,0 +1,100 @@
+#include "harness/training/make_study.h"
+
+#include <cstdio>
+
+#include "models/formats/corpus.h"
+#include "models/formats/error.h"
+#include "models/formats/sha256.h"
+#include "models/training/backcopy_data.h"
+#include "models/training/text_data.h"
+
+namespace replicate {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kTokenizer = "tokenizers/prose-bpe-4096/tokenizer.json";
+
+/// The texts that the settings name.
+fs::path texts(const std::string& data, const fs::path& assets) {
+  if (data == "prose") return assets / "prose";
+  const fs::path path = data.find('/') == std::string::npos ? assets / "text" / data : fs::path(data);
+  if (fs::exists(path)) return path;
+  throw Error("there is no text to train on", path.string(),
+              "run scripts/setup, or name prose, backcopy or a path with training.data");
+}
+
+std::string all_text(const fs::path& folder) {
+  std::string text;
+  for_each_document(folder, [&](const Document& document) { text += document.text; });
+  return text;
+}
+
+/// Tokenised once for all runs with these texts and this vocabulary.
+fs::path token_file(const fs::path& text, const Tokenizer& tokenizer, const fs::path& runs) {
+  const auto source = corpus_digest(text, tokenizer);
+  const auto file = runs / "tokens" / (text.stem().string() + "-" + source.substr(0, 12) + ".tokens");
+  if (fs::exists(file)) return file;
+  fs::create_directories(file.parent_path());
+  tokenize_corpus(text, tokenizer, file);
+  return file;
+}
+
+std::shared_ptr<const TrainingData> data_of(const Recipes& recipes, const fs::path& assets, const fs::path& runs) {
+  const auto vocabulary = recipes.baseline().model.vocabulary;
+  if (recipes.data() == "backcopy") {
+    return std::make_shared<BackcopyData>(all_text(assets / "prose"), vocabulary, recipes.triggers(),
+                                          recipes.length(), recipes.bos());
+  }
+  const auto tokenizer = Tokenizer::from_json(assets / kTokenizer, vocabulary);
+  const auto file = token_file(texts(recipes.data(), assets), tokenizer, runs);
+  return std::make_shared<TextData>(std::make_shared<const TokenFile>(TokenFile::open(file)), recipes.length(),
+                                    tokenizer.bos(), recipes.bos());
+}
+
+}  // namespace
+
+std::unique_ptr<TrainingStudy> make_study(const Parameters& settings, uint64_t seed, const fs::path& assets,
+                                          const fs::path& runs, at::Device device) {
+  const Recipes recipes(settings, seed);
+  return std::make_unique<TrainingStudy>(recipes, data_of(recipes, assets, runs), runs, device);
+}
+
+bool train_one(const TrainRequest& request, Progress& progress) {
+  const Recipes recipes(request.settings, request.seed);
+  const auto& rates = recipes.rates();
+  const auto recipe = recipes.run(request.arm, 0, request.rate.value_or(rates[rates.size() / 2]));
+  if (!request.resume && fs::exists(request.out / "recipe.txt")) {
+    throw Error("the folder already holds a training run", request.out.string(),
+                "use --resume to go on with it, or another --out");
+  }
+  const auto data = data_of(recipes, request.assets, request.out);
+  TrainingRun run(request.arm, recipe, recipes.plan(), data, request.out, request.device);
+  const auto tokens = static_cast<double>(recipe.sequences * recipes.length());
+  progress.begin("training " + request.arm, static_cast<double>(run.steps_left()) * tokens);
+  const bool whole = run.train([&](int64_t steps) {
+    progress.advance(static_cast<double>(steps) * tokens);
+    return !interrupted();
+  });
+  progress.end();
+  if (whole) progress.line(request.arm + ": validation loss " + std::to_string(run.result().final_loss()));
+  return whole;
+}
+
+ModelRecord model_record(const Parameters& settings, uint64_t seed) {
+  const Recipes recipes(settings, seed);
+  const auto& c = recipes.baseline().model;
+  const auto text = recipes.baseline().text() + recipes.data();
+  return {.name = "trained here on " + fs::path(recipes.data()).stem().string(),
+          .sha256 = sha256_hex(std::as_bytes(std::span(text))),
+          .architecture = c.architecture,
+          .quantization = "none",
+          .parameters = parameters(c),
+          .layers = c.layers,
+          .width = c.width,
+          .heads = c.heads,
+          .kv_heads = c.kv_heads,
+          .vocabulary = c.vocabulary};
+}
+
+}  // namespace replicate

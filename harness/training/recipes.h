@@ -1,0 +1,54 @@
+#pragma once
+
+// From settings to the runs of a study.
+
+#include "harness/settings.h"
+#include "models/training/trainer.h"
+
+namespace replicate {
+
+/// Where training looks at itself and what it leaves behind.
+struct RunPlan {
+  int64_t validation_sequences = 0;
+  int64_t validate_every = 0;    ///< steps
+  std::vector<int64_t> keep;     ///< steps whose weights are kept, ascending; the first is 0, the last the last
+  double checkpoint_seconds = 0;
+};
+
+/// The training settings with their types, checked against each other.
+class Recipes {
+ public:
+  /// Error when a value is absurd or two do not fit together.
+  Recipes(const Parameters& settings, uint64_t seed);
+
+  /// The run of an arm ("baseline_again" too) with its i-th seed.
+  Recipe run(const std::string& arm, int64_t index, double rate) const;
+  /// The shorter run that tries a rate, with a seed that no other run has.
+  Recipe trial(const std::string& arm, double rate) const;
+
+  const std::vector<double>& rates() const { return rates_; }  ///< ascending
+  int64_t seeds(const std::string& arm) const;
+  const RunPlan& plan() const { return plan_; }
+  RunPlan trial_plan() const;  ///< looks and keeps at the end only
+
+  const Recipe& baseline() const { return baseline_; }
+  int64_t length() const { return length_; }
+  bool bos() const { return bos_; }
+  bool shared_rate() const { return shared_rate_; }
+  const std::string& data() const { return data_; }
+  int64_t triggers() const { return settings_.integer("triggers"); }
+
+ private:
+  void check() const;
+
+  Parameters settings_;
+  uint64_t seed_;
+  Recipe baseline_;
+  RunPlan plan_;
+  std::vector<double> rates_;
+  std::string data_;
+  int64_t length_ = 0, rate_steps_ = 0;
+  bool bos_ = false, shared_rate_ = false;
+};
+
+}  // namespace replicate

@@ -1,0 +1,152 @@
+#include "harness/training/training_run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "harness/run_folder.h"
+#include "models/formats/error.h"
+#include "models/formats/sha256.h"
+#include "models/training/saved_model.h"
+
+namespace replicate {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Raised when the same recipe comes to mean another training.
+constexpr int kTrainingVersion = 1;
+constexpr size_t kHashDigits = 12;  // of a folder's name
+
+double seconds_now() {
+  using namespace std::chrono;
+  return duration<double>(steady_clock::now().time_since_epoch()).count();
+}
+
+/// All that decides what a run leaves behind.
+std::string text_of(const Recipe& recipe, const RunPlan& plan, const TrainingData& data, at::Device device) {
+  auto all = "replicate training " + std::to_string(kTrainingVersion) + "\n" + recipe.text() + "data " +
+             data.fingerprint() + "\n" + (device.is_cpu() ? "cpu" : "gpu") + "\nlooks every " +
+             std::to_string(plan.validate_every) + " steps at " + std::to_string(plan.validation_sequences) +
+             " sequences\nkeeps";
+  for (const auto step : plan.keep) all += " " + std::to_string(step);
+  return all + "\n";
+}
+
+}  // namespace
+
+std::string TrainingRun::folder_name(const std::string& arm, const Recipe& recipe, const RunPlan& plan,
+                                     const TrainingData& data, at::Device device) {
+  const auto text = text_of(recipe, plan, data, device);
+  return arm + "-" + sha256_hex(std::as_bytes(std::span(text))).substr(0, kHashDigits);
+}
+
+TrainingRun::TrainingRun(std::string arm, const Recipe& recipe, const RunPlan& plan,
+                         std::shared_ptr<const TrainingData> data, fs::path folder, at::Device device)
+    : arm_(std::move(arm)),
+      recipe_(recipe),
+      plan_(plan),
+      data_(std::move(data)),
+      folder_(std::move(folder)),
+      device_(device) {}
+
+std::string TrainingRun::text() const { return text_of(recipe_, plan_, *data_, device_); }
+
+/// A folder that holds another run is left alone.
+void TrainingRun::check_folder() const {
+  const auto file = folder_ / "recipe.txt";
+  if (!fs::exists(file)) return write_atomically(file, text());
+  if (read_text(file) == text()) return;
+  throw Error("the folder holds another training run", folder_.string(), "name another folder, or remove this one");
+}
+
+bool TrainingRun::done() const { return fs::exists(folder_ / "run.json"); }
+
+int64_t TrainingRun::steps_left() const { return done() ? 0 : recipe_.schedule.steps; }
+
+fs::path TrainingRun::model_folder(int64_t step) const {
+  char name[32];
+  std::snprintf(name, sizeof name, "step-%06lld", static_cast<long long>(step));
+  return folder_ / name;
+}
+
+bool TrainingRun::train(const StepsDone& steps_done) {
+  if (done()) return true;
+  const RunFolder lock(folder_, 8 * static_cast<uintmax_t>(parameters(recipe_.model)) * sizeof(float));
+  check_folder();
+  Trainer trainer(recipe_, data_, device_);
+  RunHistory history;
+  resume(trainer, history);
+  if (trainer.steps_done() > 0) steps_done(trainer.steps_done());
+  const auto validation = data_->validation(0, plan_.validation_sequences);
+  double saved = seconds_now();
+  for (;;) {
+    const auto step = trainer.steps_done();
+    const bool looked = !history.curve.empty() && history.curve.back().step == step;
+    if (step % plan_.validate_every == 0 && !looked) look(trainer, validation, history);
+    if (!history.stopped.empty() || step == recipe_.schedule.steps) break;
+    if (!looked) keep(trainer);
+    if (seconds_now() - saved > plan_.checkpoint_seconds) {
+      save(trainer, history);
+      saved = seconds_now();
+    }
+    const double start = seconds_now();
+    trainer.step();
+    history.seconds += seconds_now() - start;
+    if (!steps_done(1)) {
+      save(trainer, history);
+      return false;
+    }
+  }
+  if (history.stopped.empty()) keep(trainer);
+  finish(history);
+  return true;
+}
+
+void TrainingRun::resume(Trainer& trainer, RunHistory& history) const {
+  const auto state = folder_ / "state.safetensors";
+  if (fs::exists(state)) history = history_from_json(trainer.load(state), state.string());
+}
+
+/// Loss on text and on the batches since the last look. What is not finite ends the run.
+void TrainingRun::look(Trainer& trainer, const Batch& validation, RunHistory& history) const {
+  CurvePoint point{trainer.steps_done(), history.seconds, NAN, trainer.loss(validation), NAN};
+  if (point.step > 0) {
+    const auto report = trainer.report();
+    point.train_loss = report.loss;
+    point.gradient_norm = report.gradient_norm;
+  }
+  history.curve.push_back(point);
+  if (!std::isfinite(point.validation_loss) || (point.step > 0 && !std::isfinite(point.gradient_norm))) {
+    history.stopped = "diverged before step " + std::to_string(point.step) + " (a loss or gradient is not finite)";
+  }
+}
+
+void TrainingRun::keep(const Trainer& trainer) const {
+  const auto step = trainer.steps_done();
+  if (!std::binary_search(plan_.keep.begin(), plan_.keep.end(), step)) return;
+  save_model(model_folder(step), trainer.model().config(), *trainer.model().frozen());
+}
+
+void TrainingRun::save(const Trainer& trainer, const RunHistory& history) const {
+  trainer.save(folder_ / "state.safetensors", history_to_json(history));
+}
+
+void TrainingRun::finish(const RunHistory& history) const {
+  write_atomically(folder_ / "run.json", history_to_json(history));
+  fs::remove(folder_ / "state.safetensors");
+}
+
+TrainedRun TrainingRun::result() const {
+  const auto file = folder_ / "run.json";
+  auto history = history_from_json(read_text(file), file.string());
+  TrainedRun run{arm_, recipe_, std::move(history.curve), {}, std::move(history.stopped)};
+  for (const auto step : plan_.keep) {
+    if (!fs::exists(model_folder(step))) continue;  // of a run that diverged
+    const auto name = arm_ + " at step " + std::to_string(step);
+    run.models.push_back({step, open_saved_model(model_folder(step), name, device_)});
+  }
+  return run;
+}
+
+}  // namespace replicate

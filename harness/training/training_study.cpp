@@ -1,0 +1,201 @@
+#include "harness/training/training_study.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "models/formats/error.h"
+#include "models/formats/sha256.h"
+
+namespace replicate {
+namespace {
+
+constexpr const char* kBaseline = "baseline";
+constexpr const char* kAgain = "baseline_again";
+constexpr int64_t kTimedTokens = 4096;
+
+/// The arm whose rate a comparison of the baseline with itself uses is the baseline.
+std::string rate_arm(const std::string& arm) { return arm == kAgain ? kBaseline : arm; }
+
+}  // namespace
+
+TrainingStudy::TrainingStudy(const Recipes& recipes, std::shared_ptr<const TrainingData> data,
+                             std::filesystem::path runs, at::Device device)
+    : recipes_(recipes), data_(std::move(data)), runs_(std::move(runs)), device_(device) {
+  const auto& baseline = recipes_.baseline();
+  results_.config = baseline.model;
+  results_.length = recipes_.length();
+  results_.sequences = baseline.sequences;
+  results_.steps = baseline.schedule.steps;
+  results_.decay_steps = baseline.schedule.decay;
+  results_.bos = recipes_.bos();
+  results_.validation = [this](int64_t sequences, Region region) { return validation(sequences, region); };
+  results_.random = [this](int64_t sequences, bool bos) { return random(sequences, bos); };
+}
+
+// --- What the trained models are looked at with -------------------------------------------------------------
+
+/// The survey's sequences come from the first half of the validation text, the measured ones from the second.
+Inputs TrainingStudy::validation(int64_t sequences, Region region) {
+  const auto half = data_->validation_size() / 2;
+  if (sequences > half) {
+    throw Error("half of the validation text has " + std::to_string(half) + " sequences, " +
+                    std::to_string(sequences) + " are asked for",
+                "training", "ask for fewer, or train on more text");
+  }
+  const auto first = region == Region::survey ? 0 : half;
+  return keep("validation", data_->validation(first, sequences).inputs, recipes_.bos());
+}
+
+Inputs TrainingStudy::random(int64_t sequences, bool bos) {
+  auto generator = at::detail::createCPUGenerator();
+  generator.set_current_seed(derive_seed(recipes_.baseline().model.vocabulary, "training/random"));
+  const auto token = data_->bos_token();
+  TORCH_CHECK(!bos || token, "there is no BOS to begin with");
+  // The vocabulary's only special token, if any, is its first.
+  auto ids = at::randint(token ? 1 : 0, data_->vocabulary(), {sequences, data_->length()}, generator, at::kLong);
+  if (bos) ids.select(1, 0).fill_(*token);
+  return keep("random", ids, bos);
+}
+
+Inputs TrainingStudy::keep(const std::string& label, const Tensor& ids, bool bos) {
+  const auto bytes = std::as_bytes(std::span(ids.const_data_ptr<int64_t>(), static_cast<size_t>(ids.numel())));
+  auto sha256 = sha256_hex(bytes);
+  auto& kept = inputs_[sha256];
+  if (!kept.tokens) {
+    kept = {label, std::make_shared<const Tensor>(ids), {label, label, ids.size(0), ids.size(1), sha256, bos}};
+  }
+  return kept;
+}
+
+const InputsRecord* TrainingStudy::find(const Tokens& tokens) const {
+  for (const auto& [sha256, inputs] : inputs_) {
+    if (inputs.tokens == tokens) return &inputs.record;
+  }
+  return nullptr;
+}
+
+// --- Training -----------------------------------------------------------------------------------------------
+
+std::string TrainingStudy::fingerprint() const {
+  std::string all = data_->fingerprint() + "\n";
+  for (const auto& arm : arm_names()) {
+    all += std::to_string(recipes_.seeds(arm)) + " " + run_of(arm, 0, recipes_.rates().front()).folder().string() + "\n";
+    for (const auto rate : recipes_.rates()) all += trial_of(arm, rate).folder().string() + "\n";
+  }
+  return sha256_hex(std::as_bytes(std::span(all)));
+}
+
+TrainingRun TrainingStudy::run_of(const std::string& arm, int64_t index, double rate) const {
+  return made(arm, recipes_.run(arm, index, rate), recipes_.plan());
+}
+
+TrainingRun TrainingStudy::trial_of(const std::string& arm, double rate) const {
+  return made(arm + "-rate", recipes_.trial(arm, rate), recipes_.trial_plan());
+}
+
+TrainingRun TrainingStudy::made(const std::string& name, const Recipe& recipe, const RunPlan& plan) const {
+  return {name, recipe, plan, data_, runs_ / TrainingRun::folder_name(name, recipe, plan, *data_, device_), device_};
+}
+
+/// The arms that have seeds in this profile, each once, the baseline first.
+std::vector<std::string> TrainingStudy::trained(const std::vector<std::string>& arms) const {
+  std::vector<std::string> wanted = {kBaseline};
+  for (const auto& arm : arms) {
+    if (std::find(wanted.begin(), wanted.end(), arm) == wanted.end()) wanted.push_back(arm);
+  }
+  std::erase_if(wanted, [&](const std::string& arm) { return recipes_.seeds(arm) == 0; });
+  return wanted;
+}
+
+bool TrainingStudy::finish(TrainingRun& run, const std::string& name) {
+  if (run.done()) return true;
+  const auto tokens = static_cast<double>(results_.sequences * results_.length);
+  progress_->begin("training " + name, static_cast<double>(run.steps_left()) * tokens);
+  const bool whole = run.train([&](int64_t steps) {
+    progress_->advance(static_cast<double>(steps) * tokens);
+    return !interrupted();
+  });
+  progress_->end();
+  return whole;
+}
+
+bool TrainingStudy::try_rates(const std::string& arm) {
+  if (arm != rate_arm(arm)) return true;
+  auto& trials = results_.rates[arm];
+  trials.clear();
+  for (const auto rate : recipes_.rates()) {
+    auto trial = trial_of(arm, rate);
+    if (!finish(trial, arm + ", rate " + std::to_string(rate))) return false;
+    const auto run = trial.result();
+    trials.push_back({rate, run.stopped.empty() ? run.final_loss() : NAN});
+  }
+  return true;
+}
+
+/// The rate of the lowest loss; the lowest rate when all diverged.
+double TrainingStudy::best_rate(const std::string& arm) const {
+  const auto& trials = results_.rates.at(rate_arm(arm));
+  const auto best = std::min_element(trials.begin(), trials.end(), [](const RateTrial& a, const RateTrial& b) {
+    return std::isnan(b.validation_loss) ? !std::isnan(a.validation_loss) : a.validation_loss < b.validation_loss;
+  });
+  return best->learning_rate;
+}
+
+bool TrainingStudy::train_seeds(const std::string& arm, double rate, std::vector<TrainedRun>& runs) {
+  runs.clear();
+  for (int64_t i = 0; i < recipes_.seeds(arm); ++i) {
+    auto run = run_of(arm, i, rate);
+    if (!finish(run, arm + ", seed " + std::to_string(i + 1))) return false;
+    runs.push_back(run.result());
+  }
+  return true;
+}
+
+bool TrainingStudy::train(const std::vector<std::string>& arms, Progress& progress) {
+  progress_ = &progress;
+  for (const auto& arm : trained(arms)) {
+    if (!try_rates(arm) || !train_seeds(arm, best_rate(arm), results_.own_rate[arm])) return false;
+  }
+  if (!recipes_.shared_rate()) return true;
+  for (const auto& arm : trained(arms)) {
+    if (!train_seeds(arm, best_rate(kBaseline), results_.shared_rate[arm])) return false;
+  }
+  return true;
+}
+
+int64_t TrainingStudy::steps_left(const std::vector<std::string>& arms) const {
+  int64_t left = 0;
+  for (const auto& arm : trained(arms)) {
+    for (const auto rate : recipes_.rates()) {
+      if (arm == rate_arm(arm)) left += trial_of(arm, rate).steps_left();
+    }
+    const auto runs = recipes_.shared_rate() && rate_arm(arm) != kBaseline ? 2 : 1;
+    left += runs * recipes_.seeds(arm) * results_.steps;
+  }
+  return left;
+}
+
+double TrainingStudy::step_flops() const {
+  const auto& c = results_.config;
+  const auto tokens = results_.tokens(1);
+  const auto blocks = static_cast<double>(c.layers) * block_flops(c, results_.sequences, results_.length);
+  return 3 * (blocks + 2 * tokens * static_cast<double>(c.vocabulary * c.width));
+}
+
+/// A part of the step's batch where that is large: time grows with it.
+double TrainingStudy::measured_step_seconds() const {
+  using clock = std::chrono::steady_clock;
+  auto recipe = recipes_.run(kBaseline, 0, recipes_.rates().front());
+  recipe.sequences = std::clamp<int64_t>(kTimedTokens / results_.length, 1, recipe.sequences);
+  recipe.accumulate = 1;
+  Trainer trainer(recipe, data_, device_);
+  trainer.step();  // the first one starts threads and touches memory
+  trainer.report();
+  const auto start = clock::now();
+  trainer.step();
+  trainer.report();  // waits for the device
+  const auto seconds = std::chrono::duration<double>(clock::now() - start).count();
+  return seconds * static_cast<double>(results_.sequences) / static_cast<double>(recipe.sequences);
+}
+
+}  // namespace replicate

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "harness/progress.h"
+#include "harness/training/training_run.h"
+
+namespace replicate {
+
+/// All runs that the training claims of a profile need: for each arm the learning rates, then the seeds at the best of
+/// them. Runs are kept in a folder that other runs of the program share, so that what is trained once is trained.
+class TrainingStudy {
+ public:
+  TrainingStudy(const TrainingStudy&) = delete;  // results() hold functions of it
+  TrainingStudy& operator=(const TrainingStudy&) = delete;
+  /// `runs`: the shared folder. Error when settings or data do not fit.
+  TrainingStudy(const Recipes& recipes, std::shared_ptr<const TrainingData> data, std::filesystem::path runs,
+                at::Device device);
+
+  /// Trains what is not there yet, the arms in the given order: baseline first, rivals as the claims name them. False
+  /// when the person interrupted it; what is done is kept.
+  bool train(const std::vector<std::string>& arms, Progress& progress);
+
+  const TrainingResults& results() const { return results_; }
+
+  /// Optimiser steps still to be taken for these arms; of a shared rate that is not known yet, as if all differed.
+  int64_t steps_left(const std::vector<std::string>& arms) const;
+
+  /// Seconds that a step takes here, from a few that are taken and thrown away.
+  double measured_step_seconds() const;
+  double step_flops() const;  ///< forward and backward: three times the forward pass
+
+  std::string fingerprint() const;  ///< of everything that decides the results
+
+  /// What results().validation or random made under this pointer; null for what they did not make.
+  const InputsRecord* find(const Tokens& tokens) const;
+
+ private:
+  TrainingRun run_of(const std::string& arm, int64_t index, double rate) const;
+  TrainingRun made(const std::string& name, const Recipe& recipe, const RunPlan& plan) const;
+  TrainingRun trial_of(const std::string& arm, double rate) const;
+  bool finish(TrainingRun& run, const std::string& name);
+  bool try_rates(const std::string& arm);
+  bool train_seeds(const std::string& arm, double rate, std::vector<TrainedRun>& runs);
+  double best_rate(const std::string& arm) const;
+  std::vector<std::string> trained(const std::vector<std::string>& arms) const;
+
+  Inputs validation(int64_t sequences, Region region);
+  Inputs random(int64_t sequences, bool bos);
+  Inputs keep(const std::string& label, const Tensor& ids, bool bos);
+
+  Recipes recipes_;
+  std::map<std::string, Inputs> inputs_;
+  std::shared_ptr<const TrainingData> data_;
+  std::filesystem::path runs_;
+  at::Device device_;
+  TrainingResults results_;
+  Progress* progress_ = nullptr;
+};
+
+}  // namespace replicate

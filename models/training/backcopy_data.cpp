@@ -1,0 +1,116 @@
+#include "models/training/backcopy_data.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "models/formats/error.h"
+#include "models/formats/sha256.h"
+
+namespace replicate {
+namespace {
+
+constexpr double kUnseen = 0.01;           // of every bigram, added to its count
+constexpr int64_t kValidationSize = 1 << 16;
+constexpr uint64_t kValidationKey = 0x76616c6964617465;
+
+/// A good 64-bit mixer: the finaliser of SplitMix64 (Steele et al. 2014).
+uint64_t mixed(uint64_t x) {
+  x += 0x9e3779b97f4a7c15ULL;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+/// Ids 1.. of the most frequent characters; 0 for the others.
+std::array<int64_t, 256> ids_by_frequency(const std::string& text, int64_t ordinary) {
+  std::array<int64_t, 256> counts{}, ids{};
+  for (const unsigned char c : text) ++counts[std::tolower(c)];
+  std::vector<int> order(256);
+  for (int c = 0; c < 256; ++c) order[c] = c;
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return counts[a] > counts[b]; });
+  if (ordinary < 2 || ordinary > 255 || counts[order[ordinary - 1]] == 0) {
+    throw Error("the text has no " + std::to_string(ordinary) + " different characters", "training data backcopy",
+                "choose another training.vocabulary");
+  }
+  for (int64_t i = 0; i < ordinary; ++i) ids[order[i]] = i + 1;
+  for (int c = 'A'; c <= 'Z'; ++c) ids[c] = ids[std::tolower(c)];
+  return ids;
+}
+
+void accumulate(std::vector<double>& row) {
+  double sum = 0;
+  for (auto& p : row) p = sum += p;
+  for (auto& p : row) p /= sum;
+}
+
+}  // namespace
+
+BackcopyData::BackcopyData(const std::string& text, int64_t vocabulary, int64_t triggers, int64_t length,
+                           bool begins_with_bos)
+    : vocabulary_(vocabulary), triggers_(triggers), length_(length), begins_with_bos_(begins_with_bos) {
+  const auto ids = ids_by_frequency(text, vocabulary - 1);
+  next_.assign(vocabulary, std::vector<double>(vocabulary - 1, kUnseen));
+  int64_t last = 0;
+  for (const unsigned char c : text) {
+    const auto id = ids[c];
+    if (id == 0) continue;
+    ++next_[0][id - 1];
+    if (last > 0) ++next_[last][id - 1];
+    last = id;
+  }
+  // A sequence begins with no trigger and none follows another: there would be nothing to copy, or a copied trigger.
+  for (int64_t t = 0; t < triggers; ++t) {
+    for (int64_t from = 0; from <= triggers; ++from) next_[from][t] = 0;
+  }
+  for (auto& row : next_) accumulate(row);
+}
+
+std::optional<int64_t> BackcopyData::bos() const {
+  return begins_with_bos_ ? std::optional<int64_t>(0) : std::nullopt;
+}
+
+int64_t BackcopyData::validation_size() const { return kValidationSize; }
+
+int64_t BackcopyData::drawn(const std::vector<double>& cumulative, uint64_t bits) const {
+  const double u = static_cast<double>(bits >> 11) * 0x1p-53;
+  const auto found = std::upper_bound(cumulative.begin(), cumulative.end(), u);
+  return std::min<int64_t>(found - cumulative.begin() + 1, vocabulary_ - 1);
+}
+
+void BackcopyData::sample(uint64_t key, int64_t* ids, int64_t count) const {
+  for (int64_t t = 0; t < count; ++t) {
+    const auto last = t > 0 ? ids[t - 1] : 0;
+    const bool copies = t > 1 && last <= triggers_;
+    ids[t] = copies ? ids[t - 2] : drawn(next_[last], mixed(key + static_cast<uint64_t>(t)));
+  }
+}
+
+Batch BackcopyData::sequences(uint64_t key, int64_t first, int64_t count) const {
+  auto ids = at::zeros({count, length_ + 1}, at::kLong);  // BOS is 0
+  const auto skip = begins_with_bos_ ? 1 : 0;
+  for (int64_t row = 0; row < count; ++row) {
+    auto* to = ids.mutable_data_ptr<int64_t>() + row * (length_ + 1) + skip;
+    sample(mixed(key ^ mixed(static_cast<uint64_t>(first + row))), to, length_ + 1 - skip);
+  }
+  return {ids.slice(1, 0, length_).contiguous(), ids.slice(1, 1).contiguous()};
+}
+
+Batch BackcopyData::batch(uint64_t seed, int64_t step, int64_t count) const {
+  return sequences(mixed(seed), step * count, count);
+}
+
+Batch BackcopyData::validation(int64_t first, int64_t count) const {
+  TORCH_CHECK(first + count <= kValidationSize, "the validation set has ", kValidationSize, " sequences");
+  return sequences(kValidationKey, first, count);
+}
+
+std::string BackcopyData::fingerprint() const {
+  std::string all;
+  for (const auto& row : next_) {
+    for (const auto p : row) all += std::to_string(p) + " ";
+  }
+  return "backcopy " + sha256_hex(std::as_bytes(std::span(all))) + " triggers " + std::to_string(triggers_) +
+         " length " + std::to_string(length_) + (begins_with_bos_ ? " bos" : "");
+}
+
+}  // namespace replicate
