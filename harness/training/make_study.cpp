@@ -13,6 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr size_t kHashDigits = 12;  // of a file's name
 constexpr const char* kTokenizer = "tokenizers/prose-bpe-4096/tokenizer.json";
 
 /// The texts that the settings name.
@@ -26,14 +27,14 @@ fs::path texts(const std::string& data, const fs::path& assets) {
 
 std::string all_text(const fs::path& folder) {
   std::string text;
-  for_each_document(folder, [&](const Document& document) { text += document.text; });
+  for_each_document(folder, [&](std::string_view document) { text += document; });
   return text;
 }
 
 /// Tokenised once for all runs with these texts and this vocabulary.
 fs::path token_file(const fs::path& text, const Tokenizer& tokenizer, const fs::path& runs) {
-  const auto source = corpus_digest(text, tokenizer);
-  const auto file = runs / "tokens" / (text.stem().string() + "-" + source.substr(0, 12) + ".tokens");
+  const auto name = text.stem().string() + "-" + hex(corpus_source(text, tokenizer)).substr(0, kHashDigits);
+  const auto file = runs / "tokens" / (name + ".tokens");
   if (fs::exists(file)) return file;
   fs::create_directories(file.parent_path());
   tokenize_corpus(text, tokenizer, file);

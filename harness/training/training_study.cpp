@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "harness/statistics.h"
 #include "models/formats/error.h"
 #include "models/formats/sha256.h"
 

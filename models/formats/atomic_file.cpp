@@ -61,8 +61,7 @@ void AtomicFile::fail(const std::string& what) const {
 
 void AtomicFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t written =
-        ::pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    const ssize_t written = ::pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno != EINTR) fail("cannot write");
     if (written <= 0) continue;
     offset += static_cast<uint64_t>(written);

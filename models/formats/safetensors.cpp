@@ -34,9 +34,9 @@ struct DtypeFacts {
 };
 
 /// In the order of Dtype.
-constexpr DtypeFacts kDtypes[] = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},   {"I16", 2}, {"U16", 2},
+constexpr DtypeFacts kDtypes[] = {{"BOOL", 1}, {"U8", 1},   {"I8", 1},  {"I16", 2}, {"U16", 2},
                                   {"F16", 2},  {"BF16", 2}, {"I32", 4}, {"U32", 4}, {"F32", 4},
-                                  {"F64", 8},  {"I64", 8}, {"U64", 8}};
+                                  {"F64", 8},  {"I64", 8},  {"U64", 8}};
 
 const DtypeFacts& facts(Dtype dtype) { return kDtypes[static_cast<size_t>(dtype)]; }
 
@@ -196,9 +196,9 @@ class HeaderReader : public json::json_sax_t {
   void set_dtype(const std::string& name) {
     descriptions_.back().dtype = dtype_of(name);
     if (descriptions_.back().dtype) return;
-    throw Error("tensor " + last_name() + " is stored as " + in_quotes(name) +
-                    ", which is not supported",
-                where_, "use a file stored as F64, F32, F16 or BF16");
+    throw Error(
+        "tensor " + last_name() + " is stored as " + in_quotes(name) + ", which is not supported",
+        where_, "use a file stored as F64, F32, F16 or BF16");
   }
 
   void check_whole(const Description& tensor) const {
@@ -251,22 +251,24 @@ class SafetensorsParser {
     if (header.empty() || header.front() != std::byte{'{'}) {
       fail("no safetensors file: the header does not start with {");
     }
+    // The JSON library would take a NUL for the end and never look at what follows.
+    if (std::find(header.begin(), header.end(), std::byte{0}) != header.end()) {
+      fail("the header has malformed JSON, a NUL byte");
+    }
     return header;
   }
 
   /// In the order of their offsets each must start where the one before it ends.
   void place_tensors(std::vector<Description> descriptions, std::span<const std::byte> data) {
-    std::stable_sort(descriptions.begin(), descriptions.end(), [](const auto& a, const auto& b) {
-      return *a.offsets < *b.offsets;
-    });
+    std::stable_sort(descriptions.begin(), descriptions.end(),
+                     [](const auto& a, const auto& b) { return *a.offsets < *b.offsets; });
     uint64_t end = 0;
     for (Description& description : descriptions) {
       const uint64_t begin = std::exchange(end, checked_end(description, end, data.size()));
       add(std::move(description), data.subspan(begin, end - begin));
     }
     if (end != data.size()) {
-      fail("the tensors end at byte " + std::to_string(end) + " of " +
-           std::to_string(data.size()));
+      fail("the tensors end at byte " + std::to_string(end) + " of " + std::to_string(data.size()));
     }
   }
 
@@ -287,8 +289,8 @@ class SafetensorsParser {
     if (!file_.positions_.emplace(description.name, file_.tensors_.size()).second) {
       fail("tensor " + in_quotes(description.name) + " is there twice");
     }
-    file_.tensors_.push_back({std::move(description.name), *description.dtype,
-                              std::move(*description.shape), bytes});
+    file_.tensors_.push_back(
+        {std::move(description.name), *description.dtype, std::move(*description.shape), bytes});
   }
 
   std::span<const std::byte> bytes_;
@@ -377,7 +379,8 @@ void check_outputs(const std::vector<SafetensorsOutput>& tensors, const std::str
   for (const SafetensorsOutput& tensor : tensors) {
     const std::string name = "tensor " + in_quotes(tensor.name);
     if (tensor.name == kMetadata || names[tensor.name]++ > 0) {
-      throw Error(name + " cannot be written under that name", where, "give each a name of its own");
+      throw Error(name + " cannot be written under that name", where,
+                  "give each a name of its own");
     }
     if (bytes_of(tensor.dtype, tensor.shape) != tensor.bytes.size()) {
       throw Error(name + " has a shape that does not fit its " +

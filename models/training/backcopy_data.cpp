@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "models/formats/error.h"
+#include "models/formats/permutation.h"
 #include "models/formats/sha256.h"
 
 namespace replicate {
@@ -12,14 +13,6 @@ namespace {
 constexpr double kUnseen = 0.01;           // of every bigram, added to its count
 constexpr int64_t kValidationSize = 1 << 16;
 constexpr uint64_t kValidationKey = 0x76616c6964617465;
-
-/// A good 64-bit mixer: the finaliser of SplitMix64 (Steele et al. 2014).
-uint64_t mixed(uint64_t x) {
-  x += 0x9e3779b97f4a7c15ULL;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
 
 /// Ids 1.. of the most frequent characters; 0 for the others.
 std::array<int64_t, 256> ids_by_frequency(const std::string& text, int64_t ordinary) {
@@ -81,7 +74,7 @@ void BackcopyData::sample(uint64_t key, int64_t* ids, int64_t count) const {
   for (int64_t t = 0; t < count; ++t) {
     const auto last = t > 0 ? ids[t - 1] : 0;
     const bool copies = t > 1 && last <= triggers_;
-    ids[t] = copies ? ids[t - 2] : drawn(next_[last], mixed(key + static_cast<uint64_t>(t)));
+    ids[t] = copies ? ids[t - 2] : drawn(next_[last], mixed(key + 1 + static_cast<uint64_t>(t)));
   }
 }
 
@@ -90,13 +83,13 @@ Batch BackcopyData::sequences(uint64_t key, int64_t first, int64_t count) const 
   const auto skip = begins_with_bos_ ? 1 : 0;
   for (int64_t row = 0; row < count; ++row) {
     auto* to = ids.mutable_data_ptr<int64_t>() + row * (length_ + 1) + skip;
-    sample(mixed(key ^ mixed(static_cast<uint64_t>(first + row))), to, length_ + 1 - skip);
+    sample(mixed(key + mixed(static_cast<uint64_t>(first + row) + 1)), to, length_ + 1 - skip);
   }
   return {ids.slice(1, 0, length_).contiguous(), ids.slice(1, 1).contiguous()};
 }
 
 Batch BackcopyData::batch(uint64_t seed, int64_t step, int64_t count) const {
-  return sequences(mixed(seed), step * count, count);
+  return sequences(mixed(seed + 1), step * count, count);
 }
 
 Batch BackcopyData::validation(int64_t first, int64_t count) const {

@@ -9,9 +9,7 @@ namespace replicate {
 namespace {
 
 /// Another order of windows in every epoch of every seed.
-uint64_t epoch_key(uint64_t seed, int64_t epoch) {
-  return seed * 0x9e3779b97f4a7c15ULL + static_cast<uint64_t>(epoch);
-}
+uint64_t epoch_key(uint64_t seed, int64_t epoch) { return mixed(mixed(seed + 1) + static_cast<uint64_t>(epoch)); }
 
 }  // namespace
 
@@ -36,7 +34,7 @@ TextData::TextData(std::shared_ptr<const TokenFile> file, int64_t length, std::o
 int64_t TextData::vocabulary() const { return file_->vocabulary(); }
 
 std::string TextData::fingerprint() const {
-  return "tokens " + file_->sha256() + " length " + std::to_string(length_) + (begins_with_bos_ ? " bos" : "");
+  return "tokens " + hex(file_->payload()) + " length " + std::to_string(length_) + (begins_with_bos_ ? " bos" : "");
 }
 
 Batch TextData::batch(uint64_t seed, int64_t step, int64_t sequences) const {
