@@ -56,8 +56,8 @@ struct TrainingResults {
   /// Sequences [n, T] of the validation text, as the models saw them in training (with BOS where they had it). The
   /// survey's are never among the measured ones.
   std::function<Inputs(int64_t sequences, Region region)> validation;
-  /// Uniform ordinary ids [n, T], with BOS where training had it.
-  std::function<Inputs(int64_t sequences)> random;
+  /// Uniform ordinary ids [n, T].
+  std::function<Inputs(int64_t sequences, bool bos)> random;
 
   double tokens(int64_t step) const { return static_cast<double>(step * sequences * length); }
 };
