@@ -6,28 +6,13 @@
 #include <cstdio>
 
 #include "harness/measure.h"
+#include "harness/probes/effective_rank.h"
 #include "harness/probes/sink_probes.h"
 
 namespace replicate {
 namespace {
 
 constexpr double kMassive = 5;  // a massive token's norm, in medians of its sequence (definition)
-
-/// Squared singular values of one sequence's hidden states [n, D] by the Gram matrix of the smaller side, float64.
-Tensor spectrum(const Tensor& hidden) {
-  const auto x = hidden.to(at::kDouble);
-  const bool wide = x.size(-2) < x.size(-1);
-  const auto gram = wide ? at::matmul(x, x.mT()) : at::matmul(x.mT(), x);
-  return at::linalg_eigvalsh(gram).clamp_min(0);
-}
-
-/// exp(entropy of p / sum p) over the last axis (Roy and Vetterli 2007).
-Tensor effective_count(const Tensor& p) {
-  return at::special_entr(p / p.sum(-1, true)).sum(-1).exp();
-}
-
-/// Effective rank from squared singular values.
-Tensor effective_rank(const Tensor& squared) { return effective_count(squared.sqrt()); }
 
 Tensor centred(const Tensor& hidden) { return hidden - hidden.mean(-2, true, at::kDouble); }
 
@@ -65,29 +50,6 @@ Tensor ranks(const Tensor& hidden) {
   });
   return at::stack(all);
 }
-
-/// Effective rank of all tokens of a lane stacked into one [B T, D] matrix, per layer: the form that the
-/// paper's 343.71 compares with. Only the D x D Gram matrix of the layer at hand is kept.
-class StackedRank : public Probe {
- public:
-  ProbeNeeds needs(int64_t layer, int64_t layers) const override {
-    return layer <= layers ? ProbeNeeds{.sites = {Site::block_input}, .attention = {}} : ProbeNeeds{};
-  }
-  void observe(const Place&, Site, const Tensor& hidden) override {
-    const auto x = hidden.flatten(0, 1).to(at::kDouble);
-    const auto gram = at::matmul(x.t(), x);
-    gram_ = gram_.defined() ? gram_ + gram : gram;
-  }
-  void finish_layer(int64_t) override {
-    ranks_.push_back(effective_rank(at::linalg_eigvalsh(gram_).clamp_min(0)));
-    gram_.reset();
-  }
-  Tensor layers() const { return at::stack(ranks_).cpu(); }  // [L]
-
- private:
-  Tensor gram_;
-  std::vector<Tensor> ranks_;
-};
 
 struct Observed {
   Condition condition;
@@ -151,7 +113,7 @@ class RankCollapse : public Experiment {
     }
     std::vector<double> x;
     for (int64_t layer = 1; layer <= config.layers; ++layer) x.push_back(static_cast<double>(layer));
-    const auto ranks = stacked_->layers();
+    const auto ranks = stacked_->residual().slice(0, 0, config.layers);
     measure.curve("effective_rank_stacked", condition, "layer", x, ranks);
     measure.value("effective_rank_stacked_layer_mean", condition, ranks.mean().item<double>());
   }

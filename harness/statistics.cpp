@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -249,6 +250,21 @@ Estimate bootstrap_mean(std::span<const double> values, const BootstrapOptions& 
     return std::vector<double>{sum / static_cast<double>(units.size())};
   };
   return bootstrap(static_cast<int64_t>(values.size()), mean_of, options).front();
+}
+
+Estimate t_interval(std::span<const double> values) {
+  if (values.empty()) throw Error("no values", "t interval", "measure one unit at least");
+  const auto n = static_cast<int64_t>(values.size());
+  Estimate estimate{mean(values), kNaN, kNaN, n};
+  if (n < 2 || any_nan(values)) return estimate;
+  double squares = 0;
+  for (const double value : values) squares += (value - estimate.value) * (value - estimate.value);
+  const auto degrees = static_cast<double>(n - 1);
+  const double t = boost::math::quantile(boost::math::students_t(degrees), kHighQuantile);
+  const double half = t * std::sqrt(squares / degrees / static_cast<double>(n));
+  estimate.low = estimate.value - half;
+  estimate.high = estimate.value + half;
+  return estimate;
 }
 
 }  // namespace replicate

@@ -42,8 +42,8 @@ uint64_t derive_seed(uint64_t seed, const std::string& purpose);
 
 struct Estimate {
   double value = 0;
-  double low = 0, high = 0;  ///< 95% percentile bootstrap
-  int64_t n = 0;             ///< units resampled
+  double low = 0, high = 0;  ///< 95% interval, percentile bootstrap where nothing else is said
+  int64_t n = 0;             ///< units of sampling
 };
 
 struct BootstrapOptions {
@@ -64,5 +64,9 @@ std::vector<Estimate> bootstrap(
 
 /// The mean of per-unit values with its interval. Error for no values.
 Estimate bootstrap_mean(std::span<const double> values, const BootstrapOptions& options);
+
+/// The mean of few values (one a seed) with Student's t interval: mean -+ t(0.975, n - 1) s / sqrt n. One value has
+/// no interval, and where a value is NaN all three are. Error for no values.
+Estimate t_interval(std::span<const double> values);
 
 }  // namespace replicate

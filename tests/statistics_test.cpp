@@ -190,5 +190,28 @@ TEST(Bootstrap, RefusesNoUnitsAndChangingStatistics) {
   EXPECT_THROW(bootstrap(3, growing, {10, 1}), Error);
 }
 
+TEST(TInterval, AgreesWithScipy) {
+  constexpr double kWithin = 1e-9;
+  ASSERT_GE(golden()["t_intervals"].size(), 5u);
+  for (const Json& test : golden()["t_intervals"]) {
+    const auto values = numbers(test["values"]);
+    const Estimate estimate = t_interval(values);
+    EXPECT_NEAR(estimate.value, number(test["value"]), kWithin);
+    EXPECT_NEAR(estimate.low, number(test["low"]), kWithin * std::max(1.0, std::abs(estimate.low)));
+    EXPECT_NEAR(estimate.high, number(test["high"]), kWithin * std::max(1.0, std::abs(estimate.high)));
+    EXPECT_EQ(estimate.n, static_cast<int64_t>(values.size()));
+  }
+}
+
+TEST(TInterval, NeedsTwoValuesThatAreNumbers) {
+  EXPECT_EQ(t_interval(std::vector<double>{3}).value, 3);
+  EXPECT_TRUE(std::isnan(t_interval(std::vector<double>{3}).low));
+  const Estimate diverged = t_interval(std::vector<double>{1, kNaN, 2});
+  EXPECT_TRUE(std::isnan(diverged.value));
+  EXPECT_TRUE(std::isnan(diverged.high));
+  EXPECT_EQ(t_interval(std::vector<double>{2, 2, 2}).low, 2);
+  EXPECT_THROW(t_interval({}), Error);
+}
+
 }  // namespace
 }  // namespace replicate

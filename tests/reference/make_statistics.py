@@ -102,6 +102,13 @@ def bootstrap_case(values, resamples, seed):
             "value": float(numpy.mean(values)), "low": float(low), "high": float(high)}
 
 
+def t_case(values):
+    """The mean's Student t interval."""
+    low, high = scipy.stats.t.interval(0.95, len(values) - 1, numpy.mean(values), scipy.stats.sem(values))
+    return {"values": [float(v) for v in values], "value": float(numpy.mean(values)),
+            "low": float(low), "high": float(high)}
+
+
 def random_case(seed):
     raw, bounded = Xoshiro(seed), Xoshiro(seed)
     bounds = [1, 2, 3, 10, 1000, (1 << 63) + 1]
@@ -118,6 +125,8 @@ def main():
         "quantiles": quantile_cases(rng),
         "bootstraps": [bootstrap_case(rng.normal(size=12), 200, 1),
                        bootstrap_case(rng.exponential(size=5), 1000, 123456789)],
+        "t_intervals": [t_case([1.0, 2.0]), t_case([-0.041, -0.035, -0.052, -0.029])]
+                       + [t_case(rng.normal(size=n)) for n in (3, 5, 12, 40)],
         "random": [random_case(0), random_case(1), random_case(MASK)],
     }
     GOLDEN.write_text(json.dumps(golden, allow_nan=False) + "\n")
