@@ -364,6 +364,10 @@ class Runner {
   }
 
   void add_training(const std::vector<ClaimRun>& claims, CostTable& table) {
+    if (const auto missing = what_throws([&] { study(); }); !missing.empty()) {
+      table.add_failure("training", missing);
+      study_ = make_study_to_time(settings_.training, settings_.seed, request_.training, request_.device);
+    }
     const auto error = what_throws([&] {
       const auto steps = study().steps_left(arms_of(claims));
       const double seconds = steps > 0 ? study().measured_step_seconds() : 0;

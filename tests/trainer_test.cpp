@@ -16,7 +16,7 @@ const std::string kText = "The quick brown fox jumps over the lazy dog.\nTo be, 
 constexpr int64_t kVocabulary = 21, kLength = 24;
 
 std::shared_ptr<const TrainingData> data(bool bos = true) {
-  return std::make_shared<BackcopyData>(kText, kVocabulary, 3, kLength, bos);
+  return std::make_shared<BackcopyData>(kText, kVocabulary, "te ", kLength, bos);
 }
 
 Recipe recipe(const std::string& arm = "baseline") {

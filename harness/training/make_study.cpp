@@ -14,8 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kHashDigits = 12;  // of a file's name
-constexpr const char* kTokenizer = "tokenizers/prose-bpe-4096/tokenizer.json";
-
 /// The texts that the settings name.
 fs::path texts(const std::string& data, const fs::path& assets) {
   if (data == "prose") return assets / "prose";
@@ -41,13 +39,42 @@ fs::path token_file(const fs::path& text, const Tokenizer& tokenizer, const fs::
   return file;
 }
 
+/// Ids of no meaning, to time a step with.
+class NoText : public TrainingData {
+ public:
+  explicit NoText(const Recipes& recipes)
+      : vocabulary_(recipes.baseline().model.vocabulary), length_(recipes.length()) {}
+
+  int64_t vocabulary() const override { return vocabulary_; }
+  int64_t length() const override { return length_; }
+  Batch batch(uint64_t, int64_t, int64_t sequences) const override {
+    const auto ids = at::randint(0, vocabulary_, {sequences, length_ + 1}, at::kLong);
+    return {ids.slice(1, 0, length_), ids.slice(1, 1)};
+  }
+  Batch validation(int64_t, int64_t sequences) const override { return batch(0, 0, sequences); }
+  int64_t validation_size() const override { return 0; }
+  std::optional<int64_t> bos() const override { return {}; }
+  std::optional<int64_t> bos_token() const override { return {}; }
+  std::string fingerprint() const override { return "no text"; }
+
+ private:
+  int64_t vocabulary_, length_;
+};
+
+fs::path tokenizer_file(const Recipes& recipes, const fs::path& assets) {
+  const auto file = assets / "tokenizers" / recipes.tokenizer() / "tokenizer.json";
+  if (fs::exists(file)) return file;
+  throw Error("there is no tokenizer " + in_quotes(recipes.tokenizer()), file.string(),
+              "run scripts/setup, or put a tokenizer.json there");
+}
+
 std::shared_ptr<const TrainingData> data_of(const Recipes& recipes, const fs::path& assets, const fs::path& runs) {
   const auto vocabulary = recipes.baseline().model.vocabulary;
   if (recipes.data() == "backcopy") {
     return std::make_shared<BackcopyData>(all_text(assets / "prose"), vocabulary, recipes.triggers(),
                                           recipes.length(), recipes.bos());
   }
-  const auto tokenizer = Tokenizer::from_json(assets / kTokenizer, vocabulary);
+  const auto tokenizer = Tokenizer::from_json(tokenizer_file(recipes, assets), vocabulary);
   const auto file = token_file(texts(recipes.data(), assets), tokenizer, runs);
   return std::make_shared<TextData>(std::make_shared<const TokenFile>(TokenFile::open(file)), recipes.length(),
                                     tokenizer.bos(), recipes.bos());
@@ -59,6 +86,12 @@ std::unique_ptr<TrainingStudy> make_study(const Parameters& settings, uint64_t s
                                           const fs::path& runs, at::Device device) {
   const Recipes recipes(settings, seed);
   return std::make_unique<TrainingStudy>(recipes, data_of(recipes, assets, runs), runs, device);
+}
+
+std::unique_ptr<TrainingStudy> make_study_to_time(const Parameters& settings, uint64_t seed, const fs::path& runs,
+                                                  at::Device device) {
+  const Recipes recipes(settings, seed);
+  return std::make_unique<TrainingStudy>(recipes, std::make_shared<NoText>(recipes), runs, device);
 }
 
 bool train_one(const TrainRequest& request, Progress& progress) {

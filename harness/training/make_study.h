@@ -10,6 +10,10 @@ std::unique_ptr<TrainingStudy> make_study(const Parameters& settings, uint64_t s
                                           const std::filesystem::path& assets, const std::filesystem::path& runs,
                                           at::Device device);
 
+/// The same for a text that need not be there: it can be timed and counted, not trained.
+std::unique_ptr<TrainingStudy> make_study_to_time(const Parameters& settings, uint64_t seed,
+                                                  const std::filesystem::path& runs, at::Device device);
+
 /// What `replicate train` asks for.
 struct TrainRequest {
   Parameters settings;

@@ -36,7 +36,8 @@ class Recipes {
   bool bos() const { return bos_; }
   bool shared_rate() const { return shared_rate_; }
   const std::string& data() const { return data_; }
-  int64_t triggers() const { return settings_.integer("triggers"); }
+  std::string triggers() const { return settings_.text("triggers"); }
+  std::string tokenizer() const { return settings_.text("tokenizer"); }
 
  private:
   void check() const;

@@ -14,16 +14,26 @@ constexpr double kUnseen = 0.01;           // of every bigram, added to its coun
 constexpr int64_t kValidationSize = 1 << 16;
 constexpr uint64_t kValidationKey = 0x76616c6964617465;
 
-/// Ids 1.. of the most frequent characters; 0 for the others.
-std::array<int64_t, 256> ids_by_frequency(const std::string& text, int64_t ordinary) {
+/// Ids 1.. of the triggers, then of the most frequent other characters; 0 for the rest.
+std::array<int64_t, 256> ids_of(const std::string& text, int64_t ordinary, const std::string& triggers) {
   std::array<int64_t, 256> counts{}, ids{};
   for (const unsigned char c : text) ++counts[std::tolower(c)];
+  const auto triggers_first = [&](int c) { return triggers.find(static_cast<char>(c)) == std::string::npos; };
   std::vector<int> order(256);
   for (int c = 0; c < 256; ++c) order[c] = c;
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return counts[a] > counts[b]; });
-  if (ordinary < 2 || ordinary > 255 || counts[order[ordinary - 1]] == 0) {
-    throw Error("the text has no " + std::to_string(ordinary) + " different characters", "training data backcopy",
-                "choose another training.vocabulary");
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+    return std::pair(triggers_first(a), -counts[a]) < std::pair(triggers_first(b), -counts[b]);
+  });
+  const auto most = static_cast<int64_t>(256 - std::count(counts.begin(), counts.end(), 0));
+  if (ordinary <= static_cast<int64_t>(triggers.size()) || ordinary > most) {
+    throw Error("the text has " + std::to_string(most) + " different characters, " + std::to_string(ordinary) +
+                    " are asked for",
+                "training data backcopy", "choose another training.vocabulary");
+  }
+  for (const unsigned char c : triggers) {
+    if (counts[c] > 0) continue;
+    throw Error("the trigger " + in_quotes(std::string(1, static_cast<char>(c))) + " is not in the text",
+                "training data backcopy", "give other training.triggers, in lower case");
   }
   for (int64_t i = 0; i < ordinary; ++i) ids[order[i]] = i + 1;
   for (int c = 'A'; c <= 'Z'; ++c) ids[c] = ids[std::tolower(c)];
@@ -38,10 +48,13 @@ void accumulate(std::vector<double>& row) {
 
 }  // namespace
 
-BackcopyData::BackcopyData(const std::string& text, int64_t vocabulary, int64_t triggers, int64_t length,
-                           bool begins_with_bos)
-    : vocabulary_(vocabulary), triggers_(triggers), length_(length), begins_with_bos_(begins_with_bos) {
-  const auto ids = ids_by_frequency(text, vocabulary - 1);
+BackcopyData::BackcopyData(const std::string& text, int64_t vocabulary, const std::string& triggers,
+                           int64_t length, bool begins_with_bos)
+    : vocabulary_(vocabulary),
+      triggers_(static_cast<int64_t>(triggers.size())),
+      length_(length),
+      begins_with_bos_(begins_with_bos) {
+  const auto ids = ids_of(text, vocabulary - 1, triggers);
   next_.assign(vocabulary, std::vector<double>(vocabulary - 1, kUnseen));
   int64_t last = 0;
   for (const unsigned char c : text) {
@@ -52,8 +65,8 @@ BackcopyData::BackcopyData(const std::string& text, int64_t vocabulary, int64_t 
     last = id;
   }
   // A sequence begins with no trigger and none follows another: there would be nothing to copy, or a copied trigger.
-  for (int64_t t = 0; t < triggers; ++t) {
-    for (int64_t from = 0; from <= triggers; ++from) next_[from][t] = 0;
+  for (int64_t t = 0; t < triggers_; ++t) {
+    for (int64_t from = 0; from <= triggers_; ++from) next_[from][t] = 0;
   }
   for (auto& row : next_) accumulate(row);
 }

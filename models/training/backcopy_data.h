@@ -9,11 +9,13 @@ namespace replicate {
 /// The bigram-backcopy task (Guo et al. 2024, arXiv 2410.13835), in which small models grow a sink on BOS: a Markov
 /// chain with the bigrams of a text's characters, but behind a trigger the token before the trigger is copied. Heads
 /// that copy have nothing to do elsewhere, and look at BOS then. Ids: BOS 0, then the text's most frequent characters
-/// (case aside), of which the first few are the triggers.
+/// (case aside), the triggers first.
 class BackcopyData : public TrainingData {
  public:
-  /// `vocabulary` counts BOS. `length` is T. Error when the text has fewer characters than that.
-  BackcopyData(const std::string& text, int64_t vocabulary, int64_t triggers, int64_t length, bool begins_with_bos);
+  /// `vocabulary` counts BOS. `length` is T. Error when the text has fewer characters than that, or
+  /// lacks a trigger.
+  BackcopyData(const std::string& text, int64_t vocabulary, const std::string& triggers, int64_t length,
+               bool begins_with_bos);
 
   int64_t vocabulary() const override { return vocabulary_; }
   int64_t length() const override { return length_; }
