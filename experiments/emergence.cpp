@@ -64,17 +64,17 @@ struct Seen {
   }
 };
 
-/// One of the four: by layer, of a kept state; it is there when its largest value exceeds the threshold.
+/// One of the four: by layer, of a kept state; it is there when its largest value reaches the threshold.
 struct Sign {
-  std::string what, series, parameter;
+  std::string what, words, series, parameter;
   std::vector<double> (Seen::*by_layer)() const;
 };
 
 const std::vector<Sign> kSigns = {
-    {"selective_neuron", "largest_selectivity", "thresholds.selectivity", &Seen::selectivity},
-    {"spike", "largest_norm_growth", "thresholds.norm_growth", &Seen::norm_growth},
-    {"sink", "max_excess_attention", "thresholds.excess", &Seen::excess},
-    {"rank_drop", "largest_rank_drop", "thresholds.rank_drop", &Seen::rank_drop},
+    {"selective_neuron", "the selective neuron", "largest_selectivity", "thresholds.selectivity", &Seen::selectivity},
+    {"spike", "the spike", "largest_norm_growth", "thresholds.norm_growth", &Seen::norm_growth},
+    {"sink", "the sink", "max_excess_attention", "thresholds.excess", &Seen::excess},
+    {"rank_drop", "the drop of rank", "largest_rank_drop", "thresholds.rank_drop", &Seen::rank_drop},
 };
 
 /// In the order of kept steps.
@@ -147,11 +147,12 @@ class Emergence : public Experiment {
     const auto& seeds = seen_.at(arm);
     std::vector<std::pair<double, std::string>> order;
     for (const auto& sign : kSigns) {
-      const auto rows = rows_per_seed(seeds, tokens.size(), [&](const Along& along) { return largest_along(along, sign); });
+      const auto rows =
+          rows_per_seed(seeds, tokens.size(), [&](const Along& along) { return largest_along(along, sign); });
       measure.curve(sign.series, arm, "tokens", tokens, rows);
       std::vector<double> reached;
       for (const auto& row : rows) reached.push_back(tokens_until(row, tokens, parameters.real(sign.parameter)));
-      order.emplace_back(appears(sign, suffix, reached, measure), sign.what);
+      order.emplace_back(appears(sign, suffix, reached, measure), sign.words);
     }
     measure.note(in_order(arm, std::move(order)));
     prediction(training, parameters.real("early"), arm, suffix, steps, measure);
@@ -177,12 +178,13 @@ class Emergence : public Experiment {
     std::stable_sort(order.begin(), never.begin(), [](const auto& a, const auto& b) { return a.first < b.first; });
     std::string text;
     for (auto one = order.begin(); one != never.begin(); ++one) {
-      text += (text.empty() ? "" : ", then ") + one->second + " (" + brief(one->first) + " tokens)";
+      text += (text.empty() ? "" : ", then ") + one->second + " (" + brief(one->first / 1e6) + " million tokens)";
     }
     std::string absent;
     for (const auto& one : never) absent += (absent.empty() ? "" : ", ") + one.second;
-    return "In " + arm + (text.empty() ? " nothing appears" : " first " + text) +
-           (absent.empty() ? "" : "; never seen: " + absent) + ". Medians over seeds, known at the kept states alone.";
+    return "In " + arm + (text.empty() ? " none of the signs appears" : " first " + text) +
+           (absent.empty() || text.empty() ? "" : "; never " + absent) +
+           ". Medians over the seeds in which they appear, known at the kept states alone.";
   }
 
   void prediction(const TrainingResults& training, double early, const std::string& arm, const std::string& suffix,

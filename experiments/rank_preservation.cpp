@@ -92,14 +92,17 @@ class RankPreservation : public Experiment {
 
   void compare(const std::string& arm, SeedMeasure& measure) const {
     const auto suffix = arm == kPrimary ? "" : "_" + arm;
-    const auto difference = [&](Ranks ranks) { return differences(mean_ranks(arm, ranks), mean_ranks(kBaseline, ranks)); };
+    const auto difference = [&](Ranks ranks) {
+      return differences(mean_ranks(arm, ranks), mean_ranks(kBaseline, ranks));
+    };
     measure.mean("effective_rank_difference" + suffix, difference(&Seen::ranks));
     measure.mean("effective_rank_difference_without_first" + suffix, difference(&Seen::ranks_without_first));
   }
 
   void series(const std::string& arm, int64_t layers, SeedMeasure& measure) const {
     const auto by_layer = [&](const std::string& name, Ranks ranks) {
-      measure.curve(name, arm, "layer", layer_numbers(layers), rows_per_seed(seen_.at(arm), layers, [&](const Seen& seen) {
+      measure.curve(name, arm, "layer", layer_numbers(layers),
+                    rows_per_seed(seen_.at(arm), layers, [&](const Seen& seen) {
                       auto row = (seen.*ranks)();
                       row.pop_back();  // what leaves layer L
                       return row;

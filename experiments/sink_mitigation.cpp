@@ -78,7 +78,7 @@ class SinkMitigation : public Experiment {
   Plan plan(const Context& context) override {
     const auto& training = training_of(context, "sink_mitigation");
     arms_.emplace(training.own_rate, arms());
-    const auto sequences = [&](const char* name) { return context.parameters.integer(name + std::string(".sequences")); };
+    const auto sequences = [&](const std::string& name) { return context.parameters.integer(name + ".sequences"); };
     const auto survey = training.validation(sequences("survey"), Region::survey);
     const auto measured = training.validation(sequences("validation"), Region::measure);
     const auto along = training.validation(sequences("over_training"), Region::measure);

@@ -29,7 +29,8 @@ ComparedArms::ComparedArms(const RunsByArm& all, const std::vector<std::string>&
 
 std::string ComparedArms::missing(const std::vector<std::string>& needed) const {
   for (const auto& arm : needed) {
-    if (!has(arm)) return "the profile trains no " + arm + (arm == kBaseline ? "" : ", or fewer seeds than of the baseline");
+    if (has(arm)) continue;
+    return "the profile trains no " + arm + (arm == kBaseline ? "" : ", or fewer seeds of it than of the baseline");
   }
   return {};
 }
