@@ -5,16 +5,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cctype>
 #include <cerrno>
-#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <system_error>
 #include <utility>
 
 #include "harness/provenance.h"
+#include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
 
 namespace replicate {
@@ -38,61 +37,6 @@ std::string remedy(int error_number) {
     default:
       return "choose another folder with --out";
   }
-}
-
-/// A file being written under another name. It vanishes unless it is put in its place.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const fs::path& target) : target_(target) {
-    static std::atomic<int> count{0};
-    const std::string suffix = "." + std::to_string(getpid()) + "-" + std::to_string(count++);
-    path_ = target.parent_path() / ("." + target.filename().string() + suffix + ".tmp");
-    file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (file_ < 0) fail("cannot create a file");
-  }
-
-  ~TemporaryFile() {
-    if (file_ >= 0) close(file_);
-    if (!path_.empty()) unlink(path_.c_str());
-  }
-
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-
-  void write_all(const std::string& text) {
-    for (size_t done = 0; done < text.size();) {
-      const ssize_t written = write(file_, text.data() + done, text.size() - done);
-      if (written < 0 && errno != EINTR) fail("cannot write");
-      if (written > 0) done += static_cast<size_t>(written);
-    }
-  }
-
-  void put_in_place() {
-    if (fsync(file_) != 0) fail("cannot write");
-    const int file = std::exchange(file_, -1);
-    if (close(file) != 0) fail("cannot write");
-    if (rename(path_.c_str(), target_.c_str()) != 0) fail("cannot put the file in its place");
-    path_.clear();
-  }
-
- private:
-  [[noreturn]] void fail(const std::string& what) const {
-    const int error_number = errno;
-    throw Error(what + ": " + reason(error_number), target_.string(), remedy(error_number));
-  }
-
-  fs::path target_, path_;
-  int file_ = -1;
-};
-
-/// The rename itself survives a power cut only once its folder is on disk. Some file systems cannot
-/// do that; the file is whole all the same, so a failure here is none.
-void sync_folder(const fs::path& folder) {
-  const fs::path name = folder.empty() ? fs::path(".") : folder;
-  const int handle = open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (handle < 0) return;
-  fsync(handle);
-  close(handle);
 }
 
 void create_folder(const fs::path& path) {
@@ -142,10 +86,9 @@ std::string safe_name(std::string name) {
 }  // namespace
 
 void write_atomically(const fs::path& path, const std::string& text) {
-  TemporaryFile file(path);
-  file.write_all(text);
+  AtomicFile file(path);
+  file.write(text);
   file.put_in_place();
-  sync_folder(path.parent_path());
 }
 
 std::string read_text(const fs::path& path) {
