@@ -1,14 +1,43 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+struct evp_md_ctx_st;  // OpenSSL's
+
 namespace replicate {
 
-/// SHA-256 as 64 lower-case hexadecimal digits.
+using Sha256Digest = std::array<std::byte, 32>;
+
+/// A running SHA-256. Error when OpenSSL has it switched off.
+class Sha256 {
+ public:
+  Sha256();
+  Sha256(Sha256&&) noexcept = default;
+  Sha256& operator=(Sha256&&) noexcept = default;
+
+  Sha256& add(std::span<const std::byte> bytes);
+  Sha256& add(std::string_view text);
+
+  Sha256Digest digest();  ///< once, after everything was added
+
+ private:
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const;
+  };
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
+};
+
+Sha256Digest sha256(std::span<const std::byte> bytes);
+Sha256Digest sha256(std::string_view text);
+
+/// As 64 lower-case hexadecimal digits.
+std::string hex(const Sha256Digest& digest);
 std::string sha256_hex(std::span<const std::byte> bytes);
 std::string sha256_hex(std::string_view text);
 
