@@ -29,7 +29,9 @@ struct Regex::Code {
 };
 
 Regex::Regex(const std::string& pattern, Text text) {
-  const uint32_t options = text == Text::utf8 ? PCRE2_UTF | PCRE2_UCP : 0;
+  // \C would split a character.
+  const uint32_t options =
+      PCRE2_NEVER_BACKSLASH_C | (text == Text::utf8 ? PCRE2_UTF | PCRE2_UCP : 0);
   int code = 0;
   size_t offset = 0;
   pcre2_code* compiled =

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +14,7 @@
 
 #include "models/formats/merges.h"
 #include "models/formats/regex.h"
+#include "models/formats/sha256.h"
 
 namespace replicate {
 
@@ -30,6 +33,19 @@ class Tokenizer {
   /// pre-tokenizer, or merges and ids that do not fit its vocabulary.
   static Tokenizer from_gguf(const GgufFile& file);
 
+  /// From the tokenizer.json of Hugging Face's library of that name, of byte-level BPE: no
+  /// normalizer, words by ByteLevel's own pattern or by one Split before it, and no added tokens
+  /// but special ones. `<|endoftext|>` serves as BOS and EOS. With `vocabulary`, only the first so
+  /// many ids are kept: merges build on each other, so that a smaller vocabulary is a beginning of
+  /// a larger one. Error when the file is anything else, and when special tokens or single bytes
+  /// would be lost or the merges are not in the order of their ids.
+  static Tokenizer from_json(const std::filesystem::path& path,
+                             std::optional<int64_t> vocabulary = {});
+
+  /// The same for a text in memory; `where` names it in messages.
+  static Tokenizer from_json_text(std::string_view text, const std::string& where,
+                                  std::optional<int64_t> vocabulary = {});
+
   /// Ids of plain text: no special token is added, and text that spells one is split like any
   /// other. Ill-formed UTF-8 is replaced by U+FFFD first. Bytes the vocabulary has no token for are
   /// left out, as `tokenizers` does.
@@ -39,6 +55,9 @@ class Tokenizer {
   /// character, so replace_invalid_utf8 the result before showing it. Error on an id outside the
   /// vocabulary.
   std::string decode(std::span<const int64_t> ids) const;
+
+  /// A digest of all that encode depends on: tokens, merges, pattern.
+  const Sha256Digest& fingerprint() const { return fingerprint_; }
 
   int64_t vocabulary_size() const { return static_cast<int64_t>(tokens_.size()); }
   std::optional<int64_t> bos() const { return bos_; }
@@ -50,9 +69,11 @@ class Tokenizer {
   bool is_special(int64_t id) const;
 
  private:
-  friend class TokenizerReader;
+  friend class TokenizerBuilder;
 
   explicit Tokenizer(Regex words) : words_(std::move(words)) {}
+  /// The matches of the pattern, and what lies between them.
+  void each_word(std::string_view text, const std::function<void(std::string_view)>& use) const;
   void encode_word(std::string_view word, std::vector<int64_t>& ids) const;
 
   std::string where_;
@@ -65,6 +86,7 @@ class Tokenizer {
   std::optional<int64_t> bos_;
   std::optional<int64_t> eos_;
   bool adds_bos_ = false;
+  Sha256Digest fingerprint_{};
 };
 
 }  // namespace replicate
