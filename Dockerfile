@@ -1,6 +1,6 @@
 # docker build -t replicate . && docker run --rm -v results:/results replicate --all
 #
-# The image holds LibTorch, the default model and prose, so that it runs without a network.
+# The image holds LibTorch, the default model, prose and tokenizer, so that it runs without a network.
 #   /assets    models and texts; a volume, so that more models can be added
 #   /results   what the runs write; the working folder
 # Both belong to the user `replicate` (1000). A folder of the host's own that is mounted on /assets
@@ -36,6 +36,7 @@ COPY --from=builder /opt/replicate/assets/libtorch/licenses assets/libtorch/lice
 COPY --from=builder /opt/replicate/assets/libtorch/lib assets/libtorch/lib
 COPY --from=builder --chown=replicate:replicate /opt/replicate/assets/models /assets/models
 COPY --from=builder --chown=replicate:replicate /opt/replicate/assets/prose /assets/prose
+COPY --from=builder --chown=replicate:replicate /opt/replicate/assets/tokenizers /assets/tokenizers
 COPY --from=builder /opt/replicate/stage .
 ENV REPLICATE_HOME=/opt/replicate REPLICATE_ASSETS=/assets
 USER replicate

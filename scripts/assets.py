@@ -1,7 +1,9 @@
-"""Brings what configs/assets.yaml pins into the assets folder: LibTorch, the model, the prose.
+"""Brings what configs/assets.yaml pins into the assets folder: LibTorch, the model, the prose, and
+the tokenizer that is trained on the prose.
 
     assets.py status  --assets DIR            says what is missing; exit 1 when something is
     assets.py fetch   --assets DIR [--keep]   fetches, verifies and unpacks what is missing
+    ... --with NAME                           an optional asset, too
 
 An asset is made of one or more files of a package index. Where an asset has several builds, the
 first one whose files are all offered is taken. Every asset is unpacked aside and moved into place
@@ -11,12 +13,14 @@ nothing half done, and the next one goes on.
 
 import argparse
 import fnmatch
+import gzip
 import hashlib
 import json
 import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import tarfile
 import time
@@ -27,6 +31,7 @@ from fetch import Failure, say
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PINS = os.path.join(ROOT, "configs", "assets.yaml")
+TRAINER = os.path.join(ROOT, "scripts", "train_tokenizer.py")
 MINIMUM_LIBTORCH = (2, 11)
 WATCHED_SIZE = 100_000  # files of this size and more are looked at before an asset counts as there
 SPARE = 200_000_000
@@ -143,10 +148,8 @@ def libtorch_version(folder):
 
 def choose_build(indexes, asset, builds):
     if not builds:
-        raise Failure(
-            f"no {asset} is pinned for this machine ({platform.machine()}): "
-            "set LIBTORCH to the folder of one that you have"
-        )
+        remedy = "set LIBTORCH to the folder of one that you have" if asset == "libtorch" else f"add one to {PINS}"
+        raise Failure(f"no {asset} is pinned for this machine ({platform.machine()}): {remedy}")
     for build in builds.values():
         if all(indexes.find(entry["package"], entry["file"]) for entry in build):
             return build
@@ -257,12 +260,44 @@ def join_texts(path, pattern, target):
         file.write("\n".join(texts[name] for name in sorted(texts)))
 
 
-def unpack(entry, path, folder):
+def gunzip_member(path, pattern, target):
+    """The one file that matches, without its compression."""
+    for name, opened, _ in archive_members(path):
+        if fnmatch.fnmatchcase(name, pattern):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            with opened() as packed, gzip.open(packed) as source, open(target, "wb") as file:
+                shutil.copyfileobj(source, file, 1 << 20)
+
+
+def train_tokenizer(store, path, rule, target):
+    """Runs the wheel's library for this step only, from a folder that is gone afterwards. What it
+    names as dependencies it does not need for this."""
+    vocabulary, text = rule.split()
+    library = store.path(".library")
+    remove(library)
+    unpack_members(path, ["tokenizers/ tokenizers/"], library)
+    say(f"  training on {text}")
+    done = subprocess.run(
+        [sys.executable, "-B", TRAINER, store.path(text), vocabulary, target],
+        env=dict(os.environ, PYTHONPATH=library, PYTHONNOUSERSITE="1"),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )
+    remove(library)
+    if done.returncode != 0:
+        last = (done.stdout.strip().splitlines() or ["no message"])[-1]
+        raise Failure(f"the tokenizer cannot be trained ({text}): {last}; run set-up again when that is put right")
+
+
+def unpack(store, entry, path, folder):
+    result = os.path.join(folder, entry["provides"])
     if "take" in entry:
         unpack_members(path, entry["take"], folder)
     if "join" in entry:
-        join_texts(path, entry["join"], os.path.join(folder, entry["provides"]))
-    result = os.path.join(folder, entry["provides"])
+        join_texts(path, entry["join"], result)
+    if "gunzip" in entry:
+        gunzip_member(path, entry["gunzip"], result)
+    if "train" in entry:
+        train_tokenizer(store, path, entry["train"], result)
     if not os.path.exists(result):
         raise Failure(f"{entry['file']} holds no {entry['provides']} ({path}): correct its entry in {PINS}")
     if "result_sha256" in entry and fetch.file_sha256(result) != entry["result_sha256"]:
@@ -306,7 +341,7 @@ def install(store, indexes, asset, build, keep):
     remove(folder)
     say(f"  {asset}: unpacking")
     for entry, path in zip(build, paths):
-        unpack(entry, path, folder)
+        unpack(store, entry, path, folder)
     files = watched_files(folder)
     for result in sorted({entry["provides"] for entry in build}):
         move_into_place(store, os.path.join(folder, result), store.path(result))
@@ -320,9 +355,18 @@ def install(store, indexes, asset, build, keep):
 # --- commands ------------------------------------------------------------------------------------
 
 
-def missing_assets(store):
+def wanted_assets(entries, extras):
+    """{asset: builds}: all but the optional ones, and those of them that were asked for."""
+    optional = {entry["asset"] for entry in entries.values() if "optional" in entry}
+    for name in extras:
+        if name not in optional:
+            raise Failure(f"unknown asset ({name}): --with knows {', '.join(sorted(optional))}")
+    return {asset: builds for asset, builds in builds_of(entries).items() if asset not in optional - set(extras)}
+
+
+def missing_assets(store, extras):
     """{asset: builds} that are not there."""
-    assets = builds_of(read_pins(PINS))
+    assets = wanted_assets(read_pins(PINS), extras)
     given = os.environ.get("LIBTORCH")
     if given:
         check_given_libtorch(given)
@@ -336,16 +380,16 @@ def describe(build):
     return f"{names}, {size / 1e6:.0f} MB"
 
 
-def status(store):
-    missing = missing_assets(store)
+def status(store, extras):
+    missing = missing_assets(store, extras)
     for asset, builds in missing.items():
         choice = "; or ".join(map(describe, builds.values())) or "none is pinned for this machine"
         print(f"missing: {asset} ({choice})")
     return 1 if missing else 0
 
 
-def fetch_missing(store, keep):
-    missing = missing_assets(store)
+def fetch_missing(store, extras, keep):
+    missing = missing_assets(store, extras)
     if not missing:
         return 0
     os.makedirs(store.root, exist_ok=True)
@@ -365,9 +409,12 @@ def main():
     parser.add_argument("command", choices=["status", "fetch"])
     parser.add_argument("--assets", required=True, metavar="DIR")
     parser.add_argument("--keep", action="store_true", help="keep the downloaded files")
+    parser.add_argument("--with", action="append", default=[], dest="extras", metavar="NAME", help="an optional asset, too")
     arguments = parser.parse_args()
     store = Store(os.path.abspath(arguments.assets))
-    return status(store) if arguments.command == "status" else fetch_missing(store, arguments.keep)
+    if arguments.command == "status":
+        return status(store, arguments.extras)
+    return fetch_missing(store, arguments.extras, arguments.keep)
 
 
 if __name__ == "__main__":

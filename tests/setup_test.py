@@ -1,6 +1,7 @@
 """Tests of set-up's helpers against an index of packages served on this machine."""
 
 import functools
+import gzip
 import hashlib
 import http.server
 import io
@@ -17,6 +18,7 @@ import zipfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts"))
 import assets  # noqa: E402
 import fetch  # noqa: E402
+import train_tokenizer  # noqa: E402
 
 CONTENT = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -141,7 +143,22 @@ class Pins(unittest.TestCase):
             with self.subTest(name):
                 self.assertLessEqual(keys, entry.keys())
                 self.assertRegex(entry["sha256"], "^[0-9a-f]{64}$")
-                self.assertTrue("take" in entry or "join" in entry)
+                self.assertTrue(entry.keys() & {"take", "join", "gunzip", "train"})
+
+    def test_a_text_is_fetched_before_a_tokenizer_is_trained_on_it(self):
+        provided = []
+        for entry in assets.read_pins(assets.PINS).values():
+            if "train" in entry:
+                self.assertIn(entry["train"].split()[1], provided)
+            provided.append(entry["provides"])
+
+    def test_optional_assets_are_wanted_only_when_they_are_named(self):
+        entries = assets.read_pins(assets.PINS)
+        self.assertNotIn("enwik8", assets.wanted_assets(entries, []))
+        self.assertIn("tokenizer", assets.wanted_assets(entries, []))
+        self.assertIn("enwik8", assets.wanted_assets(entries, ["enwik8"]))
+        with self.assertRaisesRegex(fetch.Failure, "--with knows enwik8"):
+            assets.wanted_assets(entries, ["prose"])
 
     def test_a_line_of_another_form_is_an_error_with_its_number(self):
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
@@ -190,6 +207,53 @@ class Unpacking(unittest.TestCase):
         with open(target, encoding="utf-8") as file:
             self.assertEqual(file.read(), "A\n\nZ\n\nz\n")
 
+    def test_a_packed_text_is_unpacked(self):
+        path = os.path.join(self.folder, "a.tar.gz")
+        with tarfile.open(path, "w:gz") as archive:
+            packed = gzip.compress(b"text")
+            info = tarfile.TarInfo("package-1/data/a.gz")
+            info.size = len(packed)
+            archive.addfile(info, io.BytesIO(packed))
+        entry = {"file": "a.tar.gz", "provides": "text/a.txt", "gunzip": "data/a.gz"}
+        assets.unpack(self.store, entry, path, self.folder)
+        with open(os.path.join(self.folder, "text", "a.txt"), "rb") as file:
+            self.assertEqual(file.read(), b"text")
+
+    def train(self, trainer, **pins):
+        """Trains with a library of one variable and `trainer` in the place of the real one."""
+        with open(os.path.join(self.folder, "trainer.py"), "w", encoding="utf-8") as file:
+            file.write("import sys, os, tokenizers\ntext, vocabulary, result = sys.argv[1:]\n" + trainer)
+        os.makedirs(os.path.join(self.folder, "prose"), exist_ok=True)
+        with open(os.path.join(self.folder, "prose", "a.txt"), "w", encoding="utf-8") as file:
+            file.write("prose")
+        entry = {"file": "a.whl", "provides": "tokenizers/a/tokenizer.json", "train": "300 prose/a.txt", **pins}
+        path = os.path.join(self.folder, "a.whl")
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("tokenizers/__init__.py", "name = 'library'")
+        unpacking = os.path.join(self.folder, "unpacking")
+        with unittest.mock.patch("assets.TRAINER", os.path.join(self.folder, "trainer.py")), unittest.mock.patch("assets.say"):
+            assets.unpack(self.store, entry, path, unpacking)
+        with open(os.path.join(unpacking, "tokenizers", "a", "tokenizer.json"), encoding="utf-8") as file:
+            return file.read()
+
+    WRITES = (
+        "os.makedirs(os.path.dirname(result))\n"
+        "open(result, 'w').write(open(text).read() + vocabulary + tokenizers.name)\n"
+    )
+
+    def test_a_tokenizer_is_trained_with_a_library_that_does_not_stay(self):
+        self.assertEqual(self.train(self.WRITES), "prose300library")
+        self.assertFalse(os.path.exists(self.store.path(".library")))
+
+    def test_a_tokenizer_that_differs_from_its_pin_is_refused(self):
+        with self.assertRaisesRegex(fetch.Failure, "differs from its pin"):
+            self.train(self.WRITES, result_sha256="0" * 64)
+
+    def test_a_failed_training_is_one_line_and_leaves_no_library(self):
+        with self.assertRaisesRegex(fetch.Failure, "cannot be trained .prose/a.txt.: too short; run"):
+            self.train("sys.exit('much ado\\ntoo short')")
+        self.assertFalse(os.path.exists(self.store.path(".library")))
+
     def test_an_asset_counts_as_there_only_whole_and_from_these_pins(self):
         build = [{"file": "a", "sha256": "1"}]
         builds = {"any": build}
@@ -206,6 +270,25 @@ class Unpacking(unittest.TestCase):
     def test_space_is_checked(self):
         with self.assertRaisesRegex(fetch.Failure, "not enough disk space"):
             assets.check_space(self.store, 1 << 60)
+
+
+class Training(unittest.TestCase):
+    """The trainer reads the documents that models/formats/corpus.cpp makes: the text, numbers and
+    digest here are those of tests/corpus_test.cpp."""
+
+    def test_texts_are_cut_as_the_program_cuts_them(self):
+        text = "".join(f"line {i}\n" + ("" if i % 50 else "\n") for i in range(30000))
+        text += "\u00e9" * 50000 + "x\n" * 60000 + "\U0001f600" * 40000
+        content = text.encode() + b"\xff\x80" * 30000 + bytes(range(128, 192)) * 2000
+        parts = list(train_tokenizer.documents(content))
+        digest = hashlib.sha256(b"".join(hashlib.sha256(part.encode()).digest() for part in parts))
+        self.assertEqual(len(parts), 14)
+        self.assertEqual(digest.hexdigest(), "2005bc4dc17402d971e74c2341d2dccd13c8d6f6adf52e39dec3c7a8f5c2de19")
+
+    def test_documents_are_split_as_the_program_splits_them(self):
+        for text in ("0", "9", "10", "33"):
+            self.assertTrue(train_tokenizer.is_validation(text))
+        self.assertFalse(train_tokenizer.is_validation("abc"))
 
 
 class GivenLibTorch(unittest.TestCase):

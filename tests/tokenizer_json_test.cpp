@@ -1,0 +1,280 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "models/formats/byte_level.h"
+#include "models/formats/tokenizer.h"
+#include "tests/assets.h"
+#include "tests/byte_tokenizer.h"
+#include "tests/expect_error.h"
+
+namespace replicate {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using Ids = std::vector<int64_t>;
+
+Tokenizer from(const json& file, std::optional<int64_t> vocabulary = {}) {
+  return Tokenizer::from_json_text(file.dump(), "test.json", vocabulary);
+}
+
+const std::vector<std::pair<std::string, std::string>> kMerges = {
+    {"a", "b"}, {"ab", "c"}, {"Ġ", "abc"}, {"1", "2"}};
+
+TEST(TokenizerJson, ReadsBytesMergesAndSpecialTokens) {
+  const Tokenizer tokenizer = byte_tokenizer(kMerges);
+  EXPECT_EQ(tokenizer.vocabulary_size(), 261);
+  EXPECT_EQ(tokenizer.encode("abc abc"), (Ids{258, 259}));
+  EXPECT_EQ(tokenizer.encode("ab12"), (Ids{257, 260}));
+  EXPECT_EQ(tokenizer.bos(), 0);
+  EXPECT_EQ(tokenizer.eos(), 0);
+  EXPECT_FALSE(tokenizer.adds_bos());
+  EXPECT_TRUE(tokenizer.is_special(0));
+  EXPECT_FALSE(tokenizer.is_special(1));
+}
+
+TEST(TokenizerJson, RoundTripsEveryByteOfText) {
+  const Tokenizer tokenizer = byte_tokenizer();
+  const std::string text = "Hello\t \n 你好 😀 <|endoftext|> \x7f é";
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), text);
+  EXPECT_EQ(tokenizer.encode(text).size(), text.size());
+  EXPECT_EQ(tokenizer.encode("\n"), (Ids{11}));
+}
+
+TEST(TokenizerJson, TakesMergesAsTexts) {
+  json file = byte_tokenizer_json(kMerges);
+  file["model"]["merges"] = {"a b", "ab c", "Ġ abc", "1 2"};
+  EXPECT_EQ(from(file).encode("abc abc"), (Ids{258, 259}));
+  EXPECT_EQ(from(file).fingerprint(), byte_tokenizer(kMerges).fingerprint());
+}
+
+TEST(TokenizerJson, DoesWithoutAnEndOfText) {
+  json file = byte_tokenizer_json();
+  file["added_tokens"] = json::array();
+  file["model"]["vocab"].erase("<|endoftext|>");
+  file["model"]["vocab"]["another"] = 0;
+  EXPECT_EQ(from(file).bos(), std::nullopt);
+  EXPECT_EQ(from(file).eos(), std::nullopt);
+  EXPECT_FALSE(from(file).is_special(0));
+}
+
+TEST(TokenizerJson, TakesAddedTokensBehindTheVocabulary) {
+  json file = byte_tokenizer_json();
+  file["added_tokens"].push_back({{"id", 257}, {"content", "<pad>"}, {"special", true}});
+  EXPECT_EQ(from(file).vocabulary_size(), 258);
+  EXPECT_TRUE(from(file).is_special(257));
+  EXPECT_EQ(from(file).decode(Ids{257}), "<pad>");
+}
+
+TEST(TokenizerJson, KeepsABeginningOfTheVocabulary) {
+  const json file = byte_tokenizer_json(kMerges);
+  const Tokenizer shorter = from(file, 258);
+  EXPECT_EQ(shorter.vocabulary_size(), 258);
+  EXPECT_EQ(shorter.encode("abc"), (Ids{257, 1 + 'c'}));
+  EXPECT_EQ(from(file, 261).fingerprint(), from(file).fingerprint());
+  EXPECT_NE(shorter.fingerprint(), from(file).fingerprint());
+  EXPECT_EQ(shorter.fingerprint(), byte_tokenizer({{"a", "b"}}).fingerprint());
+  EXPECT_EQ(from(file, 257).encode("ab"), (Ids{1 + 'a', 1 + 'b'}));
+}
+
+TEST(TokenizerJson, RefusesToShortenWhereTokensWouldBeLost) {
+  json file = byte_tokenizer_json(kMerges);
+  expect_error([&] { from(file, 256); }, "some single byte has no token left");
+  expect_error([&] { from(file, 0); }, "0 tokens of a vocabulary of 261");
+  expect_error([&] { from(file, 262); }, "262 tokens of a vocabulary of 261");
+  json late = file;
+  late["added_tokens"].push_back({{"id", 261}, {"content", "<pad>"}, {"special", true}});
+  expect_error([&] { from(late, 260); }, "special token '<pad>' is lost");
+  std::swap(file["model"]["merges"][0], file["model"]["merges"][3]);
+  EXPECT_NO_THROW(from(file));
+  expect_error([&] { from(file, 258); }, "merges that are not in the order of their ids");
+}
+
+TEST(TokenizerJson, KeepsWhatASplitLeavesBetweenItsMatches) {
+  json file = byte_tokenizer_json(kMerges);
+  const json split = {{"type", "Split"},
+                      {"pattern", {{"Regex", "[0-9]+"}}},
+                      {"behavior", "Isolated"},
+                      {"invert", false}};
+  json bytes = file["pre_tokenizer"];
+  bytes["use_regex"] = false;
+  file["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {split, bytes}}};
+  EXPECT_EQ(from(file).encode("ab12abc"), (Ids{257, 260, 258}));
+  EXPECT_EQ(from(file).encode("abc"), (Ids{258}));
+}
+
+TEST(ByteLevel, SpellsWhiteSpaceOut) {
+  EXPECT_EQ(with_white_space(R"([^\s\p{L}]|\s+(?!\S)|\\s)"),
+            R"([^\p{Z}\t-\r\x{85}\p{L}]|[\p{Z}\t-\r\x{85}]+(?![^\p{Z}\t-\r\x{85}])|\\s)");
+  expect_error([] { (void)with_white_space(R"([\S])"); }, "\\S in brackets is not supported");
+}
+
+// What a file can get wrong.
+
+void expect_rejected(const json& file, const std::string& part) {
+  expect_error([&] { from(file); }, part);
+}
+
+/// A sound file with the value at a JSON pointer replaced.
+json changed(const std::string& pointer, const json& value) {
+  json file = byte_tokenizer_json(kMerges);
+  file[json::json_pointer(pointer)] = value;
+  return file;
+}
+
+TEST(TokenizerJson, RefusesOtherKinds) {
+  expect_rejected(changed("/model/type", "Unigram"), "a model of kind 'Unigram' is not supported");
+  expect_rejected(changed("/normalizer", {{"type", "NFC"}}), "a normalizer is not supported");
+  expect_rejected(changed("/model/byte_fallback", true), "byte fallback is not supported");
+  expect_rejected(changed("/model/dropout", 0.1), "dropout of merges is not supported");
+  expect_rejected(changed("/model/end_of_word_suffix", "</w>"), "end_of_word_suffix is not supp");
+  expect_rejected(changed("/pre_tokenizer/type", "Metaspace"), "pre-tokenizer 'Metaspace' is not");
+  expect_rejected(changed("/pre_tokenizer/add_prefix_space", true), "a prefix space is not");
+  expect_rejected(changed("/added_tokens/0/special", false), "an added token that is not special");
+  expect_rejected(changed("/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {1, 2, 3}}}),
+                  "a sequence of 3 pre-tokenizers is not supported");
+}
+
+TEST(TokenizerJson, RefusesBrokenTables) {
+  expect_rejected(changed("/model/merges/0", "ab"), "a merge that is no pair");
+  expect_rejected(changed("/model/merges/0", {"a"}), "a merge that is no pair");
+  expect_rejected(changed("/model/merges/0", {"a", 1}), "a merge that is no pair");
+  expect_rejected(changed("/model/merges/0", {"b", "b"}), "merge 'b b' gives or takes an unknown");
+  expect_rejected(changed("/model/merges", 1), "the file.model.merges is not a list");
+  expect_rejected(changed("/model/vocab", json::array()), "vocab is not an object");
+  expect_rejected(changed("/model/vocab", json::object()), "gives or takes an unknown token");
+  expect_rejected(changed("/model/vocab/a", 5), "token id 5 is there twice");
+  expect_rejected(changed("/model/vocab/a", 1000), "is missing");
+  expect_rejected(changed("/model/vocab/a", -1), "the id of token 'a' is not a number in range");
+  expect_rejected(changed("/model/vocab/a", 1.5), "not a number in range");
+  expect_rejected(changed("/model/vocab/a", uint64_t{1} << 40), "not a number in range");
+  expect_rejected(changed("/added_tokens/0/id", 1), "token id 1 is there twice");
+  expect_rejected(changed("/added_tokens/0", 1), "added_tokens is not an object");
+  expect_rejected(changed("/added_tokens", 1), "the file.added_tokens is not a list");
+  expect_rejected(changed("/model", nullptr), "the file.model is missing");
+  expect_rejected(changed("/pre_tokenizer", nullptr), "the file.pre_tokenizer is missing");
+  expect_rejected(json::array(), "the file is not an object");
+}
+
+TEST(TokenizerJson, RefusesBrokenSplits) {
+  const auto with_split = [](const json& split) {
+    const json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+    return changed("/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {split, bytes}}});
+  };
+  const auto split = [](const json& pattern, const std::string& behavior = "Isolated") {
+    return json{{"type", "Split"}, {"pattern", pattern}, {"behavior", behavior}};
+  };
+  expect_rejected(with_split(split({{"Regex", "("}})), "malformed pattern '('");
+  expect_rejected(with_split(split({{"Regex", "\\C"}})), "malformed pattern");
+  expect_rejected(with_split(split({{"String", " "}})), "pattern.Regex is missing");
+  expect_rejected(with_split(split({{"Regex", std::string(20'000, 'a')}})), "a very long pattern");
+  expect_rejected(with_split(split({{"Regex", "a"}}, "Removed")), "does not keep its matches");
+  expect_rejected(with_split({{"type", "Digits"}}), "this sequence of pre-tokenizers is not");
+}
+
+TEST(TokenizerJson, RefusesHostileJson) {
+  const auto rejected = [](const std::string& text, const std::string& part) {
+    expect_error([&] { Tokenizer::from_json_text(text, "test.json"); }, part);
+  };
+  rejected("", "malformed JSON");
+  rejected("{\"a\":\"\xff\"}", "malformed JSON");
+  rejected(std::string("{}\0{", 4), "a NUL byte");
+  rejected(std::string(1'000'000, '['), "JSON nested too deep");
+  rejected(R"({"model":1,"model":2})", "the key 'model' is there twice");
+  rejected(R"({"model":{"vocab":{"a":0,"a":1}}})", "the key 'a' is there twice");
+  rejected(R"({"a":{"b":1},"c":{"b":1},"model":1})", "the file.model is not an object");
+}
+
+TEST(TokenizerJson, SurvivesTruncation) {
+  const std::string whole = byte_tokenizer_json(kMerges).dump();
+  for (size_t size = 0; size < whole.size(); size += 7) {
+    EXPECT_THROW(Tokenizer::from_json_text(whole.substr(0, size), "test.json"), Error);
+  }
+}
+
+// Against PyPI `tokenizers` (tests/reference/make_tokenizer_json.py).
+
+fs::path golden(const std::string& name) {
+  return source_folder() / "tests/golden/tokenizer" / name;
+}
+
+std::vector<std::string> lines(const std::string& name) {
+  std::ifstream file(golden(name));
+  std::vector<std::string> result;
+  for (std::string line; std::getline(file, line);) result.push_back(line);
+  return result;
+}
+
+std::string unescaped(const std::string& line) {
+  std::string text;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (line[i] != '\\') {
+      text += line[i];
+      continue;
+    }
+    const char code = line[++i];
+    text += code == 'n' ? '\n' : code == 'r' ? '\r' : code == '0' ? '\0' : code;
+  }
+  return text;
+}
+
+std::string spelled(const Ids& ids) {
+  std::ostringstream out;
+  for (size_t i = 0; i < ids.size(); ++i) out << (i ? " " : "") << ids[i];
+  return out.str();
+}
+
+void expect_reference_ids(const Tokenizer& tokenizer, const std::string& name, size_t count) {
+  const auto texts = lines("lines.txt");
+  const auto expected = lines(name);
+  ASSERT_EQ(expected.size(), count);
+  for (size_t i = 0; i < count; ++i) {
+    const Ids ids = tokenizer.encode(unescaped(texts[i]));
+    EXPECT_EQ(spelled(ids), expected[i]) << i + 1 << ": " << texts[i];
+    EXPECT_EQ(tokenizer.decode(ids), unescaped(texts[i])) << i + 1;
+  }
+}
+
+json small_json() {
+  std::ifstream file(golden("small.json"));
+  return json::parse(file);
+}
+
+TEST(TokenizerJson, EqualsTheReferenceOnAThousandLines) {
+  expect_reference_ids(Tokenizer::from_json(golden("small.json")), "small.txt", 1000);
+}
+
+TEST(TokenizerJson, EqualsTheReferenceWithAShorterVocabulary) {
+  expect_reference_ids(Tokenizer::from_json(golden("small.json"), 400), "small-400.txt", 200);
+}
+
+TEST(TokenizerJson, EqualsTheReferenceWithASplit) {
+  json file = small_json();
+  json bytes = file["pre_tokenizer"];
+  bytes["use_regex"] = false;
+  const json split = {
+      {"type", "Split"},
+      {"pattern",
+       {{"Regex",
+         R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+         R"(|\s*[\r\n]+|\s+(?!\S)|\s+)"}}},
+      {"behavior", "Isolated"},
+      {"invert", false}};
+  file["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {split, bytes}}};
+  expect_reference_ids(from(file), "small-split.txt", 200);
+}
+
+TEST(TokenizerJson, EqualsTheReferenceOnTheVocabularyThatSetUpTrains) {
+  const fs::path file = assets_folder() / "tokenizers/prose-bpe-4096/tokenizer.json";
+  if (!fs::exists(file)) GTEST_SKIP() << "no " << file << "; ./replicate fetches it";
+  const Tokenizer tokenizer = Tokenizer::from_json(file);
+  EXPECT_EQ(tokenizer.vocabulary_size(), 4096);
+  EXPECT_EQ(tokenizer.eos(), 0);
+  expect_reference_ids(tokenizer, "prose-bpe-4096.txt", 1000);
+}
+
+}  // namespace
+}  // namespace replicate
