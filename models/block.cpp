@@ -1,5 +1,7 @@
 #include "models/block.h"
 
+#include "models/fused_gradients.h"
+
 namespace replicate {
 namespace {
 
@@ -66,6 +68,7 @@ RotaryTable rotary_table(const ModelConfig& config, int64_t length, at::Device d
 }
 
 Tensor rms_norm(const Tensor& x, const Tensor& gain, double eps) {
+  if (is_fused(x) && is_fused(gain)) return fused_rms_norm(x, gain, eps);
   const auto wide = widened(x);
   const auto inverse = at::rsqrt(wide.square().mean(-1, true) + eps);
   return (wide * inverse).to(gain.scalar_type()) * gain;

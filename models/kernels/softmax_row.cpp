@@ -52,7 +52,7 @@ REPLICATE_VECTORISED RowSums softmax_row(float* x, int64_t n, float scale) {
     squares += e * e;
     logs += e * log;
   }
-  return {total, squares, logs};
+  return {total, squares, logs, top};
 }
 
 float entropy(const RowSums& sums) {

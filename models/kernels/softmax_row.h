@@ -12,6 +12,7 @@ struct RowSums {
   float total = 0;          ///< sum e
   float squares = 0;        ///< sum e^2
   float weighted_logs = 0;  ///< sum e log e
+  float top = 0;            ///< max x
 };
 
 /// Replaces x[0..n) by e; n >= 1. Relative error of e below 3e-7.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "models/fused_gradients.h"
+
 namespace replicate {
 namespace {
 
@@ -192,6 +194,7 @@ Tensor TrainableModel::loss(const Tensor& inputs, const Tensor& targets, bool bf
   const auto& head = parameters_.at(config_.tied_head ? kEmbedding : kHead);
   const auto type = bfloat16 ? at::kBFloat16 : normed.scalar_type();
   const auto logits = at::linear(normed.to(type), head.to(type)).flatten(0, 1);  // [B T, V]
+  if (is_fused(logits)) return fused_cross_entropy(logits, targets.flatten());
   return at::cross_entropy_loss(widened(logits), targets.flatten());
 }
 
