@@ -22,7 +22,7 @@ extract() {
   mkdir -p "$(dirname "$target")" || die "cannot make a folder ($(dirname "$target")): make it writable"
   stage=$(mktemp -d "$target.unpacking.XXXXXX")
   trap 'rm -rf "$stage"' EXIT
-  (cd "$here" && cat $(awk '$2 ~ /[.]tar[.]gz[.]/ {print $2}' SHA256SUMS)) | tar -xzf - -C "$stage" ||
+  (cd "$here" && sed -n 's/.*\(replicate-.*[.]tar[.]gz[.]\)/\1/p' SHA256SUMS | xargs cat) | tar -xzf - -C "$stage" ||
     die "the archive cannot be unpacked ($stage): make room"
 }
 

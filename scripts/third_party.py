@@ -22,7 +22,7 @@ PINS = os.path.join(assets.ROOT, "configs", "third_party.yaml")
 APT = "/etc/apt"
 BOOST_HEADER = re.compile(r"libs/.+?/include/(boost/.+)")
 # Included through macros that put names together, so that no text mentions each of them.
-BOOST_WHOLE = ("boost/config/", "boost/preprocessor/", "boost/mpl/aux_/preprocessed/")
+BOOST_WHOLE = ("boost/config/", "boost/preprocessor/", "boost/mpl/")
 
 
 # --- fetching ------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def unpack(cache, entries, out):
         assets.unpack_members(os.path.join(cache, entry["file"]), entry["take"], out)
     for name in entries:
         if not os.path.isdir(os.path.join(out, name)):
-            raise Failure(f"an archive holds nothing of what is taken from it ({name}): correct its entry in {PINS}")
+            raise Failure(f"nothing was taken from an archive ({name}): correct its entry in {PINS}")
     unpack_boost_headers(os.path.join(cache, entries["boost"]["file"]), out)
 
 
