@@ -34,14 +34,15 @@ need_tools() {
   [[ -d $ROOT/third_party ]] || die "no third_party ($ROOT): unpack a whole bundle here, not one of --source-only"
 }
 
-# Where a python's torch lies; it is not imported, as that takes seconds and may want a driver.
-python_libtorch() {
-  local python
+# Where a python's torch lies; it is not imported, as that takes seconds and may want a driver. From the
+# root folder: python would take a folder torch/ here for it.
+python_libtorch() (
+  cd /
   for python in python3 python; do
-    "$python" -c 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])' 2>/dev/null && return
+    "$python" -c 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])' 2>/dev/null && exit
   done
-  return 1
-}
+  exit 1
+)
 
 find_libtorch() {
   local folder=${LIBTORCH:-}
