@@ -8,6 +8,7 @@
 #   BUNDLE_DIR       work folder; default: a temporary one. It keeps bare.tar and compiler.tar for the next run
 #   BUNDLE_TESTS=1   build and run the tests in there too
 #   BUNDLE_KEEP=1    keeps the machine to look at
+#   BUNDLE_RESUME=1  goes on in the machine that an interrupted run left: unpacks over it, builds what is missing
 set -euo pipefail
 # shellcheck source=tests/bare_debian.sh
 source "$(dirname "$0")/bare_debian.sh"
@@ -32,6 +33,13 @@ compiler() {
   tar -cf "$work/compiler.tar.part" -C "$folder" .
   rm -rf "$folder"
   mv "$work/compiler.tar.part" "$work/compiler.tar"
+}
+
+fresh_machine() {
+  rm -rf "$machine"
+  mkdir -p "$machine"
+  tar -xf "$work/compiler.tar" -C "$machine"
+  mkdir -p "$machine/opt/libtorch"
 }
 
 # Mounts end with the namespace; its network is a loopback that is down.
@@ -91,10 +99,8 @@ update() {
 mkdir -p "$work"
 bare_debian "$work/bare.tar"
 compiler
-rm -rf "$machine"
-mkdir -p "$machine"
-tar -xf "$work/compiler.tar" -C "$machine"
-mkdir -p "$machine/opt/libtorch"
+[[ -n ${BUNDLE_RESUME:-} && -d $machine/srv ]] || fresh_machine
+rm -rf "$machine"/srv/{bundle,damaged,update,run}
 has_no_libraries
 "$ROOT/scripts/bundle" --out "$machine/srv/bundle"
 ls -l "$machine/srv/bundle"
