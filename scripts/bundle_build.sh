@@ -73,7 +73,7 @@ build_all() {
   local targets=(replicate)
   [[ $with_tests == OFF ]] || targets=(all observation_bench)
   (cd "$ROOT" && cmake --preset "$PRESET" --log-level=WARNING -DLIBTORCH="$LIBTORCH" \
-    -DREPLICATE_THIRD_PARTY="$ROOT/third_party" -DREPLICATE_TESTS=$with_tests) ||
+    -DREPLICATE_THIRD_PARTY="$ROOT/third_party" -DREPLICATE_TESTS=$with_tests >/dev/null) ||
     die "the build cannot be configured (above): put that right, or remove $BUILD and try again"
   ninja -C "$BUILD" -j "$(build_jobs)" "${targets[@]}" ||
     die "the build failed (above): put that right and run build.sh again, it goes on where it stopped"
