@@ -2,9 +2,14 @@
 #
 # Writes the header with the commit that is being built, "-dirty" appended when tracked files were changed.
 # The file is touched only when its text changes, so that nothing is compiled again in vain. Without git or
-# a repository (a container's build, a tarball) the environment variable REPLICATE_COMMIT, else "unknown".
+# a repository (a container's build, a tarball) the environment variable REPLICATE_COMMIT, else what
+# `git archive` wrote into commit.txt, else "unknown".
 
 set(commit "$ENV{REPLICATE_COMMIT}")
+if(NOT commit)
+  file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/commit.txt archived REGEX "^[0-9a-f]+$")
+  string(SUBSTRING "${archived}" 0 12 commit)
+endif()
 find_package(Git QUIET)
 if(GIT_FOUND AND EXISTS "${SOURCE}/.git")
   # A container may build a folder that belongs to somebody else; reading its commit is harmless.

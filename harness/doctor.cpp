@@ -175,8 +175,8 @@ std::string doctor_report(const fs::path& configs, const fs::path& assets,
                                    settings_finding(configs)};
   for (Finding& finding : models(configs, assets)) findings.push_back(std::move(finding));
   findings.push_back(prose(assets));
-  findings.push_back(
-      program("gnuplot", "draws the plots", State::missing, "install the package gnuplot-nox"));
+  findings.push_back(program("gnuplot", "draws the plots", State::optional,
+                             "install the package gnuplot-nox, or run `replicate report DIR` where it is"));
   findings.push_back(program("nvidia-smi", "an NVIDIA GPU and its driver", State::optional,
                              "without one the processor computes"));
   findings.push_back(program("nvcc", "the CUDA compiler, for a CUDA build", State::optional,

@@ -100,8 +100,8 @@ std::string last_line(const std::string& text) {
 void draw(const Sheet& sheet, const fs::path& folder, const std::string& name) {
   const fs::path svg = folder / (name + ".svg");
   if (!on_path("gnuplot"))
-    throw Error("gnuplot is not installed", "drawing " + svg.string(),
-                "install it (Debian: apt-get install gnuplot-nox), then `replicate report DIR`");
+    throw NoGnuplot("gnuplot is not installed", "drawing " + svg.string(),
+                    "install it (Debian: apt-get install gnuplot-nox), then `replicate report DIR`");
   const Scratch scratch(folder, name);
   run_gnuplot(script_of(sheet, scratch.svg.string(), scratch.png.string()), scratch.complaints);
   const std::string drawn = text_or_nothing(scratch.svg);

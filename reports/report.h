@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "harness/record.h"
+#include "models/formats/error.h"
 
 namespace replicate {
 
@@ -36,10 +37,15 @@ std::string junit_report(const std::vector<Record>& records);
 /// Counts, and per claim verdict, reason, headline numbers and paths relative to the run folder.
 std::string summary_json(const std::vector<Record>& records);
 
+/// gnuplot is not installed. A run is whole without plots: `replicate report` draws them wherever it is.
+class NoGnuplot : public Error {
+  using Error::Error;
+};
+
 /// <folder>/plot.svg and plot.png of one claim's panels, maps.svg and maps.png of its maps, by
 /// gnuplot; nothing for a record without either. Curves without a finite point are named in the
-/// legend as not measured, panels of such curves say so. Error when gnuplot is missing or fails;
-/// earlier plots then stay as they were.
+/// legend as not measured, panels of such curves say so. NoGnuplot when it is missing, Error when it
+/// fails; earlier plots then stay as they were.
 void write_plots(const Record& record, const std::filesystem::path& folder);
 
 /// <run>/chain.svg and chain.png; nothing when too little of the chain was measured.

@@ -1,6 +1,6 @@
 #include <algorithm>
+#include <exception>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "harness/run_folder.h"
 #include "models/formats/error.h"
@@ -44,13 +44,13 @@ void sort_by(const std::vector<std::string>& order, std::vector<Record>& records
 }
 
 /// The first error of drawing; one drawing that fails does not stop the others.
-std::optional<Error> write_all_plots(const std::vector<Record>& records, const fs::path& run) {
-  std::optional<Error> first;
+std::exception_ptr write_all_plots(const std::vector<Record>& records, const fs::path& run) {
+  std::exception_ptr first;
   const auto attempt = [&](const auto& write) {
     try {
       write();
-    } catch (const Error& error) {
-      if (!first) first = error;
+    } catch (const Error&) {
+      if (!first) first = std::current_exception();
     }
   };
   attempt([&] { write_chain(records, run); });
@@ -76,12 +76,12 @@ std::vector<Record> read_run(const fs::path& run) {
 void write_reports(const fs::path& run, const std::vector<std::string>& order) {
   std::vector<Record> records = read_run(run);
   sort_by(order, records);
-  const std::optional<Error> failed_plot = write_all_plots(records, run);
+  const std::exception_ptr failed_plot = write_all_plots(records, run);
   write_atomically(run / "report.md", markdown_report(records));
   write_atomically(run / "report.html", html_report(records, run));
   write_atomically(run / "junit.xml", junit_report(records));
   write_atomically(run / "summary.json", summary_json(records));
-  if (failed_plot) throw *failed_plot;
+  if (failed_plot) std::rethrow_exception(failed_plot);
 }
 
 }  // namespace replicate

@@ -18,6 +18,7 @@ import zipfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts"))
 import assets  # noqa: E402
 import fetch  # noqa: E402
+import third_party  # noqa: E402
 import train_tokenizer  # noqa: E402
 
 CONTENT = bytes(range(256)) * 4096
@@ -308,6 +309,36 @@ class GivenLibTorch(unittest.TestCase):
             self.assertEqual(assets.libtorch_version(folder), (2, 10, 1))
             with self.assertRaisesRegex(fetch.Failure, "2.11 or newer"):
                 assets.check_given_libtorch(folder)
+
+
+class ThirdPartyTest(unittest.TestCase):
+    HEADERS = {
+        "boost/a.hpp": '#include <boost/b.hpp>\n#include "detail/c.hpp"',
+        "boost/b.hpp": '#define NEXT "boost/d.ipp"',
+        "boost/detail/c.hpp": "",
+        "boost/d.ipp": "#include <boost/absent.hpp>",
+        "boost/e.hpp": "",
+        "boost/config/f.hpp": "",
+    }
+
+    def test_headers_are_reached_through_includes_and_macros(self):
+        reached = third_party.reached(self.HEADERS, ["#include <boost/a.hpp>"])
+        self.assertEqual(reached, sorted(set(self.HEADERS) - {"boost/e.hpp"}))
+
+    def test_a_given_file_must_be_the_pinned_one(self):
+        with tempfile.TemporaryDirectory() as given, tempfile.TemporaryDirectory() as cache:
+            entry = {"file": "a.tar.gz", "package": "a", "sha256": SHA256}
+            with open(os.path.join(given, "a.tar.gz"), "wb") as file:
+                file.write(CONTENT)
+            third_party.bring(cache, given, [entry])
+            self.assertEqual(os.listdir(cache), ["a.tar.gz"])
+            with self.assertRaisesRegex(fetch.Failure, "a.tar.gz"):
+                third_party.bring(cache, given, [dict(entry, sha256="0" * 64)])
+
+    def test_every_pin_is_whole(self):
+        for name, entry in assets.read_pins(third_party.PINS).items():
+            keys = {"package", "version", "file", "bytes", "sha256", "licence", "take"}
+            self.assertEqual(set(entry), keys, name)
 
 
 if __name__ == "__main__":

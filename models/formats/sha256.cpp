@@ -1,21 +1,53 @@
 #include "models/formats/sha256.h"
 
+#ifdef REPLICATE_MBEDTLS
+#include <mbedtls/sha256.h>
+#else
 #include <openssl/evp.h>
+#endif
 
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <vector>
 
 #include "models/formats/error.h"
 
 namespace replicate {
-namespace {
 
+#ifdef REPLICATE_MBEDTLS
+/// By Mbed TLS, for machines without OpenSSL's headers. Software alone never fails here.
+struct Sha256::Context {
+  Context() {
+    mbedtls_sha256_init(&state);
+    mbedtls_sha256_starts_ret(&state, /*is224=*/0);
+  }
+  ~Context() { mbedtls_sha256_free(&state); }
+
+  void add(std::span<const std::byte> bytes) {
+    mbedtls_sha256_update_ret(&state, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+  }
+  void finish(unsigned char* digest) { mbedtls_sha256_finish_ret(&state, digest); }
+
+  mbedtls_sha256_context state;
+};
+#else
 /// OpenSSL fails only when it is out of memory or has SHA-256 switched off.
-void require(bool done) {
-  if (!done) throw Error("SHA-256 is not available", "OpenSSL", "check its configuration");
-}
+struct Sha256::Context {
+  Context() { require(state && EVP_DigestInit_ex(state.get(), EVP_sha256(), nullptr)); }
+
+  void add(std::span<const std::byte> bytes) {
+    require(EVP_DigestUpdate(state.get(), bytes.data(), bytes.size()));
+  }
+  void finish(unsigned char* digest) { require(EVP_DigestFinal_ex(state.get(), digest, nullptr)); }
+
+  static void require(bool done) {
+    if (!done) throw Error("SHA-256 is not available", "OpenSSL", "check its configuration");
+  }
+
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> state{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
+};
+#endif
+
+namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& path) {
   throw Error(std::string("cannot read the file, ") + std::strerror(errno), path.string(),
@@ -24,14 +56,13 @@ void require(bool done) {
 
 }  // namespace
 
-void Sha256::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
-
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  require(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr));
-}
+Sha256::Sha256() : context_(std::make_unique<Context>()) {}
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+Sha256::~Sha256() = default;
 
 Sha256& Sha256::add(std::span<const std::byte> bytes) {
-  require(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
+  context_->add(bytes);
   return *this;
 }
 
@@ -39,8 +70,7 @@ Sha256& Sha256::add(std::string_view text) { return add(std::as_bytes(std::span(
 
 Sha256Digest Sha256::digest() {
   Sha256Digest result;
-  require(
-      EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(result.data()), nullptr));
+  context_->finish(reinterpret_cast<unsigned char*>(result.data()));
   return result;
 }
 

@@ -8,18 +8,17 @@
 #include <string>
 #include <string_view>
 
-struct evp_md_ctx_st;  // OpenSSL's
-
 namespace replicate {
 
 using Sha256Digest = std::array<std::byte, 32>;
 
-/// A running SHA-256. Error when OpenSSL has it switched off.
+/// A running SHA-256. Error when the library has it switched off.
 class Sha256 {
  public:
   Sha256();
-  Sha256(Sha256&&) noexcept = default;
-  Sha256& operator=(Sha256&&) noexcept = default;
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+  ~Sha256();
 
   Sha256& add(std::span<const std::byte> bytes);
   Sha256& add(std::string_view text);
@@ -27,10 +26,8 @@ class Sha256 {
   Sha256Digest digest();  ///< once, after everything was added
 
  private:
-  struct Free {
-    void operator()(evp_md_ctx_st* context) const;
-  };
-  std::unique_ptr<evp_md_ctx_st, Free> context_;
+  struct Context;  // of the library that computes it
+  std::unique_ptr<Context> context_;
 };
 
 Sha256Digest sha256(std::span<const std::byte> bytes);
