@@ -6,6 +6,8 @@
 #include <openssl/evp.h>
 #endif
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <vector>
 
