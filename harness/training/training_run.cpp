@@ -26,10 +26,10 @@ double seconds_now() {
 /// All that decides what a run leaves behind.
 std::string text_of(const Recipe& recipe, const RunPlan& plan, const TrainingData& data, at::Device device) {
   auto all = "replicate training " + std::to_string(kTrainingVersion) + "\n" + recipe.text() + "data " +
-             data.fingerprint() + "\n" + (device.is_cpu() ? "cpu" : "gpu") + "\nlooks every " +
+             data.fingerprint() + "\n" + (device.is_cpu() ? "cpu, threads " + std::to_string(plan.threads) : "gpu") + "\nlooks every " +
              std::to_string(plan.validate_every) + " steps at " + std::to_string(plan.validation_sequences) +
              " sequences\nkeeps";
-  for (const auto step : plan.keep) all += " " + std::to_string(step);
+  for (const auto step : plan.keep) all.append(1, ' ').append(std::to_string(step));
   return all + "\n";
 }
 
@@ -74,6 +74,7 @@ bool TrainingRun::train(const StepsDone& steps_done) {
   if (done()) return true;
   const RunFolder lock(folder_, 8 * static_cast<uintmax_t>(parameters(recipe_.model)) * sizeof(float));
   check_folder();
+  if (device_.is_cpu()) at::set_num_threads(static_cast<int>(plan_.threads));  // of the calling thread
   Trainer trainer(recipe_, data_, device_);
   RunHistory history;
   resume(trainer, history);

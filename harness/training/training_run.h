@@ -28,7 +28,7 @@ class TrainingRun {
   const std::filesystem::path& folder() const { return folder_; }
   int64_t steps_left() const;  ///< without reading the state: all of them unless done
 
-  /// False when `steps_done` stopped it; its state is then on disk. A loss that is not finite ends the run: its curve
+  /// Sets LibTorch's threads for the calling thread, on a processor. False when `steps_done` stopped it; its state is then on disk. A loss that is not finite ends the run: its curve
   /// says so. Error when the disk is full; the last state stays.
   bool train(const StepsDone& steps_done);
 

@@ -1,7 +1,10 @@
 #include "harness/training/training_study.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <mutex>
+#include <thread>
 
 #include "harness/statistics.h"
 #include "models/formats/error.h"
@@ -29,6 +32,7 @@ TrainingStudy::TrainingStudy(const Recipes& recipes, std::shared_ptr<const Train
   results_.steps = baseline.schedule.steps;
   results_.decay_steps = baseline.schedule.decay;
   results_.bos = recipes_.bos();
+  if (device_.is_cpu()) workers_ = std::max<int64_t>(1, at::get_num_threads() / recipes_.plan().threads);
   results_.validation = [this](int64_t sequences, Region region) { return validation(sequences, region); };
   results_.random = [this](int64_t sequences, bool bos) { return random(sequences, bos); };
 }
@@ -108,27 +112,63 @@ std::vector<std::string> TrainingStudy::trained(const std::vector<std::string>& 
   return wanted;
 }
 
-bool TrainingStudy::finish(TrainingRun& run, const std::string& name) {
-  if (run.done()) return true;
-  const auto tokens = static_cast<double>(results_.sequences * results_.length);
-  progress_->begin("training " + name, static_cast<double>(run.steps_left()) * tokens);
-  const bool whole = run.train([&](int64_t steps) {
-    progress_->advance(static_cast<double>(steps) * tokens);
-    return !interrupted();
-  });
+/// Trains the runs that are not done, in their order, as many side by side as there are workers. False when the
+/// person interrupted it; what one of them throws stops the others.
+bool TrainingStudy::finish(std::vector<TrainingRun>& runs, const std::string& stage) {
+  std::vector<TrainingRun*> open;
+  for (auto& run : runs) {
+    if (!run.done()) open.push_back(&run);
+  }
+  if (open.empty()) return true;
+  const auto tokens = results_.tokens(1);
+  double total = 0;
+  for (const auto* run : open) total += static_cast<double>(run->steps_left()) * tokens;
+  progress_->begin(stage, total);
+  std::mutex mutex;
+  std::exception_ptr failure;
+  std::atomic<size_t> next{0};
+  std::atomic<bool> stop{false};
+  const auto work = [&] {
+    try {
+      for (size_t i = next++; i < open.size() && !stop; i = next++) {
+        const bool whole = open[i]->train([&](int64_t steps) {
+          const std::lock_guard lock(mutex);
+          progress_->advance(static_cast<double>(steps) * tokens);
+          return !interrupted() && !stop;
+        });
+        if (!whole) stop = true;
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!failure) failure = std::current_exception();
+      stop = true;
+    }
+  };
+  {
+    std::vector<std::jthread> workers;
+    for (int64_t i = 0; i < std::min<int64_t>(workers_, static_cast<int64_t>(open.size())); ++i) workers.emplace_back(work);
+  }
   progress_->end();
-  return whole;
+  if (failure) std::rethrow_exception(failure);
+  return !stop;
 }
 
-bool TrainingStudy::try_rates(const std::string& arm) {
-  if (arm != rate_arm(arm)) return true;
-  auto& trials = results_.rates[arm];
-  trials.clear();
-  for (const auto rate : recipes_.rates()) {
-    auto trial = trial_of(arm, rate);
-    if (!finish(trial, arm + ", rate " + std::to_string(rate))) return false;
-    const auto run = trial.result();
-    trials.push_back({rate, run.stopped.empty() ? run.final_loss() : NAN});
+bool TrainingStudy::try_rates(const std::vector<std::string>& arms) {
+  std::vector<TrainingRun> trials;
+  for (const auto& arm : arms) {
+    if (arm != rate_arm(arm)) continue;
+    for (const auto rate : recipes_.rates()) trials.push_back(trial_of(arm, rate));
+  }
+  if (!finish(trials, "training, learning rates")) return false;
+  auto trial = trials.cbegin();
+  for (const auto& arm : arms) {
+    if (arm != rate_arm(arm)) continue;
+    auto& tried = results_.rates[arm];
+    tried.clear();
+    for (const auto rate : recipes_.rates()) {
+      const auto run = (trial++)->result();
+      tried.push_back({rate, run.stopped.empty() ? run.final_loss() : NAN});
+    }
   }
   return true;
 }
@@ -142,26 +182,38 @@ double TrainingStudy::best_rate(const std::string& arm) const {
   return best->learning_rate;
 }
 
-bool TrainingStudy::train_seeds(const std::string& arm, double rate, std::vector<TrainedRun>& runs) {
-  runs.clear();
-  for (int64_t i = 0; i < recipes_.seeds(arm); ++i) {
-    auto run = run_of(arm, i, rate);
-    if (!finish(run, arm + ", seed " + std::to_string(i + 1))) return false;
-    runs.push_back(run.result());
+/// Seed by seed and not arm by arm, so that what an interrupted study has is of use: pairs.
+bool TrainingStudy::train_seeds(const std::vector<std::string>& arms, const std::map<std::string, double>& rates,
+                                std::map<std::string, std::vector<TrainedRun>>& results, const std::string& stage) {
+  std::vector<std::string> names;
+  std::vector<TrainingRun> runs;
+  int64_t most = 0;
+  for (const auto& arm : arms) most = std::max(most, recipes_.seeds(arm));
+  for (int64_t i = 0; i < most; ++i) {
+    for (const auto& arm : arms) {
+      if (i >= recipes_.seeds(arm)) continue;
+      names.push_back(arm);
+      runs.push_back(run_of(arm, i, rates.at(arm)));
+    }
   }
+  if (!finish(runs, stage)) return false;
+  for (const auto& arm : arms) results[arm].clear();
+  for (size_t i = 0; i < runs.size(); ++i) results[names[i]].push_back(runs[i].result());
   return true;
 }
 
 bool TrainingStudy::train(const std::vector<std::string>& arms, Progress& progress) {
   progress_ = &progress;
-  for (const auto& arm : trained(arms)) {
-    if (!try_rates(arm) || !train_seeds(arm, best_rate(arm), results_.own_rate[arm])) return false;
+  const auto all = trained(arms);
+  if (!try_rates(all)) return false;
+  std::map<std::string, double> own, shared;
+  for (const auto& arm : all) {
+    own[arm] = best_rate(arm);
+    shared[arm] = best_rate(kBaseline);
   }
-  if (!recipes_.shared_rate()) return true;
-  for (const auto& arm : trained(arms)) {
-    if (!train_seeds(arm, best_rate(kBaseline), results_.shared_rate[arm])) return false;
-  }
-  return true;
+  if (!train_seeds(all, own, results_.own_rate, "training, seeds")) return false;
+  return !recipes_.shared_rate() ||
+         train_seeds(all, shared, results_.shared_rate, "training, seeds at one rate");
 }
 
 int64_t TrainingStudy::steps_left(const std::vector<std::string>& arms) const {
@@ -186,6 +238,8 @@ double TrainingStudy::step_flops() const {
 /// A part of the step's batch where that is large: time grows with it.
 double TrainingStudy::measured_step_seconds() const {
   using clock = std::chrono::steady_clock;
+  const auto threads = at::get_num_threads();
+  if (device_.is_cpu()) at::set_num_threads(static_cast<int>(recipes_.plan().threads));
   auto recipe = recipes_.run(kBaseline, 0, recipes_.rates().front());
   recipe.sequences = std::clamp<int64_t>(kTimedTokens / results_.length, 1, recipe.sequences);
   recipe.accumulate = 1;
@@ -196,7 +250,9 @@ double TrainingStudy::measured_step_seconds() const {
   trainer.step();
   trainer.report();  // waits for the device
   const auto seconds = std::chrono::duration<double>(clock::now() - start).count();
-  return seconds * static_cast<double>(results_.sequences) / static_cast<double>(recipe.sequences);
+  at::set_num_threads(threads);
+  const auto step = seconds * static_cast<double>(results_.sequences) / static_cast<double>(recipe.sequences);
+  return step / static_cast<double>(workers_);
 }
 
 }  // namespace replicate

@@ -5,8 +5,8 @@
 
 namespace replicate {
 
-/// All runs that the training claims of a profile need: for each arm the learning rates, then the seeds at the best of
-/// them. Runs are kept in a folder that other runs of the program share, so that what is trained once is trained.
+/// All runs that the training claims of a profile need: the learning rates of all arms, then the seeds at the best of
+/// them. On a processor as many runs go side by side as it has threads for. Runs are kept in a folder that other runs of the program share, so that what is trained once is trained.
 class TrainingStudy {
  public:
   TrainingStudy(const TrainingStudy&) = delete;  // results() hold functions of it
@@ -15,7 +15,7 @@ class TrainingStudy {
   TrainingStudy(const Recipes& recipes, std::shared_ptr<const TrainingData> data, std::filesystem::path runs,
                 at::Device device);
 
-  /// Trains what is not there yet, the arms in the given order: baseline first, rivals as the claims name them. False
+  /// Trains what is not there yet, the baseline first, then its rivals in the given order. False
   /// when the person interrupted it; what is done is kept.
   bool train(const std::vector<std::string>& arms, Progress& progress);
 
@@ -24,7 +24,7 @@ class TrainingStudy {
   /// Optimiser steps still to be taken for these arms; of a shared rate that is not known yet, as if all differed.
   int64_t steps_left(const std::vector<std::string>& arms) const;
 
-  /// Seconds that a step takes here, from a few that are taken and thrown away.
+  /// Seconds that a step takes here, all runs that go side by side taken together, from one that is thrown away.
   double measured_step_seconds() const;
   double step_flops() const;  ///< forward and backward: three times the forward pass
 
@@ -37,9 +37,10 @@ class TrainingStudy {
   TrainingRun run_of(const std::string& arm, int64_t index, double rate) const;
   TrainingRun made(const std::string& name, const Recipe& recipe, const RunPlan& plan) const;
   TrainingRun trial_of(const std::string& arm, double rate) const;
-  bool finish(TrainingRun& run, const std::string& name);
-  bool try_rates(const std::string& arm);
-  bool train_seeds(const std::string& arm, double rate, std::vector<TrainedRun>& runs);
+  bool finish(std::vector<TrainingRun>& runs, const std::string& stage);
+  bool try_rates(const std::vector<std::string>& arms);
+  bool train_seeds(const std::vector<std::string>& arms, const std::map<std::string, double>& rates,
+                   std::map<std::string, std::vector<TrainedRun>>& results, const std::string& stage);
   double best_rate(const std::string& arm) const;
   std::vector<std::string> trained(const std::vector<std::string>& arms) const;
 
@@ -53,6 +54,7 @@ class TrainingStudy {
   std::filesystem::path runs_;
   at::Device device_;
   TrainingResults results_;
+  int64_t workers_ = 1;  ///< runs side by side
   Progress* progress_ = nullptr;
 };
 
