@@ -47,6 +47,7 @@ struct ClaimRun {
   double flops = 0;
   double seconds = 0;
   std::string error;  // why it ended, if it did
+  std::string inapplicable = {};  // why it has nothing to say here, if so
 
   bool trains() const { return settings->judging.kind == "training"; }
   bool looks_only() const {
@@ -260,7 +261,7 @@ class Runner {
   }
 
   void prepare(ClaimRun& claim) {
-    if (!claim.error.empty()) return;
+    if (!claim.error.empty() || !claim.inapplicable.empty()) return;
     guarded(claim, [&] {
       add_lanes(claim.judged, claim.plan);
       for (auto& attempt : claim.sweep) {
@@ -345,6 +346,10 @@ class Runner {
 
   /// Trains what the claims compare. False when the person interrupted it; what throws is every claim's error.
   bool train_for(std::vector<ClaimRun>& claims, Progress& progress) {
+    if (given_) {
+      for (auto& claim : claims) claim.inapplicable = "--tokens: the given ids say nothing of training";
+      return true;
+    }
     bool whole = true;
     const auto error = what_throws([&] { whole = study().train(arms_of(claims), progress); });
     for (auto& claim : claims) {
@@ -478,7 +483,7 @@ class Runner {
     record.inputs = inputs_of(claim);
     if (claim.error.empty()) {
       guarded(claim, [&] {
-        record.measurement = claim.judged.experiment->reduce(claim.judged.context);
+        record.measurement = measured(claim);
         auto& notes = record.measurement.notes;
         notes.insert(notes.begin(), claim.settings->notes.begin(), claim.settings->notes.end());
         apply(judge(record.measurement, claim.settings->judging), record);
@@ -498,6 +503,13 @@ class Runner {
     claim.judged.experiment.reset();  // with its probes' accumulators
     claim.sweep.clear();
     claim.plan.clear();
+  }
+
+  static Measurement measured(ClaimRun& claim) {
+    if (claim.inapplicable.empty()) return claim.judged.experiment->reduce(claim.judged.context);
+    Measurement nothing;
+    nothing.inapplicable = claim.inapplicable;
+    return nothing;
   }
 
   /// The point's own verdict, and its metrics beside the judged ones: those of the primary condition and its null.

@@ -96,7 +96,7 @@ Line caption(const Record& record) {
   std::string words = "Lines are means";
   const auto& series = record.measurement.series;
   if (std::any_of(series.begin(), series.end(), [](const Series& s) { return !s.low.empty(); }))
-    words += ", bands 95% bootstrap intervals";
+    words += record.kind == "training" ? ", bands 95% t intervals over seeds" : ", bands 95% bootstrap intervals";
   Line line = {span::text(words + ". Data: "),
                span::link("record.json", record.claim + "/record.json")};
   if (!record.measurement.samples.empty())

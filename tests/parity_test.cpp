@@ -78,6 +78,7 @@ const std::vector<Record>& records() {
         .assets = assets_folder(),
         .tokens = source_folder() / "tests/golden/parity/tokens.jsonl",
         .out = folder / "run",
+        .training = folder / "training",
         .command = "test"};
     return run_claims(request, *make_progress()).records;
   }();

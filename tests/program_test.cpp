@@ -10,6 +10,7 @@
 
 #include "harness/run_folder.h"
 #include "tests/assets.h"
+#include "tests/byte_tokenizer.h"
 #include "tests/gguf_writer.h"
 #include "tests/temporary_folder.h"
 
@@ -103,7 +104,7 @@ class Program : public testing::Test {
  protected:
   void SetUp() override {
     std::string prose;
-    for (int i = 0; i < 20000; ++i) prose += "line " + std::to_string(i * 7919 % 10007) + " of some prose\n";
+    for (int i = 0; i < 20000; ++i) prose += "line " + std::to_string(i * 7919 % 10007) + " of some prose: the quick brown fox jumps over the lazy dog\n";
     folder_.write("assets/prose/prose.txt", prose);
     small_file().write(folder_ / "small.gguf");
     setenv("REPLICATE_ASSETS", (folder_ / "assets").c_str(), 1);
@@ -119,7 +120,16 @@ class Program : public testing::Test {
 
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
   std::string small_run(const std::string& out, const std::string& more = "") const {
-    return "--all --profile smoke --model " + path("small.gguf") + " --out " + path(out) + " " + more;
+    return "--all --profile smoke --model " + path("small.gguf") + " --out " + path(out) + brief_training() + more;
+  }
+  /// A training that takes a second; the prose has too few letters for the profile's.
+  static std::string brief_training() {
+    std::string options = " ";
+    for (const auto* setting : {"vocabulary=30", "steps=6", "warmup=1", "decay=2", "rate_steps=4", "validation.every=3",
+                                "validation.sequences=8", "checkpoint_seconds=0"}) {
+      options += std::string("--set training.") + setting + " ";
+    }
+    return options;
   }
   json record(const std::string& out, const std::string& claim) const {
     return json::parse(read_text(folder_ / out / claim / "record.json"));
@@ -334,6 +344,99 @@ TEST_F(Program, ListsValidatesAndPredicts) {
   EXPECT_EQ(dry.code, 0) << dry.output;
   EXPECT_NE(dry.output.find("mask_induced_sink"), std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "never"));
+}
+
+// --- Training ---
+
+class TrainProgram : public Program {
+ protected:
+  std::string train(const std::string& out, const std::string& more = "") const {
+    return "train --profile smoke --out " + path(out) + brief_training() + more;
+  }
+  std::string weights(const std::string& out, const std::string& step) const {
+    return read_text(folder_ / out / ("step-" + step) / "model.safetensors");
+  }
+};
+
+TEST_F(TrainProgram, LeavesItsWeightsAndItsCurve) {
+  const auto outcome = program(train("run", "--arm head_rms_norm --rate 0.01"));
+  EXPECT_EQ(outcome.code, 0) << outcome.output;
+  const auto run = json::parse(read_text(folder_ / "run/run.json"));
+  EXPECT_EQ(run["curve"].size(), 3U);  // steps 0, 3, 6
+  EXPECT_EQ(run["stopped"], "");
+  EXPECT_NE(weights("run", "000000"), weights("run", "000006"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/state.safetensors"));
+  expect_refused(train("run"), "--resume");
+  expect_refused(train("run", "--resume"), "another training run");
+}
+
+/// Killed again and again, at whatever moment: what is left at the end is what an uninterrupted run leaves.
+/// REPLICATE_KILLS sets how often.
+TEST_F(TrainProgram, KilledRunsEndWithTheSameBits) {
+  const std::string longer = "--set training.steps=90 --set training.validation.every=10 ";
+  EXPECT_EQ(program(train("whole", longer)).code, 0);
+  const char* setting = std::getenv("REPLICATE_KILLS");
+  const int kills = setting ? std::atoi(setting) : 3;
+  for (int i = 0; i < kills; ++i) {
+    const auto seconds = 0.15 + 0.07 * (i * 7 % 11);  // from before the first state to near the end
+    const auto command = "timeout -s KILL " + std::to_string(seconds) + " " + REPLICATE_PROGRAM + " " +
+                         train("killed", longer + "--resume") + " >" + path("output") + " 2>&1";
+    (void)!std::system(command.c_str());
+  }
+  const auto outcome = program(train("killed", longer + "--resume"));
+  EXPECT_EQ(outcome.code, 0) << outcome.output;
+  EXPECT_EQ(weights("killed", "000090"), weights("whole", "000090"));
+  const auto curve = [&](const std::string& out) {
+    auto points = json::parse(read_text(folder_ / out / "run.json"))["curve"];
+    for (auto& point : points) point.erase(1);  // seconds
+    return points;
+  };
+  EXPECT_EQ(curve("killed"), curve("whole"));
+}
+
+TEST_F(TrainProgram, ADivergedRunSaysSoAndEnds) {
+  EXPECT_EQ(program(train("run", "--rate 1e8 --set training.clip=1e8 ")).code, 0);
+  const auto run = json::parse(read_text(folder_ / "run/run.json"));
+  EXPECT_NE(run["stopped"].get<std::string>().find("diverged"), std::string::npos) << run;
+}
+
+TEST_F(TrainProgram, TrainsOnTextAndTheClaimsRunOnWhatItLeaves) {
+  folder_.write("assets/tokenizers/bytes/tokenizer.json", byte_tokenizer_json().dump());
+  const std::string text = "--set training.data=prose --set training.tokenizer=bytes --set training.vocabulary=257 ";
+  const auto outcome = program(train("run", text));
+  EXPECT_EQ(outcome.code, 0) << outcome.output;
+  const auto measured = program("--only sink_onset --profile smoke --model " + path("run/step-000006") + " --out " +
+                                path("claims"));
+  EXPECT_LE(measured.code, 1) << measured.output;
+  const auto r = record("claims", "sink_onset");
+  EXPECT_EQ(r["inputs"][0]["kind"], "natural");
+  EXPECT_EQ(r["inputs"][0]["bos"], true);  // as it was trained
+  EXPECT_NE(r["verdict"], "error") << r["reason"];
+}
+
+TEST_F(TrainProgram, RefusesBadRecipesAndTexts) {
+  expect_refused(train("x", "--arm baselin"), "unknown arm");
+  expect_refused(train("x", "--rate -1"), "--rate");
+  expect_refused(train("x", "--set training.decay=6 "), "constant rate");
+  expect_refused(train("x", "--set training.accumulate=3 "), "accumulate");
+  expect_refused(train("x", "--set training.data=nowhere "), "no text");
+  expect_refused(train("x", "--set training.data=prose --set training.tokenizer=none "), "no tokenizer");
+  folder_.write("assets/tokenizers/bytes/tokenizer.json", byte_tokenizer_json().dump());
+  std::filesystem::create_directories(folder_ / "empty");
+  const std::string bytes = "--set training.tokenizer=bytes --set training.vocabulary=257 ";
+  expect_refused(train("x", bytes + "--set training.data=" + path("empty")), "no ");
+  expect_refused("train --profile smoke", "--out");
+}
+
+TEST_F(TrainProgram, KeepsTheLastStateWhenTheDiskFillsUp) {
+  const auto limited = [&](const std::string& limit) {
+    const auto shell = "sh -c 'trap \"\" XFSZ; ulimit -f " + limit + "; exec " + std::string(REPLICATE_PROGRAM) + " " +
+                       train("run", "--resume --set training.keep=[100]") + "' >" + path("output") + " 2>&1";
+    return WEXITSTATUS(std::system(shell.c_str()));
+  };
+  EXPECT_EQ(limited("100"), 2) << read_text(folder_ / "output");  // 50 KiB: less than a state
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/run.json"));
+  EXPECT_EQ(limited("unlimited"), 0) << read_text(folder_ / "output");
 }
 
 /// The real model, if set-up fetched it: the same path with numbers that mean something.

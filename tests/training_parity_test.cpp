@@ -41,7 +41,10 @@ class ChainData : public TrainingData {
 
   int64_t vocabulary() const override { return vocabulary_; }
   int64_t length() const override { return length_; }
-  Batch validation(int64_t sequences) const override { return batch(0, -1, sequences); }
+  Batch validation(int64_t first, int64_t sequences) const override { return batch(0, -1 - first, sequences); }
+  int64_t validation_size() const override { return 1 << 20; }
+  std::optional<int64_t> bos() const override { return {}; }
+  std::optional<int64_t> bos_token() const override { return {}; }
   std::string fingerprint() const override { return "chain"; }
 
   Batch batch(uint64_t seed, int64_t step, int64_t sequences) const override {
@@ -79,6 +82,7 @@ Recipe recipe_of(const json& run) {
                     .tied_head = shape["tied_head"]},
           .arm = r["arm"],
           .seed = run["batch"]["seed"],
+          .weight_seed = run["batch"]["seed"],
           .learning_rate = r["learning_rate"],
           .schedule = {.steps = r["steps"], .warmup = r["warmup"], .decay = r["decay"]},
           .sequences = run["batch"]["sequences"],

@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kHashDigits = 12;  // of a file's name
+constexpr const char* kBackcopy = "backcopy";
 /// The texts that the settings name.
 fs::path texts(const std::string& data, const fs::path& assets) {
   if (data == "prose") return assets / "prose";
@@ -70,14 +71,15 @@ fs::path tokenizer_file(const Recipes& recipes, const fs::path& assets) {
 
 std::shared_ptr<const TrainingData> data_of(const Recipes& recipes, const fs::path& assets, const fs::path& runs) {
   const auto vocabulary = recipes.baseline().model.vocabulary;
-  if (recipes.data() == "backcopy") {
+  if (recipes.data() == kBackcopy) {
     return std::make_shared<BackcopyData>(all_text(assets / "prose"), vocabulary, recipes.triggers(),
                                           recipes.length(), recipes.bos());
   }
-  const auto tokenizer = Tokenizer::from_json(tokenizer_file(recipes, assets), vocabulary);
+  const auto json = tokenizer_file(recipes, assets);
+  const auto tokenizer = Tokenizer::from_json(json, vocabulary);
   const auto file = token_file(texts(recipes.data(), assets), tokenizer, runs);
   return std::make_shared<TextData>(std::make_shared<const TokenFile>(TokenFile::open(file)), recipes.length(),
-                                    tokenizer.bos(), recipes.bos());
+                                    tokenizer.bos(), recipes.bos(), json);
 }
 
 }  // namespace
@@ -104,6 +106,7 @@ bool train_one(const TrainRequest& request, Progress& progress) {
   }
   const auto data = data_of(recipes, request.assets, request.out);
   TrainingRun run(request.arm, recipe, recipes.plan(), data, request.out, request.device);
+  run.claim_folder();
   const auto tokens = static_cast<double>(recipe.sequences * recipes.length());
   progress.begin("training " + request.arm, static_cast<double>(run.steps_left()) * tokens);
   const bool whole = run.train([&](int64_t steps) {

@@ -5,6 +5,7 @@
 
 #include "harness/statistics.h"
 #include "models/formats/error.h"
+#include "models/training/arm.h"
 
 namespace replicate {
 namespace {
@@ -90,7 +91,7 @@ int64_t Recipes::seeds(const std::string& arm) const { return settings_.integer(
 
 Recipe Recipes::run(const std::string& arm, int64_t index, double rate) const {
   auto recipe = baseline_;
-  recipe.arm = arm == kAgain ? "baseline" : arm;
+  recipe.arm = replicate::arm(arm == kAgain ? "baseline" : arm).name;
   recipe.learning_rate = rate;
   recipe.seed = derive_seed(seed_, "training/" + std::to_string(index));
   recipe.weight_seed = arm == kAgain ? derive_seed(seed_, "again/" + std::to_string(index)) : recipe.seed;

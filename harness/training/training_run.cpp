@@ -52,10 +52,15 @@ TrainingRun::TrainingRun(std::string arm, const Recipe& recipe, const RunPlan& p
 
 std::string TrainingRun::text() const { return text_of(recipe_, plan_, *data_, device_); }
 
-/// A folder that holds another run is left alone.
-void TrainingRun::check_folder() const {
+void TrainingRun::claim_folder() const {
+  fs::create_directories(folder_);
   const auto file = folder_ / "recipe.txt";
-  if (!fs::exists(file)) return write_atomically(file, text());
+  if (!fs::exists(file)) {
+    if (const auto tokenizer = data_->tokenizer(); !tokenizer.empty()) {
+      write_atomically(folder_ / "tokenizer.json", read_text(tokenizer));  // where --model looks for it
+    }
+    return write_atomically(file, text());
+  }
   if (read_text(file) == text()) return;
   throw Error("the folder holds another training run", folder_.string(), "name another folder, or remove this one");
 }
@@ -71,9 +76,9 @@ fs::path TrainingRun::model_folder(int64_t step) const {
 }
 
 bool TrainingRun::train(const StepsDone& steps_done) {
+  claim_folder();
   if (done()) return true;
   const RunFolder lock(folder_, 8 * static_cast<uintmax_t>(parameters(recipe_.model)) * sizeof(float));
-  check_folder();
   if (device_.is_cpu()) at::set_num_threads(static_cast<int>(plan_.threads));  // of the calling thread
   Trainer trainer(recipe_, data_, device_);
   RunHistory history;

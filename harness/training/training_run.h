@@ -10,6 +10,7 @@ using StepsDone = std::function<bool(int64_t steps)>;
 
 /// Trains one recipe in a folder of its own:
 ///   recipe.txt               what the run is: a folder is for one run only
+///   tokenizer.json           of a model of text
 ///   state.safetensors        what an interrupted run goes on from; gone when the run is done
 ///   step-000100/             the weights that the plan wants kept (saved_model.h)
 ///   run.json                 the curve; there when the run is done
@@ -28,6 +29,9 @@ class TrainingRun {
   const std::filesystem::path& folder() const { return folder_; }
   int64_t steps_left() const;  ///< without reading the state: all of them unless done
 
+  /// Writes down whose folder it is. Error when it is another run's.
+  void claim_folder() const;
+
   /// Sets LibTorch's threads for the calling thread, on a processor. False when `steps_done` stopped it; its state is then on disk. A loss that is not finite ends the run: its curve
   /// says so. Error when the disk is full; the last state stays.
   bool train(const StepsDone& steps_done);
@@ -37,7 +41,6 @@ class TrainingRun {
  private:
   std::string text() const;
   std::filesystem::path model_folder(int64_t step) const;
-  void check_folder() const;
   void resume(Trainer& trainer, RunHistory& history) const;
   void look(Trainer& trainer, const Batch& validation, RunHistory& history) const;
   void keep(const Trainer& trainer) const;

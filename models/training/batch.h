@@ -1,5 +1,7 @@
 #pragma once
 
+#include <filesystem>
+
 #include "models/torch.h"
 
 namespace replicate {
@@ -22,6 +24,8 @@ class TrainingData {
   virtual int64_t validation_size() const = 0;          ///< sequences that there are
   virtual std::optional<int64_t> bos() const = 0;       ///< the id that sequences begin with, if they do
   virtual std::optional<int64_t> bos_token() const = 0; ///< the vocabulary's, used or not
+  /// The tokenizer.json that made the ids; empty where there was no text.
+  virtual std::filesystem::path tokenizer() const { return {}; }
   virtual std::string fingerprint() const = 0;  ///< of all that decides the ids
 };
 

@@ -14,11 +14,12 @@ uint64_t epoch_key(uint64_t seed, int64_t epoch) { return mixed(mixed(seed + 1) 
 }  // namespace
 
 TextData::TextData(std::shared_ptr<const TokenFile> file, int64_t length, std::optional<int64_t> bos_token,
-                   bool begins_with_bos)
+                   bool begins_with_bos, std::filesystem::path tokenizer)
     : file_(std::move(file)),
       length_(length),
       bos_token_(bos_token),
       begins_with_bos_(begins_with_bos),
+      tokenizer_(std::move(tokenizer)),
       // A window holds one token more than its length; BOS takes the place of one.
       training_(*file_, Split::train, length - (begins_with_bos ? 1 : 0)),
       validation_(*file_, Split::validation, length - (begins_with_bos ? 1 : 0)) {

@@ -39,7 +39,10 @@ class OneBatch : public TrainingData {
   int64_t vocabulary() const override { return vocabulary_; }
   int64_t length() const override { return length_; }
   Batch batch(uint64_t, int64_t, int64_t) const override { return batch_; }
-  Batch validation(int64_t) const override { return batch_; }
+  Batch validation(int64_t, int64_t) const override { return batch_; }
+  int64_t validation_size() const override { return 0; }
+  std::optional<int64_t> bos() const override { return {}; }
+  std::optional<int64_t> bos_token() const override { return {}; }
   std::string fingerprint() const override { return "one batch"; }
 
  private:
