@@ -33,7 +33,7 @@ class VarianceStatistics : public testing::Test {
 
   /// Sum over pairs of positions at most `lags` - 1 apart, mean over heads.
   Tensor predicted(int64_t layer, int64_t lags) const {
-    const auto deviations = values(layer) - values(layer).mean({0, 2}, true);
+    const auto deviations = values(layer) - values(layer).mean(at::IntArrayRef({0, 2}), true);
     auto sum = at::zeros({kP}, at::kDouble);
     for (int64_t h = 0; h < kH; ++h) {
       const auto v = deviations.select(1, h * kG / kH);                                   // [B, P, K]
@@ -84,7 +84,7 @@ TEST_F(VarianceStatistics, PredictionsAreTheirSumsWrittenOut) {
 }
 
 TEST_F(VarianceStatistics, DeviationIsFromTheMeanValueOfEachHeadsGroup) {
-  const auto mean = values(1).mean({0, 2}).repeat_interleave(kH / kG, 0).flatten();  // [H K]
+  const auto mean = values(1).mean(at::IntArrayRef({0, 2})).repeat_interleave(kH / kG, 0).flatten();  // [H K]
   expect_close(aggregation_->layer(1).deviation, (outputs(1) - mean).square().mean(2), 1e-9);
 }
 

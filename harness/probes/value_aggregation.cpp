@@ -60,7 +60,7 @@ void AggregationProbe::observe_attention(const Place&, const AttentionStatistics
 
 void AggregationProbe::finish_layer(int64_t layer) {
   const auto values = joined(values_).to(at::kDouble), outputs = joined(outputs_).to(at::kDouble);
-  const auto mean = values.mean({0, 2}, true);  // [1, G, 1, K]
+  const auto mean = values.mean(at::IntArrayRef({0, 2}), true);  // [1, G, 1, K]; a bare {0, 2} is ambiguous to LibTorch 2.11
   const auto group = outputs.size(2) / values.size(1);
   const auto of_heads = mean.repeat_interleave(group, 1).transpose(1, 2);  // [1, 1, H, K]
   seen_[layer] = {joined(attention_).cpu(), lag_covariance(values - mean).cpu(),
