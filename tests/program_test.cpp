@@ -419,12 +419,12 @@ TEST_F(TrainProgram, RefusesBadRecipesAndTexts) {
   expect_refused(train("x", "--rate -1"), "--rate");
   expect_refused(train("x", "--set training.decay=6 "), "constant rate");
   expect_refused(train("x", "--set training.accumulate=3 "), "accumulate");
-  expect_refused(train("x", "--set training.data=nowhere "), "no text");
   expect_refused(train("x", "--set training.data=prose --set training.tokenizer=none "), "no tokenizer");
   folder_.write("assets/tokenizers/bytes/tokenizer.json", byte_tokenizer_json().dump());
   std::filesystem::create_directories(folder_ / "empty");
   const std::string bytes = "--set training.tokenizer=bytes --set training.vocabulary=257 ";
-  expect_refused(train("x", bytes + "--set training.data=" + path("empty")), "no ");
+  expect_refused(train("x", bytes + "--set training.data=nowhere"), "no text");
+  expect_refused(train("x", bytes + "--set training.data=" + path("empty")), "empty");
   expect_refused("train --profile smoke", "--out");
 }
 
