@@ -12,6 +12,8 @@ constexpr const char* kPrimary = "head_rms_norm";
 constexpr const char* kAgain = "baseline_again";
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
+constexpr double kSteepShare = 0.2;  // of training
+
 using Curve = std::vector<CurvePoint>;
 
 /// The points of the warm-up and the constant rate: behind them the decay lowers every loss by itself.
@@ -98,7 +100,9 @@ class ConvergenceSpeedup : public Experiment {
     scale(training, own, measure);
     for (const auto& arm : own.names()) describe(training, own, arm, measure);
     for (const auto& arm : own.names()) {
-      if (arm != kBaseline) compare(training, own, arm, arm == kPrimary ? "" : "_" + arm, measure);
+      if (arm == kBaseline) continue;
+      compare(training, own, arm, arm == kPrimary ? "" : "_" + arm, measure);
+      difference_curve(training, own, arm, measure);
     }
     for (const auto& arm : shared.names()) {
       if (arm == kBaseline || arm == kAgain) continue;  // at their own best rate they already are
@@ -144,6 +148,30 @@ class ConvergenceSpeedup : public Experiment {
     for (auto& row : rows) row.erase(row.begin());
     tokens.erase(tokens.begin());
     if (!tokens.empty()) measure.curve("train_loss", arm, "tokens", tokens, rows);
+  }
+
+  /// Loss less the baseline's at the same step, paired by seed, once the steep part is over: there the arms lie too
+  /// close together to be told apart in the plain curves.
+  static void difference_curve(const TrainingResults& training, const ComparedArms& arms, const std::string& arm,
+                               SeedMeasure& measure) {
+    const auto& grid = longest_curve(arms.runs(kBaseline));
+    auto ours = on_grid(arms.runs(arm), grid, &CurvePoint::validation_loss);
+    const auto theirs = on_grid(arms.runs(kBaseline), grid, &CurvePoint::validation_loss);
+    std::vector<double> tokens;
+    size_t first = 0;
+    for (const auto& point : grid) {
+      if (static_cast<double>(point.step) < kSteepShare * static_cast<double>(training.steps)) {
+        ++first;
+      } else {
+        tokens.push_back(training.tokens(point.step));
+      }
+    }
+    if (tokens.empty()) return;
+    for (size_t seed = 0; seed < ours.size(); ++seed) {
+      ours[seed] = differences(ours[seed], theirs[seed]);
+      ours[seed].erase(ours[seed].begin(), ours[seed].begin() + static_cast<std::ptrdiff_t>(first));
+    }
+    measure.curve("validation_loss_difference", arm, "tokens", tokens, ours);
   }
 
   static void rate_sweep(const std::string& arm, const std::vector<RateTrial>& trials, double best,

@@ -261,7 +261,7 @@ class SafetensorsParser {
   /// In the order of their offsets each must start where the one before it ends.
   void place_tensors(std::vector<Description> descriptions, std::span<const std::byte> data) {
     std::stable_sort(descriptions.begin(), descriptions.end(),
-                     [](const auto& a, const auto& b) { return *a.offsets < *b.offsets; });
+                     [](const auto& a, const auto& b) { return a.offsets.value() < b.offsets.value(); });
     uint64_t end = 0;
     for (Description& description : descriptions) {
       const uint64_t begin = std::exchange(end, checked_end(description, end, data.size()));
