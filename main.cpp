@@ -13,6 +13,7 @@
 #include "harness/runner.h"
 #include "harness/training/make_study.h"
 #include "models/formats/error.h"
+#include "reports/findings.h"
 #include "reports/report.h"
 
 #include <torch/version.h>

@@ -156,7 +156,7 @@ struct Record {
   std::string calibration;  ///< how far the thresholds were fixed before this model was measured
   Verdict verdict = Verdict::error;
   std::string reason;
-  std::optional<Verdict> known_verdict;  ///< what configs/models lists for this model, if anything
+  std::optional<Verdict> known_verdict;  ///< what the model's file or the profile lists, if anything
   std::string known_why;
   std::string command;  ///< how to repeat this claim alone
   double seconds = 0;   ///< without survey and loading

@@ -550,10 +550,9 @@ class Runner {
     record.criteria = settings.judging.criteria;
     record.controls = settings.judging.controls;
     record.command = request_.command + " --only '^" + settings.id + "$'";
-    for (const auto& known : settings_.model.known_verdicts) {
-      if (known.claim != settings.id) continue;
-      record.known_verdict = known.verdict;
-      record.known_why = known.why;
+    if (settings.known) {
+      record.known_verdict = settings.known->verdict;
+      record.known_why = settings.known->why;
     }
     return record;
   }
@@ -638,17 +637,5 @@ RunOutcome run_claims(const RunRequest& request, Progress& progress) {
 }
 
 std::string dry_run(const RunRequest& request) { return Runner(request).dry_run(); }
-
-int exit_code(const std::vector<Record>& records, bool strict) {
-  int code = 0;
-  for (const auto& record : records) {
-    if (record.verdict == Verdict::error) return 3;
-    const bool expected = record.known_verdict ? record.verdict == *record.known_verdict
-                          : strict             ? record.verdict == Verdict::pass
-                                               : record.verdict != Verdict::fail;
-    if (!expected) code = 1;
-  }
-  return code;
-}
 
 }  // namespace replicate

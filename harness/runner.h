@@ -35,8 +35,4 @@ RunOutcome run_claims(const RunRequest& request, Progress& progress);
 /// What would run, how long it would take here and how much memory, without running it: a table.
 std::string dry_run(const RunRequest& request);
 
-/// 0: no claim failed (strict: all passed); 1: some claim failed, or departed from its known verdict;
-/// 3: some claim ended in error.
-int exit_code(const std::vector<Record>& records, bool strict);
-
 }  // namespace replicate

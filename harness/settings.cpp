@@ -329,9 +329,27 @@ void set_run_number(Settings& settings, const std::string& key, const Yaml& valu
 const std::vector<std::string> kRunNumbers = {"seed", "bootstrap_resamples", "batch_tokens",
                                               "sweep_sequences"};
 
+bool trains(const ClaimDraft& claim) { return claim.settings.judging.kind == "training"; }
+
+/// The list of a profile is about the models that it trains, that of a model's file about that model.
+void apply_known_verdicts(Draft& draft, const Yaml& yaml, bool of_training) {
+  read_list(yaml, "known_verdicts", [&](const Yaml& entry) {
+    entry.allow({"claim", "verdict", "why", "since"});
+    ClaimDraft& claim = known_claim(draft, filled_text(entry.at("claim")), entry);
+    if (trains(claim) != of_training) {
+      entry.at("claim").fail(trains(claim) ? "names a claim that trains its own models" : "names a claim about one model",
+                             of_training ? "list it in the model's file" : "list it in a profile");
+    }
+    const std::string verdict =
+        one_of(entry.at("verdict"), {"pass", "fail", "inconclusive", "skipped", "error"});
+    claim.settings.known = {verdict_from_string(verdict), filled_text(entry.at("why")), filled_text(entry.at("since"))};
+    return 0;
+  });
+}
+
 void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
   yaml.allow({"name", "description", "model", "seed", "bootstrap_resamples", "batch_tokens",
-              "sweep_sequences", "survey", "training", "claims"});
+              "sweep_sequences", "survey", "training", "known_verdicts", "claims"});
   check_name(yaml, "name", name);
   draft.settings.profile = name;
   draft.model = filled_text(yaml.at("model"));
@@ -340,6 +358,7 @@ void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
   }
   if (const auto survey = yaml.find("survey")) draft.survey.merge(*survey);
   if (const auto training = yaml.find("training")) draft.training.merge(*training);
+  apply_known_verdicts(draft, yaml, true);
   const auto claims = yaml.find("claims");
   if (!claims) return;
   for (const auto& [id, parameters] : claims->entries()) {
@@ -400,14 +419,6 @@ std::string read_sha256(const Yaml& yaml) {
   return text;
 }
 
-ModelSettings::KnownVerdict read_known_verdict(const Yaml& yaml) {
-  yaml.allow({"claim", "verdict", "why", "since"});
-  const std::string verdict =
-      one_of(yaml.at("verdict"), {"pass", "fail", "inconclusive", "skipped", "error"});
-  return {filled_text(yaml.at("claim")), verdict_from_string(verdict), filled_text(yaml.at("why")),
-          filled_text(yaml.at("since"))};
-}
-
 ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::path& assets) {
   yaml.allow({"name", "description", "file", "sha256", "licence", "source", "bos", "reinitialised",
               "calibration", "known_verdicts", "claims"});
@@ -420,15 +431,12 @@ ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::pa
   if (const auto bos = yaml.find("bos")) model.bos = bos->flag() ? "on" : "off";
   model.licence = yaml.text_or("licence", {});
   model.source = yaml.text_or("source", {});
-  model.known_verdicts = read_list(yaml, "known_verdicts", read_known_verdict);
   return model;
 }
 
 void apply_model(Draft& draft, const Yaml& yaml, const std::string& name, const fs::path& assets) {
   draft.settings.model = read_model(yaml, name, assets);
-  for (const auto& known : draft.settings.model.known_verdicts) {
-    known_claim(draft, known.claim, yaml.at("known_verdicts"));
-  }
+  apply_known_verdicts(draft, yaml, false);
   if (const auto calibration = yaml.find("calibration")) {
     for (ClaimDraft& claim : draft.claims) claim.settings.calibration = filled_text(*calibration);
   }
@@ -509,6 +517,14 @@ void override_claim(ClaimDraft& claim, const std::string& key, const Yaml& value
   }
 }
 
+/// Other models than the profile's, of which nothing is known.
+void override_training(Draft& draft, const std::string& key, const Yaml& value) {
+  draft.training.set(key, value);
+  for (ClaimDraft& claim : draft.claims) {
+    if (trains(claim)) claim.settings.known.reset();
+  }
+}
+
 void apply_override(Draft& draft, const std::string& text) {
   const size_t equals = text.find('=');
   const std::string key = text.substr(0, equals), place = "--set " + text;
@@ -524,7 +540,7 @@ void apply_override(Draft& draft, const std::string& text) {
   if (const auto survey_key = between(key, "survey.", ""))
     return draft.survey.set(*survey_key, value);
   if (const auto training_key = between(key, "training.", ""))
-    return draft.training.set(*training_key, value);
+    return override_training(draft, *training_key, value);
   const std::string inner = key.substr(std::string("claims.").size());
   const size_t dot = inner.find('.');
   override_claim(*find_claim(draft, inner.substr(0, dot)), inner.substr(dot + 1), value);

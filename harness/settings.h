@@ -58,6 +58,12 @@ struct SweepSettings {
   std::optional<uint64_t> seed;
 };
 
+/// What a claim is known to end with: for the model named by a model's file, or for what a profile trains.
+struct KnownVerdict {
+  Verdict verdict;
+  std::string why, since;
+};
+
 /// configs/claims/<id>.yaml after profile, model and --set have had their say.
 struct ClaimSettings {
   std::string id, title, calibration;
@@ -66,6 +72,7 @@ struct ClaimSettings {
   std::vector<Panel> panels;
   Parameters parameters;
   std::vector<SweepSettings> sweep;  ///< empty where the profile asks for none
+  std::optional<KnownVerdict> known;
   std::vector<std::string> notes;  ///< sentences for the report
 };
 
@@ -77,12 +84,6 @@ struct ModelSettings {
   std::optional<std::string> sha256;  ///< expected, when the YAML pins it
   std::string bos = "off";            ///< "on" for a model that was trained with BOS and needs it
   std::string licence, source;
-  struct KnownVerdict {
-    std::string claim;
-    Verdict verdict;
-    std::string why, since;
-  };
-  std::vector<KnownVerdict> known_verdicts;
 };
 
 /// The whole of one run's settings.
@@ -113,8 +114,9 @@ struct SettingsRequest {
 /// only),
 /// --set, --seed. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>,
 /// claims.<id>.<parameter>, claims.<id>.criteria.<metric>.threshold,
-/// claims.<id>.controls.<metric>.fraction. Unknown claim, profile, model or key: Error with "did
-/// you mean '...'?". Whether the model's file exists is left to whoever opens it.
+/// claims.<id>.controls.<metric>.fraction. What --set training.<key> trains has no known verdict. Unknown claim,
+/// profile, model or key: Error with "did you mean '...'?". Whether the model's file exists is left to whoever opens
+/// it.
 Settings load_settings(const SettingsRequest& request);
 
 /// Checks every YAML under configs; returns one line per finding (empty: all good).

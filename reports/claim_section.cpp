@@ -149,7 +149,7 @@ Line result(const Record& record) {
   if (record.measurement.unmet)
     append(line, {span::strong(" Not met: "), span::text(sentence(*record.measurement.unmet))});
   if (is_known(record))
-    append(line, {span::strong(" Known for this model: "), span::text(sentence(record.known_why))});
+    append(line, {span::strong(record.kind == "training" ? " Known for this profile: " : " Known for this model: "), span::text(sentence(record.known_why))});
   if (departs(record))
     append(line, {span::strong(" This departs from the known verdict, " +
                                to_string(*record.known_verdict) + ": "),

@@ -177,6 +177,28 @@ TEST(Report, KnownVerdictsAndDepartures) {
   EXPECT_FALSE(departs(record));
 }
 
+TEST(Report, ExitCode) {
+  const auto code = [](Verdict verdict, std::optional<Verdict> known, bool strict = false) {
+    Record record;
+    record.verdict = verdict;
+    record.known_verdict = known;
+    return exit_code({record}, strict);
+  };
+  using enum Verdict;
+  EXPECT_EQ(exit_code({}, true), 0);
+  EXPECT_EQ(code(fail, {}), 1);
+  EXPECT_EQ(code(inconclusive, {}), 0);
+  EXPECT_EQ(code(fail, fail), 0);
+  EXPECT_EQ(code(pass, fail, false), 1) << "news, if good news";
+  EXPECT_EQ(code(inconclusive, fail, false), 0) << "fewer sequences say less, not the contrary";
+  EXPECT_EQ(code(error, error), 3);
+
+  EXPECT_EQ(code(pass, {}, true), 0);
+  EXPECT_EQ(code(inconclusive, {}, true), 1);
+  EXPECT_EQ(code(fail, fail, true), 0);
+  EXPECT_EQ(code(inconclusive, fail, true), 1);
+}
+
 /// All tables among the blocks, those in folds and sections included.
 std::vector<Table> tables_in(const Blocks& blocks) {
   std::vector<Table> tables;

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "harness/training/throughput.h"
 #include "models/formats/corpus.h"
 #include "models/formats/error.h"
 #include "models/formats/sha256.h"
@@ -114,8 +115,12 @@ bool train_one(const TrainRequest& request, Progress& progress) {
     return !interrupted();
   });
   progress.end();
-  if (whole) progress.line(request.arm + ": validation loss " + std::to_string(run.result().final_loss()));
-  return whole;
+  if (!whole) return false;
+  const auto result = run.result();
+  const auto peak = matrix_product_flops(request.device, recipe.bfloat16, recipes.plan().threads);
+  progress.line(request.arm + ": validation loss " + std::to_string(result.final_loss()) + ", " +
+                throughput(result, recipes.length(), peak));
+  return true;
 }
 
 ModelRecord model_record(const Parameters& settings, uint64_t seed) {

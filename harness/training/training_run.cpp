@@ -1,5 +1,7 @@
 #include "harness/training/training_run.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -22,6 +24,22 @@ double seconds_now() {
   using namespace std::chrono;
   return duration<double>(steady_clock::now().time_since_epoch()).count();
 }
+
+/// Adds the seconds between start and stop; a device works on after the call that gave it the work.
+class StepClock {
+ public:
+  StepClock(double& seconds, at::Device device) : seconds_(seconds), device_(device) {}
+  void start() { started_ = seconds_now(); }
+  void stop() {
+    if (!device_.is_cpu()) c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(std::max<c10::DeviceIndex>(device_.index(), 0));
+    seconds_ += seconds_now() - started_;
+  }
+
+ private:
+  double& seconds_;
+  at::Device device_;
+  double started_ = seconds_now();
+};
 
 /// All that decides what a run leaves behind.
 std::string text_of(const Recipe& recipe, const RunPlan& plan, const TrainingData& data, at::Device device) {
@@ -85,28 +103,41 @@ bool TrainingRun::train(const StepsDone& steps_done) {
   resume(trainer, history);
   if (trainer.steps_done() > 0) steps_done(trainer.steps_done());
   const auto validation = data_->validation(0, plan_.validation_sequences);
+  StepClock clock(history.seconds, device_);
   double saved = seconds_now();
   for (;;) {
     const auto step = trainer.steps_done();
-    const bool looked = !history.curve.empty() && history.curve.back().step == step;
-    if (step % plan_.validate_every == 0 && !looked) look(trainer, validation, history);
-    if (!history.stopped.empty() || step == recipe_.schedule.steps) break;
-    if (!looked) keep(trainer);
-    if (seconds_now() - saved > plan_.checkpoint_seconds) {
-      save(trainer, history);
-      saved = seconds_now();
+    const bool looks = looks_at(step, history), keeps = keeps_at(step), ends = step == recipe_.schedule.steps;
+    const bool saves = seconds_now() - saved > plan_.checkpoint_seconds;
+    if (looks || keeps || saves || ends) {
+      clock.stop();
+      if (looks) look(trainer, validation, history);
+      const bool diverged = !history.stopped.empty();
+      if (keeps && !diverged) save_model(model_folder(step), trainer.model().config(), *trainer.model().frozen());
+      if (ends || diverged) break;
+      if (saves) {
+        save(trainer, history);
+        saved = seconds_now();
+      }
+      clock.start();
     }
-    const double start = seconds_now();
     trainer.step();
-    history.seconds += seconds_now() - start;
     if (!steps_done(1)) {
+      clock.stop();
       save(trainer, history);
       return false;
     }
   }
-  if (history.stopped.empty()) keep(trainer);
   finish(history);
   return true;
+}
+
+bool TrainingRun::looks_at(int64_t step, const RunHistory& history) const {
+  return step % plan_.validate_every == 0 && (history.curve.empty() || history.curve.back().step != step);
+}
+
+bool TrainingRun::keeps_at(int64_t step) const {
+  return std::binary_search(plan_.keep.begin(), plan_.keep.end(), step);
 }
 
 void TrainingRun::resume(Trainer& trainer, RunHistory& history) const {
@@ -126,12 +157,6 @@ void TrainingRun::look(Trainer& trainer, const Batch& validation, RunHistory& hi
   if (!std::isfinite(point.validation_loss) || (point.step > 0 && !std::isfinite(point.gradient_norm))) {
     history.stopped = "diverged before step " + std::to_string(point.step) + " (a loss or gradient is not finite)";
   }
-}
-
-void TrainingRun::keep(const Trainer& trainer) const {
-  const auto step = trainer.steps_done();
-  if (!std::binary_search(plan_.keep.begin(), plan_.keep.end(), step)) return;
-  save_model(model_folder(step), trainer.model().config(), *trainer.model().frozen());
 }
 
 void TrainingRun::save(const Trainer& trainer, const RunHistory& history) const {

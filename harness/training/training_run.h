@@ -43,7 +43,8 @@ class TrainingRun {
   std::filesystem::path model_folder(int64_t step) const;
   void resume(Trainer& trainer, RunHistory& history) const;
   void look(Trainer& trainer, const Batch& validation, RunHistory& history) const;
-  void keep(const Trainer& trainer) const;
+  bool looks_at(int64_t step, const RunHistory& history) const;
+  bool keeps_at(int64_t step) const;
   void save(const Trainer& trainer, const RunHistory& history) const;
   void finish(const RunHistory& history) const;
 

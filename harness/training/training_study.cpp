@@ -6,7 +6,9 @@
 #include <mutex>
 #include <thread>
 
+#include "harness/log.h"
 #include "harness/statistics.h"
+#include "harness/training/throughput.h"
 #include "models/formats/error.h"
 #include "models/formats/sha256.h"
 
@@ -15,7 +17,8 @@ namespace {
 
 constexpr const char* kBaseline = "baseline";
 constexpr const char* kAgain = "baseline_again";
-constexpr int64_t kTimedTokens = 4096;
+constexpr int64_t kTimedTokens = 1024;
+constexpr double kLongStep = 3;  // seconds, of which starting up is a small part
 
 /// The arm whose rate a comparison of the baseline with itself uses is the baseline.
 std::string rate_arm(const std::string& arm) { return arm == kAgain ? kBaseline : arm; }
@@ -112,31 +115,37 @@ std::vector<std::string> TrainingStudy::trained(const std::vector<std::string>& 
   return wanted;
 }
 
-/// Trains the runs that are not done, in their order, as many side by side as there are workers. False when the
-/// person interrupted it; what one of them throws stops the others.
+/// Trains the runs that are not done. False when the person interrupted it.
 bool TrainingStudy::finish(std::vector<TrainingRun>& runs, const std::string& stage) {
   std::vector<TrainingRun*> open;
+  double steps = 0;
   for (auto& run : runs) {
-    if (!run.done()) open.push_back(&run);
+    if (run.done()) continue;
+    open.push_back(&run);
+    steps += static_cast<double>(run.steps_left());
   }
   if (open.empty()) return true;
-  const auto tokens = results_.tokens(1);
-  double total = 0;
-  for (const auto* run : open) total += static_cast<double>(run->steps_left()) * tokens;
-  progress_->begin(stage, total);
+  progress_->begin(stage, steps * results_.tokens(1));
+  const bool whole = train_side_by_side(open);
+  progress_->end();
+  return whole;
+}
+
+/// In their order, as many at a time as there are workers. What one of them throws stops the others.
+bool TrainingStudy::train_side_by_side(const std::vector<TrainingRun*>& runs) {
   std::mutex mutex;
   std::exception_ptr failure;
   std::atomic<size_t> next{0};
   std::atomic<bool> stop{false};
+  const auto steps_done = [&](int64_t steps) {
+    const std::lock_guard lock(mutex);
+    progress_->advance(results_.tokens(steps));
+    return !interrupted() && !stop;
+  };
   const auto work = [&] {
     try {
-      for (size_t i = next++; i < open.size() && !stop; i = next++) {
-        const bool whole = open[i]->train([&](int64_t steps) {
-          const std::lock_guard lock(mutex);
-          progress_->advance(static_cast<double>(steps) * tokens);
-          return !interrupted() && !stop;
-        });
-        if (!whole) stop = true;
+      for (size_t i = next++; i < runs.size() && !stop; i = next++) {
+        if (!runs[i]->train(steps_done)) stop = true;
       }
     } catch (...) {
       const std::lock_guard lock(mutex);
@@ -146,11 +155,19 @@ bool TrainingStudy::finish(std::vector<TrainingRun>& runs, const std::string& st
   };
   {
     std::vector<std::jthread> workers;
-    for (int64_t i = 0; i < std::min<int64_t>(workers_, static_cast<int64_t>(open.size())); ++i) workers.emplace_back(work);
+    const auto count = std::min(static_cast<size_t>(workers_), runs.size());
+    for (size_t i = 0; i < count; ++i) workers.emplace_back(work);
   }
-  progress_->end();
   if (failure) std::rethrow_exception(failure);
   return !stop;
+}
+
+/// Of an arm's first run; runs side by side share memory and caches.
+void TrainingStudy::log_throughput() const {
+  const auto peak = matrix_product_flops(device_, recipes_.baseline().bfloat16, recipes_.plan().threads);
+  for (const auto& [arm, runs] : results_.own_rate) {
+    if (!runs.empty()) log_info("training " + arm + ": " + throughput(runs.front(), results_.length, peak));
+  }
 }
 
 bool TrainingStudy::try_rates(const std::vector<std::string>& arms) {
@@ -212,6 +229,7 @@ bool TrainingStudy::train(const std::vector<std::string>& arms, Progress& progre
     shared[arm] = best_rate(kBaseline);
   }
   if (!train_seeds(all, own, results_.own_rate, "training, seeds")) return false;
+  log_throughput();
   return !recipes_.shared_rate() ||
          train_seeds(all, shared, results_.shared_rate, "training, seeds at one rate");
 }
@@ -228,29 +246,24 @@ int64_t TrainingStudy::steps_left(const std::vector<std::string>& arms) const {
   return left;
 }
 
-double TrainingStudy::step_flops() const {
-  const auto& c = results_.config;
-  const auto tokens = results_.tokens(1);
-  const auto blocks = static_cast<double>(c.layers) * block_flops(c, results_.sequences, results_.length);
-  return 3 * (blocks + 2 * tokens * static_cast<double>(c.vocabulary * c.width));
-}
+double TrainingStudy::step_flops() const { return replicate::step_flops(recipes_.baseline(), results_.length); }
 
 /// A part of the step's batch where that is large: time grows with it.
 double TrainingStudy::measured_step_seconds() const {
   using clock = std::chrono::steady_clock;
-  const auto threads = at::get_num_threads();
-  if (device_.is_cpu()) at::set_num_threads(static_cast<int>(recipes_.plan().threads));
+  const ThreadsOfARun guard(recipes_.plan().threads);
   auto recipe = recipes_.run(kBaseline, 0, recipes_.rates().front());
   recipe.sequences = std::clamp<int64_t>(kTimedTokens / results_.length, 1, recipe.sequences);
   recipe.accumulate = 1;
   Trainer trainer(recipe, data_, device_);
-  trainer.step();  // the first one starts threads and touches memory
-  trainer.report();
-  const auto start = clock::now();
-  trainer.step();
-  trainer.report();  // waits for the device
-  const auto seconds = std::chrono::duration<double>(clock::now() - start).count();
-  at::set_num_threads(threads);
+  const auto timed = [&] {
+    const auto start = clock::now();
+    trainer.step();
+    trainer.report();  // waits for the device
+    return std::chrono::duration<double>(clock::now() - start).count();
+  };
+  auto seconds = timed();
+  if (seconds < kLongStep) seconds = timed();  // the first one starts threads and touches memory
   const auto step = seconds * static_cast<double>(results_.sequences) / static_cast<double>(recipe.sequences);
   return step / static_cast<double>(workers_);
 }

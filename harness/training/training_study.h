@@ -26,7 +26,8 @@ class TrainingStudy {
 
   /// Seconds that a step takes here, all runs that go side by side taken together, from one that is thrown away.
   double measured_step_seconds() const;
-  double step_flops() const;  ///< forward and backward: three times the forward pass
+
+  double step_flops() const;  ///< of the baseline
 
   std::string fingerprint() const;  ///< of everything that decides the results
 
@@ -38,6 +39,8 @@ class TrainingStudy {
   TrainingRun made(const std::string& name, const Recipe& recipe, const RunPlan& plan) const;
   TrainingRun trial_of(const std::string& arm, double rate) const;
   bool finish(std::vector<TrainingRun>& runs, const std::string& stage);
+  bool train_side_by_side(const std::vector<TrainingRun*>& runs);
+  void log_throughput() const;
   bool try_rates(const std::vector<std::string>& arms);
   bool train_seeds(const std::vector<std::string>& arms, const std::map<std::string, double>& rates,
                    std::map<std::string, std::vector<TrainedRun>>& results, const std::string& stage);
