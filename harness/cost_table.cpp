@@ -4,21 +4,37 @@
 #include <cstdio>
 
 #include "harness/probes/sink_probes.h"
+#include "harness/progress.h"
 
 namespace replicate {
 namespace {
 
 std::string row(const std::string& name, const std::string& lanes, const std::string& tokens,
-                const std::string& tflop, const std::string& seconds, const std::string& mib) {
+                const std::string& tflop, const std::string& time, const std::string& mib) {
   char line[200];
-  std::snprintf(line, sizeof line, "%-26s %6s %9s %9s %9s %9s\n", name.c_str(), lanes.c_str(),
-                tokens.c_str(), tflop.c_str(), seconds.c_str(), mib.c_str());
+  std::snprintf(line, sizeof line, "%-26s %6s %9s %9s %12s %9s\n", name.c_str(), lanes.c_str(),
+                tokens.c_str(), tflop.c_str(), time.c_str(), mib.c_str());
   return line;
 }
 
 std::string number(double value, int decimals) {
   char text[32];
   std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
+/// 44.5M, 166B
+std::string tokens_text(double tokens) {
+  char text[32];
+  const bool billions = tokens >= 1e9;
+  if (tokens < 1e7) return number(tokens, 0);
+  std::snprintf(text, sizeof text, "%.3g%c", tokens / (billions ? 1e9 : 1e6), billions ? 'B' : 'M');
+  return text;
+}
+
+std::string tflop_text(double flops) {
+  char text[32];
+  std::snprintf(text, sizeof text, flops < 1e17 ? "%.2f" : "%.2g", flops / 1e12);
   return text;
 }
 
@@ -48,14 +64,14 @@ void CostTable::add(const std::string& name, const Plan& plan) {
   int64_t tokens = 0;
   for (const auto& lane : plan) tokens += lane.tokens->numel();
   const auto cost = estimate(plan, options_);
-  lines_ += row(name, std::to_string(plan.size()), std::to_string(tokens), number(cost.flops / 1e12, 2),
-                number(cost.flops / rate_, 0), number(cost.bytes / 1048576, 0));
+  lines_ += row(name, std::to_string(plan.size()), std::to_string(tokens), tflop_text(cost.flops),
+                duration_text(cost.flops / rate_), number(cost.bytes / 1048576, 0));
 }
 
 void CostTable::add_training(double tokens, double flops, double seconds) {
   training_flops_ += flops;
   training_seconds_ += seconds;
-  lines_ += row("training, not done yet", "", number(tokens, 0), number(flops / 1e12, 2), number(seconds, 0), "");
+  lines_ += row("training, not done yet", "", tokens_text(tokens), tflop_text(flops), duration_text(seconds), "");
 }
 
 void CostTable::add_failure(const std::string& name, const std::string& why) {
@@ -63,10 +79,10 @@ void CostTable::add_failure(const std::string& name, const std::string& why) {
 }
 
 std::string CostTable::text(double flops) const {
-  return row("claim", "lanes", "tokens", "TFLOP", "seconds", "MiB") + lines_ +
-         row("all, passes shared", "", "", number((flops + training_flops_) / 1e12, 2),
-             number(flops / rate_ + training_seconds_, 0), "") +
-         "Seconds are estimated at " + number(rate_ / 1e9, 0) +
+  return row("claim", "lanes", "tokens", "TFLOP", "time", "MiB") + lines_ +
+         row("all, passes shared", "", "", tflop_text(flops + training_flops_),
+             duration_text(flops / rate_ + training_seconds_), "") +
+         "Times are estimated at " + number(rate_ / 1e9, 0) +
          " GFLOP/s, measured now on two layers. Layers were assumed; the survey will find them.\n";
 }
 

@@ -25,12 +25,14 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// "42 s" or "3 min 05 s".
-std::string duration_text(double seconds) {
-  const auto whole = static_cast<long long>(std::llround(seconds));
-  if (whole < 60) return std::to_string(whole) + " s";
-  const std::string rest = std::to_string(whole % 60);
-  return std::to_string(whole / 60) + " min " + (rest.size() < 2 ? "0" : "") + rest + " s";
+constexpr double kMinute = 60, kHour = 60 * kMinute, kDay = 24 * kHour, kYear = 365 * kDay;
+
+/// "3 min 05 s" of two units, the smaller one with two digits.
+std::string two_units(double seconds, double large, const char* large_name, double small, const char* small_name) {
+  const auto parts = std::llround(seconds / small);
+  const auto in_large = std::llround(large / small);
+  const std::string rest = std::to_string(parts % in_large);
+  return std::to_string(parts / in_large) + large_name + (rest.size() < 2 ? "0" : "") + rest + small_name;
 }
 
 /// The stage at hand: how far it is and how long it takes.
@@ -168,6 +170,14 @@ extern "C" void replicate_on_interrupt(int signal_number) {
 }
 
 }  // namespace
+
+std::string duration_text(double seconds) {
+  if (std::round(seconds) < kMinute) return std::to_string(std::llround(seconds)) + " s";
+  if (std::round(seconds) < kHour) return two_units(seconds, kMinute, " min ", 1, " s");
+  if (seconds < 2 * kDay) return two_units(seconds, kHour, " h ", kMinute, " min");
+  if (seconds < 2 * kYear) return std::to_string(std::llround(seconds / kDay)) + " days";
+  return std::to_string(std::llround(seconds / kYear)) + " years";
+}
 
 std::unique_ptr<Progress> make_progress() { return make_progress(std::cerr, terminal_columns()); }
 

@@ -8,6 +8,9 @@
 
 namespace replicate {
 
+/// "42 s", "3 min 05 s", "2 h 05 min", "16 days", "53 years".
+std::string duration_text(double seconds);
+
 class Progress {
  public:
   virtual ~Progress() = default;

@@ -539,7 +539,8 @@ class Runner {
     record.kind = settings.judging.kind;
     record.paper = settings.paper;
     record.calibration = settings.calibration;
-    record.model = record.kind == "training" ? model_record(settings_.training, settings_.seed) : loaded_.record;
+    record.model = record.kind == "training" ? model_record(settings_.training, settings_.seed, request_.device)
+                                             : loaded_.record;
     record.seed = settings_.seed;
     record.profile = settings_.profile;
     record.environment = environment();

@@ -21,6 +21,16 @@ TEST(Progress, PlainLinesNameStageAndEnd) {
   EXPECT_EQ(out.str(), "survey\nsink_onset: pass\nsurvey: done after 0 s\n");
 }
 
+TEST(Progress, DurationsHaveTheUnitOfTheirSize) {
+  EXPECT_EQ(duration_text(0.4), "0 s");
+  EXPECT_EQ(duration_text(59.7), "1 min 00 s");
+  EXPECT_EQ(duration_text(185), "3 min 05 s");
+  EXPECT_EQ(duration_text(3599.6), "1 h 00 min");
+  EXPECT_EQ(duration_text(7500), "2 h 05 min");
+  EXPECT_EQ(duration_text(16 * 86400), "16 days");
+  EXPECT_EQ(duration_text(1679551006), "53 years");
+}
+
 TEST(Progress, AStageThatWasCutShortSaysSo) {
   std::ostringstream out;
   const auto progress = make_progress(out, 0);

@@ -87,18 +87,18 @@ std::shared_ptr<const TrainingData> data_of(const Recipes& recipes, const fs::pa
 
 std::unique_ptr<TrainingStudy> make_study(const Parameters& settings, uint64_t seed, const fs::path& assets,
                                           const fs::path& runs, at::Device device) {
-  const Recipes recipes(settings, seed);
+  const Recipes recipes(settings, seed, device);
   return std::make_unique<TrainingStudy>(recipes, data_of(recipes, assets, runs), runs, device);
 }
 
 std::unique_ptr<TrainingStudy> make_study_to_time(const Parameters& settings, uint64_t seed, const fs::path& runs,
                                                   at::Device device) {
-  const Recipes recipes(settings, seed);
+  const Recipes recipes(settings, seed, device);
   return std::make_unique<TrainingStudy>(recipes, std::make_shared<NoText>(recipes), runs, device);
 }
 
 bool train_one(const TrainRequest& request, Progress& progress) {
-  const Recipes recipes(request.settings, request.seed);
+  const Recipes recipes(request.settings, request.seed, request.device);
   const auto& rates = recipes.rates();
   const auto recipe = recipes.run(request.arm, 0, request.rate.value_or(rates[rates.size() / 2]));
   if (!request.resume && fs::exists(request.out / "recipe.txt")) {
@@ -123,8 +123,8 @@ bool train_one(const TrainRequest& request, Progress& progress) {
   return true;
 }
 
-ModelRecord model_record(const Parameters& settings, uint64_t seed) {
-  const Recipes recipes(settings, seed);
+ModelRecord model_record(const Parameters& settings, uint64_t seed, at::Device device) {
+  const Recipes recipes(settings, seed, device);
   const auto& c = recipes.baseline().model;
   const auto text = recipes.baseline().text() + recipes.data();
   return {.name = "trained here on " + fs::path(recipes.data()).stem().string(),

@@ -30,6 +30,6 @@ struct TrainRequest {
 bool train_one(const TrainRequest& request, Progress& progress);
 
 /// What a record says of the models that a study trains.
-ModelRecord model_record(const Parameters& settings, uint64_t seed);
+ModelRecord model_record(const Parameters& settings, uint64_t seed, at::Device device);
 
 }  // namespace replicate

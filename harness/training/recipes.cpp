@@ -31,7 +31,7 @@ ModelConfig model_of(const Parameters& p) {
   return c;
 }
 
-Recipe recipe_of(const Parameters& p) {
+Recipe recipe_of(const Parameters& p, at::Device device) {
   Recipe r;
   r.model = model_of(p);
   r.schedule = {p.integer("steps"), p.integer("warmup"), p.integer("decay")};
@@ -39,7 +39,7 @@ Recipe recipe_of(const Parameters& p) {
   r.accumulate = p.integer("accumulate");
   r.weight_decay = p.real("weight_decay");
   r.clip = p.real("clip");
-  r.bfloat16 = p.flag("bfloat16");
+  r.bfloat16 = p.flag("bfloat16") && !device.is_cpu();  // few processors have it, the others are slow at it
   return r;
 }
 
@@ -52,10 +52,10 @@ std::vector<int64_t> steps_at(const std::vector<int64_t>& percents, int64_t step
 
 }  // namespace
 
-Recipes::Recipes(const Parameters& settings, uint64_t seed)
+Recipes::Recipes(const Parameters& settings, uint64_t seed, at::Device device)
     : settings_(settings),
       seed_(seed),
-      baseline_(recipe_of(settings)),
+      baseline_(recipe_of(settings, device)),
       rates_(settings.reals("rates")),
       data_(settings.text("data")),
       length_(settings.integer("length")),

@@ -19,8 +19,8 @@ struct RunPlan {
 /// The training settings with their types, checked against each other.
 class Recipes {
  public:
-  /// Error when a value is absurd or two do not fit together.
-  Recipes(const Parameters& settings, uint64_t seed);
+  /// For runs on `device`. Error when a value is absurd or two do not fit together.
+  Recipes(const Parameters& settings, uint64_t seed, at::Device device);
 
   /// The run of an arm ("baseline_again" too) with its i-th seed.
   Recipe run(const std::string& arm, int64_t index, double rate) const;
