@@ -52,7 +52,7 @@ Observed observe(Condition condition, const std::vector<int64_t>& positions) {
 class Rotation : public Experiment {
  public:
   Plan plan(const Context& context) override {
-    if (context.survey.sinks.sink_layers.empty()) return {};
+    if (context.survey.sinks.sink_layers.empty() || !can_be_rotated(context.config())) return {};
     const auto primary = context.primary();
     const auto rotated = std::make_shared<const Model>(
         Model{context.model->name + ", rotated", context.config(),
@@ -74,6 +74,10 @@ class Rotation : public Experiment {
 
   Measurement reduce(const Context& context) override {
     Measure measure(context.bootstrap);
+    if (!can_be_rotated(context.config())) {
+      measure.inapplicable("norms with gains behind attention and FFN stand in the basis of the residual stream");
+      return measure.take();
+    }
     const auto& sinks = context.survey.sinks.sink_layers;
     if (sinks.empty()) {
       measure.unmet("no sink: the survey found no layer with excess attention to position 0");

@@ -4,37 +4,34 @@
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
 #include "models/formats/sha256.h"
-#include "models/training/saved_model.h"
+#include "models/stored_model.h"
 
 namespace replicate {
 namespace {
 
-/// The encoding that holds most of the weights.
-std::string main_quantization(const GgufFile& file) {
-  std::map<std::string, int64_t> elements;
-  for (const auto& tensor : file.tensors()) elements[std::string(type_name(tensor.type))] += tensor.elements();
-  std::string most;
-  for (const auto& [name, count] : elements) {
-    if (most.empty() || count > elements[most]) most = name;
-  }
-  return most;
+/// Of one file its own; of several that of their list, a line each: what `sha256sum` prints without names.
+std::string sha256_of(const std::vector<std::filesystem::path>& files) {
+  if (files.size() == 1) return sha256_file(files.front());
+  std::string list;
+  for (const auto& file : files) list += sha256_file(file) + "\n";
+  return sha256_hex(std::as_bytes(std::span(list)));
 }
 
-std::string verified_sha256(const std::filesystem::path& file, const std::optional<std::string>& pinned) {
-  const auto actual = sha256_file(file);
-  if (pinned && *pinned != actual) {
-    throw Error("the model file is not the one that its settings pin (sha256 " + actual + ")", file.string(),
+std::string verified_sha256(const std::vector<std::filesystem::path>& files, const ModelSettings& settings) {
+  const auto actual = sha256_of(files);
+  if (settings.sha256 && *settings.sha256 != actual) {
+    throw Error("the model is not the one that its settings pin (sha256 " + actual + ")", settings.file.string(),
                 "run scripts/setup again, or name the file itself with --model");
   }
   return actual;
 }
 
 ModelRecord record_of(const ModelSettings& settings, const ModelConfig& c, const std::string& sha256,
-                      const std::string& quantization) {
+                      const std::string& encoding) {
   return {.name = settings.name,
           .sha256 = sha256,
           .architecture = c.architecture,
-          .quantization = settings.reinitialised ? "none" : quantization,
+          .quantization = settings.reinitialised ? "none" : encoding,
           .parameters = parameters(c),
           .layers = c.layers,
           .width = c.width,
@@ -49,37 +46,40 @@ struct StoredModel {
   ModelConfig config;
   std::shared_ptr<const WeightSource> weights;
   std::shared_ptr<const Tokenizer> tokenizer;
-  std::string sha256, quantization;
+  std::string sha256, encoding;
   bool begins_with_bos = false;
 };
 
 StoredModel open_gguf(const ModelSettings& settings, at::Device device) {
   const auto file = std::make_shared<const GgufFile>(GgufFile::open(settings.file));
-  const auto config = config_from_gguf(*file, settings.file.string());
+  const auto [config, storage] = describe_gguf(*file);
+  const auto store = gguf_store(file);
   return {.config = config,
-          .weights = gguf_weights(file, config, device),  // checks every tensor, for the null model too
+          .weights = stored_weights(store, config, storage, device),  // checks every tensor, for the null model too
           .tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_gguf(*file)),
-          .sha256 = verified_sha256(settings.file, settings.sha256),
-          .quantization = main_quantization(*file)};
+          .sha256 = verified_sha256({settings.file}, settings),
+          .encoding = main_encoding(*store)};
 }
 
-/// A model that was trained here; its tokenizer lies beside it or beside the run that it is of.
+/// A model's own tokenizer, or that of the training run which the model is of.
+std::filesystem::path tokenizer_of(const std::filesystem::path& folder) {
+  const auto parent = std::filesystem::absolute(folder).lexically_normal().parent_path();
+  for (const auto& place : {folder / "tokenizer.json", parent / "tokenizer.json"}) {
+    if (std::filesystem::exists(place)) return place;
+  }
+  throw Error("the model has no tokenizer.json", folder.string(),
+              "models trained on a task without text have none; others come with one");
+}
+
 StoredModel open_folder(const ModelSettings& settings, at::Device device) {
   const auto& folder = settings.file;
-  const auto model = open_saved_model(folder, settings.name, device);
-  const auto parent = std::filesystem::absolute(folder).lexically_normal().parent_path();
-  const auto tokenizer = std::filesystem::exists(folder / "tokenizer.json") ? folder / "tokenizer.json"
-                                                                            : parent / "tokenizer.json";
-  if (!std::filesystem::exists(tokenizer)) {
-    throw Error("the model has no tokenizer.json", folder.string(),
-                "name a model that was trained on text: those of a task without text have none");
-  }
+  const auto model = open_model_folder(folder, settings.name, device);
+  const auto vocabulary = model->config.vocabulary;
   return {.config = model->config,
           .weights = model->weights,
-          .tokenizer =
-              std::make_shared<const Tokenizer>(Tokenizer::from_json(tokenizer, model->config.vocabulary)),
-          .sha256 = verified_sha256(folder / "model.safetensors", settings.sha256),
-          .quantization = "none",
+          .tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_json(tokenizer_of(folder), vocabulary)),
+          .sha256 = verified_sha256(safetensors_files(folder), settings),
+          .encoding = main_encoding(*safetensors_store(folder)),
           .begins_with_bos = model->config.begins_with_bos};
 }
 
@@ -99,7 +99,7 @@ LoadedModel load_model(const ModelSettings& settings, uint64_t seed, at::Device 
     return std::make_shared<const Model>(Model{name + " (null)", config, fresh(purpose)});
   };
   LoadedModel loaded;
-  loaded.record = record_of(settings, stored.config, stored.sha256, stored.quantization);
+  loaded.record = record_of(settings, stored.config, stored.sha256, stored.encoding);
   loaded.tokenizer = stored.tokenizer;
   loaded.begins_with_bos = stored.begins_with_bos;
   loaded.model = std::make_shared<const Model>(

@@ -17,8 +17,8 @@ struct LoadedModel {
   bool begins_with_bos = false;  ///< a model that was trained here on sequences that begin with BOS
 };
 
-/// Maps the file (GGUF) or folder (of a model that was trained here), checks every size, tensor and (where the YAML pins one) the checksum. Weights are decoded
-/// later, layer by layer. Error for anything missing or wrong.
+/// Maps the file (GGUF) or folder (safetensors, of Hugging Face or trained here), checks every size, tensor and (where
+/// the YAML pins one) the checksum. Weights are decoded later, layer by layer. Error for anything missing or wrong.
 LoadedModel load_model(const ModelSettings& settings, uint64_t seed, at::Device device);
 
 }  // namespace replicate

@@ -19,6 +19,7 @@ Tensor visibility(const AttentionSpec& spec, int64_t first, int64_t rows, int64_
   const auto options = at::TensorOptions(at::kBool).device(device);
   auto visible = at::ones({rows, keys}, options).tril(first).view({1, 1, rows, keys});
   if (spec.identity) visible = visible.triu(first);
+  if (spec.window) visible = visible.triu(first - *spec.window + 1);
   for (const auto& row : spec.rows) {
     if (row.query < first || row.query >= first + rows) continue;
     const auto lists = static_cast<int64_t>(row.keys.size());
@@ -108,7 +109,8 @@ AttentionResult attend(const Tensor& q, const Tensor& k, const Tensor& v, const 
   TORCH_CHECK(q.dim() == 4 && k.sizes() == v.sizes(), "q, k and v must be [B, H or G, T, K]");
   TORCH_CHECK(q.size(1) % k.size(1) == 0, "key/value heads must divide the query heads");
   if (c10::GradMode::is_enabled() && q.requires_grad()) {
-    TORCH_CHECK(!needs.any() && spec.rows.empty() && !spec.identity, "training attention has no statistics or masks");
+    TORCH_CHECK(!needs.any() && spec.rows.empty() && !spec.identity && !spec.window,
+                "training attention has no statistics, masks or windows");
     return {attend_training(q, k, v, spec), {}};
   }
   const bool fast = q.is_cpu() && q.scalar_type() == at::kFloat && !spec.sigmoid_bias;

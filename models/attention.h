@@ -18,7 +18,8 @@ struct AttentionSpec {
   double scale = 1;             ///< usually 1 / sqrt(K)
   bool identity = false;        ///< every position sees only itself
   std::optional<double> sigmoid_bias = {};  ///< sigmoid(score + bias) in place of softmax: rows do not sum to one
-  std::vector<MaskedRow> rows = {};  ///< at most one per query
+  std::optional<int64_t> window = {};  ///< a query sees so many positions, itself the last; all unless given
+  std::vector<MaskedRow> rows = {};  ///< at most one per query, taken as they are whatever the window
 };
 
 /// What to collect besides the output. Nothing asked for: nothing computed.

@@ -68,12 +68,18 @@ class Attention {
   float finish_row(const Head& head, int64_t query, int64_t keys, float* p,
                    const HeadStatistics& s) const {
     const float scale = static_cast<float>(spec_.scale);
+    const auto first = masked_[query] ? 0 : first_visible(query);
     const RowSums sums = masked_[query] || spec_.identity
                              ? masked_row(visible_keys(head, query), p, query + 1, scale)
-                             : softmax_row(p, query + 1, scale);
+                             : softmax_row(p + first, query + 1 - first, scale);
+    if (!spec_.identity) std::fill(p, p + first, 0.f);
     std::fill(p + query + 1, p + keys, 0.f);
     record(query, p, sums, s);
     return sums.total;
+  }
+
+  int64_t first_visible(int64_t query) const {
+    return spec_.window ? std::max<int64_t>(0, query + 1 - *spec_.window) : 0;
   }
 
   std::vector<int64_t> visible_keys(const Head& head, int64_t query) const {

@@ -15,10 +15,25 @@ Tensor split_heads(const Tensor& x, int64_t head_width) {
   return x.unflatten(-1, {-1, head_width}).transpose(1, 2);
 }
 
-/// Rotates pairs (i, i + K/2): the half-split layout of `transformers`.
-Tensor rotate(const Tensor& x, const RotaryTable& rotary) {
+/// Rotates pairs (i, i + width/2) of the first `width` dimensions: the half-split layout of `transformers`.
+Tensor rotate(const Tensor& x, const Positions& positions) {
+  if (!positions.cosine.defined()) return x;
+  const auto width = positions.cosine.size(-1);
+  if (width < x.size(-1)) {
+    return at::cat({rotate(x.slice(-1, 0, width), positions), x.slice(-1, width)}, -1);
+  }
   const auto halves = x.chunk(2, -1);
-  return (x * rotary.cosine + at::cat({-halves[1], halves[0]}, -1) * rotary.sine).to(x.scalar_type());
+  return (x * positions.cosine + at::cat({-halves[1], halves[0]}, -1) * positions.sine).to(x.scalar_type());
+}
+
+/// Queries or keys [B, n, T, K], normed where the model does that.
+Tensor heads_of(const ModelConfig& config, const Tensor& normed, const Tensor& weight, const Tensor& bias,
+                const Tensor& gain) {
+  const auto norm = [&](const Tensor& x) { return rms_norm(x, gain, config.norm_eps); };
+  auto x = at::linear(normed, weight, bias);
+  if (config.query_key_norm == QueryKeyNorm::heads) x = norm(x);
+  x = split_heads(x, config.head_width);
+  return config.query_key_norm == QueryKeyNorm::head ? norm(x) : x;
 }
 
 /// What W_O reads: the heads [B, T, H, K], each over its own RMS and gated by the block's normed input, where the
@@ -30,41 +45,65 @@ Tensor mitigated(const ModelConfig& config, const BlockWeights& weights, const T
   return heads * at::linear(normed, weights.output_gate).unflatten(-1, {-1, config.head_width}).sigmoid();
 }
 
-Tensor attention(const ModelConfig& config, const BlockWeights& weights, const RotaryTable& rotary,
+Tensor attention(const ModelConfig& config, const BlockWeights& weights, const Positions& positions,
                  const Tensor& normed, Tap* tap) {
-  const auto k_width = config.head_width;
-  auto q = rotate(split_heads(at::linear(normed, weights.query), k_width), rotary);
-  auto k = rotate(split_heads(at::linear(normed, weights.key), k_width), rotary);
+  auto q = rotate(heads_of(config, normed, weights.query, weights.query_bias, weights.query_norm), positions);
+  auto k = rotate(heads_of(config, normed, weights.key, weights.key_bias, weights.key_norm), positions);
   q = visit(tap, Site::query, std::move(q));
   k = visit(tap, Site::key, std::move(k));
-  const auto v = visit(tap, Site::value, split_heads(at::linear(normed, weights.value), k_width));
+  const auto v = visit(tap, Site::value,
+                       split_heads(at::linear(normed, weights.value, weights.value_bias), config.head_width));
 
-  const double scale = 1 / std::sqrt(static_cast<double>(k_width));
+  const double scale = config.score_scale.value_or(1 / std::sqrt(static_cast<double>(config.head_width)));
   auto spec = tap ? tap->attention_spec(scale) : AttentionSpec{.scale = scale};
   spec.sigmoid_bias = config.sigmoid_bias;
+  spec.window = positions.window;
   auto result = attend(q, k, v, spec, tap ? tap->attention_needs() : AttentionNeeds{});
   if (tap) tap->attention(result.statistics);
   const auto heads = visit(tap, Site::head_output, std::move(result.output));  // [B, T, H, K]
   const auto read = visit(tap, Site::gated_output, mitigated(config, weights, normed, heads));
-  return visit(tap, Site::projected, at::linear(read.flatten(2), weights.output));
+  return visit(tap, Site::projected, at::linear(read.flatten(2), weights.output, weights.output_bias));
 }
 
-Tensor feed_forward(const BlockWeights& weights, const Tensor& normed, Tap* tap) {
+Tensor activated(Activation activation, const Tensor& gate) {
+  return activation == Activation::silu ? at::silu(gate) : at::gelu(gate, "tanh");
+}
+
+Tensor feed_forward(const ModelConfig& config, const BlockWeights& weights, const Tensor& normed, Tap* tap) {
   const auto gate = visit(tap, Site::gate, at::linear(normed, weights.gate));
   const auto up = visit(tap, Site::up, at::linear(normed, weights.up));
-  const auto hidden = visit(tap, Site::hidden, at::silu(gate) * up);
+  const auto hidden = visit(tap, Site::hidden, activated(config.activation, gate) * up);
   return visit(tap, Site::ffn_output, at::linear(hidden, weights.down));
+}
+
+Positions rotary_tables(const Rope& rope, int64_t head_width, int64_t length, at::Device device) {
+  // Angles in float64: at position 100,000 a float32 angle is off by 0.004 rad.
+  const auto options = at::TensorOptions(at::kDouble).device(device);
+  const auto width = rope.width == 0 ? head_width : rope.width;
+  const auto exponent = at::arange(0, width, 2, options) / width;
+  auto frequency = at::pow(rope.theta, -exponent);  // [width / 2]
+  if (!rope.divisors.empty()) frequency = frequency / at::tensor(rope.divisors, options);
+  const auto angle = at::outer(at::arange(length, options), frequency).repeat({1, 2});  // [T, width]
+  return {angle.cos().to(at::kFloat), angle.sin().to(at::kFloat), {}};
 }
 
 }  // namespace
 
-RotaryTable rotary_table(const ModelConfig& config, int64_t length, at::Device device) {
-  // Angles in float64: at position 100,000 a float32 angle is off by 0.004 rad.
-  const auto options = at::TensorOptions(at::kDouble).device(device);
-  const auto exponent = at::arange(0, config.head_width, 2, options) / config.head_width;
-  const auto frequency = at::pow(config.rope_theta, -exponent);                  // [K / 2]
-  const auto angle = at::outer(at::arange(length, options), frequency).repeat({1, 2});  // [T, K]
-  return {angle.cos().to(at::kFloat), angle.sin().to(at::kFloat)};
+std::vector<Positions> positions_of(const ModelConfig& config, int64_t length, at::Device device) {
+  std::vector<std::pair<Rope, Positions>> made;
+  const auto tables = [&](const Rope& rope) {
+    for (const auto& [known, positions] : made) {
+      if (known == rope) return positions;
+    }
+    return made.emplace_back(rope, rotary_tables(rope, config.head_width, length, device)).second;
+  };
+  std::vector<Positions> layers;
+  for (int64_t layer = 1; layer <= config.layers; ++layer) {
+    const auto rope = config.rope_of(layer);
+    layers.push_back(rope ? tables(*rope) : Positions{});
+    layers.back().window = config.window_of(layer);
+  }
+  return layers;
 }
 
 Tensor rms_norm(const Tensor& x, const Tensor& gain, double eps) {
@@ -75,16 +114,21 @@ Tensor rms_norm(const Tensor& x, const Tensor& gain, double eps) {
 }
 
 Tensor block_forward(const ModelConfig& config, const BlockWeights& weights,
-                     const RotaryTable& rotary, const Tensor& residual, Tap* tap) {
-  const auto input = visit(tap, Site::block_input, residual);
+                     const Positions& positions, const Tensor& residual, Tap* tap) {
   const auto type = weights.query.scalar_type();  // of matrix products; the residual stream keeps its own
-  const auto attention_normed = visit(
-      tap, Site::attention_normed, rms_norm(input, weights.attention_norm, config.norm_eps).to(type));
-  const auto mid = visit(tap, Site::mid_residual,
-                         input + attention(config, weights, rotary, attention_normed, tap));
-  const auto ffn_normed =
-      visit(tap, Site::ffn_normed, rms_norm(mid, weights.ffn_norm, config.norm_eps).to(type));
-  return visit(tap, Site::block_output, mid + feed_forward(weights, ffn_normed, tap));
+  const auto before = [&](const Tensor& x, const Tensor& gain) {
+    return config.norm_placement == NormPlacement::behind ? x.to(type) : rms_norm(x, gain, config.norm_eps).to(type);
+  };
+  const auto behind = [&](const Tensor& x, const Tensor& gain) {
+    return config.norm_placement == NormPlacement::before ? x : rms_norm(x, gain, config.norm_eps);
+  };
+  const auto input = visit(tap, Site::block_input, residual);
+  const auto attention_normed = visit(tap, Site::attention_normed, before(input, weights.attention_norm));
+  const auto attended = attention(config, weights, positions, attention_normed, tap);
+  const auto mid = visit(tap, Site::mid_residual, input + behind(attended, weights.attention_post_norm));
+  const auto ffn_normed = visit(tap, Site::ffn_normed, before(mid, weights.ffn_norm));
+  const auto fed = feed_forward(config, weights, ffn_normed, tap);
+  return visit(tap, Site::block_output, mid + behind(fed, weights.ffn_post_norm));
 }
 
 }  // namespace replicate

@@ -18,19 +18,22 @@ class Tap {
   virtual void attention(const AttentionStatistics& statistics) = 0;
 };
 
-/// cos and sin of RoPE for positions 0..length-1, each [T, K], half-split order.
-struct RotaryTable {
+/// What a layer makes of positions: cos and sin of RoPE for positions 0..T-1, each [T, width], half-split order
+/// (undefined in a layer without RoPE), and how many positions a query sees, itself the last of them.
+struct Positions {
   Tensor cosine, sine;
+  std::optional<int64_t> window;
 };
-RotaryTable rotary_table(const ModelConfig& config, int64_t length, at::Device device);
+/// By layer, the first one first. Layers that are alike share their tables.
+std::vector<Positions> positions_of(const ModelConfig& config, int64_t length, at::Device device);
 
 /// x / sqrt(mean x^2 + eps) * gain over the last axis; float32 inside (float64 for float64), in
 /// the gain's type outside.
 Tensor rms_norm(const Tensor& x, const Tensor& gain, double eps);
 
-/// One transformer block: pre-norm attention with RoPE, pre-norm SwiGLU, both added to the residual
+/// One transformer block: attention with RoPE and a gated FFN, each with its norms and added to the residual
 /// stream. residual [B, T, D] float32 -> [B, T, D].
 Tensor block_forward(const ModelConfig& config, const BlockWeights& weights,
-                     const RotaryTable& rotary, const Tensor& residual, Tap* tap = nullptr);
+                     const Positions& positions, const Tensor& residual, Tap* tap = nullptr);
 
 }  // namespace replicate

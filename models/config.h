@@ -3,10 +3,25 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace replicate {
 
-class GgufFile;
+/// Rotary position embedding: pair i of the first `width` dimensions of a head turns by
+/// theta^(-2 i / width) / divisors[i] a position.
+struct Rope {
+  double theta = 10000;
+  int64_t width = 0;                  ///< dimensions of a head that turn; 0: all of them
+  std::vector<double> divisors = {};  ///< RoPE scaling, by pair; empty: ones
+
+  bool operator==(const Rope&) const = default;
+};
+
+/// Where RMSNorm stands: before attention and FFN (Llama), behind them (OLMo 2), or on both sides (Gemma 3).
+enum class NormPlacement { before, behind, around };
+/// RMSNorm of queries and keys before RoPE: over each head (Qwen 3, Gemma 3), or over all heads together (OLMo 2).
+enum class QueryKeyNorm { none, head, heads };
+enum class Activation { silu, gelu_tanh };
 
 /// The block description: every architecture and every variant is a setting of these fields, and
 /// `block_forward` reads nothing else. Shapes elsewhere use its letters: B sequences, T positions,
@@ -22,8 +37,20 @@ struct ModelConfig {
   int64_t vocabulary = 0;  ///< V
   int64_t context = 0;     ///< longest T the model was trained for
   double norm_eps = 1e-5;
-  double rope_theta = 10000;
+  Rope rope;
   bool tied_head = true;  ///< the embedding is the output head
+
+  // What Llama's relatives change.
+  NormPlacement norm_placement = NormPlacement::before;
+  QueryKeyNorm query_key_norm = QueryKeyNorm::none;
+  Activation activation = Activation::silu;
+  bool qkv_bias = false, output_bias = false;
+  std::optional<double> score_scale = {};  ///< of q k; 1 / sqrt(K) unless given
+  double embedding_scale = 1;
+  std::vector<bool> unrotated = {};      ///< by layer: attention without RoPE (SmolLM 3); empty: none
+  std::vector<bool> sliding = {};        ///< by layer: a query sees `window` positions, itself the last; empty: none
+  int64_t window = 0;
+  std::optional<Rope> sliding_rope = {}; ///< of sliding layers, where it differs (Gemma 3)
 
   bool begins_with_bos = false;  ///< trained here on sequences that all begin with BOS
 
@@ -33,16 +60,17 @@ struct ModelConfig {
   std::optional<double> sigmoid_bias = {};  ///< sigmoid(score + bias) in place of softmax
 
   bool operator==(const ModelConfig&) const = default;
+
+  // Of layer 1..L; nothing: no rotation, no window.
+  std::optional<Rope> rope_of(int64_t layer) const;
+  std::optional<int64_t> window_of(int64_t layer) const;
 };
+
+/// The counts alone, which others are computed from. Error as check.
+void check_counts(const ModelConfig& config, const std::string& where);
 
 /// Throws Error when a field is missing, absurd or inconsistent; `where` names the file.
 void check(const ModelConfig& config, const std::string& where);
-
-/// Reads the llama.* metadata. Error on another architecture and on what is not applied: RoPE scaling,
-/// partial rotation, values of another width than keys.
-ModelConfig config_from_gguf(const GgufFile& file, const std::string& where);
-
-int64_t parameters(const ModelConfig& config);  ///< number of weights, a tied head counted once
 
 /// Floating-point operations of one block over `sequences` x `length` tokens (2 per multiply-add,
 /// attention counted over the causal half), and of the head over one token.

@@ -246,9 +246,9 @@ class Pass {
  private:
   void embed() {
     for (auto& group : groups_) {
-      group.residual = model_.weights->embed(*group.first().tokens);
-      if (!rotary_.count(group.length())) {
-        rotary_[group.length()] = rotary_table(model_.config, group.length(), options_.device);
+      group.residual = embedded(model_, *group.first().tokens);
+      if (!positions_.count(group.length())) {
+        positions_[group.length()] = positions_of(model_.config, group.length(), options_.device);
       }
     }
   }
@@ -315,7 +315,7 @@ class Pass {
     const auto count = std::min(size, group.sequences() - place.first_sequence);
     GroupTap tap(group.active, heard, place, count);
     output.narrow(0, place.first_sequence, count)
-        .copy_(block_forward(model_.config, weights, rotary_.at(group.length()),
+        .copy_(block_forward(model_.config, weights, positions_.at(group.length())[place.layer - 1],
                              group.residual.narrow(0, place.first_sequence, count), &tap));
     const double share = static_cast<double>(count) / static_cast<double>(group.sequences());
     return !advance_ || advance_(block_flops(model_.config, count, group.length()) +
@@ -348,7 +348,7 @@ class Pass {
   std::vector<Group> groups_;
   const ExecutorOptions& options_;
   const Advance& advance_;
-  std::map<int64_t, RotaryTable> rotary_;  // by length
+  std::map<int64_t, std::vector<Positions>> positions_;  // by length
 };
 
 void check_lane(const Lane& lane) {

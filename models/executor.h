@@ -21,6 +21,12 @@ struct Model {
   std::shared_ptr<const WeightSource> weights;
 };
 
+/// The residual stream that enters layer 1: ids [B, T] int64 -> [B, T, D].
+inline Tensor embedded(const Model& model, const Tensor& ids) {
+  const auto rows = model.weights->embed(ids);
+  return model.config.embedding_scale == 1 ? rows : rows * model.config.embedding_scale;
+}
+
 /// Inputs, what is changed, and who looks.
 struct Lane {
   std::shared_ptr<const Model> model;

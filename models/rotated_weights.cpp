@@ -1,5 +1,7 @@
 #include "models/rotated_weights.h"
 
+#include "models/formats/error.h"
+
 namespace replicate {
 namespace {
 
@@ -20,16 +22,16 @@ class RotatedWeights : public WeightSource {
       : source_(std::move(source)), rotation_(random_orthogonal(config.width, seed)) {}
 
   BlockWeights block(int64_t layer) const override {
-    const auto w = source_->block(layer);
-    return {.attention_norm = at::ones_like(w.attention_norm),
-            .query = reading(w.query, w.attention_norm),
-            .key = reading(w.key, w.attention_norm),
-            .value = reading(w.value, w.attention_norm),
-            .output = writing(w.output),
-            .ffn_norm = at::ones_like(w.ffn_norm),
-            .gate = reading(w.gate, w.ffn_norm),
-            .up = reading(w.up, w.ffn_norm),
-            .down = writing(w.down)};
+    auto w = source_->block(layer);
+    for (auto weight : {&BlockWeights::query, &BlockWeights::key, &BlockWeights::value, &BlockWeights::output_gate}) {
+      if ((w.*weight).defined()) w.*weight = reading(w.*weight, w.attention_norm);
+    }
+    for (auto weight : {&BlockWeights::gate, &BlockWeights::up}) w.*weight = reading(w.*weight, w.ffn_norm);
+    for (auto weight : {&BlockWeights::output, &BlockWeights::down}) w.*weight = writing(w.*weight);
+    if (w.output_bias.defined()) w.output_bias = rotated(w.output_bias);
+    w.attention_norm = at::ones_like(w.attention_norm);
+    w.ffn_norm = at::ones_like(w.ffn_norm);
+    return w;
   }
 
   Tensor embed(const Tensor& ids) const override { return rotated(source_->embed(ids)); }
@@ -59,8 +61,14 @@ class RotatedWeights : public WeightSource {
 
 }  // namespace
 
+bool can_be_rotated(const ModelConfig& config) { return config.norm_placement == NormPlacement::before; }
+
 std::shared_ptr<WeightSource> rotated_weights(std::shared_ptr<const WeightSource> source,
                                               const ModelConfig& config, uint64_t seed) {
+  if (!can_be_rotated(config)) {
+    throw Error("the residual stream of " + config.architecture + " cannot be rotated", "rotation",
+                "a norm with gains behind attention and FFN stands in its basis");
+  }
   return std::make_shared<RotatedWeights>(std::move(source), config, seed);
 }
 

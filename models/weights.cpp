@@ -1,137 +1,14 @@
 #include "models/weights.h"
 
-#include <set>
-
-#include "models/formats/error.h"
-#include "models/formats/gguf.h"
-#include "models/formats/quantization.h"
+#include <numeric>
 
 namespace replicate {
 namespace {
 
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (const auto n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
-  return text + "]";
+bool is_bias(Tensor BlockWeights::* weight) {
+  return weight == &BlockWeights::query_bias || weight == &BlockWeights::key_bias ||
+         weight == &BlockWeights::value_bias || weight == &BlockWeights::output_bias;
 }
-
-/// Rows first..first+count of a stored matrix (or vector: one row) in float32, decoded in parallel.
-void decode_rows(const StoredTensor& stored, int64_t first, int64_t count, float* target) {
-  const int64_t width = stored.shape.back();
-  const int64_t row_bytes = width / block_elements(stored.type) * block_bytes(stored.type);
-  at::parallel_for(0, count, std::max<int64_t>(1, 65536 / width), [&](int64_t begin, int64_t end) {
-    dequantize(stored.type,
-               stored.bytes.subspan((first + begin) * row_bytes, (end - begin) * row_bytes),
-               {target + begin * width, static_cast<size_t>((end - begin) * width)});
-  });
-}
-
-/// GGUF stores Q and K with each head's rows interleaved for adjacent-pair RoPE; half-split order is
-/// row i of the first half from row 2 i, row i of the second from 2 i + 1.
-Tensor unpermute(const Tensor& weight, int64_t heads) {
-  const auto width = weight.size(1);
-  return weight.view({heads, -1, 2, width}).transpose(1, 2).reshape({-1, width});
-}
-
-constexpr const char* kBlockTensors[] = {"attn_norm", "attn_q",   "attn_k", "attn_v",  "attn_output",
-                                         "ffn_norm",  "ffn_gate", "ffn_up", "ffn_down"};
-
-class GgufWeights : public WeightSource {
- public:
-  GgufWeights(std::shared_ptr<const GgufFile> file, const ModelConfig& config, at::Device device)
-      : file_(std::move(file)), config_(config), device_(device) {
-    for (int64_t layer = 1; layer <= config.layers; ++layer) check_block(layer);
-    expect("token_embd.weight", {config.vocabulary, config.width});
-    expect("output_norm.weight", {config.width});
-    if (!config.tied_head) expect("output.weight", {config.vocabulary, config.width});
-    refuse_unknown_tensors();
-  }
-
-  BlockWeights block(int64_t layer) const override {
-    const auto get = [&](const char* name) { return load(name_of(layer, name)); };
-    return {.attention_norm = get("attn_norm"),
-            .query = unpermute(get("attn_q"), config_.heads),
-            .key = unpermute(get("attn_k"), config_.kv_heads),
-            .value = get("attn_v"),
-            .output = get("attn_output"),
-            .ffn_norm = get("ffn_norm"),
-            .gate = get("ffn_gate"),
-            .up = get("ffn_up"),
-            .down = get("ffn_down")};
-  }
-
-  /// Decodes only the rows that occur.
-  Tensor embed(const Tensor& ids) const override {
-    const auto& stored = file_->tensor("token_embd.weight");
-    const auto flat = ids.to(at::kCPU).reshape({-1}).contiguous();
-    auto rows = at::empty({flat.numel(), config_.width}, at::kFloat);
-    for (int64_t i = 0; i < flat.numel(); ++i) {
-      decode_rows(stored, flat.const_data_ptr<int64_t>()[i], 1,
-                  rows.mutable_data_ptr<float>() + i * config_.width);
-    }
-    return rows.view({ids.size(0), ids.size(1), config_.width}).to(device_);
-  }
-
-  void release(int64_t layer) const override {
-    for (const auto* name : kBlockTensors) file_->release(file_->tensor(name_of(layer, name)));
-  }
-
-  Tensor final_norm() const override { return load("output_norm.weight"); }
-  Tensor head() const override {
-    return load(config_.tied_head ? "token_embd.weight" : "output.weight");
-  }
-
- private:
-  static std::string name_of(int64_t layer, const std::string& name) {
-    return "blk." + std::to_string(layer - 1) + "." + name + ".weight";
-  }
-
-  Tensor load(const std::string& name) const {
-    const auto& stored = file_->tensor(name);
-    auto tensor = at::empty(stored.shape, at::kFloat);
-    decode_rows(stored, 0, stored.elements() / stored.shape.back(),
-                tensor.mutable_data_ptr<float>());
-    return tensor.to(device_);
-  }
-
-  /// A bias or a table of RoPE frequencies that is passed over would give wrong numbers without a word.
-  void refuse_unknown_tensors() const {
-    for (const auto& tensor : file_->tensors()) {
-      if (known_.count(tensor.name)) continue;
-      throw Error("tensor " + in_quotes(tensor.name) + " is not part of the plain llama architecture",
-                  file_->where(), "use a model without it");
-    }
-  }
-
-  void expect(const std::string& name, const std::vector<int64_t>& shape) {
-    known_.insert(name);
-    const auto& stored = file_->tensor(name);
-    if (stored.shape != shape) {
-      throw Error("tensor " + name + " has shape " + shape_text(stored.shape) + " instead of " +
-                      shape_text(shape),
-                  file_->where(), "the file is damaged or of another architecture");
-    }
-  }
-
-  void check_block(int64_t layer) {
-    const auto d = config_.width, f = config_.hidden;
-    const auto hk = config_.heads * config_.head_width, gk = config_.kv_heads * config_.head_width;
-    expect(name_of(layer, "attn_norm"), {d});
-    expect(name_of(layer, "attn_q"), {hk, d});
-    expect(name_of(layer, "attn_k"), {gk, d});
-    expect(name_of(layer, "attn_v"), {gk, d});
-    expect(name_of(layer, "attn_output"), {d, hk});
-    expect(name_of(layer, "ffn_norm"), {d});
-    expect(name_of(layer, "ffn_gate"), {f, d});
-    expect(name_of(layer, "ffn_up"), {f, d});
-    expect(name_of(layer, "ffn_down"), {d, f});
-  }
-
-  std::shared_ptr<const GgufFile> file_;
-  ModelConfig config_;
-  at::Device device_;
-  std::set<std::string> known_;
-};
 
 class RandomWeights : public WeightSource {
  public:
@@ -156,7 +33,9 @@ class RandomWeights : public WeightSource {
     w.up = draw(f, d, kSpread);
     w.down = draw(d, f, residual);
     if (config_.output_gate) w.output_gate = draw(hk, d, kSpread);  // last: the others stay what they are without it
-    if (config_.head_rms_norm) w.head_norm = at::ones({config_.head_width}, device_);
+    for (const auto& [weight, shape] : block_weights(config_)) {
+      if (!(w.*weight).defined()) w.*weight = is_bias(weight) ? at::zeros(shape, device_) : at::ones(shape, device_);
+    }
     return w;
   }
 
@@ -190,9 +69,45 @@ class RandomWeights : public WeightSource {
 
 }  // namespace
 
-std::shared_ptr<WeightSource> gguf_weights(std::shared_ptr<const GgufFile> file,
-                                           const ModelConfig& config, at::Device device) {
-  return std::make_shared<GgufWeights>(std::move(file), config, device);
+std::vector<BlockWeight> block_weights(const ModelConfig& c) {
+  const auto d = c.width, f = c.hidden, hk = c.heads * c.head_width, gk = c.kv_heads * c.head_width;
+  std::vector<BlockWeight> all = {{&BlockWeights::query, {hk, d}}, {&BlockWeights::key, {gk, d}},
+                                  {&BlockWeights::value, {gk, d}}, {&BlockWeights::output, {d, hk}},
+                                  {&BlockWeights::gate, {f, d}},   {&BlockWeights::up, {f, d}},
+                                  {&BlockWeights::down, {d, f}}};
+  const auto add = [&](Tensor BlockWeights::* weight, std::vector<int64_t> shape) {
+    all.push_back({weight, std::move(shape)});
+  };
+  if (c.norm_placement != NormPlacement::behind) {
+    add(&BlockWeights::attention_norm, {d});
+    add(&BlockWeights::ffn_norm, {d});
+  }
+  if (c.norm_placement != NormPlacement::before) {
+    add(&BlockWeights::attention_post_norm, {d});
+    add(&BlockWeights::ffn_post_norm, {d});
+  }
+  if (c.query_key_norm != QueryKeyNorm::none) {
+    const bool each = c.query_key_norm == QueryKeyNorm::head;
+    add(&BlockWeights::query_norm, {each ? c.head_width : hk});
+    add(&BlockWeights::key_norm, {each ? c.head_width : gk});
+  }
+  if (c.qkv_bias) {
+    add(&BlockWeights::query_bias, {hk});
+    add(&BlockWeights::key_bias, {gk});
+    add(&BlockWeights::value_bias, {gk});
+  }
+  if (c.output_bias) add(&BlockWeights::output_bias, {d});
+  if (c.head_rms_norm) add(&BlockWeights::head_norm, {c.head_width});
+  if (c.output_gate) add(&BlockWeights::output_gate, {hk, d});
+  return all;
+}
+
+int64_t parameters(const ModelConfig& c) {
+  int64_t block = 0;
+  for (const auto& [weight, shape] : block_weights(c)) {
+    block += std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+  }
+  return c.layers * block + c.width + c.vocabulary * c.width * (c.tied_head ? 1 : 2);
 }
 
 std::shared_ptr<WeightSource> random_weights(const ModelConfig& config, uint64_t seed,

@@ -7,21 +7,24 @@
 
 namespace replicate {
 
-class GgufFile;
-
 /// One block's weights in float32, rows as outputs (y = x W^T). Q and K are in half-split RoPE order.
 struct BlockWeights {
-  Tensor attention_norm;  // [D]
+  Tensor attention_norm;  // [D]; ones where the model has no norm before attention
   Tensor query;           // [H K, D]
   Tensor key;             // [G K, D]
   Tensor value;           // [G K, D]
   Tensor output;          // [D, H K]
-  Tensor ffn_norm;        // [D]
+  Tensor ffn_norm;        // [D]; ones where it has none before the FFN
   Tensor gate;            // [F, D]
   Tensor up;              // [F, D]
   Tensor down;            // [D, F]
-  Tensor head_norm = {};    // [K], where the configuration has head_rms_norm
-  Tensor output_gate = {};  // [H K, D], where it has output_gate
+  // Undefined where the configuration has no such thing.
+  Tensor query_bias = {}, key_bias = {}, value_bias = {};  // [H K], [G K], [G K]
+  Tensor output_bias = {};                                 // [D]
+  Tensor query_norm = {}, key_norm = {};                   // [K] each, or [H K] and [G K]
+  Tensor attention_post_norm = {}, ffn_post_norm = {};     // [D]
+  Tensor head_norm = {};                                   // [K]
+  Tensor output_gate = {};                                 // [H K, D]
 };
 
 /// Where weights come from. The executor acquires a block, runs every lane through it and lets go, so
@@ -36,10 +39,15 @@ class WeightSource {
   virtual void release(int64_t layer) const { (void)layer; }    ///< the block is not needed any more
 };
 
-/// Weights of a memory-mapped GGUF file, decoded to float32 as they are acquired. Checks that every
-/// tensor is there with the shape the configuration says before anything runs.
-std::shared_ptr<WeightSource> gguf_weights(std::shared_ptr<const GgufFile> file,
-                                           const ModelConfig& config, at::Device device);
+/// A block's weight and its shape in this configuration. The norms before attention and FFN are listed where the model has
+/// them.
+struct BlockWeight {
+  Tensor BlockWeights::* weight;
+  std::vector<int64_t> shape;
+};
+std::vector<BlockWeight> block_weights(const ModelConfig& config);
+
+int64_t parameters(const ModelConfig& config);  ///< number of weights, a tied head counted once
 
 /// The null model: a configuration with fresh weights, normal with standard deviation 0.02 and
 /// 0.02 / sqrt(2 L) for the two projections that write into the residual stream (GPT-2's scheme,

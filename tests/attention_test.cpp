@@ -35,6 +35,7 @@ Tensor materialised(const Problem& p) {
   auto scores = at::matmul(p.q.to(at::kDouble), k.transpose(2, 3)) * p.spec.scale;
   auto visible = at::ones({p.q.size(0), 1, t, t}, at::kBool).tril();
   if (p.spec.identity) visible = visible.triu();
+  if (p.spec.window) visible = visible.triu(1 - *p.spec.window);
   for (const auto& row : p.spec.rows) {
     for (int64_t b = 0; b < p.q.size(0); ++b) {
       visible[b][0][row.query].zero_();
@@ -123,6 +124,16 @@ TEST_P(BothPaths, IdentitySeesOnlyItself) {
   const auto result = run(p, everything(70));
   expect_matches_definition(p, result);
   expect_close(result.output, p.v.transpose(1, 2), 5e-7);
+}
+
+TEST_P(BothPaths, WindowsForgetWhatLiesFarBack) {
+  for (const auto window : {1, 7, 64, 100, 300}) {
+    Problem p(2, 3, 1, 150, 8);
+    p.spec.window = window;
+    expect_matches_definition(p, run(p, everything(150)));
+    p.spec.rows = {{10, {{10}}}, {149, {{0, 5}}}};  // as they are, whatever the window
+    expect_matches_definition(p, run(p, everything(150)));
+  }
 }
 
 TEST_P(BothPaths, ExtremeScoresStayFinite) {

@@ -37,7 +37,7 @@ Tensor reference_block(const ModelConfig& c, const BlockWeights& w, const Tensor
     return h / (h.square().mean(-1, true) + c.norm_eps).sqrt();
   };
   const auto b = x.size(0), t = x.size(1), half = c.head_width / 2;
-  const auto frequency = at::pow(c.rope_theta, at::arange(0, half, at::kDouble) * (-2.0 / c.head_width));
+  const auto frequency = at::pow(c.rope.theta, at::arange(0, half, at::kDouble) * (-2.0 / c.head_width));
   const auto angle = at::outer(at::arange(t, at::kDouble), frequency);  // [T, K / 2]
   const auto heads = [&](const Tensor& weight, int64_t n, bool rotated) {
     const auto y = at::matmul(norm(x) * d(w.attention_norm), d(weight).t()).view({b, t, n, c.head_width});

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/probes/watch.h"
+#include "models/formats/error.h"
 #include "tests/small_model.h"
 
 namespace replicate {
@@ -23,6 +24,10 @@ class Lively : public WeightSource {
     }
     w.attention_norm = gain(w.attention_norm, layer);
     w.ffn_norm = gain(w.ffn_norm, layer + 10);
+    for (auto* bias : {&w.query_bias, &w.key_bias, &w.value_bias, &w.output_bias}) {
+      if (bias->defined()) *bias = gain(*bias, layer + 30);
+    }
+    if (w.output_gate.defined()) w.output_gate = w.output_gate * 10;
     return w;
   }
   Tensor embed(const Tensor& ids) const override { return source_->embed(ids) * 10; }
@@ -37,10 +42,9 @@ class Lively : public WeightSource {
   std::shared_ptr<const WeightSource> source_;
 };
 
-std::shared_ptr<const Model> lively_model() {
-  const auto plain = small_model();
+std::shared_ptr<const Model> lively_model(const ModelConfig& config = small_model()->config) {
   return std::make_shared<const Model>(
-      Model{"lively", plain->config, std::make_shared<Lively>(plain->weights)});
+      Model{"lively", config, std::make_shared<Lively>(random_weights(config, 7, at::kCPU))});
 }
 
 std::shared_ptr<const Model> rotated(const Model& model, uint64_t seed = 3) {
@@ -79,6 +83,24 @@ TEST(RotatedWeights, KeepAttentionAndLogits) {
   EXPECT_GT(plain.logits.std().item<double>(), 0.5);
   EXPECT_LT(largest_difference(plain.columns, turned.columns), 1e-4);
   EXPECT_LT(largest_difference(plain.logits, turned.logits), 1e-4);
+}
+
+TEST(RotatedWeights, KeepWhatGatesBiasesAndNormsOfHeadsDo) {
+  auto config = small_model()->config;
+  config.qkv_bias = config.output_bias = config.output_gate = config.head_rms_norm = true;
+  config.query_key_norm = QueryKeyNorm::heads;
+  const auto model = lively_model(config);
+  const Seen plain(model), turned(rotated(*model));
+  EXPECT_GT(plain.columns.std().item<double>(), 0.01);
+  EXPECT_LT(largest_difference(plain.columns, turned.columns), 1e-4);
+  EXPECT_LT(largest_difference(plain.logits, turned.logits), 1e-4);
+}
+
+TEST(RotatedWeights, RefuseNormsBehindAttention) {
+  auto config = small_model()->config;
+  config.norm_placement = NormPlacement::behind;
+  EXPECT_FALSE(can_be_rotated(config));
+  EXPECT_THROW(rotated(*lively_model(config)), Error);
 }
 
 TEST(RotatedWeights, RotateTheResidualStream) {

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "models/training/backcopy_data.h"
+#include "models/stored_model.h"
 #include "models/training/saved_model.h"
 #include "models/training/trainer.h"
 #include "tests/expect_error.h"
@@ -151,14 +152,14 @@ TEST(SavedModel, HasTheLossOfTheTrainer) {
     Trainer trainer(recipe(name), data(), at::kCPU);
     train(trainer, 10);
     save_model(folder.path() / name, trainer.model().config(), *trainer.model().frozen());
-    const auto model = open_saved_model(folder.path() / name, name, at::kCPU);
+    const auto model = open_model_folder(folder.path() / name, name, at::kCPU);
     EXPECT_EQ(model->config, trainer.model().config());
     const auto batch = data()->validation(0, 4);
     const c10::InferenceMode guard;
     auto residual = model->weights->embed(batch.inputs);
-    const auto rotary = rotary_table(model->config, kLength, at::kCPU);
+    const auto positions = positions_of(model->config, kLength, at::kCPU);
     for (int64_t l = 1; l <= model->config.layers; ++l) {
-      residual = block_forward(model->config, model->weights->block(l), rotary, residual);
+      residual = block_forward(model->config, model->weights->block(l), positions[l - 1], residual);
     }
     const auto normed = rms_norm(residual, model->weights->final_norm(), model->config.norm_eps);
     const auto logits = at::linear(normed, model->weights->head()).flatten(0, 1);
@@ -176,11 +177,11 @@ TEST(SavedModel, DamagedFoldersAreRefused) {
   save_model(folder.path() / "wider", wider, *random_weights(wider, 1, at::kCPU));
   std::filesystem::copy_file(folder.path() / "wider/config.json", folder.path() / "m/config.json",
                              std::filesystem::copy_options::overwrite_existing);
-  expect_error([&] { open_saved_model(folder.path() / "m", "m", at::kCPU); }, "shape");
+  expect_error([&] { open_model_folder(folder.path() / "m", "m", at::kCPU); }, "shape");
   std::ofstream(folder.path() / "m/config.json") << "{";
-  expect_error([&] { open_saved_model(folder.path() / "m", "m", at::kCPU); }, "config.json");
+  expect_error([&] { open_model_folder(folder.path() / "m", "m", at::kCPU); }, "config.json");
   std::filesystem::remove(folder.path() / "m/config.json");
-  expect_error([&] { open_saved_model(folder.path() / "m", "m", at::kCPU); }, "config.json");
+  expect_error([&] { open_model_folder(folder.path() / "m", "m", at::kCPU); }, "config.json");
 }
 
 /// Head outputs as W_O reads them: on the first batch, the constants give every head the RMS that the norm gives.

@@ -78,7 +78,7 @@ Recipe recipe_of(const json& run) {
                     .vocabulary = shape["vocabulary"],
                     .context = run["batch"]["length"],
                     .norm_eps = r["norm_eps"],
-                    .rope_theta = r["rope_theta"],
+                    .rope = {.theta = r["rope_theta"]},
                     .tied_head = shape["tied_head"]},
           .arm = r["arm"],
           .seed = run["batch"]["seed"],

@@ -9,6 +9,7 @@
 #include "harness/run_folder.h"
 #include "models/formats/error.h"
 #include "models/formats/sha256.h"
+#include "models/stored_model.h"
 #include "models/training/saved_model.h"
 
 namespace replicate {
@@ -175,7 +176,7 @@ TrainedRun TrainingRun::result() const {
   for (const auto step : plan_.keep) {
     if (!fs::exists(model_folder(step))) continue;  // of a run that diverged
     const auto name = arm_ + " at step " + std::to_string(step);
-    run.models.push_back({step, open_saved_model(model_folder(step), name, device_)});
+    run.models.push_back({step, open_model_folder(model_folder(step), name, device_)});
   }
   return run;
 }

@@ -139,9 +139,9 @@ void TrainableModel::match_head_constants(const Tensor& sample) {
   auto residual = at::embedding(parameters_.at(kEmbedding), sample.to(head_constants_.device()));
   for (int64_t l = 1; l <= config_.layers; ++l) {
     HeadSquares heads;
-    block_forward(config_, block(l), rotary(sample.size(1)), residual, &heads);
+    block_forward(config_, block(l), positions(l, sample.size(1)), residual, &heads);
     head_constants_.select(0, l - 1).copy_((heads.squares + kHeadNormEps).rsqrt());
-    residual = block_forward(config_, block(l), rotary(sample.size(1)), residual);
+    residual = block_forward(config_, block(l), positions(l, sample.size(1)), residual);
   }
 }
 
@@ -177,18 +177,18 @@ BlockWeights TrainableModel::block(int64_t layer) const {
   return w;
 }
 
-const RotaryTable& TrainableModel::rotary(int64_t length) const {
-  if (!rotary_.cosine.defined() || rotary_.cosine.size(0) != length) {
-    rotary_ = rotary_table(config_, length, parameters_.values().device());
+const Positions& TrainableModel::positions(int64_t layer, int64_t length) const {
+  if (positions_.empty() || positions_.front().cosine.size(0) != length) {
+    positions_ = positions_of(config_, length, parameters_.values().device());
   }
-  return rotary_;
+  return positions_[static_cast<size_t>(layer - 1)];
 }
 
 Tensor TrainableModel::loss(const Tensor& inputs, const Tensor& targets, bool bfloat16) const {
   auto residual = at::embedding(parameters_.at(kEmbedding), inputs);  // [B, T, D]
   for (int64_t l = 1; l <= config_.layers; ++l) {
     const auto weights = bfloat16 ? in_bfloat16(block(l)) : block(l);
-    residual = block_forward(config_, weights, rotary(inputs.size(1)), residual);
+    residual = block_forward(config_, weights, positions(l, inputs.size(1)), residual);
   }
   const auto normed = rms_norm(residual, parameters_.at(kFinalNorm), config_.norm_eps);
   const auto& head = parameters_.at(config_.tied_head ? kEmbedding : kHead);

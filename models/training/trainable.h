@@ -39,7 +39,7 @@ class TrainableModel {
   void match_head_constants(const Tensor& sample);
   Tensor folded_output(int64_t layer) const;
   Tensor folded_down(int64_t layer) const;
-  const RotaryTable& rotary(int64_t length) const;
+  const Positions& positions(int64_t layer, int64_t length) const;
   const Tensor& weight(int64_t layer, const char* name) const;
 
   Arm arm_;
@@ -47,7 +47,7 @@ class TrainableModel {
   ParameterSet parameters_;
   Tensor head_constants_;           // [L, H]
   std::vector<Tensor> rotations_;   // [D, D] a layer, with dense_down
-  mutable RotaryTable rotary_;      // of the last length
+  mutable std::vector<Positions> positions_;  // of the last length
 };
 
 }  // namespace replicate

@@ -39,7 +39,7 @@ std::string Recipe::text() const {
                 static_cast<long long>(model.layers), static_cast<long long>(model.width),
                 static_cast<long long>(model.heads), static_cast<long long>(model.kv_heads),
                 static_cast<long long>(model.head_width), static_cast<long long>(model.hidden),
-                static_cast<long long>(model.vocabulary), model.norm_eps, model.rope_theta, model.tied_head);
+                static_cast<long long>(model.vocabulary), model.norm_eps, model.rope.theta, model.tied_head);
   return "arm " + arm + "\n" + numbers + shape;
 }
 

@@ -29,13 +29,13 @@ Tokens tokens(int64_t sequences, int64_t length) {
       at::randint(0, model().config.vocabulary, {sequences, length}, generator, at::kLong));
 }
 
-Tensor rotated(const Tensor& x, const RotaryTable& rotary) {
+Tensor rotated(const Tensor& x, const Positions& rotary) {
   const auto halves = x.chunk(2, -1);
   return x * rotary.cosine + at::cat({-halves[1], halves[0]}, -1) * rotary.sine;
 }
 
 /// A block as one would write it with LibTorch's fused attention.
-Tensor fused_block(const ModelConfig& c, const BlockWeights& w, const RotaryTable& rotary,
+Tensor fused_block(const ModelConfig& c, const BlockWeights& w, const Positions& rotary,
                    const Tensor& x) {
   const auto normed = rms_norm(x, w.attention_norm, c.norm_eps);
   const auto heads = [&](const Tensor& weight) {
@@ -56,7 +56,7 @@ void set_rate(benchmark::State& state) {
 void fused_forward(benchmark::State& state) {
   const c10::InferenceMode guard;
   const auto ids = tokens(state.range(0), state.range(1));
-  const auto rotary = rotary_table(model().config, state.range(1), at::kCPU);
+  const auto rotary = positions_of(model().config, state.range(1), at::kCPU).front();
   for (auto _ : state) {
     auto x = model().weights->embed(*ids);
     for (int64_t layer = 1; layer <= model().config.layers; ++layer) {

@@ -1,0 +1,247 @@
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numbers>
+
+#include "models/formats/error.h"
+#include "models/stored_model.h"
+
+namespace replicate {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr uintmax_t kLargestConfig = 1 << 20;
+constexpr int64_t kLargestHead = 1 << 16;
+
+[[noreturn]] void refuse(const std::string& what, const std::string& where) {
+  throw Error(what + " is not supported", where, "use a model without it");
+}
+
+/// A value that may be left out or null.
+template <typename T>
+T value_or(const Json& json, const char* key, T otherwise) {
+  const auto found = json.find(key);
+  return found == json.end() || found->is_null() ? otherwise : found->get<T>();
+}
+
+bool is_given(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && !found->is_null();
+}
+
+/// What the library assumes where a config.json is silent.
+struct Defaults {
+  double norm_eps = 1e-6, rope_theta = 10000;
+  bool tied = false;
+  int64_t head_width = 0;  ///< 0: width / heads
+};
+
+Defaults defaults_of(const std::string& type) {
+  if (type == "gemma3_text") return {.rope_theta = 1e6, .tied = true, .head_width = 256};
+  if (type == "smollm3") return {.rope_theta = 2e6, .tied = true};
+  if (type == "olmo2" || type == "phi3") return {.norm_eps = 1e-5};
+  if (type == "qwen3") return {.head_width = 128};
+  return {};
+}
+
+/// Wavelengths beyond the original context are stretched, short ones stay, those between are blended.
+std::vector<double> llama3_divisors(const Json& scaling, const Rope& rope, int64_t width) {
+  const auto factor = scaling.at("factor").get<double>();
+  const auto low = scaling.at("low_freq_factor").get<double>(), high = scaling.at("high_freq_factor").get<double>();
+  const auto context = scaling.at("original_max_position_embeddings").get<double>();
+  std::vector<double> divisors;
+  for (int64_t i = 0; i < width / 2; ++i) {
+    const double frequency = std::pow(rope.theta, -2.0 * static_cast<double>(i) / static_cast<double>(width));
+    const double turns = context * frequency / (2 * std::numbers::pi);  // within the original context
+    const double smooth = std::clamp((turns - low) / (high - low), 0.0, 1.0);
+    divisors.push_back(1 / ((1 - smooth) / factor + smooth));
+  }
+  return divisors;
+}
+
+/// `scaling`: rope_scaling of old files, rope_parameters of new ones, or nothing.
+Rope rope_from(const Json& scaling, double theta, double partial, int64_t head_width, const std::string& where) {
+  Rope rope{.theta = value_or(scaling, "rope_theta", theta)};
+  const auto turning = value_or(scaling, "partial_rotary_factor", partial);
+  const auto width = static_cast<int64_t>(static_cast<double>(head_width) * turning);
+  if (width < 2 || width > head_width) refuse("partial_rotary_factor " + std::to_string(turning), where);
+  if (width != head_width) rope.width = width;
+  const auto type = value_or<std::string>(scaling, "rope_type", value_or<std::string>(scaling, "type", "default"));
+  if (type == "llama3") {
+    rope.divisors = llama3_divisors(scaling, rope, width);
+  } else if (type == "linear") {
+    rope.divisors.assign(static_cast<size_t>(width / 2), scaling.at("factor").get<double>());
+  } else if (type != "default") {
+    refuse("RoPE scaling '" + type + "'", where);
+  }
+  return rope;
+}
+
+void add_rope(ModelConfig& c, const Json& json, const Defaults& defaults, const std::string& where) {
+  const auto theta = value_or(json, "rope_theta", defaults.rope_theta);
+  const auto partial = value_or(json, "partial_rotary_factor", 1.0);
+  auto scaling = value_or(json, "rope_parameters", value_or(json, "rope_scaling", Json::object()));
+  if (is_given(scaling, "full_attention")) {  // one for each kind of layer
+    c.sliding_rope = rope_from(scaling.at("sliding_attention"), 10000, partial, c.head_width, where);
+    scaling = scaling.at("full_attention");
+  } else if (is_given(json, "rope_local_base_freq") || c.architecture == "gemma3_text") {
+    c.sliding_rope = Rope{.theta = value_or(json, "rope_local_base_freq", 10000.0)};
+  }
+  c.rope = rope_from(scaling, theta, partial, c.head_width, where);
+}
+
+/// Which layers have a window: listed, by a pattern (Gemma 3 of old), all (Mistral, Phi-3), or from some layer on (Qwen).
+void add_windows(ModelConfig& c, const Json& json) {
+  const auto& type = c.architecture;
+  const bool qwen = type == "qwen2" || type == "qwen3" || type == "smollm3";
+  const bool may_slide = qwen ? value_or(json, "use_sliding_window", false)
+                              : type == "mistral" || type == "phi3" || type == "gemma3_text";
+  if (!may_slide || !is_given(json, "sliding_window")) return;
+  c.window = json.at("sliding_window").get<int64_t>();
+  const auto pattern = value_or<int64_t>(json, "sliding_window_pattern", value_or<int64_t>(json, "_sliding_window_pattern", 6));
+  const auto plain = value_or<int64_t>(json, "max_window_layers", 28);
+  for (int64_t layer = 1; layer <= c.layers; ++layer) {
+    if (is_given(json, "layer_types")) {
+      c.sliding.push_back(json.at("layer_types").at(static_cast<size_t>(layer - 1)) == "sliding_attention");
+    } else if (type == "gemma3_text") {
+      c.sliding.push_back(pattern > 0 && layer % pattern != 0);
+    } else {
+      c.sliding.push_back(!qwen || layer > plain);
+    }
+  }
+}
+
+/// SmolLM 3 lists ones for layers that rotate, or every n-th layer does not.
+void add_unrotated(ModelConfig& c, const Json& json) {
+  const auto interval = value_or<int64_t>(json, "no_rope_layer_interval", 4);
+  for (int64_t layer = 1; layer <= c.layers; ++layer) {
+    c.unrotated.push_back(is_given(json, "no_rope_layers")
+                              ? json.at("no_rope_layers").at(static_cast<size_t>(layer - 1)).get<int64_t>() == 0
+                              : interval > 0 && layer % interval == 0);
+  }
+}
+
+void add_architecture(Description& d, const Json& json) {
+  auto& c = d.config;
+  const auto& type = c.architecture;
+  const bool attention_bias = value_or(json, "attention_bias", false);
+  c.qkv_bias = type == "qwen2" || attention_bias;
+  c.output_bias = attention_bias;
+  if (type == "qwen3") c.query_key_norm = QueryKeyNorm::head;
+  if (type == "smollm3") add_unrotated(c, json);
+  if (type == "phi3") d.storage.fused = true;
+  if (type == "olmo2") {
+    c.norm_placement = NormPlacement::behind;
+    c.query_key_norm = QueryKeyNorm::heads;
+  }
+  if (type == "gemma3_text") {
+    c.norm_placement = NormPlacement::around;
+    c.query_key_norm = QueryKeyNorm::head;
+    c.embedding_scale = std::sqrt(static_cast<double>(c.width));
+    c.score_scale = 1 / std::sqrt(value_or(json, "query_pre_attn_scalar", 256.0));
+    d.storage.gains_less_one = true;
+  }
+}
+
+Activation activation_of(const Json& json, const std::string& type, const std::string& where) {
+  const bool gemma = type == "gemma3_text";
+  const auto name = value_or<std::string>(json, gemma ? "hidden_activation" : "hidden_act",
+                                          gemma ? "gelu_pytorch_tanh" : "silu");
+  if (name == "silu" || name == "swish") return Activation::silu;
+  if (name == "gelu_pytorch_tanh") return Activation::gelu_tanh;
+  refuse("the activation '" + name + "'", where);
+}
+
+/// What would change the numbers and is not applied here.
+void refuse_what_is_not_applied(const Json& json, const std::string& where) {
+  if (value_or(json, "mlp_bias", false)) refuse("mlp_bias", where);
+  for (const auto* key : {"attn_logit_softcapping", "final_logit_softcapping", "quantization_config"}) {
+    if (is_given(json, key)) refuse(key, where);
+  }
+  if (value_or(json, "use_bidirectional_attention", false)) refuse("attention to later tokens", where);
+}
+
+/// The arms that are trained here.
+void add_arm(ModelConfig& c, const Json& json) {
+  c.begins_with_bos = value_or(json, "replicate_begins_with_bos", false);
+  c.head_rms_norm = value_or(json, "replicate_head_rms_norm", false);
+  c.output_gate = value_or(json, "replicate_output_gate", false);
+  if (is_given(json, "replicate_sigmoid_bias")) c.sigmoid_bias = json.at("replicate_sigmoid_bias").get<double>();
+}
+
+Description describe(const Json& json, const std::string& where) {
+  Description d;
+  auto& c = d.config;
+  c.architecture = json.at("model_type").get<std::string>();
+  constexpr const char* kKnown[] = {"llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2", "gemma3_text", "phi3"};
+  if (std::none_of(std::begin(kKnown), std::end(kKnown), [&](const char* name) { return c.architecture == name; })) {
+    throw Error("model type '" + c.architecture + "' is not supported", where,
+                "use a model of llama, mistral, qwen2, qwen3, smollm3, olmo2, gemma3 or phi3");
+  }
+  const auto defaults = defaults_of(c.architecture);
+  refuse_what_is_not_applied(json, where);
+  c.layers = json.at("num_hidden_layers").get<int64_t>();
+  c.width = json.at("hidden_size").get<int64_t>();
+  c.heads = json.at("num_attention_heads").get<int64_t>();
+  c.kv_heads = value_or(json, "num_key_value_heads", c.heads);
+  c.hidden = json.at("intermediate_size").get<int64_t>();
+  c.vocabulary = json.at("vocab_size").get<int64_t>();
+  c.context = value_or<int64_t>(json, "max_position_embeddings", 0);
+  c.norm_eps = value_or(json, "rms_norm_eps", defaults.norm_eps);
+  c.tied_head = value_or(json, "tie_word_embeddings", defaults.tied);
+  check_counts(c, where);
+  c.head_width = value_or(json, "head_dim", defaults.head_width ? defaults.head_width : c.width / c.heads);
+  if (c.head_width < 2 || c.head_width > kLargestHead) refuse("a head width of " + std::to_string(c.head_width), where);
+  c.activation = activation_of(json, c.architecture, where);
+  add_rope(c, json, defaults, where);
+  add_windows(c, json);
+  add_architecture(d, json);
+  add_arm(c, json);
+  check(c, where);
+  return d;
+}
+
+std::string read_config(const fs::path& file) {
+  std::error_code error;
+  if (fs::file_size(file, error) > kLargestConfig || error) {
+    throw Error("there is no readable config.json", file.parent_path().string(), "name the folder that holds the model");
+  }
+  std::ifstream stream(file);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+/// The text model's tensors lie deeper in a model that sees images, too, under one of two names.
+void find_prefix(Storage& storage, const TensorStore& store) {
+  for (const auto* prefix : {"model.", "model.language_model.", "language_model.model."}) {
+    if (!store.shape(std::string(prefix) + "norm.weight")) continue;
+    storage.prefix = prefix;
+    return;
+  }
+}
+
+}  // namespace
+
+Description describe_config_json(std::string_view text, const std::string& where) {
+  try {
+    const auto json = Json::parse(text);
+    if (value_or<std::string>(json, "model_type", "") != "gemma3") return describe(json, where);
+    auto inner = json.at("text_config");  // of a model that sees images, too
+    inner["model_type"] = "gemma3_text";
+    auto d = describe(inner, where);
+    d.storage.others = {"model.vision_tower.", "vision_tower.", "model.multi_modal_projector.", "multi_modal_projector."};
+    return d;
+  } catch (const Json::exception& e) {
+    throw Error(std::string("config.json cannot be read: ") + e.what(), where, "fetch the model again");
+  }
+}
+
+std::shared_ptr<const Model> open_model_folder(const fs::path& folder, const std::string& name, at::Device device) {
+  const auto file = folder / "config.json";
+  auto d = describe_config_json(read_config(file), file.string());
+  const auto store = safetensors_store(folder);
+  find_prefix(d.storage, *store);
+  return std::make_shared<const Model>(Model{name, d.config, stored_weights(store, d.config, d.storage, device)});
+}
+
+}  // namespace replicate

@@ -1,0 +1,227 @@
+#include "models/stored_weights.h"
+
+#include <set>
+
+#include "models/formats/error.h"
+
+namespace replicate {
+namespace {
+
+using Weight = Tensor BlockWeights::*;
+
+/// A weight's name within its block, in both worlds.
+struct NamedWeight {
+  Weight weight;
+  const char* gguf;
+  const char* hugging_face;
+};
+
+constexpr NamedWeight kNames[] = {
+    {&BlockWeights::query, "attn_q.weight", "self_attn.q_proj.weight"},
+    {&BlockWeights::key, "attn_k.weight", "self_attn.k_proj.weight"},
+    {&BlockWeights::value, "attn_v.weight", "self_attn.v_proj.weight"},
+    {&BlockWeights::output, "attn_output.weight", "self_attn.o_proj.weight"},
+    {&BlockWeights::query_bias, "attn_q.bias", "self_attn.q_proj.bias"},
+    {&BlockWeights::key_bias, "attn_k.bias", "self_attn.k_proj.bias"},
+    {&BlockWeights::value_bias, "attn_v.bias", "self_attn.v_proj.bias"},
+    {&BlockWeights::output_bias, "attn_output.bias", "self_attn.o_proj.bias"},
+    {&BlockWeights::query_norm, "attn_q_norm.weight", "self_attn.q_norm.weight"},
+    {&BlockWeights::key_norm, "attn_k_norm.weight", "self_attn.k_norm.weight"},
+    {&BlockWeights::gate, "ffn_gate.weight", "mlp.gate_proj.weight"},
+    {&BlockWeights::up, "ffn_up.weight", "mlp.up_proj.weight"},
+    {&BlockWeights::down, "ffn_down.weight", "mlp.down_proj.weight"},
+    {&BlockWeights::attention_norm, "attn_norm.weight", "input_layernorm.weight"},
+    {&BlockWeights::attention_post_norm, "post_attention_norm.weight", "post_attention_layernorm.weight"},
+    {&BlockWeights::ffn_post_norm, "post_ffw_norm.weight", "post_feedforward_layernorm.weight"},
+    {&BlockWeights::head_norm, "", "self_attn.head_norm.weight"},  // the arms that are trained here
+    {&BlockWeights::output_gate, "", "self_attn.output_gate.weight"}};
+
+/// Hugging Face calls the norm before the FFN after its place in Llama, until there are two of them.
+std::string ffn_norm_name(const ModelConfig& config, bool gguf) {
+  if (gguf) return "ffn_norm.weight";
+  return config.norm_placement == NormPlacement::around ? "pre_feedforward_layernorm.weight"
+                                                        : "post_attention_layernorm.weight";
+}
+
+std::string name_in_block(const ModelConfig& config, Weight weight, bool gguf) {
+  if (weight == &BlockWeights::ffn_norm) return ffn_norm_name(config, gguf);
+  for (const auto& known : kNames) {
+    if (known.weight == weight) return gguf ? known.gguf : known.hugging_face;
+  }
+  TORCH_CHECK(false, "a weight has no name");
+}
+
+bool is_gain(Weight weight) {
+  for (auto gain : {&BlockWeights::attention_norm, &BlockWeights::ffn_norm, &BlockWeights::attention_post_norm,
+                    &BlockWeights::ffn_post_norm, &BlockWeights::query_norm, &BlockWeights::key_norm}) {
+    if (gain == weight) return true;
+  }
+  return false;
+}
+
+/// Moves Q, K and V, and gate and up, to their rows of the fused tensors.
+void fuse(std::vector<StoredRows>& block, const ModelConfig& c, const std::string& prefix, bool gguf) {
+  const auto hk = c.heads * c.head_width, gk = c.kv_heads * c.head_width;
+  const auto move = [&](Weight weight, const char* tensor, int64_t first, int64_t rows) {
+    for (auto& stored : block) {
+      if (stored.weight != weight) continue;
+      stored.tensor = prefix + tensor;
+      stored.first = first;
+      stored.tensor_rows = rows;
+    }
+  };
+  const auto* qkv = gguf ? "attn_qkv.weight" : "self_attn.qkv_proj.weight";
+  const auto* gate_up = gguf ? "ffn_up.weight" : "mlp.gate_up_proj.weight";
+  move(&BlockWeights::query, qkv, 0, hk + 2 * gk);
+  move(&BlockWeights::key, qkv, hk, hk + 2 * gk);
+  move(&BlockWeights::value, qkv, hk + gk, hk + 2 * gk);
+  move(&BlockWeights::gate, gate_up, 0, 2 * c.hidden);
+  move(&BlockWeights::up, gate_up, c.hidden, 2 * c.hidden);
+}
+
+/// Half-split order from adjacent pairs, head by head: row i of the first half from row 2 i, row i of the second from
+/// 2 i + 1. For a matrix [n K, D] or a bias [n K].
+Tensor unpermute(const Tensor& weight, int64_t heads) {
+  return weight.reshape({heads, -1, 2, weight.numel() / weight.size(0)}).transpose(1, 2).reshape(weight.sizes());
+}
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (const auto n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
+  return text + "]";
+}
+
+class StoredWeights : public WeightSource {
+ public:
+  StoredWeights(std::shared_ptr<const TensorStore> store, const ModelConfig& config, const Storage& storage,
+                at::Device device)
+      : store_(std::move(store)), config_(config), storage_(storage), names_(outer_names(storage)), device_(device) {
+    std::set<std::string> known;
+    for (int64_t layer = 1; layer <= config.layers; ++layer) {
+      for (const auto& stored : stored_block(config, storage, layer)) {
+        auto shape = stored.shape;
+        shape.front() = stored.tensor_rows;
+        expect(stored.tensor, shape);
+        known.insert(stored.tensor);
+      }
+    }
+    expect(names_.embedding, {config.vocabulary, config.width});
+    expect(names_.final_norm, {config.width});
+    if (!config.tied_head) expect(names_.head, {config.vocabulary, config.width});
+    known.insert({names_.embedding, names_.final_norm, names_.head});
+    refuse_unknown(known);
+  }
+
+  BlockWeights block(int64_t layer) const override {
+    BlockWeights w;
+    for (const auto& stored : stored_block(config_, storage_, layer)) {
+      auto& weight = w.*stored.weight;
+      weight = load(stored.tensor, stored.first, stored.shape);
+      if (storage_.gains_less_one && is_gain(stored.weight)) weight = weight + 1;
+    }
+    if (storage_.interleaved_rope) {
+      for (auto weight : {&BlockWeights::query, &BlockWeights::query_bias}) unpermute_in(w, weight, config_.heads);
+      for (auto weight : {&BlockWeights::key, &BlockWeights::key_bias}) unpermute_in(w, weight, config_.kv_heads);
+    }
+    for (auto norm : {&BlockWeights::attention_norm, &BlockWeights::ffn_norm}) {
+      if (!(w.*norm).defined()) w.*norm = at::ones({config_.width}, at::TensorOptions(device_));
+    }
+    return w;
+  }
+
+  /// Decodes only the rows that occur.
+  Tensor embed(const Tensor& ids) const override {
+    const auto flat = ids.to(at::kCPU).reshape({-1}).contiguous();
+    auto rows = at::empty({flat.numel(), config_.width}, at::kFloat);
+    for (int64_t i = 0; i < flat.numel(); ++i) {
+      store_->decode(names_.embedding, flat.const_data_ptr<int64_t>()[i], 1,
+                     rows.mutable_data_ptr<float>() + i * config_.width);
+    }
+    return rows.view({ids.size(0), ids.size(1), config_.width}).to(device_);
+  }
+
+  Tensor final_norm() const override {
+    const auto gain = load(names_.final_norm, 0, {config_.width});
+    return storage_.gains_less_one ? gain + 1 : gain;
+  }
+
+  Tensor head() const override {
+    return load(config_.tied_head ? names_.embedding : names_.head, 0, {config_.vocabulary, config_.width});
+  }
+
+  void release(int64_t layer) const override {
+    for (const auto& stored : stored_block(config_, storage_, layer)) store_->release(stored.tensor);
+  }
+
+ private:
+  static void unpermute_in(BlockWeights& w, Weight weight, int64_t heads) {
+    if ((w.*weight).defined()) w.*weight = unpermute(w.*weight, heads);
+  }
+
+  /// Rows from `first` on, as many as the shape has, decoded in parallel.
+  Tensor load(const std::string& name, int64_t first, const std::vector<int64_t>& shape) const {
+    auto tensor = at::empty(shape, at::kFloat);
+    const bool vector = shape.size() == 1;
+    const auto rows = vector ? 1 : shape.front(), width = shape.back();
+    auto* out = tensor.mutable_data_ptr<float>();
+    at::parallel_for(0, rows, std::max<int64_t>(1, 65536 / width), [&](int64_t begin, int64_t end) {
+      store_->decode(name, first + begin, end - begin, out + begin * width);
+    });
+    return tensor.to(device_);
+  }
+
+  void expect(const std::string& name, const std::vector<int64_t>& shape) const {
+    const auto actual = store_->shape(name);
+    if (actual == shape) return;
+    throw Error(actual ? "tensor " + name + " has shape " + shape_text(*actual) + " instead of " + shape_text(shape)
+                       : "tensor " + name + " is missing",
+                store_->where(), "the model is damaged, incomplete or of another architecture");
+  }
+
+  void refuse_unknown(const std::set<std::string>& known) const {
+    for (const auto& name : store_->names()) {
+      if (known.count(name) || is_of_another_part(name)) continue;
+      throw Error("tensor " + in_quotes(name) + " is not part of the " + config_.architecture + " architecture",
+                  store_->where(), "use a model without it");
+    }
+  }
+
+  bool is_of_another_part(const std::string& name) const {
+    for (const auto& beginning : storage_.others) {
+      if (name.starts_with(beginning)) return true;
+    }
+    return name.ends_with("rotary_emb.inv_freq");  // a table that old checkpoints carry; the configuration says it all
+  }
+
+  std::shared_ptr<const TensorStore> store_;
+  ModelConfig config_;
+  Storage storage_;
+  OuterNames names_;
+  at::Device device_;
+};
+
+}  // namespace
+
+std::vector<StoredRows> stored_block(const ModelConfig& config, const Storage& storage, int64_t layer) {
+  const bool gguf = storage.names == Storage::Names::gguf;
+  const auto number = std::to_string(layer - 1) + ".";
+  const auto prefix = gguf ? "blk." + number : storage.prefix + "layers." + number;
+  std::vector<StoredRows> block;
+  for (const auto& [weight, shape] : block_weights(config)) {
+    block.push_back({weight, prefix + name_in_block(config, weight, gguf), shape, 0, shape.front()});
+  }
+  if (storage.fused) fuse(block, config, prefix, gguf);
+  return block;
+}
+
+OuterNames outer_names(const Storage& storage) {
+  if (storage.names == Storage::Names::gguf) return {"token_embd.weight", "output_norm.weight", "output.weight"};
+  return {storage.prefix + "embed_tokens.weight", storage.prefix + "norm.weight", "lm_head.weight"};
+}
+
+std::shared_ptr<WeightSource> stored_weights(std::shared_ptr<const TensorStore> store, const ModelConfig& config,
+                                             const Storage& storage, at::Device device) {
+  return std::make_shared<StoredWeights>(std::move(store), config, storage, device);
+}
+
+}  // namespace replicate

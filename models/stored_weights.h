@@ -1,0 +1,41 @@
+#pragma once
+
+#include "models/tensor_store.h"
+#include "models/weights.h"
+
+namespace replicate {
+
+/// How a file stores what a ModelConfig describes.
+struct Storage {
+  enum class Names { gguf, hugging_face };
+  Names names = Names::hugging_face;
+  std::string prefix = "model.";    ///< of hugging_face's names but for the head's
+  bool interleaved_rope = false;    ///< rows of Q and K in the order of adjacent-pair RoPE (llama in GGUF)
+  bool fused = false;               ///< Q, K and V in one tensor, gate and up in another (Phi-3)
+  bool gains_less_one = false;      ///< norms hold g - 1 (Gemma at Hugging Face)
+  std::vector<std::string> others;  ///< beginnings of tensors that are no weights of the text model
+};
+
+/// Where a block's weight lies: `rows` of a tensor, from `first` on.
+struct StoredRows {
+  Tensor BlockWeights::* weight;
+  std::string tensor;              ///< its whole name
+  std::vector<int64_t> shape;      ///< of the weight
+  int64_t first = 0;               ///< row
+  int64_t tensor_rows = 0;         ///< of the whole tensor; a vector's length
+};
+std::vector<StoredRows> stored_block(const ModelConfig& config, const Storage& storage, int64_t layer);
+
+/// The names of the tensors that belong to no block.
+struct OuterNames {
+  std::string embedding, final_norm, head;
+};
+OuterNames outer_names(const Storage& storage);
+
+/// Weights of a memory-mapped model, decoded to float32 as they are acquired. Error unless every tensor is there with
+/// the shape that the configuration says, and no other one is: a bias that is passed over would give wrong numbers
+/// without a word.
+std::shared_ptr<WeightSource> stored_weights(std::shared_ptr<const TensorStore> store, const ModelConfig& config,
+                                             const Storage& storage, at::Device device);
+
+}  // namespace replicate

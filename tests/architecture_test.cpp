@@ -1,0 +1,183 @@
+// Every architecture against `transformers` on the same weights and token ids: tests/reference/make_architectures.py
+// made the models and what is expected of them, and contains none of this project's code.
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "harness/probes/sink_probes.h"
+#include "harness/probes/watch.h"
+#include "harness/run_folder.h"
+#include "models/formats/gguf.h"
+#include "models/formats/safetensors.h"
+#include "models/stored_model.h"
+#include "tests/assets.h"
+#include "tests/expect_error.h"
+#include "tests/temporary_folder.h"
+
+namespace replicate {
+namespace {
+
+std::filesystem::path golden() { return source_folder() / "tests/golden/architectures"; }
+
+Tensor floats(const SafetensorsFile& file, const char* name) {
+  const auto& stored = file.tensor(name);
+  auto tensor = at::empty(stored.shape, at::kFloat);
+  decode_floats(stored, tensor.mutable_data_ptr<float>());
+  return tensor;
+}
+
+Tensor ids_of(const SafetensorsFile& file) {
+  const auto& stored = file.tensor("ids");
+  auto tensor = at::empty(stored.shape, at::kLong);
+  std::memcpy(tensor.mutable_data_ptr<int64_t>(), stored.bytes.data(), stored.bytes.size());
+  return tensor;
+}
+
+double largest_difference(const Tensor& ours, const Tensor& expected) {
+  EXPECT_EQ(ours.sizes(), expected.sizes());
+  return ((ours - expected).abs() / expected.abs().max()).max().item<double>();
+}
+
+/// Logits, residual stream and attention of `model` against the library's, all heads.
+void expect_as_transformers(const std::shared_ptr<const Model>& model, const std::filesystem::path& folder) {
+  const auto expected = SafetensorsFile::open(folder / "expected.safetensors");
+  const auto everything = [](const Tensor& x) { return x; };
+  const auto logits = watch(Site::logits, everything), residual = watch(Site::block_output, everything);
+  const auto attention = watch_attention({.columns = {0}}, [](const AttentionStatistics& s) { return s.column(0); });
+  const auto tokens = std::make_shared<const Tensor>(ids_of(expected));
+  ASSERT_TRUE(run({{model, tokens, {}, {logits, residual, attention}}}, {}));
+  const auto layers = model->config.layers;
+  EXPECT_LT(largest_difference(logits->layer(layers + 1), floats(expected, "logits").to(at::kDouble)), 1e-5);
+  const auto streams = residual->layers().slice(1, 0, layers - 1).transpose(0, 1);
+  EXPECT_LT(largest_difference(streams, floats(expected, "residual").to(at::kDouble)), 1e-5);
+  const auto columns = attention->layers().transpose(0, 1);
+  EXPECT_LT(largest_difference(columns, floats(expected, "attention_to_first").to(at::kDouble)), 1e-5);
+}
+
+class Architecture : public testing::TestWithParam<std::string> {};
+
+TEST_P(Architecture, ComputesWhatTransformersComputes) {
+  const auto folder = golden() / GetParam();
+  expect_as_transformers(open_model_folder(folder, GetParam(), at::kCPU), folder);
+}
+
+/// Those of which GGUF can say what the configuration says.
+class ArchitectureInGguf : public testing::TestWithParam<std::string> {};
+
+TEST_P(ArchitectureInGguf, ComputesWhatTransformersComputes) {
+  const auto folder = golden() / GetParam();
+  const auto file = std::make_shared<const GgufFile>(GgufFile::open(folder / "model.gguf"));
+  const auto [config, storage] = describe_gguf(*file);
+  const auto weights = stored_weights(gguf_store(file), config, storage, at::kCPU);
+  expect_as_transformers(std::make_shared<const Model>(Model{GetParam(), config, weights}), folder);
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, Architecture,
+                         testing::Values("llama2", "llama3", "llama_linear_bias", "mistral", "qwen2", "qwen2_sliding",
+                                         "qwen3", "smollm3", "olmo2", "gemma3", "phi3"),
+                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Of, ArchitectureInGguf,
+                         testing::Values("llama2", "llama3", "qwen2", "qwen3", "smollm3", "olmo2", "phi3"),
+                         [](const auto& info) { return info.param; });
+
+// ---- config.json ---------------------------------------------------------------------------------------
+
+std::string config_json(const std::string& more) {
+  return R"({"num_hidden_layers": 6, "hidden_size": 24, "num_attention_heads": 4, "intermediate_size": 32, "vocab_size": 40)" +
+         (more.empty() ? "" : ", " + more) + "}";
+}
+
+ModelConfig described(const std::string& more) { return describe_config_json(config_json(more), "config.json").config; }
+
+TEST(ConfigJson, OldFilesSayRopeScalingAtTheTop) {
+  const auto llama = described(R"("model_type": "llama", "rope_theta": 500, "head_dim": 8, "rope_scaling": {"rope_type": "llama3",
+    "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 16})");
+  const auto folder = open_model_folder(golden() / "llama3", "new", at::kCPU);
+  EXPECT_EQ(llama.rope, folder->config.rope);
+  EXPECT_EQ(llama.rope.divisors.size(), 4u);
+  const auto linear = described(R"("model_type": "llama", "rope_scaling": {"type": "linear", "factor": 4})");
+  EXPECT_EQ(linear.rope.divisors, std::vector<double>(3, 4));
+}
+
+TEST(ConfigJson, OldGemmaHasAPattern) {
+  const auto gemma = described(R"("model_type": "gemma3_text", "head_dim": 8, "sliding_window": 4, "sliding_window_pattern": 3,
+    "rope_theta": 1000000, "rope_local_base_freq": 5000)");
+  EXPECT_EQ(gemma.sliding, (std::vector<bool>{true, true, false, true, true, false}));
+  EXPECT_EQ(gemma.rope_of(3)->theta, 1e6);
+  EXPECT_EQ(gemma.rope_of(1)->theta, 5000);
+  EXPECT_EQ(gemma.window_of(3), std::nullopt);
+  EXPECT_EQ(gemma.window_of(4), 4);
+}
+
+TEST(ConfigJson, GemmaThatSeesImagesHasItsTextModelInside) {
+  const auto text = R"({"model_type": "gemma3", "text_config": )" + config_json(R"("sliding_window": 4)") + "}";
+  const auto gemma = describe_config_json(text, "config.json");
+  EXPECT_EQ(gemma.config.norm_placement, NormPlacement::around);
+  EXPECT_EQ(gemma.config.head_width, 256);
+  EXPECT_FALSE(gemma.storage.others.empty());
+}
+
+TEST(ConfigJson, WhatIsNotAppliedIsRefused) {
+  const auto refuses = [](const std::string& more, const char* what) {
+    expect_error([&] { described(R"("model_type": "llama", )" + more); }, what);
+  };
+  refuses(R"("rope_scaling": {"rope_type": "yarn", "factor": 4})", "RoPE scaling 'yarn' is not supported");
+  refuses(R"("mlp_bias": true)", "mlp_bias");
+  refuses(R"("hidden_act": "relu")", "activation 'relu'");
+  refuses(R"("quantization_config": {"bits": 4})", "quantization_config");
+  refuses(R"("head_dim": 1000000000)", "head width");
+  refuses(R"("head_dim": 7)", "odd");
+  refuses(R"("num_key_value_heads": 3)", "divide");
+  refuses(R"("num_key_value_heads": 0)", "key/value heads is 0");
+  refuses(R"("rms_norm_eps": "small")", "cannot be read");
+  refuses(R"("partial_rotary_factor": 0.1)", "partial_rotary_factor 0.1");
+  refuses(R"("partial_rotary_factor": 0.5)", "RoPE turns no whole pairs");
+  expect_error([&] { described(R"("model_type": "mamba")"); }, "'mamba' is not supported");
+  expect_error([&] { describe_config_json("[1]", "config.json"); }, "config.json");
+  expect_error([&] { describe_config_json(R"({"model_type": "mistral"})", "config.json"); }, "num_hidden_layers");
+}
+
+// ---- folders -------------------------------------------------------------------------------------------
+
+class ModelFolder : public testing::Test {
+ protected:
+  ModelFolder() { std::filesystem::copy(golden() / "llama2", folder_.path() / "m"); }
+  std::filesystem::path model() const { return folder_.path() / "m"; }
+  void expect_refused(const char* why) const {
+    expect_error([&] { open_model_folder(model(), "m", at::kCPU); }, why);
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(ModelFolder, AMissingPartIsNamed) {
+  std::filesystem::remove(model() / "model-00002-of-00002.safetensors");
+  expect_refused("'model-00002-of-00002.safetensors', which is not in the folder");
+}
+
+TEST_F(ModelFolder, AnIndexThatPointsOutsideIsRefused) {
+  std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": {"a": "../m/config.json"}})";
+  expect_refused("not in the folder");
+  std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": 3})";
+  expect_refused("index of the weights");
+}
+
+TEST_F(ModelFolder, PicklesAreNeverRead) {
+  for (const auto& entry : std::filesystem::directory_iterator(golden() / "llama2")) {
+    if (entry.path().filename() != "config.json") std::filesystem::remove(model() / entry.path().filename());
+  }
+  std::ofstream(model() / "pytorch_model.bin") << "x";
+  expect_refused("convert pytorch_model.bin");
+}
+
+TEST_F(ModelFolder, ABiasThatTheConfigurationDoesNotKnowIsRefused) {
+  std::filesystem::remove_all(model());
+  std::filesystem::copy(golden() / "llama_linear_bias", model());
+  auto config = read_text(model() / "config.json");
+  const std::string flag = "\"attention_bias\": true";
+  std::ofstream(model() / "config.json") << config.replace(config.find(flag), flag.size(), "\"attention_bias\": false");
+  expect_refused("bias' is not part of the llama architecture");
+}
+
+}  // namespace
+}  // namespace replicate
