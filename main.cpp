@@ -49,7 +49,8 @@ Settings settings_for(const CommandLine& line, at::Device device) {
                         .model = line.model,
                         .only = line.only,
                         .overrides = line.overrides,
-                        .seed = line.seed});
+                        .seed = line.seed,
+                        .accepted_licences = line.accepted_licences});
 }
 
 /// A word as a shell takes it.

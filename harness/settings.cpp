@@ -420,7 +420,7 @@ std::string read_sha256(const Yaml& yaml) {
 }
 
 ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::path& assets) {
-  yaml.allow({"name", "description", "file", "sha256", "licence", "source", "bos", "reinitialised",
+  yaml.allow({"name", "description", "file", "sha256", "licence", "consent", "source", "bos", "reinitialised",
               "calibration", "known_verdicts", "claims"});
   check_name(yaml, "name", name);
   ModelSettings model;
@@ -430,6 +430,7 @@ ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::pa
   if (const auto sha256 = yaml.find("sha256")) model.sha256 = read_sha256(*sha256);
   if (const auto bos = yaml.find("bos")) model.bos = bos->flag() ? "on" : "off";
   model.licence = yaml.text_or("licence", {});
+  model.consent = yaml.text_or("consent", {});
   model.source = yaml.text_or("source", {});
   return model;
 }
@@ -463,6 +464,12 @@ ModelSettings model_from_path(const std::string& text) {
   return model;
 }
 
+void require_consent(const ModelSettings& model, const std::vector<std::string>& accepted) {
+  if (model.consent.empty() || contains(accepted, model.consent)) return;
+  throw Error("the model " + model.name + " comes under its own licence: " + model.licence, "--model " + model.name,
+              "read it, then add --accept-licence " + model.consent);
+}
+
 void choose_model(Draft& draft, const std::string& model, const SettingsRequest& request) {
   const fs::path folder = request.configs / "models";
   std::error_code error;
@@ -471,6 +478,7 @@ void choose_model(Draft& draft, const std::string& model, const SettingsRequest&
     draft.settings.model = model_from_path(model);
   } else {
     apply_model(draft, read_named(folder, "model", model), model, request.assets);
+    require_consent(draft.settings.model, request.accepted_licences);
   }
 }
 

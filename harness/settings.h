@@ -84,6 +84,7 @@ struct ModelSettings {
   std::optional<std::string> sha256;  ///< expected, when the YAML pins it
   std::string bos = "off";            ///< "on" for a model that was trained with BOS and needs it
   std::string licence, source;
+  std::string consent;                ///< name of the licence that --accept-licence must accept; empty: none
 };
 
 /// The whole of one run's settings.
@@ -108,14 +109,15 @@ struct SettingsRequest {
   std::string only;   ///< a claim's id, else a regex found in claim ids; empty: all
   std::vector<std::string> overrides;  ///< "--set a.b=c"
   std::optional<uint64_t> seed;
+  std::vector<std::string> accepted_licences = {};
 };
 
 /// Reads and merges, later ones winning: claim YAML and training.yaml, profile, model (thresholds and calibration
 /// only),
 /// --set, --seed. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>,
 /// claims.<id>.<parameter>, claims.<id>.criteria.<metric>.threshold,
-/// claims.<id>.controls.<metric>.fraction. What --set training.<key> trains has no known verdict. Unknown claim,
-/// profile, model or key: Error with "did you mean '...'?". Whether the model's file exists is left to whoever opens
+/// claims.<id>.controls.<metric>.fraction. What --set training.<key> trains has no known verdict. A model whose licence
+/// asks for consent is refused without it. Unknown claim, profile, model or key: Error with "did you mean '...'?". Whether the model's file exists is left to whoever opens
 /// it.
 Settings load_settings(const SettingsRequest& request);
 

@@ -4,6 +4,7 @@ the tokenizer that is trained on the prose.
     assets.py status  --assets DIR            says what is missing; exit 1 when something is
     assets.py fetch   --assets DIR [--keep]   fetches, verifies and unpacks what is missing
     ... --with NAME                           an optional asset, too
+    ... --accept-licence NAME                 what is optional because its licence asks for consent
 
 An asset is made of one or more files of a package index. Where an asset has several builds, the
 first one whose files are all offered is taken. Every asset is unpacked aside and moved into place
@@ -288,6 +289,15 @@ def train_tokenizer(store, path, rule, target):
         raise Failure(f"the tokenizer cannot be trained ({text}): {last}; run set-up again when that is put right")
 
 
+def append_member(path, pattern, target):
+    """The one file that matches, behind what earlier parts have left."""
+    for name, opened, _ in archive_members(path):
+        if fnmatch.fnmatchcase(name, pattern):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            with opened() as source, open(target, "ab") as file:
+                shutil.copyfileobj(source, file, 1 << 20)
+
+
 def unpack(store, entry, path, folder):
     result = os.path.join(folder, entry["provides"])
     if "take" in entry:
@@ -296,6 +306,8 @@ def unpack(store, entry, path, folder):
         join_texts(path, entry["join"], result)
     if "gunzip" in entry:
         gunzip_member(path, entry["gunzip"], result)
+    if "append" in entry:
+        append_member(path, entry["append"], result)
     if "train" in entry:
         train_tokenizer(store, path, entry["train"], result)
     if not os.path.exists(result):
@@ -355,18 +367,26 @@ def install(store, indexes, asset, build, keep):
 # --- commands ------------------------------------------------------------------------------------
 
 
-def wanted_assets(entries, extras):
-    """{asset: builds}: all but the optional ones, and those of them that were asked for."""
-    optional = {entry["asset"] for entry in entries.values() if "optional" in entry}
+def wanted_assets(entries, extras, licences=()):
+    """{asset: builds}: all but the optional ones, and those of them that were asked for, by name or by accepting
+    the licence that they come under."""
+    optional = {entry["asset"]: entry.get("consent") for entry in entries.values() if "optional" in entry}
     for name in extras:
         if name not in optional:
             raise Failure(f"unknown asset ({name}): --with knows {', '.join(sorted(optional))}")
-    return {asset: builds for asset, builds in builds_of(entries).items() if asset not in optional - set(extras)}
+        if optional[name] and optional[name] not in licences:
+            raise Failure(f"{name} comes under the {optional[name]} licence (NOTICE): add --accept-licence {optional[name]}")
+    for licence in licences:
+        if licence not in optional.values():
+            known = ", ".join(sorted(filter(None, optional.values())))
+            raise Failure(f"unknown licence ({licence}): --accept-licence knows {known}")
+    unwanted = {name for name, consent in optional.items() if name not in extras and consent not in licences}
+    return {asset: builds for asset, builds in builds_of(entries).items() if asset not in unwanted}
 
 
-def missing_assets(store, extras):
+def missing_assets(store, extras, licences):
     """{asset: builds} that are not there."""
-    assets = wanted_assets(read_pins(PINS), extras)
+    assets = wanted_assets(read_pins(PINS), extras, licences)
     given = os.environ.get("LIBTORCH")
     if given:
         check_given_libtorch(given)
@@ -380,16 +400,16 @@ def describe(build):
     return f"{names}, {size / 1e6:.0f} MB"
 
 
-def status(store, extras):
-    missing = missing_assets(store, extras)
+def status(store, extras, licences):
+    missing = missing_assets(store, extras, licences)
     for asset, builds in missing.items():
         choice = "; or ".join(map(describe, builds.values())) or "none is pinned for this machine"
         print(f"missing: {asset} ({choice})")
     return 1 if missing else 0
 
 
-def fetch_missing(store, extras, keep):
-    missing = missing_assets(store, extras)
+def fetch_missing(store, extras, licences, keep):
+    missing = missing_assets(store, extras, licences)
     if not missing:
         return 0
     os.makedirs(store.root, exist_ok=True)
@@ -410,11 +430,13 @@ def main():
     parser.add_argument("--assets", required=True, metavar="DIR")
     parser.add_argument("--keep", action="store_true", help="keep the downloaded files")
     parser.add_argument("--with", action="append", default=[], dest="extras", metavar="NAME", help="an optional asset, too")
+    parser.add_argument("--accept-licence", action="append", default=[], dest="licences", metavar="NAME",
+                        help="what comes under this licence, too")
     arguments = parser.parse_args()
     store = Store(os.path.abspath(arguments.assets))
     if arguments.command == "status":
-        return status(store, arguments.extras)
-    return fetch_missing(store, arguments.extras, arguments.keep)
+        return status(store, arguments.extras, arguments.licences)
+    return fetch_missing(store, arguments.extras, arguments.licences, arguments.keep)
 
 
 if __name__ == "__main__":

@@ -192,6 +192,15 @@ TEST_F(SettingsTest, ReadsProfileAndModel) {
   EXPECT_EQ(settings.claims[0].known->verdict, Verdict::fail);
 }
 
+TEST_F(SettingsTest, ALicenceMayAskForConsent) {
+  folder_.write("models/tiny.yaml", replaced(kModel, "licence: MIT", "licence: Tiny Terms\nconsent: tiny"));
+  expect_has(message({}), "Tiny Terms");
+  expect_has(message({}), "--accept-licence tiny");
+  auto accepting = request();
+  accepting.accepted_licences = {"other", "tiny"};
+  EXPECT_EQ(load_settings(accepting).model.consent, "tiny");
+}
+
 TEST_F(SettingsTest, AProfileKnowsWhatItTrains) {
   folder_.write("training.yaml", "steps: 100\n");
   folder_.write("claims/gamma_claim.yaml", replaced(replaced(kBeta, "beta_claim", "gamma_claim"), "intervention", "training"));

