@@ -134,6 +134,21 @@ TEST(Gguf, FollowsTheAlignmentTheFileStates) {
   EXPECT_EQ(file.tensor("b").bytes.data() - file.tensor("a").bytes.data(), 256);
 }
 
+TEST(Gguf, ReadsEveryStorageType) {
+  const std::vector<float> numbers(512, 0.5f);
+  GgufWriter writer;
+  for (const TensorType type : tensor_types()) writer.tensor(type_name(type), {2, 256}, numbers, type);
+  const auto bytes = writer.bytes();
+  const GgufFile file = GgufFile::parse(bytes, "test.gguf");
+  for (const TensorType type : tensor_types()) {
+    const StoredTensor& tensor = file.tensor(type_name(type));
+    EXPECT_EQ(tensor.type, type);
+    std::vector<float> decoded(512);
+    dequantize(tensor.type, tensor.bytes, decoded);
+    EXPECT_NEAR(decoded[300], 0.5, 0.01) << tensor.name;
+  }
+}
+
 // Hostile input.
 
 TEST(Gguf, AnyTruncationIsAnErrorAndNothingWorse) {
@@ -186,7 +201,8 @@ TEST(Gguf, RejectsBrokenMetadata) {
 }
 
 TEST(Gguf, RejectsUnsupportedStorageByName) {
-  expect_rejected(GgufWriter().raw_tensor("w", {256}, 12, 0), "tensor 'w' is stored as Q4_K");
+  expect_rejected(GgufWriter().raw_tensor("w", {256}, 15, 0), "tensor 'w' is stored as Q8_K");
+  expect_rejected(GgufWriter().raw_tensor("w", {256}, 20, 0), "stored as IQ4_NL, which is not");
   expect_rejected(GgufWriter().raw_tensor("w", {256}, 24, 0), "stored as I8");
   expect_rejected(GgufWriter().raw_tensor("w", {256}, 4, 0), "stored as type 4");
   expect_rejected(GgufWriter().raw_tensor("w", {256}, 0xffffffff, 0), "stored as type 4294967295");
@@ -201,6 +217,7 @@ TEST(Gguf, RejectsBrokenShapes) {
   expect_rejected(GgufWriter().raw_tensor("w", {1ll << 32, 1ll << 32}, 0, 0), "absurd shape");
   expect_rejected(GgufWriter().raw_tensor("w", {kHuge}, 0, 0), "lies beyond the file's end");
   expect_rejected(GgufWriter().raw_tensor("w", {32, 33}, 8, 0), "no whole number of blocks");
+  expect_rejected(GgufWriter().raw_tensor("w", {256, 32}, 14, 0), "no whole number of blocks");
 }
 
 TEST(Gguf, RejectsTensorsOutOfPlace) {
@@ -228,7 +245,7 @@ TEST(Gguf, RejectsBadAlignment) {
 
 TEST(Gguf, MessagesStayOnOneLineWhateverTheName) {
   const std::string name = "evil\n\x1b[31m" + std::string(500, 'x');
-  expect_rejected(GgufWriter().raw_tensor(name, {256}, 12, 0), "tensor 'evil??[31mxxx");
+  expect_rejected(GgufWriter().raw_tensor(name, {256}, 15, 0), "tensor 'evil??[31mxxx");
 }
 
 TEST(Gguf, ChangingAnyByteDoesNoHarm) {

@@ -12,7 +12,8 @@ namespace replicate {
 namespace {
 
 constexpr const char* kDamaged = "the file is damaged or incomplete, fetch it again";
-constexpr const char* kSupported = "use a file stored as F32, F16, BF16, Q4_0, Q4_1 or Q8_0";
+constexpr const char* kSupported =
+    "use a file stored as F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 or Q2_K to Q6_K";
 
 /// GGUF's numbers for the types of metadata values.
 enum ValueType : uint32_t {
@@ -57,8 +58,7 @@ std::string storage_name(uint32_t type) {
 }
 
 std::optional<TensorType> supported(uint32_t type) {
-  for (const TensorType candidate : {TensorType::f32, TensorType::f16, TensorType::bf16,
-                                     TensorType::q4_0, TensorType::q4_1, TensorType::q8_0}) {
+  for (const TensorType candidate : tensor_types()) {
     if (storage_name(type) == type_name(candidate)) return candidate;
   }
   return std::nullopt;
