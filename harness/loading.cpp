@@ -20,10 +20,13 @@ std::string main_quantization(const GgufFile& file) {
   return most;
 }
 
-std::string verified_sha256(const std::filesystem::path& file, const std::optional<std::string>& pinned) {
-  const auto actual = sha256_file(file);
+/// Of a model in several files: see sha256_files.
+std::string verified_sha256(const std::vector<std::filesystem::path>& files,
+                            const std::optional<std::string>& pinned) {
+  const auto actual = sha256_files(files);
   if (pinned && *pinned != actual) {
-    throw Error("the model file is not the one that its settings pin (sha256 " + actual + ")", file.string(),
+    throw Error("the model file is not the one that its settings pin (sha256 " + actual + ")",
+                files.front().string(),
                 "run scripts/setup again, or name the file itself with --model");
   }
   return actual;
@@ -59,7 +62,7 @@ StoredModel open_gguf(const ModelSettings& settings, at::Device device) {
   return {.config = config,
           .weights = gguf_weights(file, config, device),  // checks every tensor, for the null model too
           .tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_gguf(*file)),
-          .sha256 = verified_sha256(settings.file, settings.sha256),
+          .sha256 = verified_sha256(file->files(), settings.sha256),
           .quantization = main_quantization(*file)};
 }
 
@@ -78,7 +81,7 @@ StoredModel open_folder(const ModelSettings& settings, at::Device device) {
           .weights = model->weights,
           .tokenizer =
               std::make_shared<const Tokenizer>(Tokenizer::from_json(tokenizer, model->config.vocabulary)),
-          .sha256 = verified_sha256(folder / "model.safetensors", settings.sha256),
+          .sha256 = verified_sha256({folder / "model.safetensors"}, settings.sha256),
           .quantization = "none",
           .begins_with_bos = model->config.begins_with_bos};
 }
