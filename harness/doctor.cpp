@@ -15,6 +15,7 @@
 #include "harness/yaml.h"
 #include "models/formats/error.h"
 #include "models/formats/sha256.h"
+#include "models/formats/shard_name.h"
 
 namespace replicate {
 namespace fs = std::filesystem;
@@ -98,15 +99,19 @@ Finding settings_finding(const fs::path& configs) {
   return {State::missing, "settings", findings.front(), "replicate validate lists all"};
 }
 
-/// `absent`: what it means when the file is not there.
+/// `absent`: what it means when the file, or another of a split model, is not there.
 Finding model_file(const std::string& name, const fs::path& file, const std::string& sha256,
                    State absent) {
-  std::error_code error;
-  const uintmax_t size = fs::file_size(file, error);
   const std::string what = "model " + name;
-  if (error) return {absent, what, "no file " + file.string(), kSetup};
+  const auto files = model_files(file);
+  uintmax_t size = 0;
+  for (const fs::path& part : files) {
+    std::error_code error;
+    size += fs::file_size(part, error);
+    if (error) return {absent, what, "no file " + part.string(), kSetup};
+  }
   if (sha256.empty() || size > kQuickHash) return {State::ok, what, mebibytes(size), {}};
-  if (sha256_file(file) == sha256) return {State::ok, what, mebibytes(size) + ", sha256 good", {}};
+  if (sha256_files(files) == sha256) return {State::ok, what, mebibytes(size) + ", sha256 good", {}};
   return {absent, what, file.string() + " is not the file that its settings pin",
           "delete it and run ./replicate, which fetches it again"};
 }

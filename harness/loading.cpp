@@ -9,16 +9,8 @@
 namespace replicate {
 namespace {
 
-/// Of one file its own; of several that of their list, a line each: what `sha256sum` prints without names.
-std::string sha256_of(const std::vector<std::filesystem::path>& files) {
-  if (files.size() == 1) return sha256_file(files.front());
-  std::string list;
-  for (const auto& file : files) list += sha256_file(file) + "\n";
-  return sha256_hex(std::as_bytes(std::span(list)));
-}
-
 std::string verified_sha256(const std::vector<std::filesystem::path>& files, const ModelSettings& settings) {
-  const auto actual = sha256_of(files);
+  const auto actual = sha256_files(files);
   if (settings.sha256 && *settings.sha256 != actual) {
     throw Error("the model is not the one that its settings pin (sha256 " + actual + ")", settings.file.string(),
                 "run scripts/setup again, or name the file itself with --model");
@@ -57,7 +49,7 @@ StoredModel open_gguf(const ModelSettings& settings, at::Device device) {
   return {.config = config,
           .weights = stored_weights(store, config, storage, device),  // checks every tensor, for the null model too
           .tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_gguf(*file)),
-          .sha256 = verified_sha256({settings.file}, settings),
+          .sha256 = verified_sha256(file->files(), settings),
           .encoding = main_encoding(*store)};
 }
 

@@ -8,6 +8,7 @@
 #include "harness/parameter_table.h"
 #include "harness/yaml.h"
 #include "models/formats/error.h"
+#include "models/formats/shard_name.h"
 
 namespace replicate {
 namespace fs = std::filesystem;
@@ -460,6 +461,7 @@ ModelSettings model_from_path(const std::string& text) {
   ModelSettings model;
   model.file = text;
   model.name = fs::path(text).lexically_normal().stem().string();
+  if (const auto shard = ShardName::of(text)) model.name = fs::path(shard->prefix).filename().string();
   if (model.name.empty()) model.name = fs::absolute(model.file).parent_path().stem().string();
   return model;
 }

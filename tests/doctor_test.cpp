@@ -53,6 +53,17 @@ TEST_F(DoctorTest, ChecksTheModelOfTheDefaultProfile) {
   EXPECT_FALSE(ok_);
 }
 
+TEST_F(DoctorTest, ASplitModelNeedsAllItsFiles) {
+  const std::string file = "m-00001-of-00002.gguf";
+  folder_.write("configs/models/tiny.yaml",
+                "{name: tiny, file: models/" + file + ", sha256: " +
+                    sha256_hex(sha256_hex("one") + "\n" + sha256_hex("two") + "\n") + "}");
+  folder_.write("assets/models/" + file, "one");
+  EXPECT_NE(line("model tiny").find("m-00002-of-00002.gguf"), std::string::npos);
+  folder_.write("assets/models/m-00002-of-00002.gguf", "two");
+  EXPECT_EQ(line("model tiny").rfind("ok", 0), 0u) << line("model tiny");
+}
+
 TEST_F(DoctorTest, OtherModelsAreOptional) {
   EXPECT_EQ(line("model other").rfind("optional", 0), 0u) << line("model other");
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "models/formats/shard_name.h"
 #include "tests/expect_error.h"
 #include "tests/gguf_writer.h"
 #include "tests/temporary_folder.h"
@@ -134,6 +135,158 @@ TEST(Gguf, FollowsTheAlignmentTheFileStates) {
   EXPECT_EQ(file.tensor("b").bytes.data() - file.tensor("a").bytes.data(), 256);
 }
 
+TEST(Gguf, ReadsEveryStorageType) {
+  const std::vector<float> numbers(512, 0.5f);
+  GgufWriter writer;
+  for (const TensorType type : tensor_types()) writer.tensor(type_name(type), {2, 256}, numbers, type);
+  const auto bytes = writer.bytes();
+  const GgufFile file = GgufFile::parse(bytes, "test.gguf");
+  for (const TensorType type : tensor_types()) {
+    const StoredTensor& tensor = file.tensor(type_name(type));
+    EXPECT_EQ(tensor.type, type);
+    std::vector<float> decoded(512);
+    dequantize(tensor.type, tensor.bytes, decoded);
+    EXPECT_NEAR(decoded[300], 0.5, 0.01) << tensor.name;
+  }
+}
+
+// Models in several files.
+
+/// Part `number`, from 1, of a model: a tensor of its own, and metadata in the first part alone.
+GgufWriter shard(uint16_t number, uint16_t count, int32_t tensors) {
+  GgufWriter writer;
+  if (number == 1) writer.text("general.architecture", "llama");
+  writer.raw_value("split.no", 2, packed(static_cast<uint16_t>(number - 1)));
+  writer.raw_value("split.count", 2, packed(count));
+  writer.raw_value("split.tensors.count", 5, packed(tensors));
+  return writer.tensor("t" + std::to_string(number), {6}, kSix);
+}
+
+class SplitModel : public testing::Test {
+ protected:
+  SplitModel() {
+    for (const uint16_t number : {1, 2, 3}) shard(number, 3, 3).write(part(number));
+  }
+  std::filesystem::path part(int number) const {
+    return folder_ / ("model-0000" + std::to_string(number) + "-of-00003.gguf");
+  }
+  void expect_refused(const std::string& message) const {
+    expect_error([&] { GgufFile::open(part(1)); }, message);
+  }
+
+  const TemporaryFolder folder_;
+};
+
+TEST_F(SplitModel, IsOneSetOfTensors) {
+  const GgufFile file = [&] { return GgufFile::open(part(1)); }();
+  EXPECT_EQ(file.where(), part(1).string());
+  EXPECT_EQ(file.files(), (std::vector<std::filesystem::path>{part(1), part(2), part(3)}));
+  EXPECT_EQ(file.require_text("general.architecture"), "llama");
+  ASSERT_EQ(file.tensors().size(), 3u);
+  for (const std::string name : {"t1", "t2", "t3"}) {
+    const StoredTensor& tensor = file.tensor(name);
+    file.release(tensor);
+    EXPECT_EQ(std::memcmp(tensor.bytes.data(), kSix.data(), tensor.bytes.size()), 0) << name;
+  }
+  EXPECT_EQ(file.find("t3"), &file.tensors()[2]);
+}
+
+/// gguf-split --no-tensor-first-split
+TEST_F(SplitModel, TheFirstFileMayHaveNoTensors) {
+  GgufWriter first;
+  first.text("general.architecture", "llama").integer("split.no", 0).integer("split.count", 3);
+  first.integer("split.tensors.count", 2).write(part(1));
+  for (const uint16_t number : {2, 3}) shard(number, 3, 2).write(part(number));
+  EXPECT_EQ(GgufFile::open(part(1)).tensors().size(), 2u);
+}
+
+TEST_F(SplitModel, AFileThatWasNotSplitIsWholeUnderAnyName) {
+  for (const int64_t count : {0, 1}) {
+    small_file().integer("split.no", 0).integer("split.count", count).write(part(1));
+    const GgufFile file = GgufFile::open(part(1));
+    EXPECT_EQ(file.files(), std::vector<std::filesystem::path>{part(1)});
+    EXPECT_EQ(file.tensors().size(), 2u);
+  }
+}
+
+TEST_F(SplitModel, IsOpenedByItsFirstFile) {
+  expect_error([&] { GgufFile::open(part(2)); }, "name the first one, model-00001-of-00003.gguf");
+  std::filesystem::rename(part(3), folder_ / "other.gguf");
+  expect_error([&] { GgufFile::open(folder_ / "other.gguf"); },
+               "name the first one, the one that ends in -00001-of-00003.gguf");
+}
+
+TEST_F(SplitModel, NeedsTheNamesOfGgufSplit) {
+  for (const char* name : {"other.gguf", "x", "model-00001-of-00004.gguf", "model-00002-of-00003.gguf",
+                           "model-1-of-3.gguf", "model-0000a-of-00003.gguf"}) {
+    shard(1, 3, 3).write(folder_ / name);
+    expect_error([&] { GgufFile::open(folder_ / name); },
+                 "under a name that does not end in -00001-of-00003.gguf");
+  }
+}
+
+TEST_F(SplitModel, SaysWhichFileIsMissing) {
+  std::filesystem::remove(part(2));
+  expect_refused("one of a model's 3 files is missing (" + part(2).string() + ")");
+}
+
+TEST_F(SplitModel, RefusesFilesOfOtherModels) {
+  const std::string where = " (" + part(2).string() + ")";
+  shard(3, 3, 3).write(part(2));
+  expect_refused("not file 2 of the same model: metadata 'split.no' is 2 instead of 1" + where);
+  shard(2, 4, 3).write(part(2));
+  expect_refused("metadata 'split.count' is 4 instead of 3" + where);
+  shard(2, 3, 7).write(part(2));
+  expect_refused("metadata 'split.tensors.count' is 7 instead of 3" + where);
+  small_file().write(part(2));
+  expect_refused("metadata 'split.count' is missing" + where);
+  shard(2, 3, 3).tensor("t1", {6}, kSix).write(part(2));
+  expect_refused("tensor 't1' is in another file of the model, too" + where);
+  shard(2, 3, 3).tensor("t4", {6}, kSix).write(part(2));
+  expect_refused("the model's files hold 4 tensors instead of 3");
+}
+
+TEST_F(SplitModel, RefusesAbsurdNumbers) {
+  for (const int64_t count : {int64_t{-1}, int64_t{65536}, std::numeric_limits<int64_t>::max()}) {
+    small_file().integer("split.count", count).write(part(1));
+    expect_refused("metadata 'split.count' is " + std::to_string(count) + ", not from 0 to 65535");
+  }
+  for (const int64_t number : {int64_t{-1}, std::numeric_limits<int64_t>::max()}) {
+    small_file().integer("split.count", 3).integer("split.no", number).write(part(1));
+    expect_refused("metadata 'split.no' is " + std::to_string(number));
+  }
+  small_file().integer("split.count", 3).write(part(1));
+  expect_refused("metadata 'split.no' is missing");
+}
+
+TEST_F(SplitModel, JoinsOnlyWholeModels) {
+  const auto bytes = shard(1, 3, 3).bytes();
+  expect_error([] { GgufFile::join({}); }, "no file of a model");
+  std::vector<GgufFile> shards;
+  shards.push_back(GgufFile::parse(bytes, "a"));
+  expect_error([&] { GgufFile::join(shards); }, "1 of the model's 3 files are there (a)");
+}
+
+TEST(ShardName, IsReadOffTheEndOfAName) {
+  const auto name = ShardName::of("some/folder/big-model-00002-of-00013.gguf");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->prefix, "some/folder/big-model");
+  EXPECT_EQ(name->number, 2);
+  EXPECT_EQ(name->count, 13);
+  EXPECT_EQ(name->sibling(13).path(), "some/folder/big-model-00013-of-00013.gguf");
+  for (const char* other : {"", "model.gguf", "m-00000-of-00003.gguf", "m-00004-of-00003.gguf",
+                            "m-00001-of-00003.bin", "m-0001-of-0003.gguf", "m-+0001-of-00003.gguf"}) {
+    EXPECT_FALSE(ShardName::of(other)) << other;
+  }
+}
+
+TEST(ShardName, ListsTheFilesOfAModel) {
+  EXPECT_EQ(model_files("one.gguf"), std::vector<std::filesystem::path>{"one.gguf"});
+  EXPECT_EQ(model_files("m-00001-of-00002.gguf"),
+            (std::vector<std::filesystem::path>{"m-00001-of-00002.gguf", "m-00002-of-00002.gguf"}));
+  EXPECT_EQ(model_files("m-00002-of-00002.gguf").size(), 1u);
+}
+
 // Hostile input.
 
 TEST(Gguf, AnyTruncationIsAnErrorAndNothingWorse) {
@@ -186,7 +339,8 @@ TEST(Gguf, RejectsBrokenMetadata) {
 }
 
 TEST(Gguf, RejectsUnsupportedStorageByName) {
-  expect_rejected(GgufWriter().raw_tensor("w", {256}, 12, 0), "tensor 'w' is stored as Q4_K");
+  expect_rejected(GgufWriter().raw_tensor("w", {256}, 15, 0), "tensor 'w' is stored as Q8_K");
+  expect_rejected(GgufWriter().raw_tensor("w", {256}, 20, 0), "stored as IQ4_NL, which is not");
   expect_rejected(GgufWriter().raw_tensor("w", {256}, 24, 0), "stored as I8");
   expect_rejected(GgufWriter().raw_tensor("w", {256}, 4, 0), "stored as type 4");
   expect_rejected(GgufWriter().raw_tensor("w", {256}, 0xffffffff, 0), "stored as type 4294967295");
@@ -201,6 +355,7 @@ TEST(Gguf, RejectsBrokenShapes) {
   expect_rejected(GgufWriter().raw_tensor("w", {1ll << 32, 1ll << 32}, 0, 0), "absurd shape");
   expect_rejected(GgufWriter().raw_tensor("w", {kHuge}, 0, 0), "lies beyond the file's end");
   expect_rejected(GgufWriter().raw_tensor("w", {32, 33}, 8, 0), "no whole number of blocks");
+  expect_rejected(GgufWriter().raw_tensor("w", {256, 32}, 14, 0), "no whole number of blocks");
 }
 
 TEST(Gguf, RejectsTensorsOutOfPlace) {
@@ -228,7 +383,7 @@ TEST(Gguf, RejectsBadAlignment) {
 
 TEST(Gguf, MessagesStayOnOneLineWhateverTheName) {
   const std::string name = "evil\n\x1b[31m" + std::string(500, 'x');
-  expect_rejected(GgufWriter().raw_tensor(name, {256}, 12, 0), "tensor 'evil??[31mxxx");
+  expect_rejected(GgufWriter().raw_tensor(name, {256}, 15, 0), "tensor 'evil??[31mxxx");
 }
 
 TEST(Gguf, ChangingAnyByteDoesNoHarm) {

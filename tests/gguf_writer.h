@@ -2,12 +2,8 @@
 
 // Makes small GGUF files for tests, sound ones and (by the raw parts) broken ones.
 
-#include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <span>
@@ -15,87 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "models/formats/quantization.h"
+#include "tests/stored_numbers.h"
 
 namespace replicate {
-
-/// Bytes, appended one little-endian value after the other.
-class ByteWriter {
- public:
-  template <typename Number>
-  ByteWriter& number(Number value) {
-    return raw({reinterpret_cast<const std::byte*>(&value), sizeof(value)});
-  }
-  ByteWriter& text(std::string_view value) {
-    return number<uint64_t>(value.size()).raw(std::as_bytes(std::span(value)));
-  }
-  ByteWriter& raw(std::span<const std::byte> value) {
-    bytes_.insert(bytes_.end(), value.begin(), value.end());
-    return *this;
-  }
-  ByteWriter& pad(size_t alignment) {
-    bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment);
-    return *this;
-  }
-  const std::vector<std::byte>& bytes() const { return bytes_; }
-
- private:
-  std::vector<std::byte> bytes_;
-};
-
-/// IEEE binary32 to binary16 by truncation; what lies below 2^-14 becomes zero. Good enough for
-/// tests.
-inline uint16_t half(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
-  const int exponent = static_cast<int>(bits >> 23 & 0xff) - 112;
-  if (exponent <= 0) return sign;
-  return static_cast<uint16_t>(sign | std::min(exponent, 30) << 10 | (bits >> 13 & 0x3ff));
-}
-
-/// Appends one block of 32 numbers as `type`, with the scale that makes the largest one fit.
-inline void write_block(ByteWriter& out, TensorType type, std::span<const float> numbers) {
-  const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
-  const float largest = std::max(std::abs(*low), std::abs(*high));
-  const bool has_minimum = type == TensorType::q4_1;
-  const float scale =
-      has_minimum ? (*high - *low) / 15 : largest / (type == TensorType::q8_0 ? 127 : 7);
-  const float shift = has_minimum ? -*low : type == TensorType::q4_0 ? 8 * scale : 0;
-  out.number(half(scale));
-  if (has_minimum) out.number(half(*low));
-  const auto quant = [&](size_t i) {
-    return scale > 0 ? static_cast<int>(std::lround((numbers[i] + shift) / scale)) : 0;
-  };
-  if (type == TensorType::q8_0) {
-    for (size_t i = 0; i < 32; ++i) out.number(static_cast<int8_t>(quant(i)));
-  } else {
-    for (size_t i = 0; i < 16; ++i) {
-      out.number(static_cast<uint8_t>(quant(i) | quant(i + 16) << 4));
-    }
-  }
-}
-
-/// Numbers as a tensor of `type` holds them, rounded in the simplest way.
-inline std::vector<std::byte> stored(TensorType type, std::span<const float> numbers) {
-  ByteWriter out;
-  const auto block = static_cast<size_t>(block_elements(type));
-  for (size_t i = 0; i + block <= numbers.size(); i += block) {
-    switch (type) {
-      case TensorType::f32:
-        out.number(numbers[i]);
-        break;
-      case TensorType::f16:
-        out.number(half(numbers[i]));
-        break;
-      case TensorType::bf16:
-        out.number(static_cast<uint16_t>(std::bit_cast<uint32_t>(numbers[i]) >> 16));
-        break;
-      default:
-        write_block(out, type, numbers.subspan(i, block));
-    }
-  }
-  return out.bytes();
-}
 
 /// A GGUF file in the making.
 class GgufWriter {
@@ -136,7 +54,7 @@ class GgufWriter {
   /// `shape` with the slowest dimension first.
   GgufWriter& tensor(std::string_view name, const std::vector<int64_t>& shape,
                      std::span<const float> numbers, TensorType type = TensorType::f32) {
-    constexpr uint32_t kGgmlTypes[] = {0, 1, 30, 2, 3, 8};
+    constexpr uint32_t kGgmlTypes[] = {0, 1, 30, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14};
     data_.pad(alignment_);
     raw_tensor(name, shape, kGgmlTypes[static_cast<size_t>(type)], data_.bytes().size());
     data_.raw(stored(type, numbers));

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "models/formats/sha256.h"
 #include "tests/expect_error.h"
@@ -79,6 +80,12 @@ TEST_F(MappedFileTest, DigestOfAFileIsThatOfItsBytes) {
   EXPECT_EQ(sha256_file(write("none", "")), sha256_hex(""));
   expect_error([&] { sha256_file(folder_ / "missing"); }, "No such file");
   expect_error([&] { sha256_file(folder_.path()); }, "cannot read the file");
+}
+
+TEST_F(MappedFileTest, DigestOfSeveralFilesIsThatOfTheirDigests) {
+  const std::vector<std::filesystem::path> files{write("a", "first"), write("b", "second")};
+  EXPECT_EQ(sha256_files(std::span(files).first(1)), sha256_hex("first"));
+  EXPECT_EQ(sha256_files(files), sha256_hex(sha256_hex("first") + "\n" + sha256_hex("second") + "\n"));
 }
 
 }  // namespace

@@ -424,6 +424,9 @@ TEST_F(SettingsTest, ModelMayBeAPath) {
   EXPECT_EQ(settings.model.file, path.model);
   EXPECT_FALSE(settings.model.sha256.has_value());
   EXPECT_EQ(settings.claims[1].judging.criteria[0].threshold, 0.5);  // no model has its say
+  folder_.write("files/Split-00001-of-00002.gguf", "x");
+  path.model = (folder_ / "files/Split-00001-of-00002.gguf").string();
+  EXPECT_EQ(load_settings(path).model.name, "Split");
   path.model = "no/such/file.gguf";
   expect_has(message_of([&] { load_settings(path); }), "no such model file");
   path.model = "missing.gguf";

@@ -1,18 +1,23 @@
 #include "models/formats/gguf.h"
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <utility>
 
 #include "models/formats/error.h"
+#include "models/formats/shard_name.h"
 
 namespace replicate {
 namespace {
 
 constexpr const char* kDamaged = "the file is damaged or incomplete, fetch it again";
-constexpr const char* kSupported = "use a file stored as F32, F16, BF16, Q4_0, Q4_1 or Q8_0";
+constexpr const char* kSupported =
+    "use a file stored as F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 or Q2_K to Q6_K";
+constexpr const char* kNotTogether = "fetch all files of the model again";
 
 /// GGUF's numbers for the types of metadata values.
 enum ValueType : uint32_t {
@@ -57,8 +62,7 @@ std::string storage_name(uint32_t type) {
 }
 
 std::optional<TensorType> supported(uint32_t type) {
-  for (const TensorType candidate : {TensorType::f32, TensorType::f16, TensorType::bf16,
-                                     TensorType::q4_0, TensorType::q4_1, TensorType::q8_0}) {
+  for (const TensorType candidate : tensor_types()) {
     if (storage_name(type) == type_name(candidate)) return candidate;
   }
   return std::nullopt;
@@ -178,6 +182,45 @@ template <>
 constexpr std::string_view kWanted<bool> = "a truth value";
 template <>
 constexpr std::string_view kWanted<std::string> = "a text";
+
+// What gguf-split writes into every file of a model: its number from 0, the number of files, and that of
+// the tensors in all of them.
+constexpr std::string_view kSplitNumber = "split.no";
+constexpr std::string_view kSplitCount = "split.count";
+constexpr std::string_view kSplitTensors = "split.tensors.count";
+constexpr int64_t kMostShards = 65535;  ///< the number is one of 16 bits
+
+/// All files of a split model; `path` says of itself that `number` stand before it, of `count`.
+std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& path, int64_t number,
+                                               int64_t count) {
+  const auto name = ShardName::of(path);
+  if (number != 0) {
+    const std::string first = name ? name->sibling(1).path().filename().string()
+                                   : "the one that ends in " + shard_ending(1, count);
+    throw Error("not the first of a model's " + std::to_string(count) +
+                    " files: metadata 'split.no' is " + std::to_string(number),
+                path.string(), "name the first one, " + first);
+  }
+  if (!name || name->number != 1 || name->count != count) {
+    throw Error("the first of a model's " + std::to_string(count) +
+                    " files, under a name that does not end in " + shard_ending(1, count),
+                path.string(), "give the files the names that gguf-split gave them");
+  }
+  auto paths = model_files(path);
+  for (const auto& part : paths) {
+    std::error_code error;
+    if (std::filesystem::exists(part, error)) continue;
+    throw Error("one of a model's " + std::to_string(count) + " files is missing", part.string(),
+                "put it beside the first one");
+  }
+  return paths;
+}
+
+bool lies_in(std::span<const std::byte> part, std::span<const std::byte> whole) {
+  const std::less_equal<> before;  // of any two pointers, which <= is not
+  return before(whole.data(), part.data()) &&
+         before(part.data() + part.size(), whole.data() + whole.size());
+}
 
 /// The number of elements, or nothing when it overflows.
 std::optional<int64_t> checked_product(const std::vector<int64_t>& shape) {
@@ -353,11 +396,82 @@ int64_t StoredTensor::elements() const {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
 }
 
-GgufFile GgufFile::open(const std::filesystem::path& path) {
+GgufFile GgufFile::open_one(const std::filesystem::path& path) {
   auto mapping = std::make_shared<const MappedFile>(MappedFile::open(path));
   GgufFile file = parse(mapping->bytes(), path.string());
-  file.mapping_ = std::move(mapping);
+  file.files_.push_back(path);
+  file.mappings_.push_back(std::move(mapping));
   return file;
+}
+
+GgufFile GgufFile::open(const std::filesystem::path& path) {
+  GgufFile first = open_one(path);
+  const int64_t count = first.split_count();
+  if (count == 1) return first;
+  const auto paths = shard_paths(path, first.require_integer(kSplitNumber), count);
+  std::vector<GgufFile> shards;
+  shards.push_back(std::move(first));
+  for (size_t i = 1; i < paths.size(); ++i) shards.push_back(open_one(paths[i]));
+  return join(std::move(shards));
+}
+
+/// Files the model was split into; gguf-split writes 0 or nothing into one that was not.
+int64_t GgufFile::split_count() const {
+  const int64_t count = integer(kSplitCount).value_or(0);
+  if (0 <= count && count <= kMostShards) return std::max<int64_t>(count, 1);
+  throw Error("metadata 'split.count' is " + std::to_string(count) + ", not from 0 to " +
+                  std::to_string(kMostShards),
+              where_, kDamaged);
+}
+
+void GgufFile::check_shard(int64_t number, const GgufFile& first) const {
+  const auto expect = [&](std::string_view key, int64_t value) {
+    const int64_t here = require_integer(key);
+    if (here == value) return;
+    throw Error("not file " + std::to_string(number) + " of the same model: metadata " +
+                    in_quotes(key) + " is " + std::to_string(here) + " instead of " +
+                    std::to_string(value),
+                where_, kNotTogether);
+  };
+  expect(kSplitCount, first.split_count());
+  expect(kSplitNumber, number - 1);
+  expect(kSplitTensors, first.require_integer(kSplitTensors));
+}
+
+void GgufFile::take_tensors(GgufFile shard) {
+  for (StoredTensor& tensor : shard.tensors_) {
+    if (!positions_.emplace(tensor.name, tensors_.size()).second) {
+      throw Error("tensor " + in_quotes(tensor.name) + " is in another file of the model, too",
+                  shard.where_, kNotTogether);
+    }
+    tensors_.push_back(std::move(tensor));
+  }
+  std::move(shard.files_.begin(), shard.files_.end(), std::back_inserter(files_));
+  std::move(shard.mappings_.begin(), shard.mappings_.end(), std::back_inserter(mappings_));
+}
+
+GgufFile GgufFile::join(std::vector<GgufFile> shards) {
+  if (shards.empty()) throw Error("no file of a model", "join", "name its first file");
+  GgufFile model = std::move(shards.front());
+  const auto count = static_cast<int64_t>(shards.size());
+  if (count != model.split_count()) {
+    throw Error(std::to_string(count) + " of the model's " + std::to_string(model.split_count()) +
+                    " files are there",
+                model.where_, kNotTogether);
+  }
+  if (count == 1) return model;
+  model.check_shard(1, model);
+  for (int64_t number = 2; number <= count; ++number) {
+    GgufFile& shard = shards[static_cast<size_t>(number - 1)];
+    shard.check_shard(number, model);
+    model.take_tensors(std::move(shard));
+  }
+  if (!std::cmp_equal(model.tensors_.size(), model.require_integer(kSplitTensors))) {
+    throw Error("the model's files hold " + std::to_string(model.tensors_.size()) +
+                    " tensors instead of " + std::to_string(model.require_integer(kSplitTensors)),
+                model.where_, kNotTogether);
+  }
+  return model;
 }
 
 GgufFile GgufFile::parse(std::span<const std::byte> bytes, std::string where) {
@@ -468,7 +582,9 @@ const StoredTensor& GgufFile::tensor(std::string_view name) const {
 }
 
 void GgufFile::release(const StoredTensor& tensor) const {
-  if (mapping_) mapping_->release(tensor.bytes);
+  for (const auto& mapping : mappings_) {
+    if (lies_in(tensor.bytes, mapping->bytes())) mapping->release(tensor.bytes);
+  }
 }
 
 }  // namespace replicate

@@ -34,12 +34,21 @@ struct StoredTensor {
 /// it says it holds. Anything wrong is an Error of one line that names the file.
 class GgufFile {
  public:
+  /// A model that gguf-split has split is opened by its first file, PREFIX-00001-of-00003.gguf; the
+  /// others are looked for beside it.
   static GgufFile open(const std::filesystem::path& path);
 
-  /// The same for bytes in memory, which must outlive the object; `where` names them in messages.
+  /// One file in memory: the bytes must outlive the object; `where` names them in messages.
   static GgufFile parse(std::span<const std::byte> bytes, std::string where);
 
-  const std::string& where() const { return where_; }
+  /// One model of all the files that it was split into, the first one, which has the metadata, first.
+  /// Error when they are not one model's, or not all.
+  static GgufFile join(std::vector<GgufFile> shards);
+
+  const std::string& where() const { return where_; }  ///< of a split model: its first file
+
+  /// What was opened, in order; empty for bytes in memory.
+  const std::vector<std::filesystem::path>& files() const { return files_; }
 
   // Metadata: nothing when the key is absent, Error when it is there with another type. Integers of
   // any width and sign count as integers (an unsigned one beyond int64 is an Error); `real` and
@@ -64,7 +73,7 @@ class GgufFile {
 
   std::vector<std::string> keys() const;  ///< sorted
 
-  const std::vector<StoredTensor>& tensors() const { return tensors_; }  ///< in the file's order
+  const std::vector<StoredTensor>& tensors() const { return tensors_; }  ///< in the files' order
   const StoredTensor* find(std::string_view name) const;                 ///< null when absent
   const StoredTensor& tensor(std::string_view name) const;               ///< Error when absent
 
@@ -83,6 +92,11 @@ class GgufFile {
   };
 
   GgufFile() = default;
+  static GgufFile open_one(const std::filesystem::path& path);
+  int64_t split_count() const;
+  /// Error when it is not file `number`, from 1, of the model whose first file is `first`.
+  void check_shard(int64_t number, const GgufFile& first) const;
+  void take_tensors(GgufFile shard);
   template <typename Item>
   std::optional<Item> scalar(std::string_view key) const;
   template <typename Item>
@@ -93,7 +107,8 @@ class GgufFile {
   Item required(std::string_view key, std::optional<Item> item) const;
 
   std::string where_;
-  std::shared_ptr<const MappedFile> mapping_;  ///< null for bytes in memory
+  std::vector<std::filesystem::path> files_;
+  std::vector<std::shared_ptr<const MappedFile>> mappings_;  ///< of files_; none for bytes in memory
   std::map<std::string, Value, std::less<>> metadata_;
   std::vector<StoredTensor> tensors_;
   std::map<std::string, size_t, std::less<>> positions_;  ///< in tensors_, by name

@@ -1,7 +1,9 @@
 #include "models/formats/quantization.h"
 
+#include <array>
 #include <bit>
 #include <cstring>
+#include <iterator>
 #include <string>
 
 #include "models/formats/error.h"
@@ -12,6 +14,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "GGUF data are read in place");
 
 constexpr int64_t kBlock = 32;
+constexpr int64_t kBlockK = 256;
 
 // Blocks as they lie in the file. Packed, because a tensor may start at any address.
 #pragma pack(push, 1)
@@ -24,12 +27,53 @@ struct BlockQ4_1 {
   Half scale, minimum;
   uint8_t quants[kBlock / 2];
 };
+struct BlockQ5_0 {
+  Half scale;
+  uint32_t fifth_bits;
+  uint8_t quants[kBlock / 2];
+};
+struct BlockQ5_1 {
+  Half scale, minimum;
+  uint32_t fifth_bits;
+  uint8_t quants[kBlock / 2];
+};
 struct BlockQ8_0 {
   Half scale;
   int8_t quants[kBlock];
 };
+struct BlockQ2_K {
+  uint8_t factors[kBlockK / 16];  // the scale's in the low half of a byte, the minimum's in the high
+  uint8_t quants[kBlockK / 4];
+  Half scale, minimum;
+};
+struct BlockQ3_K {
+  uint8_t third_bits[kBlockK / 8];
+  uint8_t quants[kBlockK / 4];
+  uint8_t factors[12];
+  Half scale;
+};
+struct BlockQ4_K {
+  Half scale, minimum;
+  uint8_t factors[12];
+  uint8_t quants[kBlockK / 2];
+};
+struct BlockQ5_K {
+  Half scale, minimum;
+  uint8_t factors[12];
+  uint8_t fifth_bits[kBlockK / 8];
+  uint8_t quants[kBlockK / 2];
+};
+struct BlockQ6_K {
+  uint8_t quants[kBlockK / 2];
+  uint8_t high_bits[kBlockK / 4];
+  int8_t factors[kBlockK / 16];
+  Half scale;
+};
 #pragma pack(pop)
 static_assert(sizeof(BlockQ4_0) == 18 && sizeof(BlockQ4_1) == 20 && sizeof(BlockQ8_0) == 34);
+static_assert(sizeof(BlockQ5_0) == 22 && sizeof(BlockQ5_1) == 24);
+static_assert(sizeof(BlockQ2_K) == 84 && sizeof(BlockQ3_K) == 110 && sizeof(BlockQ4_K) == 144);
+static_assert(sizeof(BlockQ5_K) == 176 && sizeof(BlockQ6_K) == 210);
 
 /// IEEE binary16 to binary32. Both cases are computed and a bit mask picks one: written with a
 /// choice, the loop over it does not vectorise.
@@ -63,29 +107,34 @@ void decode_bf16(const std::byte* __restrict in, float* __restrict out, int64_t 
   }
 }
 
-// Byte i of a 4-bit block holds number i in its low half and number i + 16 in its high half.
+/// The lower four bits of 32 numbers: byte i holds those of number i in its low half and of number
+/// i + 16 in its high half. In a loop of its own, so that the loop over all 32 vectorises better.
+void unpack_halves(const uint8_t (&quants)[kBlock / 2], int (&numbers)[kBlock]) {
+  for (int i = 0; i < kBlock / 2; ++i) {
+    numbers[i] = quants[i] & 15;
+    numbers[i + kBlock / 2] = quants[i] >> 4;
+  }
+}
 
 void decode_q4_0(const std::byte* __restrict in, float* __restrict out, int64_t count) {
   const auto* block = reinterpret_cast<const BlockQ4_0*>(in);
   for (; count > 0; count -= kBlock, out += kBlock, ++block) {
     const float scale = widen(block->scale);
-    for (int i = 0; i < kBlock / 2; ++i) {
-      out[i] = scale * static_cast<float>((block->quants[i] & 15) - 8);
-      out[i + kBlock / 2] = scale * static_cast<float>((block->quants[i] >> 4) - 8);
-    }
+    int quants[kBlock];
+    unpack_halves(block->quants, quants);
+    for (int i = 0; i < kBlock; ++i) out[i] = scale * static_cast<float>(quants[i] - 8);
   }
 }
 
-// A product of 11 and 4 significant bits is exact, so a fused multiply-add gives the same number.
+// A product of 11 and 5 significant bits is exact, so a fused multiply-add gives the same number.
 void decode_q4_1(const std::byte* __restrict in, float* __restrict out, int64_t count) {
   const auto* block = reinterpret_cast<const BlockQ4_1*>(in);
   for (; count > 0; count -= kBlock, out += kBlock, ++block) {
     const float scale = widen(block->scale);
     const float minimum = widen(block->minimum);
-    for (int i = 0; i < kBlock / 2; ++i) {
-      out[i] = scale * static_cast<float>(block->quants[i] & 15) + minimum;
-      out[i + kBlock / 2] = scale * static_cast<float>(block->quants[i] >> 4) + minimum;
-    }
+    int quants[kBlock];
+    unpack_halves(block->quants, quants);
+    for (int i = 0; i < kBlock; ++i) out[i] = scale * static_cast<float>(quants[i]) + minimum;
   }
 }
 
@@ -96,6 +145,199 @@ void decode_q8_0(const std::byte* __restrict in, float* __restrict out, int64_t 
     for (int i = 0; i < kBlock; ++i) out[i] = scale * static_cast<float>(block->quants[i]);
   }
 }
+
+/// Bit i of the fifth bits belongs to number i. Masks, since a shift by a distance that differs from
+/// number to number is no vector instruction without AVX2.
+constexpr auto kBit = [] {
+  std::array<uint32_t, kBlock> masks{};
+  for (int i = 0; i < kBlock; ++i) masks[i] = 1u << i;
+  return masks;
+}();
+
+void decode_q5_0(const std::byte* __restrict in, float* __restrict out, int64_t count) {
+  const auto* block = reinterpret_cast<const BlockQ5_0*>(in);
+  for (; count > 0; count -= kBlock, out += kBlock, ++block) {
+    const float scale = widen(block->scale);
+    const uint32_t fifth_bits = block->fifth_bits;
+    int quants[kBlock];
+    unpack_halves(block->quants, quants);
+    for (int i = 0; i < kBlock; ++i) {
+      out[i] = scale * static_cast<float>(quants[i] - ((fifth_bits & kBit[i]) != 0 ? 0 : 16));
+    }
+  }
+}
+
+void decode_q5_1(const std::byte* __restrict in, float* __restrict out, int64_t count) {
+  const auto* block = reinterpret_cast<const BlockQ5_1*>(in);
+  for (; count > 0; count -= kBlock, out += kBlock, ++block) {
+    const float scale = widen(block->scale);
+    const float minimum = widen(block->minimum);
+    const uint32_t fifth_bits = block->fifth_bits;
+    int quants[kBlock];
+    unpack_halves(block->quants, quants);
+    for (int i = 0; i < kBlock; ++i) {
+      out[i] = scale * static_cast<float>(quants[i] + ((fifth_bits & kBit[i]) != 0 ? 16 : 0)) + minimum;
+    }
+  }
+}
+
+// The K types. d has 11 significant bits, s at most 7 and q at most 6, so d s, m n and d s q fit the 24
+// of float32 and are exact; only the difference is rounded, once. As above, a loop over bytes puts the
+// bits of a quant together before a loop over float32 uses it.
+
+/// The eight factors of q4_K and q5_K, six bits each: bytes 0 to 3 hold scales 0 to 3 and the upper
+/// two bits of scales 4 to 7, bytes 4 to 7 the same of minima, bytes 8 to 11 the lower four of both.
+struct Factors {
+  explicit Factors(const uint8_t (&packed)[12]) {
+    for (int i = 0; i < 4; ++i) {
+      scale[i] = packed[i] & 63;
+      scale[i + 4] = (packed[i + 8] & 15) | (packed[i] >> 6) << 4;
+      minimum[i] = packed[i + 4] & 63;
+      minimum[i + 4] = (packed[i + 8] >> 4) | (packed[i + 4] >> 6) << 4;
+    }
+  }
+  int scale[8], minimum[8];
+};
+
+/// d s q - m n of one block in eight groups of 32.
+void scale_groups(Half scale, Half minimum, const Factors& factors, const uint8_t (&quants)[kBlockK],
+                  float* __restrict out) {
+  for (int group = 0; group < 8; ++group) {
+    const float s = widen(scale) * static_cast<float>(factors.scale[group]);
+    const float m = widen(minimum) * static_cast<float>(factors.minimum[group]);
+    for (int i = 0; i < 32; ++i) {
+      out[group * 32 + i] = s * static_cast<float>(quants[group * 32 + i]) - m;
+    }
+  }
+}
+
+/// Every 32 bytes hold two groups: one in the low halves, the next in the high ones.
+void unpack_groups(const uint8_t (&packed)[kBlockK / 2], uint8_t (&quants)[kBlockK]) {
+  for (int pair = 0; pair < 4; ++pair) {
+    for (int i = 0; i < 32; ++i) {
+      quants[pair * 64 + i] = packed[pair * 32 + i] & 15;
+      quants[pair * 64 + 32 + i] = packed[pair * 32 + i] >> 4;
+    }
+  }
+}
+
+void decode_q4_k(const std::byte* __restrict in, float* __restrict out, int64_t count) {
+  const auto* block = reinterpret_cast<const BlockQ4_K*>(in);
+  for (; count > 0; count -= kBlockK, out += kBlockK, ++block) {
+    uint8_t quants[kBlockK];
+    unpack_groups(block->quants, quants);
+    scale_groups(block->scale, block->minimum, Factors(block->factors), quants, out);
+  }
+}
+
+/// Bit g of byte i of the fifth bits belongs to number i of group g.
+void decode_q5_k(const std::byte* __restrict in, float* __restrict out, int64_t count) {
+  const auto* block = reinterpret_cast<const BlockQ5_K*>(in);
+  for (; count > 0; count -= kBlockK, out += kBlockK, ++block) {
+    uint8_t quants[kBlockK];
+    unpack_groups(block->quants, quants);
+    for (int group = 0; group < 8; ++group) {
+      for (int i = 0; i < 32; ++i) quants[group * 32 + i] |= (block->fifth_bits[i] >> group & 1) << 4;
+    }
+    scale_groups(block->scale, block->minimum, Factors(block->factors), quants, out);
+  }
+}
+
+/// d s and m n of sixteen groups; m n stays zero where a type has no minimum: x - 0 is x, -0 too.
+struct GroupScales {
+  float scale[16];
+  float minimum[16] = {};
+};
+
+/// d s (q - offset) - m n of one block in sixteen groups of 16. Two groups at a time are made float32: loops
+/// over 16 bytes do not vectorise.
+void scale_groups(const GroupScales& groups, const uint8_t (&quants)[kBlockK], int offset,
+                  float* __restrict out) {
+  for (int pair = 0; pair < 8; ++pair, out += 32) {
+    float numbers[32];
+    for (int i = 0; i < 32; ++i) numbers[i] = static_cast<float>(quants[pair * 32 + i] - offset);
+    for (const int half : {0, 1}) {
+      const float scale = groups.scale[pair * 2 + half];
+      const float minimum = groups.minimum[pair * 2 + half];
+      for (int i = half * 16; i < half * 16 + 16; ++i) out[i] = scale * numbers[i] - minimum;
+    }
+  }
+}
+
+/// Two bits of 256 numbers: every 32 bytes hold 128 of them, 0 to 31 in bits 0 and 1, and so on.
+void unpack_quarters(const uint8_t (&packed)[kBlockK / 4], uint8_t (&quants)[kBlockK]) {
+  for (int part = 0; part < 8; ++part) {
+    for (int i = 0; i < 32; ++i) {
+      quants[part * 32 + i] = packed[part / 4 * 32 + i] >> part % 4 * 2 & 3;
+    }
+  }
+}
+
+void decode_q2_k(const std::byte* __restrict in, float* __restrict out, int64_t count) {
+  const auto* block = reinterpret_cast<const BlockQ2_K*>(in);
+  for (; count > 0; count -= kBlockK, out += kBlockK, ++block) {
+    uint8_t quants[kBlockK];
+    unpack_quarters(block->quants, quants);
+    GroupScales groups;
+    for (int group = 0; group < 16; ++group) {
+      groups.scale[group] = widen(block->scale) * static_cast<float>(block->factors[group] & 15);
+      groups.minimum[group] = widen(block->minimum) * static_cast<float>(block->factors[group] >> 4);
+    }
+    scale_groups(groups, quants, 0, out);
+  }
+}
+
+/// Factor g of q3_K, minus 32: its lower four bits are a half of byte g % 8, its upper two stand in
+/// byte 8 + g % 4.
+int factor_q3_k(const uint8_t (&packed)[12], int group) {
+  const int low = packed[group % 8] >> group / 8 * 4 & 15;
+  const int high = packed[8 + group % 4] >> group / 4 * 2 & 3;
+  return (low | high << 4) - 32;
+}
+
+/// Bit b of byte i of the third bits belongs to number i of the b-th 32 numbers.
+void decode_q3_k(const std::byte* __restrict in, float* __restrict out, int64_t count) {
+  const auto* block = reinterpret_cast<const BlockQ3_K*>(in);
+  for (; count > 0; count -= kBlockK, out += kBlockK, ++block) {
+    uint8_t quants[kBlockK];
+    unpack_quarters(block->quants, quants);
+    for (int part = 0; part < 8; ++part) {
+      for (int i = 0; i < 32; ++i) quants[part * 32 + i] |= (block->third_bits[i] >> part & 1) << 2;
+    }
+    GroupScales groups;
+    for (int group = 0; group < 16; ++group) {
+      groups.scale[group] = widen(block->scale) * static_cast<float>(factor_q3_k(block->factors, group));
+    }
+    scale_groups(groups, quants, 4, out);
+  }
+}
+
+/// Every 64 bytes of quants hold the lower four bits of 128 numbers: 0 to 63 in the low halves. The
+/// upper two bits lie as in q2_K.
+void decode_q6_k(const std::byte* __restrict in, float* __restrict out, int64_t count) {
+  const auto* block = reinterpret_cast<const BlockQ6_K*>(in);
+  for (; count > 0; count -= kBlockK, out += kBlockK, ++block) {
+    uint8_t quants[kBlockK];
+    unpack_quarters(block->high_bits, quants);
+    for (int part = 0; part < 4; ++part) {
+      const uint8_t* packed = block->quants + part / 2 * 64;
+      for (int i = 0; i < 64; ++i) {
+        const int low = packed[i] >> part % 2 * 4 & 15;
+        quants[part * 64 + i] = static_cast<uint8_t>(quants[part * 64 + i] << 4 | low);
+      }
+    }
+    GroupScales groups;
+    for (int group = 0; group < 16; ++group) {
+      groups.scale[group] = widen(block->scale) * static_cast<float>(block->factors[group]);
+    }
+    scale_groups(groups, quants, 32, out);
+  }
+}
+
+constexpr TensorType kTypes[] = {
+    TensorType::f32,  TensorType::f16,  TensorType::bf16, TensorType::q4_0, TensorType::q4_1,
+    TensorType::q5_0, TensorType::q5_1, TensorType::q8_0, TensorType::q2_k, TensorType::q3_k,
+    TensorType::q4_k, TensorType::q5_k, TensorType::q6_k};
 
 /// Everything that depends on the type, in the order of TensorType.
 struct Format {
@@ -111,13 +353,22 @@ constexpr Format kFormats[] = {
     {"BF16", 1, 2, decode_bf16},
     {"Q4_0", kBlock, sizeof(BlockQ4_0), decode_q4_0},
     {"Q4_1", kBlock, sizeof(BlockQ4_1), decode_q4_1},
+    {"Q5_0", kBlock, sizeof(BlockQ5_0), decode_q5_0},
+    {"Q5_1", kBlock, sizeof(BlockQ5_1), decode_q5_1},
     {"Q8_0", kBlock, sizeof(BlockQ8_0), decode_q8_0},
+    {"Q2_K", kBlockK, sizeof(BlockQ2_K), decode_q2_k},
+    {"Q3_K", kBlockK, sizeof(BlockQ3_K), decode_q3_k},
+    {"Q4_K", kBlockK, sizeof(BlockQ4_K), decode_q4_k},
+    {"Q5_K", kBlockK, sizeof(BlockQ5_K), decode_q5_k},
+    {"Q6_K", kBlockK, sizeof(BlockQ6_K), decode_q6_k},
 };
+static_assert(std::size(kFormats) == std::size(kTypes));
 
 const Format& format(TensorType type) { return kFormats[static_cast<size_t>(type)]; }
 
 }  // namespace
 
+std::span<const TensorType> tensor_types() { return kTypes; }
 std::string_view type_name(TensorType type) { return format(type).name; }
 int64_t block_elements(TensorType type) { return format(type).elements; }
 int64_t block_bytes(TensorType type) { return format(type).bytes; }

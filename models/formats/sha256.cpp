@@ -103,4 +103,11 @@ std::string sha256_file(const std::filesystem::path& path) {
   return hex(digest.digest());
 }
 
+std::string sha256_files(std::span<const std::filesystem::path> paths) {
+  if (paths.size() == 1) return sha256_file(paths.front());
+  Sha256 digest;
+  for (const auto& path : paths) digest.add(sha256_file(path)).add(std::string_view("\n"));
+  return hex(digest.digest());
+}
+
 }  // namespace replicate

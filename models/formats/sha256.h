@@ -41,4 +41,8 @@ std::string sha256_hex(std::string_view text);
 /// The same of a file's content, read piece by piece. Error when it cannot be read.
 std::string sha256_file(const std::filesystem::path& path);
 
+/// Of one file: sha256_file. Of several, in their order: the hash of their hashes, each a line, as
+/// `sha256sum FILES | cut -c -64 | sha256sum` gives it.
+std::string sha256_files(std::span<const std::filesystem::path> paths);
+
 }  // namespace replicate

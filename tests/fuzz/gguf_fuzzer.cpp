@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "models/formats/gguf.h"
 #include "models/formats/tokenizer.h"
 #include "models/formats/utf8.h"
 #include "tests/fuzz/one_line.h"
+#include "tests/fuzz/seam.h"
 
 namespace replicate {
 namespace {
@@ -45,6 +47,21 @@ void read_tensors(const GgufFile& file) {
   }
 }
 
+/// A model in several files, cut at the seams; one file when there is none.
+void join_shards(std::string_view input) {
+  std::vector<GgufFile> shards;
+  for (size_t start = 0; start <= input.size();) {
+    const size_t end = std::min(input.find(kSeam, start), input.size());
+    shards.push_back(GgufFile::parse(std::as_bytes(std::span(input.substr(start, end - start))), "part.gguf"));
+    start = end + kSeam.size();
+  }
+  size_t tensors = 0;
+  for (const GgufFile& shard : shards) tensors += shard.tensors().size();
+  const GgufFile model = GgufFile::join(std::move(shards));
+  if (model.tensors().size() != tensors) std::abort();
+  read_tensors(model);
+}
+
 void tokenize(const GgufFile& file, std::string_view text) {
   const Tokenizer tokenizer = Tokenizer::from_gguf(file);
   const auto ids = tokenizer.encode(text);
@@ -66,5 +83,7 @@ void read_file(std::span<const std::byte> bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   replicate::allow_error([&] { replicate::read_file(std::as_bytes(std::span(data, size))); });
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  replicate::allow_error([&] { replicate::join_shards(input); });
   return 0;
 }

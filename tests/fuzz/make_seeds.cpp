@@ -1,18 +1,21 @@
 // Writes the seeds of the GGUF fuzzer: make_seeds tests/fuzz/corpus/gguf
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <string>
 #include <vector>
 
+#include "tests/fuzz/seam.h"
 #include "tests/gguf_writer.h"
 
 namespace replicate {
 namespace {
 
 void add_every_storage_type(GgufWriter& writer) {
-  const std::vector<float> numbers(64, 0.25f);
-  for (const TensorType type : {TensorType::f32, TensorType::f16, TensorType::bf16,
-                                TensorType::q4_0, TensorType::q4_1, TensorType::q8_0}) {
-    writer.tensor(type_name(type), {2, 32}, numbers, type);
+  for (const TensorType type : tensor_types()) {
+    const int64_t row = std::max<int64_t>(32, block_elements(type));  // small seeds are fast ones
+    writer.tensor(type_name(type), {2, row}, std::vector<float>(2 * row, 0.25f), type);
   }
 }
 
@@ -34,6 +37,24 @@ GgufWriter seed(uint32_t version, const char* pre) {
   return writer;
 }
 
+GgufWriter shard(int64_t number, int64_t count) {
+  GgufWriter writer;
+  writer.integer("split.no", number).integer("split.count", count).integer("split.tensors.count", count);
+  return writer.tensor("t" + std::to_string(number), {2}, std::vector<float>{1, 2});
+}
+
+/// All files of a split model, a seam between each two, as gguf_fuzzer takes them apart.
+void write_split_model(const std::filesystem::path& path, int64_t count) {
+  ByteWriter out;
+  for (int64_t number = 0; number < count; ++number) {
+    if (number > 0) out.raw(std::as_bytes(std::span(kSeam)));
+    out.raw(shard(number, count).bytes());
+  }
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(out.bytes().data()),
+             static_cast<std::streamsize>(out.bytes().size()));
+}
+
 }  // namespace
 }  // namespace replicate
 
@@ -43,4 +64,8 @@ int main(int, char** arguments) {
   replicate::seed(2, "gpt-2").write(folder / "gpt2_version2.gguf");
   replicate::seed(3, "smollm").write(folder / "smollm.gguf");
   replicate::seed(3, "llama-bpe").write(folder / "llama3.gguf");
+  replicate::shard(1, 3).write(folder / "second_of_three.gguf");
+  for (const int64_t count : {1, 2, 3}) {
+    replicate::write_split_model(folder / ("split_in_" + std::to_string(count) + ".gguf"), count);
+  }
 }

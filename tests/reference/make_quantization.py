@@ -4,7 +4,8 @@
     pip install gguf
     python tests/reference/make_quantization.py [tests/golden/quantization]
 
-<TYPE>.bin: the stored bytes of 256 numbers, then the 256 numbers as float32, little endian.
+<TYPE>.bin: the stored bytes of 8 blocks (256 numbers where a type has no blocks), then their numbers as
+float32, little endian.
 """
 
 import pathlib
@@ -13,9 +14,21 @@ import sys
 import gguf
 import numpy as np
 
-NUMBERS = 256
-TYPES = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0"]
-HALVES_PER_BLOCK = {"Q4_0": 1, "Q4_1": 2, "Q8_0": 1}  # scale, minimum: float16 at the block's start
+BLOCKS = 8
+TYPES = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]
+# Scale, minimum: float16 at this byte of a block, and how many of them; all other bytes may be anything.
+HALVES = {
+    "Q4_0": (0, 1),
+    "Q4_1": (0, 2),
+    "Q8_0": (0, 1),
+    "Q5_0": (0, 1),
+    "Q5_1": (0, 2),
+    "Q2_K": (80, 2),
+    "Q3_K": (108, 1),
+    "Q4_K": (0, 2),
+    "Q5_K": (0, 2),
+    "Q6_K": (208, 1),
+}
 
 
 def random_halves(rng, count):
@@ -25,17 +38,22 @@ def random_halves(rng, count):
     return halves.astype("<u2")
 
 
+def numbers_in(name):
+    return BLOCKS * max(32, gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name]][0])
+
+
 def stored_bytes(rng, name):
+    count = numbers_in(name)
     if name == "F32":
-        return rng.standard_normal(NUMBERS).astype("<f4").view(np.uint8)
+        return rng.standard_normal(count).astype("<f4").view(np.uint8)
     if name == "F16":
-        return random_halves(rng, NUMBERS).view(np.uint8)
+        return random_halves(rng, count).view(np.uint8)
     if name == "BF16":
-        return (rng.standard_normal(NUMBERS).astype("<f4").view("<u4") >> 16).astype("<u2").view(np.uint8)
-    elements, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name]]
-    blocks = rng.integers(0, 256, (NUMBERS // elements, size), dtype=np.uint8)
-    halves = HALVES_PER_BLOCK[name]
-    blocks[:, : 2 * halves] = random_halves(rng, len(blocks) * halves).view(np.uint8).reshape(len(blocks), -1)
+        return (rng.standard_normal(count).astype("<f4").view("<u4") >> 16).astype("<u2").view(np.uint8)
+    _, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name]]
+    blocks = rng.integers(0, 256, (BLOCKS, size), dtype=np.uint8)
+    start, halves = HALVES[name]
+    blocks[:, start : start + 2 * halves] = random_halves(rng, BLOCKS * halves).view(np.uint8).reshape(BLOCKS, -1)
     return blocks.reshape(-1)
 
 
@@ -47,7 +65,7 @@ def main():
         stored = stored_bytes(rng, name)
         typed = stored.view("<f4") if name == "F32" else stored.view("<f2") if name == "F16" else stored
         numbers = gguf.quants.dequantize(typed, gguf.GGMLQuantizationType[name]).astype("<f4")
-        assert numbers.size == NUMBERS and np.isfinite(numbers).all()
+        assert numbers.size == numbers_in(name) and np.isfinite(numbers).all()
         (folder / f"{name}.bin").write_bytes(stored.tobytes() + numbers.tobytes())
 
 

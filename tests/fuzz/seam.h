@@ -1,0 +1,10 @@
+#pragma once
+
+#include <string_view>
+
+namespace replicate {
+
+/// Stands between the files of a split model where a fuzzer has one input for all of them.
+constexpr std::string_view kSeam = "=SEAM=";
+
+}  // namespace replicate
