@@ -128,8 +128,8 @@ void expect_rejected(const GgufWriter& writer, const std::string& part) {
 
 TEST(Tokenizer, RefusesOtherKinds) {
   expect_rejected(GgufWriter(), "metadata 'tokenizer.ggml.model' is missing");
-  expect_rejected(GgufWriter().text("tokenizer.ggml.model", "llama"),
-                  "tokenizer 'llama' is not byte-level BPE (test.gguf)");
+  expect_rejected(GgufWriter().text("tokenizer.ggml.model", "t5"),
+                  "tokenizer 't5' is neither byte-level BPE nor SentencePiece's (test.gguf)");
   expect_rejected(GgufWriter().text("tokenizer.ggml.model", "gpt2"),
                   "metadata 'tokenizer.ggml.pre' is missing");
   expect_rejected(
@@ -273,6 +273,62 @@ TEST(RealVocabulary, EqualsTheReferenceOnAThousandLinesOfSmollm) { expect_refere
 TEST(RealVocabulary, EqualsTheReferenceOnAThousandLinesOfGpt2) { expect_reference_ids("gpt-2"); }
 TEST(RealVocabulary, EqualsTheReferenceOnAThousandLinesOfLlama3) {
   expect_reference_ids("llama-bpe");
+}
+
+// SentencePiece's BPE.
+
+/// Pieces: 0 unknown, 1 <s>, 2 and 3 two bytes, then a, b, ab (-2), U+2581 a, b U+2581 (-1), two spaces (user-defined).
+GgufWriter small_sentencepiece(const std::vector<float>& scores = {0, 0, 0, 0, -9, -9, -2, -3, -1, 0}, int64_t unknown = 0) {
+  GgufWriter writer;
+  writer.text("tokenizer.ggml.model", "llama");
+  writer.texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "<0xC3>", "<0xA9>", "a", "b", "ab", "\u2581a", "b\u2581", "  "});
+  writer.reals("tokenizer.ggml.scores", scores);
+  writer.integers("tokenizer.ggml.token_type", {2, 3, 6, 6, 1, 1, 1, 1, 1, 4});
+  writer.integer("tokenizer.ggml.unknown_token_id", unknown).integer("tokenizer.ggml.bos_token_id", 1);
+  return writer.boolean("tokenizer.ggml.add_space_prefix", false);
+}
+
+TEST(SentencePiece, MergesTheHighestScoreFirst) {
+  const auto tokens = tokenizer(small_sentencepiece());
+  EXPECT_EQ(tokens.encode("ab"), (Ids{6}));
+  EXPECT_EQ(tokens.encode("ab a"), (Ids{4, 8, 4}));  // b and the space first, so that neither ab nor the space and a
+  EXPECT_EQ(tokens.decode(Ids{4, 8, 4}), "ab a");
+  EXPECT_EQ(tokens.encode(""), (Ids{}));
+}
+
+TEST(SentencePiece, UserDefinedPiecesAreFoundFirst) {
+  EXPECT_EQ(tokenizer(small_sentencepiece()).encode("b  a"), (Ids{5, 9, 4}));
+}
+
+TEST(SentencePiece, UnknownCharactersBecomeBytesOrOneUnknown) {
+  const auto tokens = tokenizer(small_sentencepiece());
+  EXPECT_EQ(tokens.encode("a\u00e9"), (Ids{4, 2, 3}));
+  EXPECT_EQ(tokens.decode(Ids{2, 3}), "\u00e9");
+  EXPECT_EQ(tokens.encode("a\u4e2d"), (Ids{4, 0}));
+}
+
+TEST(SentencePiece, SpecialPiecesAreNoText) {
+  const auto tokens = tokenizer(small_sentencepiece());
+  EXPECT_TRUE(tokens.is_special(1));
+  EXPECT_TRUE(tokens.adds_bos());
+  for (const auto id : tokens.encode("<s>a")) EXPECT_NE(id, 1);
+}
+
+TEST(SentencePiece, WhatDoesNotFitTogetherIsRefused) {
+  expect_error([] { tokenizer(small_sentencepiece({0, 1})); }, "2 scores and 10 kinds for 10 tokens");
+  const std::vector<float> zeros(10, 0);
+  expect_error([&] { tokenizer(small_sentencepiece(zeros, -1)); }, "no unknown token");
+  expect_error([&] { tokenizer(small_sentencepiece(zeros, 10)); }, "unknown_token_id");
+}
+
+TEST(SentencePiece, EqualsTheReferenceOnAThousandLines) {
+  const auto tokens = Tokenizer::from_gguf(GgufFile::open(fs::path(REPLICATE_SOURCE_DIR) / "tests/golden/tokenizer/sentencepiece.gguf"));
+  const auto texts = lines("lines.txt"), expected = lines("sentencepiece.txt");
+  ASSERT_EQ(texts.size(), 1000u);
+  ASSERT_EQ(expected.size(), 1000u);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_EQ(spelled(tokens.encode(unescaped(texts[i]))), expected[i]) << i + 1 << ": " << texts[i];
+  }
 }
 
 TEST(RealFile, GivesItsOwnTokenizer) {

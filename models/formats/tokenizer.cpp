@@ -80,12 +80,42 @@ std::optional<int64_t> read_id(const GgufFile& file, std::string_view key, size_
   return id;
 }
 
+SentencePieceBpe::Kind kind_of(int64_t type) {
+  using Kind = SentencePieceBpe::Kind;
+  if (type == kNormal) return Kind::normal;
+  if (type == kUserDefined) return Kind::user_defined;
+  return type == kByte ? Kind::byte : Kind::other;
+}
+
+void read_ends(const GgufFile& file, size_t tokens, bool adds_bos, TokenizerBuilder& builder) {
+  builder.set_bos(read_id(file, "tokenizer.ggml.bos_token_id", tokens, builder),
+                  file.boolean("tokenizer.ggml.add_bos_token").value_or(adds_bos));
+  builder.set_eos(read_id(file, "tokenizer.ggml.eos_token_id", tokens, builder));
+}
+
+/// What llama.cpp calls "llama": scores decide, and there is no pre-tokenizer.
+Tokenizer sentencepiece_from(const GgufFile& file) {
+  TokenizerBuilder builder(file.where(), "(?s).+");
+  auto pieces = file.require_texts("tokenizer.ggml.tokens");
+  const size_t tokens = pieces.size();
+  const auto scores = file.require_reals("tokenizer.ggml.scores");
+  std::vector<SentencePieceBpe::Kind> kinds;
+  for (const auto type : file.require_integers("tokenizer.ggml.token_type")) kinds.push_back(kind_of(type));
+  const auto unknown = read_id(file, "tokenizer.ggml.unknown_token_id", tokens, builder);
+  builder.set_pieces(std::move(pieces), {scores.begin(), scores.end()}, kinds, unknown,
+                     file.boolean("tokenizer.ggml.add_space_prefix").value_or(true));
+  read_types(file, tokens, builder);
+  read_ends(file, tokens, true, builder);
+  return builder.finish();
+}
+
 }  // namespace
 
 Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
   const std::string model = file.require_text("tokenizer.ggml.model");
+  if (model == "llama") return sentencepiece_from(file);
   if (model != "gpt2") {
-    throw Error("tokenizer " + in_quotes(model) + " is not byte-level BPE", file.where(),
+    throw Error("tokenizer " + in_quotes(model) + " is neither byte-level BPE nor SentencePiece's", file.where(),
                 "use a model whose tokenizer is");
   }
   const PreTokenizer& pre = pre_tokenizer(file);
@@ -96,15 +126,17 @@ Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
   read_types(file, tokens, builder);
   read_merges(file, builder);
   if (pre.whole_words) builder.use_whole_words();
-  builder.set_bos(read_id(file, "tokenizer.ggml.bos_token_id", tokens, builder),
-                  file.boolean("tokenizer.ggml.add_bos_token").value_or(false));
-  builder.set_eos(read_id(file, "tokenizer.ggml.eos_token_id", tokens, builder));
+  read_ends(file, tokens, false, builder);
   return builder.finish();
 }
 
 std::vector<int64_t> Tokenizer::encode(std::string_view text) const {
   const std::string valid = replace_invalid_utf8(text);
   std::vector<int64_t> ids;
+  if (sentencepiece_) {
+    sentencepiece_->encode(valid, ids);
+    return ids;
+  }
   // Words come again: the second time, their ids are copied from where they were first put.
   std::unordered_map<std::string_view, std::pair<size_t, size_t>> seen;
   each_word(valid, [&](std::string_view word) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "models/formats/merges.h"
 #include "models/formats/regex.h"
+#include "models/formats/sentencepiece_bpe.h"
 #include "models/formats/sha256.h"
 
 namespace replicate {
@@ -22,15 +24,16 @@ class GgufFile;
 
 /// Byte-level BPE with the vocabulary, the merges and the pre-tokenizer a GGUF file names: a
 /// regular expression splits the text into words, and within a word the pair of neighbours with the
-/// lowest rank is merged until none is left. Gives the token ids of the PyPI package `tokenizers`.
-/// Source: Sennrich et al. 2016 (BPE), Radford et al. 2019 (on bytes). Thread-safe once made.
+/// lowest rank is merged until none is left. Or, where the file says so, SentencePiece's BPE. Gives
+/// the token ids of the PyPI package `tokenizers`. Source: Sennrich et al. 2016 (BPE), Radford et
+/// al. 2019 (on bytes). Thread-safe once made.
 ///
 /// What is a letter, a digit or a space follows the Unicode version of the PCRE2 library (14 in
 /// Debian 12); characters that came later may be split otherwise.
 class Tokenizer {
  public:
-  /// Error when the file has no tokenizer, one that is not byte-level BPE, an unknown
-  /// pre-tokenizer, or merges and ids that do not fit its vocabulary.
+  /// Error when the file has no tokenizer, one that is neither kind of BPE, an unknown
+  /// pre-tokenizer, or scores, merges and ids that do not fit its vocabulary.
   static Tokenizer from_gguf(const GgufFile& file);
 
   /// From the tokenizer.json of Hugging Face's library of that name, of byte-level BPE: no
@@ -82,6 +85,7 @@ class Tokenizer {
   std::vector<bool> special_;            ///< by id
   std::array<int32_t, 256> byte_ids_{};  ///< by byte, -1 where there is no token
   MergeTable merges_;
+  std::shared_ptr<const SentencePieceBpe> sentencepiece_;  ///< in place of words and merges, or null
   std::unordered_map<std::string, int32_t> whole_words_;  ///< words that are never split, to ids
   std::optional<int64_t> bos_;
   std::optional<int64_t> eos_;

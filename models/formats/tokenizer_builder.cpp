@@ -46,6 +46,31 @@ void TokenizerBuilder::set_tokens(std::vector<std::string> texts) {
   tokenizer_.special_.assign(texts_.size(), false);
 }
 
+void TokenizerBuilder::set_pieces(std::vector<std::string> pieces, std::vector<float> scores,
+                                  const std::vector<SentencePieceBpe::Kind>& kinds,
+                                  std::optional<int64_t> unknown, bool space_prefix) {
+  using Kind = SentencePieceBpe::Kind;
+  if (pieces.empty() || pieces.size() > std::numeric_limits<int32_t>::max()) {
+    fail("a vocabulary of " + std::to_string(pieces.size()) + " tokens");
+  }
+  if (scores.size() != pieces.size() || kinds.size() != pieces.size()) {
+    fail(std::to_string(scores.size()) + " scores and " + std::to_string(kinds.size()) + " kinds for " +
+         std::to_string(pieces.size()) + " tokens");
+  }
+  for (size_t id = 0; id < pieces.size(); ++id) {
+    tokenizer_.tokens_.push_back(SentencePieceBpe::bytes_of(pieces[id], kinds[id]));
+    if (kinds[id] == Kind::byte && tokenizer_.tokens_.back().size() == 1) {
+      tokenizer_.byte_ids_[static_cast<unsigned char>(tokenizer_.tokens_.back().front())] = static_cast<int32_t>(id);
+    }
+    fingerprint_.add(framed(pieces[id]) + std::to_string(scores[id]) + " " + std::to_string(static_cast<int>(kinds[id])));
+  }
+  if (!unknown && !has_all_bytes()) fail("no unknown token, and not every byte is one");
+  tokenizer_.special_.assign(pieces.size(), false);
+  fingerprint_.add(space_prefix ? "space prefix" : "no prefix");
+  tokenizer_.sentencepiece_ = std::make_shared<const SentencePieceBpe>(
+      std::move(pieces), std::move(scores), kinds, static_cast<int32_t>(unknown.value_or(0)), space_prefix);
+}
+
 void TokenizerBuilder::set_special(size_t id) {
   tokenizer_.special_.at(id) = true;
   fingerprint_.add("special " + std::to_string(id));

@@ -20,6 +20,12 @@ class TokenizerBuilder {
   void set_tokens(std::vector<std::string> texts);  ///< by id, as the file spells them
   void set_special(size_t id);
 
+  /// The same for SentencePiece: pieces by id with their scores and kinds. Error unless there
+  /// are as many of each, and an unknown token or all bytes.
+  void set_pieces(std::vector<std::string> pieces, std::vector<float> scores,
+                  const std::vector<SentencePieceBpe::Kind>& kinds, std::optional<int64_t> unknown,
+                  bool space_prefix);
+
   /// `spelled`: as the file spells the merge, for messages.
   void add_merge(std::string_view left, std::string_view right, std::string_view spelled);
 

@@ -28,6 +28,15 @@ void add_tokenizer(GgufWriter& writer, const char* pre) {
   writer.boolean("tokenizer.ggml.add_bos_token", true);
 }
 
+GgufWriter sentencepiece_seed() {
+  GgufWriter writer;
+  writer.text("tokenizer.ggml.model", "llama");
+  writer.texts("tokenizer.ggml.tokens", {"<unk>", "<0x47>", "G", "U", "F", "GG", "UF", "\u2581G", "  "});
+  writer.reals("tokenizer.ggml.scores", {0, 0, -9, -9, -9, -1, -2, -3, 0});
+  writer.integers("tokenizer.ggml.token_type", {2, 6, 1, 1, 1, 1, 1, 1, 4});
+  return writer.unsigned_integer("tokenizer.ggml.unknown_token_id", 0);
+}
+
 GgufWriter seed(uint32_t version, const char* pre) {
   GgufWriter writer(version);
   writer.text("general.architecture", "llama").integer("llama.block_count", 2);
@@ -64,6 +73,7 @@ int main(int, char** arguments) {
   replicate::seed(2, "gpt-2").write(folder / "gpt2_version2.gguf");
   replicate::seed(3, "smollm").write(folder / "smollm.gguf");
   replicate::seed(3, "llama-bpe").write(folder / "llama3.gguf");
+  replicate::sentencepiece_seed().write(folder / "sentencepiece.gguf");
   replicate::shard(1, 3).write(folder / "second_of_three.gguf");
   for (const int64_t count : {1, 2, 3}) {
     replicate::write_split_model(folder / ("split_in_" + std::to_string(count) + ".gguf"), count);
