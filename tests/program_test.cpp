@@ -302,11 +302,12 @@ TEST_F(Program, RefusesBadModelFiles) {
   refuse(GgufWriter().text("general.architecture", "gptneox"), "gptneox");
   refuse(GgufWriter(99).text("general.architecture", "llama"), "99");
   refuse(small_file().tensor("blk.0.attn_q.bias", {kWidth}, std::vector<float>(kWidth)), "blk.0.attn_q.bias");
-  refuse(small_file().tensor("rope_freqs.weight", {4}, std::vector<float>(4)), "rope_freqs.weight");
-  refuse(small_file().unsigned_integer("llama.rope.dimension_count", 4), "dimension_count");
-  refuse(small_file().real("llama.rope.scale_linear", 4), "RoPE");
+  refuse(small_file().tensor("rope_freqs.weight", {4}, std::vector<float>(4)), "RoPE divisor");
+  refuse(small_file().unsigned_integer("llama.rope.dimension_count", 5), "dimension_count");
+  refuse(small_file().real("llama.rope.scale_linear", -4), "RoPE divisor");
+  refuse(small_file().text("llama.rope.scaling.type", "yarn"), "yarn");
   refuse(small_file().integers("tokenizer.ggml.token_type", std::vector<int32_t>(256, 3)), "special");
-  refuse(small_file().raw_tensor("extra", {32, 32}, 14, 0), "Q6_K");
+  refuse(small_file().raw_tensor("extra", {256, 32}, 20, 0), "IQ4_NL");
   refuse(small_file().raw_tensor("extra", {int64_t{1} << 40, 32}, 0, 0), "extra");
   refuse(small_file().raw_tensor("extra", {4}, 0, uint64_t{1} << 62), "extra");
   refuse(GgufWriter().text("general.architecture", "llama").unsigned_integer("llama.block_count", 4000000000U),
