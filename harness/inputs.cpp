@@ -71,7 +71,8 @@ std::vector<size_t> passage_starts(const std::string& text, size_t bytes, Region
 InputMaker::InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary,
                        std::filesystem::path prose, uint64_t seed)
     : tokenizer_(std::move(tokenizer)), prose_(std::move(prose)), seed_(seed) {
-  for (int64_t id = 0; id < vocabulary; ++id) {
+  // Models may have more rows of embedding than there are tokens.
+  for (int64_t id = 0; id < std::min(vocabulary, tokenizer_->vocabulary_size()); ++id) {
     if (!tokenizer_->is_special(id)) ordinary_.push_back(id);
   }
   if (ordinary_.empty()) {

@@ -53,23 +53,25 @@ StoredModel open_gguf(const ModelSettings& settings, at::Device device) {
           .encoding = main_encoding(*store)};
 }
 
-/// A model's own tokenizer, or that of the training run which the model is of.
-std::filesystem::path tokenizer_of(const std::filesystem::path& folder) {
+/// Where a model's tokenizer lies: with the model, or with the training run which the model is of.
+std::filesystem::path tokenizer_folder(const std::filesystem::path& folder) {
   const auto parent = std::filesystem::absolute(folder).lexically_normal().parent_path();
-  for (const auto& place : {folder / "tokenizer.json", parent / "tokenizer.json"}) {
-    if (std::filesystem::exists(place)) return place;
+  for (const auto& place : {folder, parent}) {
+    for (const auto* name : {"tokenizer.json", "tokenizer.model"}) {
+      if (std::filesystem::exists(place / name)) return place;
+    }
   }
-  throw Error("the model has no tokenizer.json", folder.string(),
+  throw Error("the model has neither tokenizer.json nor tokenizer.model", folder.string(),
               "models trained on a task without text have none; others come with one");
 }
 
 StoredModel open_folder(const ModelSettings& settings, at::Device device) {
   const auto& folder = settings.file;
   const auto model = open_model_folder(folder, settings.name, device);
-  const auto vocabulary = model->config.vocabulary;
   return {.config = model->config,
           .weights = model->weights,
-          .tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_json(tokenizer_of(folder), vocabulary)),
+          .tokenizer = std::make_shared<const Tokenizer>(
+              Tokenizer::from_folder(tokenizer_folder(folder), model->config.vocabulary)),
           .sha256 = verified_sha256(safetensors_files(folder), settings),
           .encoding = main_encoding(*safetensors_store(folder)),
           .begins_with_bos = model->config.begins_with_bos};

@@ -1,9 +1,10 @@
 #include "models/formats/sentencepiece_bpe.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <queue>
 #include <tuple>
+
+#include "models/formats/utf8.h"
 
 namespace replicate {
 namespace {
@@ -32,23 +33,16 @@ std::string with_marked_spaces(std::string_view text, bool prefix) {
   return marked;
 }
 
-size_t character_bytes(char first) {
-  const auto byte = static_cast<unsigned char>(first);
-  return byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
-}
-
 }  // namespace
 
 /// One text on its way from characters to pieces.
 class SentencePieceRun {
  public:
   SentencePieceRun(const SentencePieceBpe& model, std::string_view text) : model_(model) {
-    for (size_t at = 0; at < text.size();) {
-      const auto size = std::min(character_bytes(text[at]), text.size() - at);
+    each_character(text, [&](std::string_view character) {
       const auto index = static_cast<int64_t>(symbols_.size());
-      symbols_.push_back({text.substr(at, size), index - 1, index + 1});
-      at += size;
-    }
+      symbols_.push_back({character, index - 1, index + 1});
+    });
     if (!symbols_.empty()) symbols_.back().right = kNone;
     for (int64_t i = 0; i < static_cast<int64_t>(symbols_.size()); ++i) queue_merge(i);
   }
@@ -131,13 +125,8 @@ SentencePieceBpe::SentencePieceBpe(std::vector<std::string> pieces, std::vector<
     if (piece.empty()) continue;
     if (kinds[i] == Kind::user_defined) piece = with_marked_spaces(piece, false);  // llama.cpp's converter unmarks them
     if (kinds[i] == Kind::byte && byte_spelled(piece) >= 0) byte_ids_[static_cast<size_t>(byte_spelled(piece))] = id;
-    if (kinds[i] == Kind::user_defined) user_defined_[static_cast<unsigned char>(piece.front())].push_back(id);
+    if (kinds[i] == Kind::user_defined) user_defined_.add({.text = piece, .id = id});
     if (kinds[i] == Kind::normal || kinds[i] == Kind::user_defined) ids_.emplace(piece, id);
-  }
-  for (auto& candidates : user_defined_) {
-    std::stable_sort(candidates.begin(), candidates.end(), [&](int32_t a, int32_t b) {
-      return pieces_[static_cast<size_t>(a)].size() > pieces_[static_cast<size_t>(b)].size();
-    });
   }
 }
 
@@ -155,30 +144,10 @@ const int32_t* SentencePieceBpe::find(std::string_view text) const {
   return found == ids_.end() ? nullptr : &found->second;
 }
 
-/// The length of the longest user-defined piece with which the text begins, or 0.
-size_t SentencePieceBpe::user_defined_at(std::string_view text) const {
-  for (const auto id : user_defined_[static_cast<unsigned char>(text.front())]) {
-    const auto& piece = pieces_[static_cast<size_t>(id)];
-    if (text.starts_with(piece)) return piece.size();
-  }
-  return 0;
-}
-
 void SentencePieceBpe::encode(std::string_view text, std::vector<int64_t>& ids) const {
-  const auto marked = with_marked_spaces(text, space_prefix_);
-  const std::string_view all = marked;
-  size_t done = 0;
-  for (size_t at = 0; at < all.size();) {
-    const auto size = user_defined_at(all.substr(at));
-    if (size == 0) {
-      at += character_bytes(all[at]);
-      continue;
-    }
-    encode_part(all.substr(done, at - done), ids);
-    ids.push_back(*find(all.substr(at, size)));
-    done = at += size;
-  }
-  encode_part(all.substr(std::min(done, all.size())), ids);
+  user_defined_.split(
+      with_marked_spaces(text, space_prefix_), [&](std::string_view part) { encode_part(part, ids); },
+      [&](int32_t id) { ids.push_back(id); });
 }
 
 void SentencePieceBpe::encode_part(std::string_view text, std::vector<int64_t>& ids) const {

@@ -7,12 +7,15 @@
 #include <unordered_map>
 #include <vector>
 
+#include "models/formats/added_tokens.h"
+#include "models/formats/token_model.h"
+
 namespace replicate {
 
 /// Byte-pair encoding as SentencePiece does it: a whole text without pre-tokenizer, spaces written as U+2581; of all
 /// neighbours whose concatenation is a piece those with the highest score are merged first, of equals the leftmost.
 /// A character that is in no piece becomes its bytes. Source: bpe_model.cc of SentencePiece (Kudo and Richardson 2018).
-class SentencePieceBpe {
+class SentencePieceBpe : public TokenModel {
  public:
   enum class Kind { normal, user_defined, byte, other };  ///< other: control, unknown and unused, which no text gives
 
@@ -24,7 +27,7 @@ class SentencePieceBpe {
   SentencePieceBpe& operator=(const SentencePieceBpe&) = delete;
 
   /// Ids of a well-formed UTF-8 text. O(n log n).
-  void encode(std::string_view text, std::vector<int64_t>& ids) const;
+  void encode(std::string_view text, std::vector<int64_t>& ids) const override;
 
   /// The bytes that a piece stands for.
   static std::string bytes_of(std::string_view piece, Kind kind);
@@ -33,13 +36,12 @@ class SentencePieceBpe {
   friend class SentencePieceRun;
 
   const int32_t* find(std::string_view text) const;
-  size_t user_defined_at(std::string_view text) const;
   void encode_part(std::string_view text, std::vector<int64_t>& ids) const;
 
   std::vector<std::string> pieces_;
   std::vector<float> scores_;
   std::unordered_map<std::string_view, int32_t> ids_;         ///< of pieces that a text may give
-  std::array<std::vector<int32_t>, 256> user_defined_;        ///< by first byte, the longest first: matched before merging
+  AddedTokens user_defined_;                                  ///< found before merging
   std::array<int32_t, 256> byte_ids_{};                       ///< -1 where there is none
   int32_t unknown_;
   bool space_prefix_;

@@ -1,5 +1,6 @@
 #include "models/formats/tokenizer.h"
 
+#include <unordered_map>
 #include <utility>
 
 #include "models/formats/byte_level.h"
@@ -11,11 +12,20 @@
 namespace replicate {
 namespace {
 
+constexpr size_t kLongestKept = 64;  // longer words seldom come again
+
+/// Looks texts up without copies.
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
+
 /// How a text is split into words before merging.
 struct PreTokenizer {
   std::vector<std::string_view> names;  ///< in tokenizer.ggml.pre
   std::string_view pattern;             ///< see with_white_space
   bool whole_words;  ///< a word that is a token is not split, whatever the merges
+  bool composed = false;  ///< characters are composed first (NFC)
 };
 
 const PreTokenizer kPreTokenizers[] = {
@@ -29,6 +39,11 @@ const PreTokenizer kPreTokenizers[] = {
      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
      R"(|[\s]*[\r\n]+|[\s]+(?![^\s])|[\s]+)",
      true},
+    // The same with every digit by itself, on composed characters.
+    {{"qwen2", "deepseek-r1-qwen"},
+     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+     R"(|[\s]*[\r\n]+|[\s]+(?![^\s])|[\s]+)",
+     false, true},
 };
 
 const PreTokenizer& pre_tokenizer(const GgufFile& file) {
@@ -42,6 +57,15 @@ const PreTokenizer& pre_tokenizer(const GgufFile& file) {
   }
   throw Error("pre-tokenizer " + in_quotes(name) + " is not known", file.where(),
               "use a model with one of " + known);
+}
+
+TextSteps steps_of(const PreTokenizer& pre) {
+  auto steps = words_of(pre.pattern);
+  if (pre.composed) {
+    steps.normalizers.push_back(canonical_composition());
+    steps.description += " NFC";
+  }
+  return steps;
 }
 
 /// GGUF's numbers for kinds of tokens.
@@ -95,7 +119,7 @@ void read_ends(const GgufFile& file, size_t tokens, bool adds_bos, TokenizerBuil
 
 /// What llama.cpp calls "llama": scores decide, and there is no pre-tokenizer.
 Tokenizer sentencepiece_from(const GgufFile& file) {
-  TokenizerBuilder builder(file.where(), "(?s).+");
+  TokenizerBuilder builder(file.where(), {});
   auto pieces = file.require_texts("tokenizer.ggml.tokens");
   const size_t tokens = pieces.size();
   const auto scores = file.require_reals("tokenizer.ggml.scores");
@@ -119,7 +143,7 @@ Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
                 "use a model whose tokenizer is");
   }
   const PreTokenizer& pre = pre_tokenizer(file);
-  TokenizerBuilder builder(file.where(), pre.pattern);
+  TokenizerBuilder builder(file.where(), steps_of(pre));
   auto texts = file.require_texts("tokenizer.ggml.tokens");
   const size_t tokens = texts.size();
   builder.set_tokens(std::move(texts));
@@ -133,48 +157,34 @@ Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
 std::vector<int64_t> Tokenizer::encode(std::string_view text) const {
   const std::string valid = replace_invalid_utf8(text);
   std::vector<int64_t> ids;
-  if (sentencepiece_) {
-    sentencepiece_->encode(valid, ids);
-    return ids;
-  }
   // Words come again: the second time, their ids are copied from where they were first put.
-  std::unordered_map<std::string_view, std::pair<size_t, size_t>> seen;
-  each_word(valid, [&](std::string_view word) {
-    const auto [entry, is_new] = seen.try_emplace(word, ids.size(), 0);
-    auto& [first, count] = entry->second;
-    if (is_new) {
-      encode_word(word, ids);
-      count = ids.size() - first;
-    } else {
+  std::unordered_map<std::string, std::pair<size_t, size_t>, TextHash, std::equal_to<>> seen;
+  const auto put_word = [&](std::string_view word) {
+    if (const auto known = seen.find(word); known != seen.end()) {
+      const auto [first, count] = known->second;
       for (size_t i = 0; i < count; ++i) ids.push_back(ids[first + i]);
+      return;
     }
-  });
+    const size_t first = ids.size();
+    model_->encode(word, ids);
+    if (word.size() <= kLongestKept) seen.emplace(word, std::pair{first, ids.size() - first});
+  };
+  const auto put_id = [&](int32_t id) { ids.push_back(id); };
+  raw_.split(
+      valid, [&](std::string_view part) { each_word({part, part.data() == valid.data()}, put_word, put_id); }, put_id);
   return ids;
 }
 
-void Tokenizer::each_word(std::string_view text,
-                          const std::function<void(std::string_view)>& use) const {
-  size_t done = 0;
-  words_.each_match(text, [&](size_t begin, size_t end) {
-    if (begin > done) use(text.substr(done, begin - done));
-    use(text.substr(begin, end - begin));
-    done = end;
-  });
-  if (done < text.size()) use(text.substr(done));
-}
-
-void Tokenizer::encode_word(std::string_view word, std::vector<int64_t>& ids) const {
-  if (!whole_words_.empty()) {
-    const auto found = whole_words_.find(std::string(word));
-    if (found != whole_words_.end()) return ids.push_back(found->second);
-  }
-  std::vector<int32_t> pieces;
-  for (const char byte : word) {
-    const int32_t id = byte_ids_[static_cast<unsigned char>(byte)];
-    if (id >= 0) pieces.push_back(id);
-  }
-  merges_.apply(pieces);
-  ids.insert(ids.end(), pieces.begin(), pieces.end());
+void Tokenizer::each_word(const Piece& piece, const UseWord& use_word,
+                          const std::function<void(int32_t)>& use_id) const {
+  std::string changed;
+  std::string_view text = piece.text;
+  for (const auto& normalize : steps_.normalizers) text = changed = normalize(text);
+  const auto use_part = [&](std::string_view part) {
+    split_by(steps_.splitters, {part, piece.is_start && part.data() == text.data()},
+             [&](const Piece& word) { use_word(word.text); });
+  };
+  normalized_.split(text, use_part, use_id);
 }
 
 std::string Tokenizer::decode(std::span<const int64_t> ids) const {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -9,24 +8,20 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
-#include "models/formats/merges.h"
-#include "models/formats/regex.h"
-#include "models/formats/sentencepiece_bpe.h"
+#include "models/formats/added_tokens.h"
 #include "models/formats/sha256.h"
+#include "models/formats/text_steps.h"
+#include "models/formats/token_model.h"
 
 namespace replicate {
 
 class GgufFile;
 
-/// Byte-level BPE with the vocabulary, the merges and the pre-tokenizer a GGUF file names: a
-/// regular expression splits the text into words, and within a word the pair of neighbours with the
-/// lowest rank is merged until none is left. Or, where the file says so, SentencePiece's BPE. Gives
-/// the token ids of the PyPI package `tokenizers`. Source: Sennrich et al. 2016 (BPE), Radford et
-/// al. 2019 (on bytes). Thread-safe once made.
+/// Text to token ids, as the file that comes with a model says: added tokens are found first; what lies between them is
+/// normalized, split into words, and each word goes through a model, which is BPE on bytes or characters, Unigram, or
+/// SentencePiece's. Gives the ids of PyPI `tokenizers` (of `sentencepiece` for its own files). Thread-safe once made.
 ///
 /// What is a letter, a digit or a space follows the Unicode version of the PCRE2 library (14 in
 /// Debian 12); characters that came later may be split otherwise.
@@ -36,18 +31,26 @@ class Tokenizer {
   /// pre-tokenizer, or scores, merges and ids that do not fit its vocabulary.
   static Tokenizer from_gguf(const GgufFile& file);
 
-  /// From the tokenizer.json of Hugging Face's library of that name, of byte-level BPE: no
-  /// normalizer, words by ByteLevel's own pattern or by one Split before it, and no added tokens
-  /// but special ones. `<|endoftext|>` serves as BOS and EOS. With `vocabulary`, only the first so
-  /// many ids are kept: merges build on each other, so that a smaller vocabulary is a beginning of
-  /// a larger one. Error when the file is anything else, and when special tokens or single bytes
-  /// would be lost or the merges are not in the order of their ids.
+  /// From the tokenizer.json of Hugging Face's library of that name. A token `<|endoftext|>` serves as BOS and EOS. With
+  /// a `vocabulary` smaller than the file's, only the first so many ids are kept: merges build on each other, so that a
+  /// smaller vocabulary is a beginning of a larger one. Error when the file uses what is not known here, and when BOS,
+  /// EOS or single bytes would be lost or the merges are not in the order of their ids.
   static Tokenizer from_json(const std::filesystem::path& path,
                              std::optional<int64_t> vocabulary = {});
 
   /// The same for a text in memory; `where` names it in messages.
   static Tokenizer from_json_text(std::string_view text, const std::string& where,
                                   std::optional<int64_t> vocabulary = {});
+
+  /// From SentencePiece's tokenizer.model. Error when that library refuses it, or when the program was built without it.
+  static Tokenizer from_sentencepiece(const std::filesystem::path& path);
+
+  /// The same for a file in memory.
+  static Tokenizer from_sentencepiece_bytes(std::string_view bytes, const std::string& where);
+
+  /// From a model's folder: its tokenizer.json or else tokenizer.model, with the BOS and EOS of tokenizer_config.json.
+  /// `vocabulary`: the model's, see from_json. Error when there is neither.
+  static Tokenizer from_folder(const std::filesystem::path& folder, int64_t vocabulary);
 
   /// Ids of plain text: no special token is added, and text that spells one is split like any
   /// other. Ill-formed UTF-8 is replaced by U+FFFD first. Bytes the vocabulary has no token for are
@@ -74,19 +77,17 @@ class Tokenizer {
  private:
   friend class TokenizerBuilder;
 
-  explicit Tokenizer(Regex words) : words_(std::move(words)) {}
-  /// The matches of the pattern, and what lies between them.
-  void each_word(std::string_view text, const std::function<void(std::string_view)>& use) const;
-  void encode_word(std::string_view word, std::vector<int64_t>& ids) const;
+  Tokenizer() = default;
+  using UseWord = std::function<void(std::string_view)>;
+  void each_word(const Piece& piece, const UseWord& use_word, const std::function<void(int32_t)>& use_id) const;
 
   std::string where_;
-  Regex words_;
-  std::vector<std::string> tokens_;      ///< by id, as bytes
-  std::vector<bool> special_;            ///< by id
-  std::array<int32_t, 256> byte_ids_{};  ///< by byte, -1 where there is no token
-  MergeTable merges_;
-  std::shared_ptr<const SentencePieceBpe> sentencepiece_;  ///< in place of words and merges, or null
-  std::unordered_map<std::string, int32_t> whole_words_;  ///< words that are never split, to ids
+  AddedTokens raw_;         ///< found in the text as it is
+  AddedTokens normalized_;  ///< found in what the normalizers make of it
+  TextSteps steps_;
+  std::shared_ptr<const TokenModel> model_;
+  std::vector<std::string> tokens_;  ///< by id, as bytes
+  std::vector<bool> special_;        ///< by id
   std::optional<int64_t> bos_;
   std::optional<int64_t> eos_;
   bool adds_bos_ = false;

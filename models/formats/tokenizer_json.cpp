@@ -6,166 +6,40 @@
 #include <set>
 #include <utility>
 
-#include "models/formats/byte_level.h"
 #include "models/formats/error.h"
+#include "models/formats/json_section.h"
 #include "models/formats/mapped_file.h"
+#include "models/formats/text_steps_json.h"
 #include "models/formats/tokenizer.h"
 #include "models/formats/tokenizer_builder.h"
 
 namespace replicate {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr const char* kEndOfText = "<|endoftext|>";
 constexpr const char* kDamaged = "the file is damaged, fetch it again";
-constexpr const char* kOtherKind =
-    "use a tokenizer.json of byte-level BPE without a normalizer, such as GPT-2's";
-constexpr int kDeepest = 32;
-constexpr size_t kLongestPattern = 10'000;
+constexpr uintmax_t kLargestConfig = 16 << 20;
 
-/// Looks on while a text is parsed: keys that come twice would otherwise replace each other, and
-/// deep nesting would cost memory.
-class Watcher {
- public:
-  explicit Watcher(const std::string& where) : where_(where) {}
-
-  bool operator()(int depth, json::parse_event_t event, json& parsed) {
-    const auto level = static_cast<size_t>(depth);
-    if (depth > kDeepest) throw Error("JSON nested too deep", where_, kDamaged);
-    if (event == json::parse_event_t::object_start) {
-      keys_.resize(level + 2);
-      keys_[level + 1].clear();
-    }
-    if (event == json::parse_event_t::key &&
-        !keys_[level].insert(parsed.get<std::string>()).second) {
-      throw Error("the key " + in_quotes(parsed.get<std::string>()) + " is there twice", where_,
-                  kDamaged);
-    }
-    return true;
-  }
-
- private:
-  const std::string& where_;
-  std::vector<std::set<std::string>> keys_;  ///< of the objects that are open, by depth
+/// What stands before and behind a text, as the vocabulary spells it.
+struct Ends {
+  std::optional<std::string> bos, eos;
 };
 
-json parse_json(std::string_view text, const std::string& where) {
-  // The library would take a NUL for the end and never look at what follows.
-  if (text.find('\0') != std::string_view::npos) throw Error("a NUL byte", where, kDamaged);
-  try {
-    Watcher watcher(where);
-    return json::parse(text, [&](int depth, json::parse_event_t event, json& parsed) {
-      return watcher(depth, event, parsed);
-    });
-  } catch (const json::exception&) {
-    throw Error("malformed JSON", where, kDamaged);
-  }
-}
-
-/// An object of the file; every access says what is wrong with it.
-class Section {
- public:
-  Section(const json& value, std::string name, const std::string& where)
-      : value_(value), name_(std::move(name)), where_(where) {
-    if (!value_.is_object()) fail_kind("", "an object");
-  }
-
-  /// Null also when the file says so itself.
-  const json* find(const char* key) const {
-    const auto found = value_.find(key);
-    return found == value_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  const json& require(const char* key) const {
-    if (const json* found = find(key)) return *found;
-    throw Error(path(key) + " is missing", where_, kDamaged);
-  }
-
-  Section section(const char* key) const { return {require(key), path(key), where_}; }
-
-  std::string text(const char* key) const {
-    if (!require(key).is_string()) fail_kind(key, "a text");
-    return require(key).get<std::string>();
-  }
-
-  std::string text_or(const char* key, const char* otherwise) const {
-    return find(key) ? text(key) : otherwise;
-  }
-
-  bool flag_or(const char* key, bool otherwise) const {
-    const json* found = find(key);
-    if (!found) return otherwise;
-    if (!found->is_boolean()) fail_kind(key, "a truth value");
-    return found->get<bool>();
-  }
-
-  const json& list(const char* key) const {
-    if (!require(key).is_array()) fail_kind(key, "a list");
-    return require(key);
-  }
-
-  [[noreturn]] void fail_kind(const std::string& key, const std::string& wanted) const {
-    throw Error((key.empty() ? name_ : path(key)) + " is not " + wanted, where_, kDamaged);
-  }
-
-  std::string path(const std::string& key) const { return name_ + "." + key; }
-  const std::string& where() const { return where_; }
-
- private:
-  const json& value_;
-  std::string name_;
-  const std::string& where_;
+/// How a file is to be read.
+struct Reading {
+  std::optional<int64_t> vocabulary;  ///< see from_json
+  bool may_have_spare_ids = false;    ///< a vocabulary larger than the file's is no error
+  std::optional<Ends> ends;           ///< or kEndOfText
 };
-
-[[noreturn]] void fail_other_kind(const std::string& what, const std::string& where) {
-  throw Error(what + " is not supported", where, kOtherKind);
-}
-
-// Pre-tokenizers.
-
-std::string split_pattern(const Section& split) {
-  if (split.text_or("behavior", "") != "Isolated" || split.flag_or("invert", false)) {
-    fail_other_kind("a Split that does not keep its matches", split.where());
-  }
-  std::string pattern = split.section("pattern").text("Regex");
-  if (pattern.size() > kLongestPattern) fail_other_kind("a very long pattern", split.where());
-  return pattern;
-}
-
-/// Nothing where ByteLevel splits nothing itself.
-std::optional<std::string> byte_level_pattern(const Section& step) {
-  if (step.text("type") != "ByteLevel") {
-    fail_other_kind("pre-tokenizer " + in_quotes(step.text("type")), step.where());
-  }
-  if (step.flag_or("add_prefix_space", true)) fail_other_kind("a prefix space", step.where());
-  if (!step.flag_or("use_regex", true)) return std::nullopt;
-  return std::string(kGpt2Words);
-}
-
-/// ByteLevel alone, or a Split before a ByteLevel that splits nothing.
-std::string words_pattern(const Section& pre) {
-  constexpr const char* kWhole = "(?s).+";
-  if (pre.text("type") != "Sequence") return byte_level_pattern(pre).value_or(kWhole);
-  const json& steps = pre.list("pretokenizers");
-  if (steps.empty() || steps.size() > 2) {
-    fail_other_kind("a sequence of " + std::to_string(steps.size()) + " pre-tokenizers",
-                    pre.where());
-  }
-  const auto last = byte_level_pattern(Section(steps.back(), "pre_tokenizer", pre.where()));
-  if (steps.size() == 1) return last.value_or(kWhole);
-  const Section first(steps.front(), "pre_tokenizer", pre.where());
-  if (first.text("type") != "Split" || last) {
-    fail_other_kind("this sequence of pre-tokenizers", pre.where());
-  }
-  return split_pattern(first);
-}
 
 // Tokens and merges.
 
-struct AddedToken {
-  std::string text;
-  int64_t id;
+struct JsonToken {
+  AddedToken token;
+  bool normalized;
 };
 
 int64_t id_in(const json& value, const std::string& text, const std::string& where) {
@@ -175,40 +49,49 @@ int64_t id_in(const json& value, const std::string& text, const std::string& whe
   throw Error("the id of token " + in_quotes(text) + " is not a number in range", where, kDamaged);
 }
 
-std::vector<AddedToken> added_tokens(const Section& file) {
-  std::vector<AddedToken> result;
+std::vector<JsonToken> added_tokens(const Section& file) {
+  std::vector<JsonToken> result;
   if (!file.find("added_tokens")) return result;
   for (const json& item : file.list("added_tokens")) {
     const Section token(item, "added_tokens", file.where());
     const std::string text = token.text("content");
-    if (!token.flag_or("special", false)) {
-      fail_other_kind("an added token that is not special, " + in_quotes(text) + ",", file.where());
+    const bool special = token.flag_or("special", false);
+    for (const auto* key : {"single_word", "lstrip"}) {
+      if (!special && token.flag_or(key, false)) fail_other_kind(token.path(key) + " of " + in_quotes(text), file.where());
     }
-    result.push_back({text, id_in(token.require("id"), text, file.where())});
+    const auto id = static_cast<int32_t>(id_in(token.require("id"), text, file.where()));
+    result.push_back({{.text = text, .id = id, .special = special, .strips_right = token.flag_or("rstrip", false)},
+                      token.flag_or("normalized", !special)});
   }
   return result;
 }
 
 /// Tokens by id: those of the model, and the added ones behind them (or among them again).
-std::vector<std::string> token_texts(const json& vocabulary, const std::vector<AddedToken>& added,
-                                     const std::string& where) {
-  std::map<int64_t, std::string> by_id;
-  const auto put = [&](const std::string& text, int64_t id) {
-    const auto [entry, is_new] = by_id.emplace(id, text);
+class TokensById {
+ public:
+  explicit TokensById(const std::string& where) : where_(where) {}
+
+  void put(const std::string& text, int64_t id) {
+    const auto [entry, is_new] = by_id_.emplace(id, text);
     if (is_new || entry->second == text) return;
-    throw Error("token id " + std::to_string(id) + " is there twice", where, kDamaged);
-  };
-  for (const auto& [text, id] : vocabulary.items()) put(text, id_in(id, text, where));
-  for (const AddedToken& token : added) put(token.text, token.id);
-  std::vector<std::string> texts;
-  for (auto& [id, text] : by_id) {
-    if (!std::cmp_equal(id, texts.size())) {
-      throw Error("token id " + std::to_string(texts.size()) + " is missing", where, kDamaged);
-    }
-    texts.push_back(std::move(text));
+    throw Error("token id " + std::to_string(id) + " is there twice", where_, kDamaged);
   }
-  return texts;
-}
+
+  std::vector<std::string> texts() const {
+    std::vector<std::string> texts;
+    for (const auto& [id, text] : by_id_) {
+      if (!std::cmp_equal(id, texts.size())) {
+        throw Error("token id " + std::to_string(texts.size()) + " is missing", where_, kDamaged);
+      }
+      texts.push_back(text);
+    }
+    return texts;
+  }
+
+ private:
+  const std::string& where_;
+  std::map<int64_t, std::string> by_id_;
+};
 
 struct Merge {
   std::string left, right;
@@ -250,12 +133,14 @@ class Shortening {
     return is_kept;
   }
 
-  void check(const std::vector<AddedToken>& added, const TokenizerBuilder& builder) const {
+  bool has_dropped(const std::string& text) const { return gone_.contains(text); }
+
+  void check(const Ends& ends, const TokenizerBuilder& builder, bool on_bytes) const {
     if (!is_wanted_) return;
-    for (const AddedToken& token : added) {
-      if (gone_.contains(token.text)) fail("special token " + in_quotes(token.text) + " is lost");
+    for (const auto& text : {ends.bos, ends.eos}) {
+      if (text && gone_.contains(*text)) fail("token " + in_quotes(*text) + " is lost");
     }
-    if (!builder.has_all_bytes()) fail("some single byte has no token left");
+    if (on_bytes && !builder.has_all_bytes()) fail("some single byte has no token left");
   }
 
  private:
@@ -271,53 +156,200 @@ class Shortening {
 };
 
 /// What would change ids in a way that this program does not know.
-void check_kind(const Section& file, const Section& model) {
-  const std::string type = model.text_or("type", "BPE");
-  if (type != "BPE") fail_other_kind("a model of kind " + in_quotes(type), file.where());
-  if (file.find("normalizer")) fail_other_kind("a normalizer", file.where());
-  if (model.find("dropout")) fail_other_kind("dropout of merges", file.where());
-  if (model.flag_or("byte_fallback", false)) fail_other_kind("byte fallback", file.where());
+void check_bpe(const Section& model) {
+  if (model.find("dropout") && *model.find("dropout") != 0) fail_other_kind("dropout of merges", model.where());
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    if (!model.text_or(key, "").empty()) fail_other_kind(model.path(key), file.where());
+    if (!model.text_or(key, "").empty()) fail_other_kind(model.path(key), model.where());
   }
+}
+
+/// A tokenizer.json on its way to a tokenizer.
+class JsonFile {
+ public:
+  JsonFile(const Section& file, const Reading& reading)
+      : file_(file), model_(file.section("model")), reading_(reading), added_(added_tokens(file)),
+        text_(text_steps_from(file)), builder_(file.where(), text_.steps) {}
+
+  Tokenizer read() {
+    const auto type = model_.text_or("type", "BPE");
+    if (type == "BPE") {
+      read_bpe();
+    } else if (type == "Unigram") {
+      read_unigram();
+    } else {
+      fail_other_kind("a model of kind " + in_quotes(type), file_.where());
+    }
+    return builder_.finish();
+  }
+
+ private:
+  void read_bpe() {
+    check_bpe(model_);
+    const json& ids = model_.require("vocab");
+    if (!ids.is_object()) model_.fail_kind("vocab", "an object");
+    TokensById tokens(file_.where());
+    for (const auto& [text, id] : ids.items()) tokens.put(text, id_in(id, text, file_.where()));
+    auto texts = texts_with_added(tokens);
+    Shortening shortening(texts, shorter(texts.size()), file_.where());
+    builder_.set_tokens(std::move(texts), text_.on_bytes ? Bpe::Begin::bytes : Bpe::Begin::characters);
+    shortening.check(ends(), builder_, text_.on_bytes);
+    put_added([&](const std::string& text) { return shortening.has_dropped(text); });
+    for (const json& item : model_.list("merges")) {
+      const Merge merge = merge_of(item, file_.where());
+      if (shortening.keeps(merge)) builder_.add_merge(merge.left, merge.right, merge.left + " " + merge.right);
+    }
+    if (model_.flag_or("ignore_merges", false)) builder_.use_whole_words();
+    if (!text_.on_bytes) read_fallback();
+    put_ends();
+  }
+
+  void read_fallback() {
+    if (model_.flag_or("byte_fallback", false)) builder_.use_byte_fallback();
+    if (!model_.find("unk_token")) return;
+    const auto text = model_.text("unk_token");
+    const auto id = builder_.find(text);
+    if (!id) builder_.fail("the unknown token " + in_quotes(text) + " is not in the vocabulary");
+    builder_.set_unknown(*id, model_.flag_or("fuse_unk", false));
+  }
+
+  void read_unigram() {
+    if (text_.on_bytes) fail_other_kind("Unigram on bytes", file_.where());
+    TokensById tokens(file_.where());
+    std::vector<double> scores;
+    for (const json& item : model_.list("vocab")) {
+      if (!item.is_array() || item.size() != 2 || !item[0].is_string() || !item[1].is_number()) {
+        model_.fail_kind("vocab", "a list of pieces with scores");
+      }
+      tokens.put(item[0].get<std::string>(), static_cast<int64_t>(scores.size()));
+      scores.push_back(item[1].get<double>());
+    }
+    if (scores.empty()) model_.fail_kind("vocab", "a list of pieces with scores");
+    auto texts = texts_with_added(tokens);
+    if (const auto size = shorter(texts.size())) {
+      throw Error("the vocabulary cannot be shortened to " + std::to_string(*size), file_.where(), "Unigram knows no order");
+    }
+    builder_.set_unigram(std::move(texts), std::move(scores), unknown(), model_.flag_or("byte_fallback", false));
+    put_added([](const std::string&) { return false; });
+    put_ends();
+  }
+
+  std::optional<int32_t> unknown() const {
+    if (!model_.find("unk_id")) return std::nullopt;
+    const auto id = id_in(model_.require("unk_id"), "of what is unknown", file_.where());
+    if (std::cmp_greater_equal(id, model_.list("vocab").size())) model_.fail_kind("unk_id", "in the vocabulary");
+    return static_cast<int32_t>(id);
+  }
+
+  std::vector<std::string> texts_with_added(TokensById& tokens) const {
+    for (const auto& added : added_) tokens.put(added.token.text, added.token.id);
+    return tokens.texts();
+  }
+
+  /// Nothing where no id goes.
+  std::optional<int64_t> shorter(size_t size) const {
+    const bool fits = reading_.may_have_spare_ids && reading_.vocabulary && std::cmp_less_equal(size, *reading_.vocabulary);
+    return fits ? std::nullopt : reading_.vocabulary;
+  }
+
+  template <typename IsDropped>
+  void put_added(const IsDropped& is_dropped) {
+    for (const auto& [token, normalized] : added_) {
+      if (is_dropped(token.text)) continue;
+      if (token.special) builder_.set_special(static_cast<size_t>(token.id));
+      builder_.add_token(token, normalized);
+    }
+  }
+
+  Ends ends() const {
+    if (reading_.ends) return *reading_.ends;
+    return {.bos = kEndOfText, .eos = kEndOfText};
+  }
+
+  /// What `tokenizers` puts before a text by itself.
+  bool adds_bos() const {
+    const auto begins_with_special = [](const json& step) {
+      const auto single = step.is_object() && step.value("type", json()) == "TemplateProcessing" ? step.find("single") : step.end();
+      return step.is_object() && single != step.end() && single->is_array() && !single->empty() && single->front().contains("SpecialToken");
+    };
+    const json* post = file_.find("post_processor");
+    if (!post || !post->is_object()) return false;
+    if (begins_with_special(*post)) return true;
+    const auto steps = post->find("processors");
+    return steps != post->end() && steps->is_array() && std::any_of(steps->begin(), steps->end(), begins_with_special);
+  }
+
+  void put_ends() {
+    const auto id_of = [&](const std::optional<std::string>& text) -> std::optional<int64_t> {
+      return text ? builder_.find(*text) : std::nullopt;
+    };
+    builder_.set_bos(id_of(ends().bos), adds_bos());
+    builder_.set_eos(id_of(ends().eos));
+  }
+
+  const Section& file_;
+  Section model_;
+  const Reading& reading_;
+  std::vector<JsonToken> added_;
+  JsonTextSteps text_;
+  TokenizerBuilder builder_;
+};
+
+Tokenizer tokenizer_from(std::string_view text, const std::string& where, const Reading& reading) {
+  const json parsed = parse_json(text, where);
+  const Section file(parsed, "the file", where);
+  return JsonFile(file, reading).read();
+}
+
+Tokenizer tokenizer_from(const fs::path& path, const Reading& reading) {
+  const MappedFile file = MappedFile::open(path);
+  const auto bytes = file.bytes();
+  return tokenizer_from({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string(), reading);
+}
+
+/// A token of tokenizer_config.json: a text, or an object with one; null where there is none.
+std::optional<std::string> named_token(const Section& config, const char* key) {
+  const json* value = config.find(key);
+  if (!value) return std::nullopt;
+  return value->is_object() ? config.section(key).text("content") : config.text(key);
+}
+
+/// Nothing where the folder does not say.
+std::optional<Ends> ends_in(const fs::path& folder) {
+  const auto path = folder / "tokenizer_config.json";
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  if (error) return std::nullopt;
+  if (size > kLargestConfig) throw Error("the file is too large", path.string(), kDamaged);
+  std::ifstream stream(path);
+  const std::string where = path.string();
+  const json parsed = parse_json(std::string(std::istreambuf_iterator<char>(stream), {}), where);
+  const Section config(parsed, "the file", where);
+  return Ends{.bos = named_token(config, "bos_token"), .eos = named_token(config, "eos_token")};
 }
 
 }  // namespace
 
-Tokenizer Tokenizer::from_json(const std::filesystem::path& path,
-                               std::optional<int64_t> vocabulary) {
-  const MappedFile file = MappedFile::open(path);
-  const auto bytes = file.bytes();
-  return from_json_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string(),
-                        vocabulary);
+Tokenizer Tokenizer::from_json(const fs::path& path, std::optional<int64_t> vocabulary) {
+  return tokenizer_from(path, {.vocabulary = vocabulary, .may_have_spare_ids = false, .ends = {}});
 }
 
 Tokenizer Tokenizer::from_json_text(std::string_view text, const std::string& where,
                                     std::optional<int64_t> vocabulary) {
-  const json parsed = parse_json(text, where);
-  const Section file(parsed, "the file", where);
-  const Section model = file.section("model");
-  check_kind(file, model);
-  const auto added = added_tokens(file);
-  const json& ids = model.require("vocab");
-  if (!ids.is_object()) model.fail_kind("vocab", "an object");
-  auto texts = token_texts(ids, added, where);
-  Shortening shortening(texts, vocabulary, where);
+  return tokenizer_from(text, where, {.vocabulary = vocabulary, .may_have_spare_ids = false, .ends = {}});
+}
 
-  TokenizerBuilder builder(where, words_pattern(file.section("pre_tokenizer")));
-  builder.set_tokens(std::move(texts));
-  shortening.check(added, builder);
-  for (const AddedToken& token : added) builder.set_special(static_cast<size_t>(token.id));
-  for (const json& item : model.list("merges")) {
-    const Merge merge = merge_of(item, where);
-    if (shortening.keeps(merge)) {
-      builder.add_merge(merge.left, merge.right, merge.left + " " + merge.right);
-    }
+Tokenizer Tokenizer::from_folder(const fs::path& folder, int64_t vocabulary) {
+  if (fs::exists(folder / "tokenizer.json")) {
+    return tokenizer_from(folder / "tokenizer.json",
+                          {.vocabulary = vocabulary, .may_have_spare_ids = true, .ends = ends_in(folder)});
   }
-  if (model.flag_or("ignore_merges", false)) builder.use_whole_words();
-  builder.set_bos(builder.find(kEndOfText), false);
-  builder.set_eos(builder.find(kEndOfText));
-  return builder.finish();
+  if (!fs::exists(folder / "tokenizer.model")) {
+    throw Error("there is neither tokenizer.json nor tokenizer.model", folder.string(), "fetch the whole folder of the model");
+  }
+  auto tokenizer = from_sentencepiece(folder / "tokenizer.model");
+  if (tokenizer.vocabulary_size() <= vocabulary) return tokenizer;
+  throw Error("tokenizer.model has " + std::to_string(tokenizer.vocabulary_size()) + " tokens, the model " +
+                  std::to_string(vocabulary), folder.string(), "fetch the two from the same place");
 }
 
 }  // namespace replicate

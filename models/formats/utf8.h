@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -10,5 +11,21 @@ namespace replicate {
 /// Source: the Unicode standard, section 3.9, table 3-7 and "U+FFFD substitution of maximal
 /// subparts".
 std::string replace_invalid_utf8(std::string_view text);
+
+/// Bytes of the character that begins with this one, in well-formed UTF-8.
+inline size_t character_bytes(char first) {
+  const auto byte = static_cast<unsigned char>(first);
+  return byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+}
+
+/// Calls `use` for every character of well-formed UTF-8, from left to right.
+template <typename Use>
+void each_character(std::string_view text, const Use& use) {
+  for (size_t at = 0; at < text.size();) {
+    const auto size = std::min(character_bytes(text[at]), text.size() - at);
+    use(text.substr(at, size));
+    at += size;
+  }
+}
 
 }  // namespace replicate

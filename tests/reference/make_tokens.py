@@ -14,7 +14,7 @@ import random
 import sys
 
 import gguf
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 LINES = 1000
 
@@ -121,6 +121,10 @@ def make_tokenizers(path):
             pre_tokenizers.Split(Regex(LLAMA3), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ],
+        "qwen2": [
+            pre_tokenizers.Split(Regex(LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ],
     }
     result = {}
     for name, steps in splits.items():
@@ -128,6 +132,7 @@ def make_tokenizers(path):
         model = models.BPE(vocabulary, merges, ignore_merges=name == "llama-bpe")
         result[name] = Tokenizer(model)
         result[name].pre_tokenizer = pre_tokenizers.Sequence(steps)
+    result["qwen2"].normalizer = normalizers.NFC()
     return result
 
 

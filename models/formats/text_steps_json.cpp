@@ -1,0 +1,134 @@
+#include "models/formats/text_steps_json.h"
+
+#include <optional>
+
+#include "models/formats/byte_level.h"
+
+namespace replicate {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kLongestPattern = 10'000;
+constexpr size_t kMostSteps = 16;
+constexpr const char* kWhole = "(?s).+";
+
+/// Collects the steps of a file, in their order.
+class Reader {
+ public:
+  void normalize(const Section& step) {
+    const auto type = step.text("type");
+    auto& normalizers = result_.steps.normalizers;
+    if (type == "Sequence") return each(step, "normalizers", [&](const Section& next) { normalize(next); });
+    count(step);
+    if (type == "NFC") return normalizers.push_back(canonical_composition());
+    if (type == "Prepend") return normalizers.push_back(prefix(step.text("prepend")));
+    if (type == "Replace") return normalizers.push_back(replacement(literal(step), step.text("content")));
+    fail_other_kind("normalizer " + in_quotes(type), step.where());
+  }
+
+  void split(const Section& step) {
+    const auto type = step.text("type");
+    if (type == "Sequence") return each(step, "pretokenizers", [&](const Section& next) { split(next); });
+    count(step);
+    if (result_.on_bytes) fail_other_kind("a pre-tokenizer behind ByteLevel", step.where());
+    if (type == "Split") return add_split(step);
+    if (type == "Digits") return add_pattern(step.flag_or("individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)");
+    if (type == "Metaspace") return add_metaspace(step);
+    if (type == "ByteLevel") return add_byte_level(step);
+    fail_other_kind("pre-tokenizer " + in_quotes(type), step.where());
+  }
+
+  JsonTextSteps finish(const Section& file) {
+    auto& steps = result_.steps;
+    const bool one_pattern = steps.normalizers.empty() && steps.splitters.size() == 1 && patterns_.size() == 1;
+    if (one_pattern) {
+      steps.description = with_white_space(patterns_.front());
+    } else if (steps.normalizers.empty() && steps.splitters.empty()) {
+      steps.description = kWhole;
+    } else {
+      for (const auto* key : {"normalizer", "pre_tokenizer"}) {
+        steps.description += file.find(key) ? file.find(key)->dump() : "none";
+      }
+    }
+    return std::move(result_);
+  }
+
+ private:
+  template <typename Use>
+  void each(const Section& sequence, const char* key, const Use& use) {
+    for (const json& item : sequence.list(key)) use(Section(item, sequence.path(key), sequence.where()));
+  }
+
+  void count(const Section& step) {
+    if (++count_ > kMostSteps) fail_other_kind("more than " + std::to_string(kMostSteps) + " steps", step.where());
+  }
+
+  std::string literal(const Section& step) const {
+    auto text = step.section("pattern").text("String");
+    if (text.empty()) fail_other_kind("an empty pattern", step.where());
+    return text;
+  }
+
+  void add_pattern(const std::string& pattern) {
+    patterns_.push_back(pattern);
+    result_.steps.splitters.push_back(split_at(word_pattern(pattern), Matches::isolated));
+  }
+
+  void add_split(const Section& step) {
+    const auto pattern = step.section("pattern");
+    const auto expression = pattern.find("Regex") ? pattern.text("Regex") : quoted_pattern(literal(step));
+    if (expression.size() > kLongestPattern) fail_other_kind("a very long pattern", step.where());
+    const bool inverted = step.flag_or("invert", false);
+    const auto behavior = step.text("behavior");
+    auto matches = Matches::isolated;
+    if (behavior == "Removed") {
+      matches = Matches::removed;
+    } else if (behavior == "MergedWithPrevious") {
+      matches = Matches::merged_with_previous;
+    } else if (behavior == "MergedWithNext") {
+      matches = Matches::merged_with_next;
+    } else if (behavior != "Isolated") {
+      fail_other_kind("a Split that is " + in_quotes(behavior), step.where());
+    }
+    if (matches == Matches::isolated) return add_pattern(expression);  // inverted or not
+    result_.steps.splitters.push_back(split_at(word_pattern(expression), matches, inverted));
+  }
+
+  void add_metaspace(const Section& step) {
+    const auto mark = step.text_or("replacement", "\u2581");
+    if (mark.empty()) fail_other_kind("an empty replacement of spaces", step.where());
+    // Older files say whether, newer ones when.
+    const auto scheme = step.text_or("prepend_scheme", step.flag_or("add_prefix_space", true) ? "always" : "never");
+    if (scheme != "always" && scheme != "first" && scheme != "never") {
+      fail_other_kind("the prefix scheme " + in_quotes(scheme), step.where());
+    }
+    const auto when = scheme == "first" ? PrefixScheme::first : scheme == "never" ? PrefixScheme::never : PrefixScheme::always;
+    result_.steps.splitters.push_back(metaspace(mark, when, step.flag_or("split", true)));
+  }
+
+  void add_byte_level(const Section& step) {
+    if (step.flag_or("add_prefix_space", true)) result_.steps.splitters.push_back(space_prefix());
+    if (step.flag_or("use_regex", true)) add_pattern(std::string(kGpt2Words));
+    result_.on_bytes = true;
+  }
+
+  JsonTextSteps result_;
+  std::vector<std::string> patterns_;
+  size_t count_ = 0;
+};
+
+}  // namespace
+
+void fail_other_kind(const std::string& what, const std::string& where) {
+  throw Error(what + " is not supported", where, "use a tokenizer.json without it, or SentencePiece's tokenizer.model in its place");
+}
+
+JsonTextSteps text_steps_from(const Section& file) {
+  Reader reader;
+  if (file.find("normalizer")) reader.normalize(file.section("normalizer"));
+  if (file.find("pre_tokenizer")) reader.split(file.section("pre_tokenizer"));
+  return reader.finish(file);
+}
+
+}  // namespace replicate
