@@ -5,6 +5,7 @@
 #include "models/formats/gguf.h"
 #include "models/formats/sha256.h"
 #include "models/stored_model.h"
+#include "models/stored_weights.h"
 
 namespace replicate {
 namespace {

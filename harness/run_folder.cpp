@@ -91,21 +91,6 @@ void write_atomically(const fs::path& path, const std::string& text) {
   file.put_in_place();
 }
 
-std::string read_text(const fs::path& path) {
-  std::error_code error;
-  if (fs::is_directory(path, error)) {
-    throw Error("this is a folder, not a file", path.string(), "name a file in it");
-  }
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) {
-    throw Error("cannot read: " + reason(errno), path.string(),
-                "check the name and its permissions");
-  }
-  std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  if (stream.bad()) throw Error("cannot read: " + reason(errno), path.string(), "check the disk");
-  return text;
-}
-
 RunFolder::RunFolder(fs::path path, uintmax_t needed_bytes) : path_(std::move(path)) {
   create_folder(path_);
   check_space(path_, needed_bytes);

@@ -6,14 +6,13 @@
 #include <filesystem>
 #include <string>
 
+#include "models/formats/text_file.h"
+
 namespace replicate {
 
 /// Writes `text` to `path` whole or not at all: temporary file beside it, fsync, rename. Error on a
 /// full or read-only disk, and nothing half written stays.
 void write_atomically(const std::filesystem::path& path, const std::string& text);
-
-/// Reads a whole file. Error when it cannot.
-std::string read_text(const std::filesystem::path& path);
 
 /// Creates the folder, checks that it can be written and has `needed_bytes` free, and locks it
 /// until destroyed. Error when another run holds it, when it is read-only or the disk is too full.

@@ -6,9 +6,9 @@
 #include <cstdio>
 #include <set>
 
-#include "harness/run_folder.h"
 #include "harness/settings.h"
 #include "models/formats/error.h"
+#include "models/formats/text_file.h"
 
 namespace replicate {
 namespace {
@@ -38,7 +38,7 @@ YAML::Node load(const std::string& text, const std::string& where, bool lines) {
     return node;
   } catch (const YAML::Exception& error) {
     const bool placed = lines && error.mark.line >= 0;
-    throw Error("this is no valid YAML: " + error.msg,
+    throw Error("this is no valid YAML, " + in_quotes(error.msg),
                 placed ? where + ":" + std::to_string(error.mark.line + 1) : where,
                 "correct the line");
   }

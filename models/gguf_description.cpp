@@ -1,6 +1,9 @@
+#include <algorithm>
+#include <cmath>
+
+#include "models/description.h"
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
-#include "models/stored_model.h"
 
 namespace replicate {
 namespace {
@@ -52,7 +55,7 @@ std::vector<double> divisors_of(const GgufFile& file) {
 
 Rope rope_of(const Metadata& m, int64_t head_width) {
   if (const auto scaling = m.text("rope.scaling.type"); scaling && *scaling != "none") {
-    if (*scaling != "linear") m.refuse("RoPE scaling '" + *scaling + "'");
+    if (*scaling != "linear") m.refuse("RoPE scaling " + in_quotes(*scaling));
   }
   if (m.has_tensor("rope_factors_long.weight")) m.refuse("LongRoPE");
   Rope rope{.theta = m.real("rope.freq_base").value_or(10000), .divisors = divisors_of(m.file())};
@@ -113,7 +116,7 @@ Description describe_gguf(const GgufFile& file) {
   const auto& where = file.where();
   constexpr const char* kKnown[] = {"llama", "qwen2", "qwen3", "olmo2", "gemma3", "phi3", "smollm3"};
   if (std::none_of(std::begin(kKnown), std::end(kKnown), [&](const char* name) { return m.is(name); })) {
-    throw Error("architecture '" + m.architecture() + "' is not supported", where,
+    throw Error("architecture " + in_quotes(m.architecture()) + " is not supported", where,
                 "use a model of llama, qwen2, qwen3, olmo2, gemma3, phi3 or smollm3");
   }
   Description d;

@@ -1,17 +1,17 @@
-#include <fstream>
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numbers>
 
+#include "models/description.h"
 #include "models/formats/error.h"
-#include "models/stored_model.h"
+#include "models/formats/json_section.h"
 
 namespace replicate {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr uintmax_t kLargestConfig = 1 << 20;
 constexpr int64_t kLargestHead = 1 << 16;
 
 [[noreturn]] void refuse(const std::string& what, const std::string& where) {
@@ -64,8 +64,9 @@ std::vector<double> llama3_divisors(const Json& scaling, const Rope& rope, int64
 Rope rope_from(const Json& scaling, double theta, double partial, int64_t head_width, const std::string& where) {
   Rope rope{.theta = value_or(scaling, "rope_theta", theta)};
   const auto turning = value_or(scaling, "partial_rotary_factor", partial);
+  if (!(turning > 0 && turning <= 1)) refuse("partial_rotary_factor " + std::to_string(turning), where);
   const auto width = static_cast<int64_t>(static_cast<double>(head_width) * turning);
-  if (width < 2 || width > head_width) refuse("partial_rotary_factor " + std::to_string(turning), where);
+  if (width < 2) refuse("partial_rotary_factor " + std::to_string(turning), where);
   if (width != head_width) rope.width = width;
   const auto type = value_or<std::string>(scaling, "rope_type", value_or<std::string>(scaling, "type", "default"));
   if (type == "llama3") {
@@ -73,7 +74,7 @@ Rope rope_from(const Json& scaling, double theta, double partial, int64_t head_w
   } else if (type == "linear") {
     rope.divisors.assign(static_cast<size_t>(width / 2), scaling.at("factor").get<double>());
   } else if (type != "default") {
-    refuse("RoPE scaling '" + type + "'", where);
+    refuse("RoPE scaling " + in_quotes(type), where);
   }
   return rope;
 }
@@ -150,7 +151,17 @@ Activation activation_of(const Json& json, const std::string& type, const std::s
                                           gemma ? "gelu_pytorch_tanh" : "silu");
   if (name == "silu" || name == "swish") return Activation::silu;
   if (name == "gelu_pytorch_tanh") return Activation::gelu_tanh;
-  refuse("the activation '" + name + "'", where);
+  refuse("the activation " + in_quotes(name), where);
+}
+
+/// The library's conversion of a real number out of range would be undefined.
+void require_whole(const Json& json, const std::string& where) {
+  for (const auto* key : {"num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size",
+                          "vocab_size", "max_position_embeddings", "head_dim", "sliding_window", "sliding_window_pattern",
+                          "_sliding_window_pattern", "max_window_layers", "no_rope_layer_interval"}) {
+    if (!is_given(json, key) || json.at(key).is_number_integer()) continue;
+    throw Error(std::string(key) + " is no whole number", where, "fetch the model again");
+  }
 }
 
 /// What would change the numbers and is not applied here.
@@ -176,10 +187,11 @@ Description describe(const Json& json, const std::string& where) {
   c.architecture = json.at("model_type").get<std::string>();
   constexpr const char* kKnown[] = {"llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2", "gemma3_text", "phi3"};
   if (std::none_of(std::begin(kKnown), std::end(kKnown), [&](const char* name) { return c.architecture == name; })) {
-    throw Error("model type '" + c.architecture + "' is not supported", where,
+    throw Error("model type " + in_quotes(c.architecture) + " is not supported", where,
                 "use a model of llama, mistral, qwen2, qwen3, smollm3, olmo2, gemma3 or phi3");
   }
   const auto defaults = defaults_of(c.architecture);
+  require_whole(json, where);
   refuse_what_is_not_applied(json, where);
   c.layers = json.at("num_hidden_layers").get<int64_t>();
   c.width = json.at("hidden_size").get<int64_t>();
@@ -202,29 +214,11 @@ Description describe(const Json& json, const std::string& where) {
   return d;
 }
 
-std::string read_config(const fs::path& file) {
-  std::error_code error;
-  if (fs::file_size(file, error) > kLargestConfig || error) {
-    throw Error("there is no readable config.json", file.parent_path().string(), "name the folder that holds the model");
-  }
-  std::ifstream stream(file);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-/// The text model's tensors lie deeper in a model that sees images, too, under one of two names.
-void find_prefix(Storage& storage, const TensorStore& store) {
-  for (const auto* prefix : {"model.", "model.language_model.", "language_model.model."}) {
-    if (!store.shape(std::string(prefix) + "norm.weight")) continue;
-    storage.prefix = prefix;
-    return;
-  }
-}
-
 }  // namespace
 
 Description describe_config_json(std::string_view text, const std::string& where) {
   try {
-    const auto json = Json::parse(text);
+    const auto json = parse_json(text, where);
     if (value_or<std::string>(json, "model_type", "") != "gemma3") return describe(json, where);
     auto inner = json.at("text_config");  // of a model that sees images, too
     inner["model_type"] = "gemma3_text";
@@ -232,16 +226,8 @@ Description describe_config_json(std::string_view text, const std::string& where
     d.storage.others = {"model.vision_tower.", "vision_tower.", "model.multi_modal_projector.", "multi_modal_projector."};
     return d;
   } catch (const Json::exception& e) {
-    throw Error(std::string("config.json cannot be read: ") + e.what(), where, "fetch the model again");
+    throw Error("config.json cannot be read, " + in_quotes(e.what()), where, "fetch the model again");
   }
-}
-
-std::shared_ptr<const Model> open_model_folder(const fs::path& folder, const std::string& name, at::Device device) {
-  const auto file = folder / "config.json";
-  auto d = describe_config_json(read_config(file), file.string());
-  const auto store = safetensors_store(folder);
-  find_prefix(d.storage, *store);
-  return std::make_shared<const Model>(Model{name, d.config, stored_weights(store, d.config, d.storage, device)});
 }
 
 }  // namespace replicate

@@ -1,20 +1,10 @@
 #pragma once
 
+#include "models/description.h"
 #include "models/tensor_store.h"
 #include "models/weights.h"
 
 namespace replicate {
-
-/// How a file stores what a ModelConfig describes.
-struct Storage {
-  enum class Names { gguf, hugging_face };
-  Names names = Names::hugging_face;
-  std::string prefix = "model.";    ///< of hugging_face's names but for the head's
-  bool interleaved_rope = false;    ///< rows of Q and K in the order of adjacent-pair RoPE (llama in GGUF)
-  bool fused = false;               ///< Q, K and V in one tensor, gate and up in another (Phi-3)
-  bool gains_less_one = false;      ///< norms hold g - 1 (Gemma at Hugging Face)
-  std::vector<std::string> others;  ///< beginnings of tensors that are no weights of the text model
-};
 
 /// Where a block's weight lies: `rows` of a tensor, from `first` on.
 struct StoredRows {

@@ -25,7 +25,7 @@ class SentencePieceModel : public TokenModel {
   void encode(std::string_view text, std::vector<int64_t>& ids) const override {
     std::vector<int> pieces;
     const auto status = processor_->Encode({text.data(), text.size()}, &pieces);
-    if (!status.ok()) throw Error("SentencePiece cannot split the text, " + status.ToString(), "text", "use another tokenizer");
+    if (!status.ok()) throw Error("SentencePiece cannot split the text, " + in_quotes(status.ToString()), "text", "use another tokenizer");
     ids.insert(ids.end(), pieces.begin(), pieces.end());
   }
 
@@ -33,15 +33,27 @@ class SentencePieceModel : public TokenModel {
   std::shared_ptr<const Processor> processor_;
 };
 
+/// The library reports most of what is wrong with a file, and throws the rest.
+std::shared_ptr<const Processor> loaded(std::string_view bytes, const std::string& where) {
+  auto processor = std::make_shared<Processor>();
+  std::string trouble;
+  try {
+    const auto status = processor->LoadFromSerializedProto({bytes.data(), bytes.size()});
+    if (status.ok()) return processor;
+    trouble = status.ToString();
+  } catch (const std::exception& e) {
+    trouble = e.what();
+  }
+  throw Error("not a model of SentencePiece, " + in_quotes(trouble), where, "fetch the file again");
+}
+
 /// -1 is how the library says that there is none.
 std::optional<int64_t> id_or_nothing(int id) { return id < 0 ? std::nullopt : std::optional<int64_t>(id); }
 
 }  // namespace
 
 Tokenizer Tokenizer::from_sentencepiece_bytes(std::string_view bytes, const std::string& where) {
-  const auto processor = std::make_shared<Processor>();
-  const auto status = processor->LoadFromSerializedProto({bytes.data(), bytes.size()});
-  if (!status.ok()) throw Error("not a model of SentencePiece, " + in_quotes(status.ToString()), where, "fetch the file again");
+  const auto processor = loaded(bytes, where);
   TokenizerBuilder builder(where, {});
   std::vector<std::string> spelled;
   std::vector<size_t> special;

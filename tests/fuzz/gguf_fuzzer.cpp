@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/description.h"
 #include "models/formats/gguf.h"
 #include "models/formats/tokenizer.h"
 #include "models/formats/utf8.h"
@@ -74,6 +75,7 @@ void read_file(std::span<const std::byte> bytes) {
   const GgufFile file = GgufFile::parse(bytes, "fuzz.gguf");
   read_metadata(file);
   read_tensors(file);
+  allow_error([&] { (void)describe_gguf(file); });
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   tokenize(file, text.substr(0, 1000));
 }
