@@ -50,7 +50,8 @@ Settings settings_for(const CommandLine& line, at::Device device) {
                         .only = line.only,
                         .overrides = line.overrides,
                         .seed = line.seed,
-                        .accepted_licences = line.accepted_licences});
+                        .accepted_licences = line.accepted_licences,
+                        .dtype = line.dtype});
 }
 
 /// A word as a shell takes it.
@@ -70,6 +71,7 @@ std::string command_of(const CommandLine& line, const Settings& settings) {
                         shell_word(line.model.empty() ? settings.model.name : line.model) + " --seed " +
                         std::to_string(settings.seed);
   if (line.tokens) command += " --tokens " + shell_word(line.tokens->string());
+  if (settings.dtype != "float32") command += " --dtype " + settings.dtype;
   for (const auto& change : line.overrides) command += " --set " + shell_word(change);
   return command;
 }

@@ -54,6 +54,7 @@ class DimensionDisparity : public Experiment {
       return measure.take();
     }
     for (const auto& one : observed_) over_sink_layers(one, sinks, measure);
+    if (const auto layer = context.parameters.integer("named_layer"); layer > 0) named(layer, measure);
     return measure.take();
   }
 
@@ -79,6 +80,12 @@ class DimensionDisparity : public Experiment {
     measure.mean("dominance_ratio_normed", one.condition, over_layers(*one.normed, sinks, 0));
     measure.mean("top4_energy", one.condition, over_layers(*one.energy, sinks, 0));
     measure.mean("top4_energy_rest", one.condition, over_layers(*one.energy, sinks, 1));
+  }
+
+  /// The layer for which a paper gives a number.
+  void named(int64_t layer, Measure& measure) const {
+    const auto& primary = observed_.front();
+    measure.mean("dominance_ratio_normed_named", primary.condition, primary.normed->layer(layer).select(1, 0));
   }
 
   std::vector<Observed> observed_;

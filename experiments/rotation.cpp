@@ -75,7 +75,9 @@ class Rotation : public Experiment {
   Measurement reduce(const Context& context) override {
     Measure measure(context.bootstrap);
     if (!can_be_rotated(context.config())) {
-      measure.inapplicable("norms with gains behind attention and FFN stand in the basis of the residual stream");
+      measure.inapplicable(context.config().layer_norm
+                               ? "LayerNorm subtracts a mean over dimensions, which stands in the basis of the residual stream"
+                               : "norms with gains behind attention and FFN stand in the basis of the residual stream");
       return measure.take();
     }
     const auto& sinks = context.survey.sinks.sink_layers;

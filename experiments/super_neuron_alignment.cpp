@@ -86,6 +86,7 @@ NeuronTraces::NeuronsByLayer chosen_neurons(const Survey& survey) {
 class SuperNeuronAlignment : public Experiment {
  public:
   Plan plan(const Context& context) override {
+    if (!context.config().gated_ffn) return {};
     if (!context.reports_others && context.survey.sinks.dominant_spike == 0) return {};
     Plan plan;
     const auto chosen = chosen_neurons(context.survey);
@@ -107,6 +108,10 @@ class SuperNeuronAlignment : public Experiment {
 
   Measurement reduce(const Context& context) override {
     Measure measure(context.bootstrap);
+    if (!context.config().gated_ffn) {
+      measure.inapplicable("the FFN has no gate: super neurons are defined by rows of W_gate and W_up");
+      return measure.take();
+    }
     const auto spike = context.survey.sinks.dominant_spike;
     if (spike == 0) {
       measure.unmet("no spike: the survey found no layer that blows up position 0's norm");
@@ -121,16 +126,39 @@ class SuperNeuronAlignment : public Experiment {
   }
 
  private:
-  /// All of them (that is what an empty list means) where series are wanted, else the dominant spike's.
+  /// All of them (that is what an empty list means) where series are wanted, else those that are judged.
   static std::vector<int64_t> layers(const Context& context) {
     if (context.reports_others) return {};
-    return {context.survey.sinks.dominant_spike};
+    std::vector<int64_t> judged{context.survey.sinks.dominant_spike};
+    if (const auto layer = context.parameters.integer("named.layer"); layer > 0 && layer != judged.front()) judged.push_back(layer);
+    return judged;
+  }
+
+  /// The neuron that somebody has named: what it writes, how selective it is, and whether into those dimensions.
+  void named(const Parameters& parameters, Measure& measure) const {
+    const auto layer = parameters.integer("named.layer"), neuron = parameters.integer("named.neuron");
+    const auto& primary = observed_.front();
+    if (neuron >= primary.neurons->first(layer).size(1)) {
+      throw Error("the named neuron is beyond the layer's last", "super_neuron_alignment", "correct named.neuron");
+    }
+    measure.mean("named_neuron_written_share", primary.condition, primary.neurons->written_share(layer).select(1, neuron));
+    measure.population({"named_neuron_selectivity"}, primary.condition, [&](const Tensor& weights) {
+      const auto first = at::matmul(weights, primary.neurons->first(layer).select(1, neuron));
+      return (first / at::matmul(weights, primary.neurons->rest_max(layer).select(1, neuron))).unsqueeze(1);
+    });
+    const auto dimension = primary.neurons->weights(layer).outlier_dimension[neuron].item<int64_t>();
+    const auto dimensions = parameters.integers("named.dimensions");
+    const bool found = std::find(dimensions.begin(), dimensions.end(), dimension) != dimensions.end();
+    // A fact of the weights, the same for every text.
+    measure.mean("named_neuron_writes_named_dimension", primary.condition,
+                 at::full({primary.condition.inputs.record.sequences}, found ? 1.0 : 0.0, at::kDouble));
   }
 
   void judged(const Context& context, int64_t spike, Measure& measure) const {
     const Thresholds limits(context.parameters);
     const auto& writers = context.survey.writers_of(spike);
     for (const auto& one : observed_) written_energy(one, spike, limits, measure);
+    if (context.parameters.integer("named.layer") > 0) named(context.parameters, measure);
     const auto& primary = observed_.front();
     const auto share = primary.neurons->written_share(spike);
     const auto sum = [&](const std::vector<int64_t>& neurons) {

@@ -45,6 +45,10 @@ What to run
 How to run it
   --device auto|cpu|cuda[:N]     where to compute (auto: a GPU if there is one)
   --threads N                    processor threads (default: one a core)
+  --dtype float32|bfloat16|float16
+                                 of the forward's products; what a claim counts
+                                 stays float32, and margins smaller than the
+                                 error that this makes are inconclusive
 
 Results
   --out DIR                      folder of the run (default: new, in results/)
@@ -75,6 +79,7 @@ po::options_description run_options() {
   options.add_options()("profile", word(), "")("model", word(), "")("tokens", word(), "");
   options.add_options()("seed", word(), "")("set", words(), "")("accept-licence", words(), "");
   options.add_options()("device", word(), "")("threads", word(), "")("out", word(), "");
+  options.add_options()("dtype", word(), "");
   options.add_options()("resume", "")("strict", "")("yes", "")("offline", "");
   options.add_options()("help,h", "")("version", "")("arm", word(), "")("rate", word(), "");
   return options;
@@ -216,6 +221,7 @@ CommandLine common_line(const po::variables_map& values) {
   line.threads = static_cast<int>(number(values, "threads", kMostThreads).value_or(0));
   line.overrides = texts(values, "set");
   line.accepted_licences = texts(values, "accept-licence");
+  line.dtype = text(values, "dtype");
   line.resume = values.count("resume") > 0;
   line.strict = values.count("strict") > 0;
   return line;

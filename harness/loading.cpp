@@ -1,6 +1,7 @@
 #include "harness/loading.h"
 
 #include "harness/statistics.h"
+#include "models/cast_weights.h"
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
 #include "models/formats/sha256.h"
@@ -80,25 +81,30 @@ StoredModel open_folder(const ModelSettings& settings, at::Device device) {
 
 }  // namespace
 
-LoadedModel load_model(const ModelSettings& settings, uint64_t seed, at::Device device) {
+LoadedModel load_model(const ModelSettings& settings, const std::string& dtype, uint64_t seed, at::Device device) {
   if (!std::filesystem::exists(settings.file)) {
     throw Error("the model file does not exist", settings.file.string(),
                 "run scripts/setup, or name another file with --model");
   }
   const auto stored = std::filesystem::is_directory(settings.file) ? open_folder(settings, device)
                                                                    : open_gguf(settings, device);
+  const auto model_of = [=, config = stored.config](const std::string& name, std::shared_ptr<const WeightSource> weights) {
+    if (dtype != "float32") weights = cast_weights(std::move(weights), dtype == "bfloat16" ? at::kBFloat16 : at::kHalf);
+    return std::make_shared<const Model>(Model{name, config, std::move(weights)});
+  };
   const auto fresh = [=, config = stored.config](const std::string& purpose) {
     return random_weights(config, derive_seed(seed, purpose), device);
   };
-  const auto null_model = [=, name = settings.name, config = stored.config](const std::string& purpose) {
-    return std::make_shared<const Model>(Model{name + " (null)", config, fresh(purpose)});
+  const auto null_model = [=, name = settings.name](const std::string& purpose) {
+    return model_of(name + " (null)", fresh(purpose));
   };
+  const auto weights = settings.reinitialised ? fresh("reinitialised") : stored.weights;
   LoadedModel loaded;
   loaded.record = record_of(settings, stored.config, stored.sha256, stored.encoding);
   loaded.tokenizer = stored.tokenizer;
   loaded.begins_with_bos = stored.begins_with_bos;
-  loaded.model = std::make_shared<const Model>(
-      Model{settings.name, stored.config, settings.reinitialised ? fresh("reinitialised") : stored.weights});
+  loaded.model = model_of(settings.name, weights);
+  if (dtype != "float32") loaded.exact = std::make_shared<const Model>(Model{settings.name + " (float32)", stored.config, weights});
   loaded.null_model = null_model("null");
   loaded.reinitialised = [=](uint64_t number) { return null_model("null/" + std::to_string(number)); };
   return loaded;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <set>
 
 #include "harness/cost_table.h"
 #include "harness/experiment.h"
@@ -48,6 +49,7 @@ struct ClaimRun {
   double seconds = 0;
   std::string error;  // why it ended, if it did
   std::string inapplicable = {};  // why it has nothing to say here, if so
+  std::vector<Attempt> dtypes = {};  // in the run's dtype and in float32, on few sequences; empty where they are the same
 
   bool trains() const { return settings->judging.kind == "training"; }
   bool looks_only() const {
@@ -61,7 +63,7 @@ class Runner {
   explicit Runner(const RunRequest& request)
       : request_(request),
         settings_(request.settings),
-        loaded_(load_model(settings_.model, settings_.seed, request.device)),
+        loaded_(load_model(settings_.model, settings_.dtype, settings_.seed, request.device)),
         maker_(make_inputs(settings_.seed)) {
     if (request.tokens) given_ = read_tokens(*request.tokens, loaded_.model->config.vocabulary);
     options_.device = request.device;
@@ -154,6 +156,12 @@ class Runner {
                   "add experiments/" + settings.id + ".cpp");
     }
     ClaimRun run{&settings, {context_for(settings), factory->second()}, {}, {}, 0, 0, {}};
+    if (settings.dtype_check) {
+      for (const auto& model : {loaded_.model, loaded_.exact}) {
+        run.dtypes.push_back({context_for(settings, *settings.dtype_check), factory->second()});
+        run.dtypes.back().context.model = model;
+      }
+    }
     if (given_) return run;
     for (const auto& point : settings.sweep) {
       run.sweep.push_back({context_for(settings, point), factory->second()});
@@ -232,7 +240,7 @@ class Runner {
                      std::to_string(settings_.seed) + "\n" +
                      std::to_string(settings_.bootstrap_resamples) + "\n" + (begins_with_bos() ? "on" : "off") + "\n" +
                      settings_.survey.yaml() + "\n" + settings.parameters.yaml() + "\n" +
-                     sweep_text(settings) + "\n" +
+                     sweep_text(settings) + "\n" + (settings_.dtype == "float32" ? "" : settings_.dtype) +
                      (given_ ? given_->record.sha256 + "/" + std::to_string(given_->record.length) : "");
     return sha256_hex(std::as_bytes(std::span(all)));
   }
@@ -264,6 +272,7 @@ class Runner {
     if (!claim.error.empty() || !claim.inapplicable.empty()) return;
     guarded(claim, [&] {
       add_lanes(claim.judged, claim.plan);
+      for (auto& attempt : claim.dtypes) add_lanes(attempt, claim.plan);
       for (auto& attempt : claim.sweep) {
         attempt.error = what_throws([&] { add_lanes(attempt, claim.plan); });
       }
@@ -319,7 +328,7 @@ class Runner {
 
   std::string survey_key(const Lane& lane) const {
     const auto parts = loaded_.record.sha256 + (loaded_.record.reinitialised ? "/null/" : "/") +
-                       std::to_string(settings_.seed) + "/" + record_of(lane.tokens).sha256;
+                       (settings_.dtype == "float32" ? "" : settings_.dtype + "/") + std::to_string(settings_.seed) + "/" + record_of(lane.tokens).sha256;
     return sha256_hex(std::as_bytes(std::span(parts)));
   }
 
@@ -484,6 +493,7 @@ class Runner {
     if (claim.error.empty()) {
       guarded(claim, [&] {
         record.measurement = measured(claim);
+        add_dtype_errors(claim, record.measurement);
         auto& notes = record.measurement.notes;
         notes.insert(notes.begin(), claim.settings->notes.begin(), claim.settings->notes.end());
         apply(judge(record.measurement, claim.settings->judging), record);
@@ -502,6 +512,7 @@ class Runner {
     records_[record.claim] = std::move(record);
     claim.judged.experiment.reset();  // with its probes' accumulators
     claim.sweep.clear();
+    claim.dtypes.clear();
     claim.plan.clear();
   }
 
@@ -510,6 +521,25 @@ class Runner {
     Measurement nothing;
     nothing.inapplicable = claim.inapplicable;
     return nothing;
+  }
+
+  /// How far the run's dtype moves each judged metric, on the same few sequences.
+  static void add_dtype_errors(ClaimRun& claim, Measurement& measurement) {
+    if (claim.dtypes.empty()) return;
+    const auto reduced = claim.dtypes[0].experiment->reduce(claim.dtypes[0].context);
+    const auto exact = claim.dtypes[1].experiment->reduce(claim.dtypes[1].context);
+    std::set<std::string> added;
+    for (const auto& criterion : claim.settings->judging.criteria) {
+      const auto named = [&](const Metric& metric) { return metric.name == criterion.metric; };
+      const auto a = std::find_if(reduced.metrics.begin(), reduced.metrics.end(), named);
+      const auto b = std::find_if(exact.metrics.begin(), exact.metrics.end(), named);
+      if (a == reduced.metrics.end() || b == exact.metrics.end() || !added.insert(criterion.metric).second) continue;
+      Metric error = *a;
+      error.name += kDtypeError;
+      error.value = std::abs(a->value - b->value);
+      error.low = error.high = std::nullopt;
+      measurement.metrics.push_back(std::move(error));
+    }
   }
 
   /// The point's own verdict, and its metrics beside the judged ones: those of the primary condition and its null.
@@ -565,7 +595,7 @@ class Runner {
             .compiler = compiler(),
             .device = request_.device.str(),
             .cpu = cpu_name(),
-            .dtype = "float32",
+            .dtype = settings_.dtype,
             .threads = at::get_num_threads()};
   }
 

@@ -7,6 +7,7 @@
 
 #include "harness/parameter_table.h"
 #include "harness/yaml.h"
+#include "models/description.h"
 #include "models/formats/error.h"
 #include "models/formats/shard_name.h"
 
@@ -22,6 +23,7 @@ constexpr const char* kDefaultCalibration =
 constexpr const char* kOverriddenCalibration = "a threshold was changed on the command line";
 constexpr int64_t kMostResamples = 1000000;
 constexpr size_t kLongestPattern = 500;
+constexpr int64_t kDtypeSequences = 8;
 
 /// One run's settings while they are being merged; parameters are still tables.
 struct ClaimDraft {
@@ -392,16 +394,27 @@ void set_fraction(Control& control, const Yaml& value, const std::string& source
   control.source = source;
 }
 
+/// With an op, a criterion of the model's own; without, another threshold for one of the claim's.
+void apply_model_criterion(Judging& judging, const Yaml& entry) {
+  if (entry.has("op")) {
+    judging.criteria.push_back(read_criterion(entry));
+    return;
+  }
+  entry.allow({"metric", "threshold", "source"});
+  set_threshold(entry_on(judging.criteria, entry.at("metric").text(), entry), entry.at("threshold"),
+                filled_text(entry.at("source")));
+}
+
 void apply_model_claim(ClaimDraft& claim, const Yaml& yaml) {
-  yaml.allow({"criteria", "controls", "calibration"});
+  yaml.allow({"parameters", "criteria", "controls", "calibration"});
   Judging& judging = claim.settings.judging;
   claim.settings.calibration = yaml.text_or("calibration", claim.settings.calibration);
+  if (const auto parameters = yaml.find("parameters")) claim.parameters.merge(*parameters);
   read_list(yaml, "criteria", [&](const Yaml& entry) {
-    entry.allow({"metric", "threshold", "source"});
-    set_threshold(entry_on(judging.criteria, entry.at("metric").text(), entry),
-                  entry.at("threshold"), filled_text(entry.at("source")));
+    apply_model_criterion(judging, entry);
     return 0;
   });
+  check_distinct(yaml, judging);
   read_list(yaml, "controls", [&](const Yaml& entry) {
     entry.allow({"metric", "fraction", "source"});
     set_fraction(entry_on(judging.controls, entry.at("metric").text(), entry), entry.at("fraction"),
@@ -420,13 +433,30 @@ std::string read_sha256(const Yaml& yaml) {
   return text;
 }
 
+/// A model of which nobody here has the weights is known by its shape.
+bool has_identity(const ModelConfig& model, const Yaml& identity) {
+  const std::vector<std::pair<const char*, int64_t>> numbers = {
+      {"layers", model.layers}, {"width", model.width},           {"heads", model.heads},    {"kv_heads", model.kv_heads},
+      {"hidden", model.hidden}, {"vocabulary", model.vocabulary}, {"context", model.context}};
+  std::vector<std::string> keys = {"architecture"};
+  for (const auto& [key, value] : numbers) keys.emplace_back(key);
+  identity.allow(keys);
+  bool same = identity.at("architecture").text() == model.architecture;
+  for (const auto& [key, value] : numbers) same = identity.at(key).integer() == value && same;
+  return same;
+}
+
 ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::path& assets) {
-  yaml.allow({"name", "description", "file", "sha256", "licence", "consent", "source", "bos", "reinitialised",
+  yaml.allow({"name", "description", "file", "identity", "sha256", "licence", "consent", "source", "bos", "reinitialised",
               "calibration", "known_verdicts", "claims"});
   check_name(yaml, "name", name);
   ModelSettings model;
   model.name = name;
-  model.file = assets / filled_text(yaml.at("file"));
+  if (const auto identity = yaml.find("identity")) {
+    (void)has_identity({}, *identity);  // what is wrong with it shows in `validate`
+  } else {
+    model.file = assets / filled_text(yaml.at("file"));
+  }
   model.reinitialised = yaml.flag_or("reinitialised", false);
   if (const auto sha256 = yaml.find("sha256")) model.sha256 = read_sha256(*sha256);
   if (const auto bos = yaml.find("bos")) model.bos = bos->flag() ? "on" : "off";
@@ -472,16 +502,61 @@ void require_consent(const ModelSettings& model, const std::vector<std::string>&
               "read it, then add --accept-licence " + model.consent);
 }
 
+/// Nothing where the model cannot be read: whoever opens it says why.
+std::optional<ModelConfig> config_of(const fs::path& model) {
+  try {
+    return describe_model(model).config;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+/// The file in `folder` whose identity a model has.
+std::optional<std::string> identified(const fs::path& model, const fs::path& folder) {
+  const auto config = config_of(model);
+  if (!config) return std::nullopt;
+  for (const auto& name : names_in(folder)) {
+    const auto identity = Yaml::read(folder / (name + ".yaml")).find("identity");
+    if (identity && has_identity(*config, *identity)) return name;
+  }
+  return std::nullopt;
+}
+
+void note_everywhere(Draft& draft, const std::string& note) {
+  for (ClaimDraft& claim : draft.claims) {
+    if (!trains(claim)) claim.settings.notes.push_back(note);
+  }
+}
+
+/// A path: judged as the model that it is by its shape, or by this project's thresholds alone.
+void choose_path(Draft& draft, const std::string& path, const fs::path& folder, const fs::path& assets) {
+  auto model = model_from_path(path);
+  if (const auto known = identified(path, folder)) {
+    apply_model(draft, Yaml::read(folder / (*known + ".yaml")), *known, assets);
+    model.judged_as = *known;
+    model.bos = draft.settings.model.bos;
+    note_everywhere(draft, "The model has the shape of " + *known + " and is judged by configs/models/" + *known +
+                               ".yaml: the paper's own numbers are among the thresholds. A fine-tuned model has that shape, too.");
+  } else {
+    note_everywhere(draft, "The paper's own numbers are of Llama-2-7B and Llama-3-8B. This is another model: it is judged by "
+                           "this project's thresholds alone.");
+  }
+  draft.settings.model = std::move(model);
+}
+
 void choose_model(Draft& draft, const std::string& model, const SettingsRequest& request) {
   const fs::path folder = request.configs / "models";
   std::error_code error;
   const bool named = contains(names_in(folder), model);
   if (!named && (looks_like_path(model) || fs::exists(model, error))) {
-    draft.settings.model = model_from_path(model);
-  } else {
-    apply_model(draft, read_named(folder, "model", model), model, request.assets);
-    require_consent(draft.settings.model, request.accepted_licences);
+    return choose_path(draft, model, folder, request.assets);
   }
+  apply_model(draft, read_named(folder, "model", model), model, request.assets);
+  if (draft.settings.model.file.empty()) {
+    throw Error("the weights of " + model + " do not come with this project", "--model " + model,
+                "name their folder or file with --model PATH; its shape tells which model it is");
+  }
+  require_consent(draft.settings.model, request.accepted_licences);
 }
 
 // ---- --set
@@ -583,6 +658,23 @@ void select(std::vector<ClaimDraft>& claims, const std::string& only) {
   }
 }
 
+std::string known_dtype(const std::string& name) {
+  const std::vector<std::string> known = {"float32", "bfloat16", "float16"};
+  if (!contains(known, name)) throw Error("unknown type of numbers " + in_quotes(name), "--dtype", did_you_mean(name, known));
+  return name;
+}
+
+/// The claim as it is, on few sequences.
+std::optional<SweepSettings> dtype_check(const ClaimDraft& claim) {
+  if (trains(claim)) return std::nullopt;
+  ParameterTable few = claim.parameters;
+  limit_sequences(few, kDtypeSequences, Yaml::parse(std::to_string(kDtypeSequences), "--dtype", "sequences"));
+  SweepSettings check;
+  check.suffix = "dtype";
+  check.parameters = Parameters(few, claim.file);
+  return check;
+}
+
 Settings finish(Draft draft) {
   Settings settings = std::move(draft.settings);
   settings.survey = Parameters(draft.survey, "survey");
@@ -590,6 +682,7 @@ Settings finish(Draft draft) {
   for (ClaimDraft& claim : draft.claims) {
     claim.settings.parameters = Parameters(claim.parameters, claim.file);
     claim.settings.sweep = read_sweep(claim, settings.sweep_sequences);
+    if (settings.dtype != "float32") claim.settings.dtype_check = dtype_check(claim);
     settings.claims.push_back(std::move(claim.settings));
   }
   return settings;
@@ -621,6 +714,7 @@ std::string model_yaml(const ModelSettings& model) {
   std::string text = "model:\n  name: " + yaml_quoted(model.name) + "\n";
   text += "  file: " + yaml_quoted(model.file.filename().string()) + "\n";
   if (model.sha256) text += "  sha256: " + *model.sha256 + "\n";
+  if (!model.judged_as.empty()) text += "  judged_as: " + yaml_quoted(model.judged_as) + "\n";
   text += "  bos: " + model.bos + "\n";
   return text + "  reinitialised: " + (model.reinitialised ? "true" : "false") + "\n";
 }
@@ -692,6 +786,7 @@ std::string Settings::yaml() const {
   std::string text = "profile: " + yaml_quoted(profile) + "\nseed: " + std::to_string(seed) +
                      "\nbootstrap_resamples: " + std::to_string(bootstrap_resamples) +
                      "\nbatch_tokens: " + std::to_string(batch_tokens) +
+                     "\ndtype: " + dtype +
                      "\nsweep_sequences: " + std::to_string(sweep_sequences) + "\nsurvey:\n" +
                      indented(survey.yaml(), "  ") + "training:\n" + indented(training.yaml(), "  ") +
                      model_yaml(model) + "claims:\n";
@@ -708,6 +803,7 @@ Settings load_settings(const SettingsRequest& request) {
   choose_model(draft, request.model.empty() ? draft.model : request.model, request);
   for (const std::string& text : request.overrides) apply_override(draft, text);
   if (request.seed) draft.settings.seed = *request.seed;
+  if (!request.dtype.empty()) draft.settings.dtype = known_dtype(request.dtype);
   select(draft.claims, request.only);
   return finish(std::move(draft));
 }

@@ -72,6 +72,7 @@ struct ClaimSettings {
   std::vector<Panel> panels;
   Parameters parameters;
   std::vector<SweepSettings> sweep;  ///< empty where the profile asks for none
+  std::optional<SweepSettings> dtype_check;  ///< few sequences, to measure what --dtype changes; nothing for float32
   std::optional<KnownVerdict> known;
   std::vector<std::string> notes;  ///< sentences for the report
 };
@@ -79,6 +80,7 @@ struct ClaimSettings {
 /// configs/models/<name>.yaml, or made up from a bare path.
 struct ModelSettings {
   std::string name;
+  std::string judged_as;              ///< a path's: the file in configs/models whose identity it has; empty: none
   std::filesystem::path file;         ///< resolved against the assets folder
   bool reinitialised = false;         ///< the null model: this file's configuration, fresh weights
   std::optional<std::string> sha256;  ///< expected, when the YAML pins it
@@ -93,6 +95,7 @@ struct Settings {
   uint64_t seed = 0;
   int64_t bootstrap_resamples = 2000;
   int64_t batch_tokens = 0;     ///< tokens per micro-batch, 0: chosen by the executor
+  std::string dtype = "float32";  ///< of the forward's matrix products
   int64_t sweep_sequences = 0;  ///< at most so many judged sequences a sweep point; 0: no sweep
   Parameters survey;         ///< sequences, length
   Parameters training;       ///< configs/training.yaml, with what the profile changes
@@ -110,11 +113,11 @@ struct SettingsRequest {
   std::vector<std::string> overrides;  ///< "--set a.b=c"
   std::optional<uint64_t> seed;
   std::vector<std::string> accepted_licences = {};
+  std::string dtype = {};  ///< float32 | bfloat16 | float16; empty: float32
 };
 
-/// Reads and merges, later ones winning: claim YAML and training.yaml, profile, model (thresholds and calibration
-/// only),
-/// --set, --seed. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>,
+/// Reads and merges, later ones winning: claim YAML and training.yaml, profile, model (criteria, parameters and
+/// calibration), --set, --seed. A path whose shape a model's file names as its identity is judged by that file. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>,
 /// claims.<id>.<parameter>, claims.<id>.criteria.<metric>.threshold,
 /// claims.<id>.controls.<metric>.fraction. What --set training.<key> trains has no known verdict. A model whose licence
 /// asks for consent is refused without it. Unknown claim, profile, model or key: Error with "did you mean '...'?". Whether the model's file exists is left to whoever opens

@@ -135,7 +135,13 @@ Finding criterion_finding(const Measurement& measurement, const Criterion& crite
   if (missing_allowed(measurement) && !find(measurement, criterion.metric)) return {kNotMeasured, {}};
   const std::string what = "the criterion " + criterion.metric + " " + criterion.op + " " +
                            short_number(criterion.threshold);
-  return judge_criterion(criterion, required(measurement, criterion.metric, what), minimum_n);
+  const Metric& metric = required(measurement, criterion.metric, what);
+  Finding finding = judge_criterion(criterion, metric, minimum_n);
+  const Metric* error = find(measurement, criterion.metric + kDtypeError);
+  const double margin = std::abs(metric.value - criterion.threshold);
+  if (!error || finding.outcome == kInconclusive || margin > error->value) return finding;
+  return {kInconclusive, finding.clause + ", but the margin of " + short_number(margin) + " is within the error of the arithmetic, " +
+                             short_number(error->value)};
 }
 
 Finding control_finding(const Measurement& measurement, const Control& control, int64_t minimum_n) {

@@ -113,6 +113,11 @@ AttentionResult attend(const Tensor& q, const Tensor& k, const Tensor& v, const 
                 "training attention has no statistics, masks or windows");
     return {attend_training(q, k, v, spec), {}};
   }
+  if (at::isReducedFloatingType(q.scalar_type())) {  // scores and all that is counted in float32
+    auto result = attend(widened(q), widened(k), widened(v), spec, needs);
+    result.output = result.output.to(q.scalar_type());
+    return result;
+  }
   const bool fast = q.is_cpu() && q.scalar_type() == at::kFloat && !spec.sigmoid_bias;
   return fast ? attend_cpu(q, k, v, spec, needs) : attend_plain(q, k, v, spec, needs);
 }

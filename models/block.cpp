@@ -29,7 +29,7 @@ Tensor rotate(const Tensor& x, const Positions& positions) {
 /// Queries or keys [B, n, T, K], normed where the model does that.
 Tensor heads_of(const ModelConfig& config, const Tensor& normed, const Tensor& weight, const Tensor& bias,
                 const Tensor& gain) {
-  const auto norm = [&](const Tensor& x) { return rms_norm(x, gain, config.norm_eps); };
+  const auto norm = [&](const Tensor& x) { return rms_norm(x, gain, config.norm_eps).to(x.scalar_type()); };
   auto x = at::linear(normed, weight, bias);
   if (config.query_key_norm == QueryKeyNorm::heads) x = norm(x);
   x = split_heads(x, config.head_width);
@@ -66,14 +66,21 @@ Tensor attention(const ModelConfig& config, const BlockWeights& weights, const P
 }
 
 Tensor activated(Activation activation, const Tensor& gate) {
-  return activation == Activation::silu ? at::silu(gate) : at::gelu(gate, "tanh");
+  if (activation == Activation::silu) return at::silu(gate);
+  return at::gelu(gate, activation == Activation::gelu_tanh ? "tanh" : "none");
 }
 
 Tensor feed_forward(const ModelConfig& config, const BlockWeights& weights, const Tensor& normed, Tap* tap) {
-  const auto gate = visit(tap, Site::gate, at::linear(normed, weights.gate));
-  const auto up = visit(tap, Site::up, at::linear(normed, weights.up));
-  const auto hidden = visit(tap, Site::hidden, activated(config.activation, gate) * up);
-  return visit(tap, Site::ffn_output, at::linear(hidden, weights.down));
+  const auto projected = [&](Site site, const Tensor& weight, const Tensor& bias) {
+    return visit(tap, site, at::linear(normed, weight, bias));
+  };
+  const auto gated = [&] {
+    const auto gate = projected(Site::gate, weights.gate, {});
+    return activated(config.activation, gate) * projected(Site::up, weights.up, weights.up_bias);
+  };
+  auto hidden = config.gated_ffn ? gated() : activated(config.activation, projected(Site::up, weights.up, weights.up_bias));
+  hidden = visit(tap, Site::hidden, std::move(hidden));
+  return visit(tap, Site::ffn_output, at::linear(hidden, weights.down, weights.down_bias));
 }
 
 Positions rotary_tables(const Rope& rope, int64_t head_width, int64_t length, at::Device device) {
@@ -113,20 +120,27 @@ Tensor rms_norm(const Tensor& x, const Tensor& gain, double eps) {
   return (wide * inverse).to(gain.scalar_type()) * gain;
 }
 
+Tensor norm(const ModelConfig& config, const Tensor& x, const Tensor& gain, const Tensor& bias) {
+  if (!config.layer_norm) return rms_norm(x, gain, config.norm_eps);
+  const auto wide = widened(x);
+  return rms_norm(wide - wide.mean(-1, true), gain, config.norm_eps) + bias;
+}
+
 Tensor block_forward(const ModelConfig& config, const BlockWeights& weights,
                      const Positions& positions, const Tensor& residual, Tap* tap) {
   const auto type = weights.query.scalar_type();  // of matrix products; the residual stream keeps its own
-  const auto before = [&](const Tensor& x, const Tensor& gain) {
-    return config.norm_placement == NormPlacement::behind ? x.to(type) : rms_norm(x, gain, config.norm_eps).to(type);
+  const auto before = [&](const Tensor& x, const Tensor& gain, const Tensor& bias) {
+    return config.norm_placement == NormPlacement::behind ? x.to(type) : norm(config, x, gain, bias).to(type);
   };
   const auto behind = [&](const Tensor& x, const Tensor& gain) {
     return config.norm_placement == NormPlacement::before ? x : rms_norm(x, gain, config.norm_eps);
   };
   const auto input = visit(tap, Site::block_input, residual);
-  const auto attention_normed = visit(tap, Site::attention_normed, before(input, weights.attention_norm));
+  const auto attention_normed = visit(tap, Site::attention_normed, before(input, weights.attention_norm, weights.attention_norm_bias));
   const auto attended = attention(config, weights, positions, attention_normed, tap);
   const auto mid = visit(tap, Site::mid_residual, input + behind(attended, weights.attention_post_norm));
-  const auto ffn_normed = visit(tap, Site::ffn_normed, before(mid, weights.ffn_norm));
+  const auto& read = config.parallel_residual ? input : mid;
+  const auto ffn_normed = visit(tap, Site::ffn_normed, before(read, weights.ffn_norm, weights.ffn_norm_bias));
   const auto fed = feed_forward(config, weights, ffn_normed, tap);
   return visit(tap, Site::block_output, mid + behind(fed, weights.ffn_post_norm));
 }

@@ -31,7 +31,11 @@ std::vector<Positions> positions_of(const ModelConfig& config, int64_t length, a
 /// the gain's type outside.
 Tensor rms_norm(const Tensor& x, const Tensor& gain, double eps);
 
-/// One transformer block: attention with RoPE and a gated FFN, each with its norms and added to the residual
+/// The norm that the model has, of x [..., D]: rms_norm, or LayerNorm, which is rms_norm of what x has around its mean
+/// and a bias behind.
+Tensor norm(const ModelConfig& config, const Tensor& x, const Tensor& gain, const Tensor& bias);
+
+/// One transformer block: attention with RoPE and an FFN, each with its norms and added to the residual
 /// stream. residual [B, T, D] float32 -> [B, T, D].
 Tensor block_forward(const ModelConfig& config, const BlockWeights& weights,
                      const Positions& positions, const Tensor& residual, Tap* tap = nullptr);

@@ -46,7 +46,8 @@ void check(const ModelConfig& c, const std::string& where) {
   check_size(c.heads * c.head_width, "the width of all heads", where);
   require(c.heads % c.kv_heads == 0, "key/value heads do not divide the query heads", where);
   require(c.head_width % 2 == 0, "the head width is odd, RoPE needs pairs", where);
-  require(c.norm_eps >= 0 && c.norm_eps < 1, "the RMSNorm epsilon is out of range", where);
+  require(c.norm_eps >= 0 && c.norm_eps < 1, "the norm's epsilon is out of range", where);
+  require(!c.layer_norm || c.norm_placement == NormPlacement::before, "LayerNorm stands elsewhere than before", where);
   require(c.embedding_scale > 0 && c.embedding_scale < 1e6, "the scale of the embedding is out of range", where);
   require(!c.score_scale || (*c.score_scale > 0 && *c.score_scale < 1e3), "the scale of scores is out of range", where);
   check_rope(c.rope, c.head_width, where);
@@ -69,7 +70,7 @@ std::optional<int64_t> ModelConfig::window_of(int64_t layer) const {
 double block_flops(const ModelConfig& c, int64_t sequences, int64_t length) {
   const double tokens = static_cast<double>(sequences) * static_cast<double>(length);
   const double weights =
-      2.0 * c.width * c.head_width * (c.heads + c.kv_heads) + 3.0 * c.width * c.hidden +
+      2.0 * c.width * c.head_width * (c.heads + c.kv_heads) + (c.gated_ffn ? 3.0 : 2.0) * c.width * c.hidden +
       (c.output_gate ? 1.0 * c.width * c.head_width * c.heads : 0);
   const double attention = 2.0 * c.heads * c.head_width * (length + 1) / 2;  // scores and values
   return 2 * tokens * (weights + attention);

@@ -21,7 +21,7 @@ struct Rope {
 enum class NormPlacement { before, behind, around };
 /// RMSNorm of queries and keys before RoPE: over each head (Qwen 3, Gemma 3), or over all heads together (OLMo 2).
 enum class QueryKeyNorm { none, head, heads };
-enum class Activation { silu, gelu_tanh };
+enum class Activation { silu, gelu, gelu_tanh };
 
 /// The block description: every architecture and every variant is a setting of these fields, and
 /// `block_forward` reads nothing else. Shapes elsewhere use its letters: B sequences, T positions,
@@ -45,6 +45,10 @@ struct ModelConfig {
   QueryKeyNorm query_key_norm = QueryKeyNorm::none;
   Activation activation = Activation::silu;
   bool qkv_bias = false, output_bias = false;
+  bool layer_norm = false;         ///< LayerNorm with a bias in place of RMSNorm (GPT-NeoX)
+  bool parallel_residual = false;  ///< the FFN reads the block's input, not what attention has left (GPT-NeoX)
+  bool gated_ffn = true;           ///< without: hidden = activation(up), and there is no gate (GPT-NeoX)
+  bool ffn_bias = false;           ///< of up and down
   std::optional<double> score_scale = {};  ///< of q k; 1 / sqrt(K) unless given
   double embedding_scale = 1;
   std::vector<bool> unrotated = {};      ///< by layer: attention without RoPE (SmolLM 3); empty: none

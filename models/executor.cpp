@@ -1,8 +1,10 @@
 #include "models/executor.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
+#include "models/cast_weights.h"
 #include "models/formats/error.h"
 
 namespace replicate {
@@ -83,12 +85,14 @@ class GroupTap : public Tap {
         place_(place),
         sequences_(sequences) {}
 
+  /// Patches and probes see float32, whatever the model computes in.
   Tensor at(Site site, Tensor value) override {
-    value = patched_.at(site, value);
+    const auto type = value.scalar_type();
+    value = patched_.at(site, widened(value));
     for (const auto& listener : listeners_) {
       if (listener.wants(site)) listener.probe->observe(place_of(listener), site, value);
     }
-    return value;
+    return at::isReducedFloatingType(type) ? value.to(type) : value;
   }
 
   AttentionSpec attention_spec(double scale) override {
@@ -289,10 +293,12 @@ class Pass {
   static void show_weights(int64_t layer, const BlockWeights& weights,
                            const std::vector<std::vector<Listener>>& heard) {
     std::set<const Probe*> shown;
+    std::optional<BlockWeights> wide;  // probes see float32
     for (const auto& group : heard) {
       for (const auto& listener : group) {
         if (!listener.needs.weights || !shown.insert(listener.probe).second) continue;
-        listener.probe->observe_weights(layer, weights);
+        if (!wide) wide = widened(weights);
+        listener.probe->observe_weights(layer, *wide);
       }
     }
   }
@@ -335,8 +341,8 @@ class Pass {
         const auto count = std::min(batch, group.sequences() - first);
         GroupTap tap(group.active, heard, {0, layer, first}, count);
         const auto normed =
-            tap.at(Site::final_norm, rms_norm(group.residual.narrow(0, first, count),
-                                              model_.weights->final_norm(), model_.config.norm_eps));
+            tap.at(Site::final_norm, norm(model_.config, group.residual.narrow(0, first, count),
+                                          model_.weights->final_norm(), model_.weights->final_norm_bias()));
         if (logits) tap.at(Site::logits, at::linear(normed, head));
       }
       if (advance_) advance_(head_flops(group) + probe_flops(group, layer));

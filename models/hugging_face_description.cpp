@@ -42,6 +42,7 @@ Defaults defaults_of(const std::string& type) {
   if (type == "smollm3") return {.rope_theta = 2e6, .tied = true};
   if (type == "olmo2" || type == "phi3") return {.norm_eps = 1e-5};
   if (type == "qwen3") return {.head_width = 128};
+  if (type == "gpt_neox") return {.norm_eps = 1e-5};
   return {};
 }
 
@@ -80,8 +81,9 @@ Rope rope_from(const Json& scaling, double theta, double partial, int64_t head_w
 }
 
 void add_rope(ModelConfig& c, const Json& json, const Defaults& defaults, const std::string& where) {
-  const auto theta = value_or(json, "rope_theta", defaults.rope_theta);
-  const auto partial = value_or(json, "partial_rotary_factor", 1.0);
+  const bool neox = c.architecture == "gpt_neox";
+  const auto theta = value_or(json, neox ? "rotary_emb_base" : "rope_theta", defaults.rope_theta);
+  const auto partial = neox ? value_or(json, "rotary_pct", 0.25) : value_or(json, "partial_rotary_factor", 1.0);
   auto scaling = value_or(json, "rope_parameters", value_or(json, "rope_scaling", Json::object()));
   if (is_given(scaling, "full_attention")) {  // one for each kind of layer
     c.sliding_rope = rope_from(scaling.at("sliding_attention"), 10000, partial, c.head_width, where);
@@ -123,9 +125,21 @@ void add_unrotated(ModelConfig& c, const Json& json) {
   }
 }
 
+void add_gpt_neox(Description& d, const Json& json) {
+  auto& c = d.config;
+  c.layer_norm = c.ffn_bias = true;
+  c.gated_ffn = false;
+  c.parallel_residual = value_or(json, "use_parallel_residual", true);
+  c.qkv_bias = c.output_bias = value_or(json, "attention_bias", true);
+  d.storage.names = Storage::Names::gpt_neox;
+  d.storage.prefix = "gpt_neox.";
+  d.storage.fused_by_head = true;
+}
+
 void add_architecture(Description& d, const Json& json) {
   auto& c = d.config;
   const auto& type = c.architecture;
+  if (type == "gpt_neox") return add_gpt_neox(d, json);
   const bool attention_bias = value_or(json, "attention_bias", false);
   c.qkv_bias = type == "qwen2" || attention_bias;
   c.output_bias = attention_bias;
@@ -147,10 +161,11 @@ void add_architecture(Description& d, const Json& json) {
 
 Activation activation_of(const Json& json, const std::string& type, const std::string& where) {
   const bool gemma = type == "gemma3_text";
-  const auto name = value_or<std::string>(json, gemma ? "hidden_activation" : "hidden_act",
-                                          gemma ? "gelu_pytorch_tanh" : "silu");
+  const auto usual = gemma ? "gelu_pytorch_tanh" : type == "gpt_neox" ? "gelu" : "silu";
+  const auto name = value_or<std::string>(json, gemma ? "hidden_activation" : "hidden_act", usual);
   if (name == "silu" || name == "swish") return Activation::silu;
-  if (name == "gelu_pytorch_tanh") return Activation::gelu_tanh;
+  if (name == "gelu") return Activation::gelu;
+  if (name == "gelu_pytorch_tanh" || name == "gelu_new" || name == "gelu_fast") return Activation::gelu_tanh;
   refuse("the activation " + in_quotes(name), where);
 }
 
@@ -185,10 +200,10 @@ Description describe(const Json& json, const std::string& where) {
   Description d;
   auto& c = d.config;
   c.architecture = json.at("model_type").get<std::string>();
-  constexpr const char* kKnown[] = {"llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2", "gemma3_text", "phi3"};
+  constexpr const char* kKnown[] = {"llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2", "gemma3_text", "phi3", "gpt_neox"};
   if (std::none_of(std::begin(kKnown), std::end(kKnown), [&](const char* name) { return c.architecture == name; })) {
     throw Error("model type " + in_quotes(c.architecture) + " is not supported", where,
-                "use a model of llama, mistral, qwen2, qwen3, smollm3, olmo2, gemma3 or phi3");
+                "use a model of llama, mistral, qwen2, qwen3, smollm3, olmo2, gemma3, phi3 or gpt_neox");
   }
   const auto defaults = defaults_of(c.architecture);
   require_whole(json, where);
@@ -200,7 +215,7 @@ Description describe(const Json& json, const std::string& where) {
   c.hidden = json.at("intermediate_size").get<int64_t>();
   c.vocabulary = json.at("vocab_size").get<int64_t>();
   c.context = value_or<int64_t>(json, "max_position_embeddings", 0);
-  c.norm_eps = value_or(json, "rms_norm_eps", defaults.norm_eps);
+  c.norm_eps = value_or(json, c.architecture == "gpt_neox" ? "layer_norm_eps" : "rms_norm_eps", defaults.norm_eps);
   c.tied_head = value_or(json, "tie_word_embeddings", defaults.tied);
   check_counts(c, where);
   c.head_width = value_or(json, "head_dim", defaults.head_width ? defaults.head_width : c.width / c.heads);

@@ -26,9 +26,13 @@ class RotatedWeights : public WeightSource {
     for (auto weight : {&BlockWeights::query, &BlockWeights::key, &BlockWeights::value, &BlockWeights::output_gate}) {
       if ((w.*weight).defined()) w.*weight = reading(w.*weight, w.attention_norm);
     }
-    for (auto weight : {&BlockWeights::gate, &BlockWeights::up}) w.*weight = reading(w.*weight, w.ffn_norm);
+    for (auto weight : {&BlockWeights::gate, &BlockWeights::up}) {
+      if ((w.*weight).defined()) w.*weight = reading(w.*weight, w.ffn_norm);
+    }
     for (auto weight : {&BlockWeights::output, &BlockWeights::down}) w.*weight = writing(w.*weight);
-    if (w.output_bias.defined()) w.output_bias = rotated(w.output_bias);
+    for (auto bias : {&BlockWeights::output_bias, &BlockWeights::down_bias}) {
+      if ((w.*bias).defined()) w.*bias = rotated(w.*bias);
+    }
     w.attention_norm = at::ones_like(w.attention_norm);
     w.ffn_norm = at::ones_like(w.ffn_norm);
     return w;
@@ -61,13 +65,16 @@ class RotatedWeights : public WeightSource {
 
 }  // namespace
 
-bool can_be_rotated(const ModelConfig& config) { return config.norm_placement == NormPlacement::before; }
+bool can_be_rotated(const ModelConfig& config) {
+  return config.norm_placement == NormPlacement::before && !config.layer_norm;
+}
 
 std::shared_ptr<WeightSource> rotated_weights(std::shared_ptr<const WeightSource> source,
                                               const ModelConfig& config, uint64_t seed) {
   if (!can_be_rotated(config)) {
     throw Error("the residual stream of " + config.architecture + " cannot be rotated", "rotation",
-                "a norm with gains behind attention and FFN stands in its basis");
+                config.layer_norm ? "LayerNorm subtracts a mean over its dimensions"
+                                  : "a norm with gains behind attention and FFN stands in its basis");
   }
   return std::make_shared<RotatedWeights>(std::move(source), config, seed);
 }

@@ -9,12 +9,31 @@ namespace {
 
 using Weight = Tensor BlockWeights::*;
 
-/// A weight's name within its block, in both worlds.
+/// A weight's name within its block, in GGUF and in Hugging Face's Llama and its relatives.
 struct NamedWeight {
   Weight weight;
   const char* gguf;
   const char* hugging_face;
 };
+
+/// The same for GPT-NeoX.
+constexpr std::pair<Weight, const char*> kNeoxNames[] = {
+    {&BlockWeights::query, "attention.query_key_value.weight"},
+    {&BlockWeights::key, "attention.query_key_value.weight"},
+    {&BlockWeights::value, "attention.query_key_value.weight"},
+    {&BlockWeights::query_bias, "attention.query_key_value.bias"},
+    {&BlockWeights::key_bias, "attention.query_key_value.bias"},
+    {&BlockWeights::value_bias, "attention.query_key_value.bias"},
+    {&BlockWeights::output, "attention.dense.weight"},
+    {&BlockWeights::output_bias, "attention.dense.bias"},
+    {&BlockWeights::up, "mlp.dense_h_to_4h.weight"},
+    {&BlockWeights::up_bias, "mlp.dense_h_to_4h.bias"},
+    {&BlockWeights::down, "mlp.dense_4h_to_h.weight"},
+    {&BlockWeights::down_bias, "mlp.dense_4h_to_h.bias"},
+    {&BlockWeights::attention_norm, "input_layernorm.weight"},
+    {&BlockWeights::attention_norm_bias, "input_layernorm.bias"},
+    {&BlockWeights::ffn_norm, "post_attention_layernorm.weight"},
+    {&BlockWeights::ffn_norm_bias, "post_attention_layernorm.bias"}};
 
 constexpr NamedWeight kNames[] = {
     {&BlockWeights::query, "attn_q.weight", "self_attn.q_proj.weight"},
@@ -43,10 +62,17 @@ std::string ffn_norm_name(const ModelConfig& config, bool gguf) {
                                                         : "post_attention_layernorm.weight";
 }
 
-std::string name_in_block(const ModelConfig& config, Weight weight, bool gguf) {
-  if (weight == &BlockWeights::ffn_norm) return ffn_norm_name(config, gguf);
-  for (const auto& known : kNames) {
-    if (known.weight == weight) return gguf ? known.gguf : known.hugging_face;
+std::string name_in_block(const ModelConfig& config, Weight weight, Storage::Names names) {
+  if (names == Storage::Names::gpt_neox) {
+    for (const auto& [known, name] : kNeoxNames) {
+      if (known == weight) return name;
+    }
+  } else {
+    const bool gguf = names == Storage::Names::gguf;
+    if (weight == &BlockWeights::ffn_norm) return ffn_norm_name(config, gguf);
+    for (const auto& known : kNames) {
+      if (known.weight == weight) return gguf ? known.gguf : known.hugging_face;
+    }
   }
   TORCH_CHECK(false, "a weight has no name");
 }
@@ -79,6 +105,22 @@ void fuse(std::vector<StoredRows>& block, const ModelConfig& c, const std::strin
   move(&BlockWeights::up, gate_up, c.hidden, 2 * c.hidden);
 }
 
+/// Q, K and V take turns in their tensor, head by head.
+void fuse_by_head(std::vector<StoredRows>& block, const ModelConfig& c) {
+  const auto interleave = [&](Weight weight, Weight bias, int64_t turn) {
+    for (auto& stored : block) {
+      if (stored.weight != weight && stored.weight != bias) continue;
+      stored.first = turn * c.head_width;
+      stored.group = c.head_width;
+      stored.stride = 3 * c.head_width;
+      stored.tensor_rows = 3 * c.heads * c.head_width;
+    }
+  };
+  interleave(&BlockWeights::query, &BlockWeights::query_bias, 0);
+  interleave(&BlockWeights::key, &BlockWeights::key_bias, 1);
+  interleave(&BlockWeights::value, &BlockWeights::value_bias, 2);
+}
+
 /// Half-split order from adjacent pairs, head by head: row i of the first half from row 2 i, row i of the second from
 /// 2 i + 1. For a matrix [n K, D] or a bias [n K].
 Tensor unpermute(const Tensor& weight, int64_t heads) {
@@ -107,8 +149,9 @@ class StoredWeights : public WeightSource {
     }
     expect(names_.embedding, {config.vocabulary, config.width});
     expect(names_.final_norm, {config.width});
+    if (config.layer_norm) expect(names_.final_norm_bias, {config.width});
     if (!config.tied_head) expect(names_.head, {config.vocabulary, config.width});
-    known.insert({names_.embedding, names_.final_norm, names_.head});
+    known.insert({names_.embedding, names_.final_norm, names_.final_norm_bias, names_.head});
     refuse_unknown(known);
   }
 
@@ -116,7 +159,7 @@ class StoredWeights : public WeightSource {
     BlockWeights w;
     for (const auto& stored : stored_block(config_, storage_, layer)) {
       auto& weight = w.*stored.weight;
-      weight = load(stored.tensor, stored.first, stored.shape);
+      weight = load(stored);
       if (storage_.gains_less_one && is_gain(stored.weight)) weight = weight + 1;
     }
     if (storage_.interleaved_rope) {
@@ -141,12 +184,16 @@ class StoredWeights : public WeightSource {
   }
 
   Tensor final_norm() const override {
-    const auto gain = load(names_.final_norm, 0, {config_.width});
+    const auto gain = load(names_.final_norm, {config_.width});
     return storage_.gains_less_one ? gain + 1 : gain;
   }
 
+  Tensor final_norm_bias() const override {
+    return config_.layer_norm ? load(names_.final_norm_bias, {config_.width}) : Tensor();
+  }
+
   Tensor head() const override {
-    return load(config_.tied_head ? names_.embedding : names_.head, 0, {config_.vocabulary, config_.width});
+    return load(config_.tied_head ? names_.embedding : names_.head, {config_.vocabulary, config_.width});
   }
 
   void release(int64_t layer) const override {
@@ -158,8 +205,18 @@ class StoredWeights : public WeightSource {
     if ((w.*weight).defined()) w.*weight = unpermute(w.*weight, heads);
   }
 
-  /// Rows from `first` on, as many as the shape has, decoded in parallel.
-  Tensor load(const std::string& name, int64_t first, const std::vector<int64_t>& shape) const {
+  Tensor load(const StoredRows& stored) const {
+    if (stored.stride == 0) return decoded(stored.tensor, stored.first, stored.shape).to(device_);
+    auto shape = stored.shape;
+    shape.front() = stored.tensor_rows;
+    const auto whole = decoded(stored.tensor, 0, shape).unflatten(0, {-1, stored.stride});
+    return whole.slice(1, stored.first, stored.first + stored.group).reshape(stored.shape).to(device_);
+  }
+
+  Tensor load(const std::string& name, const std::vector<int64_t>& shape) const { return decoded(name, 0, shape).to(device_); }
+
+  /// Rows from `first` on, as many as the shape has, decoded in parallel; a vector is one row.
+  Tensor decoded(const std::string& name, int64_t first, const std::vector<int64_t>& shape) const {
     auto tensor = at::empty(shape, at::kFloat);
     const bool vector = shape.size() == 1;
     const auto rows = vector ? 1 : shape.front(), width = shape.back();
@@ -167,7 +224,7 @@ class StoredWeights : public WeightSource {
     at::parallel_for(0, rows, std::max<int64_t>(1, 65536 / width), [&](int64_t begin, int64_t end) {
       store_->decode(name, first + begin, end - begin, out + begin * width);
     });
-    return tensor.to(device_);
+    return tensor;
   }
 
   void expect(const std::string& name, const std::vector<int64_t>& shape) const {
@@ -190,7 +247,11 @@ class StoredWeights : public WeightSource {
     for (const auto& beginning : storage_.others) {
       if (name.starts_with(beginning)) return true;
     }
-    return name.ends_with("rotary_emb.inv_freq");  // a table that old checkpoints carry; the configuration says it all
+    // Tables that old checkpoints carry; the configuration says it all.
+    if (storage_.names == Storage::Names::gpt_neox) {
+      if (name.ends_with(".attention.bias") || name.ends_with(".attention.masked_bias")) return true;
+    }
+    return name.ends_with("rotary_emb.inv_freq");
   }
 
   std::shared_ptr<const TensorStore> store_;
@@ -208,14 +269,19 @@ std::vector<StoredRows> stored_block(const ModelConfig& config, const Storage& s
   const auto prefix = gguf ? "blk." + number : storage.prefix + "layers." + number;
   std::vector<StoredRows> block;
   for (const auto& [weight, shape] : block_weights(config)) {
-    block.push_back({weight, prefix + name_in_block(config, weight, gguf), shape, 0, shape.front()});
+    block.push_back({weight, prefix + name_in_block(config, weight, storage.names), shape, 0, shape.front()});
   }
   if (storage.fused) fuse(block, config, prefix, gguf);
+  if (storage.fused_by_head) fuse_by_head(block, config);
   return block;
 }
 
 OuterNames outer_names(const Storage& storage) {
   if (storage.names == Storage::Names::gguf) return {"token_embd.weight", "output_norm.weight", "output.weight"};
+  if (storage.names == Storage::Names::gpt_neox) {
+    const auto norm = storage.prefix + "final_layer_norm.";
+    return {storage.prefix + "embed_in.weight", norm + "weight", "embed_out.weight", norm + "bias"};
+  }
   return {storage.prefix + "embed_tokens.weight", storage.prefix + "norm.weight", "lm_head.weight"};
 }
 

@@ -1,13 +1,16 @@
 #include "models/weights.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace replicate {
 namespace {
 
 bool is_bias(Tensor BlockWeights::* weight) {
-  return weight == &BlockWeights::query_bias || weight == &BlockWeights::key_bias ||
-         weight == &BlockWeights::value_bias || weight == &BlockWeights::output_bias;
+  constexpr Tensor BlockWeights::* kBiases[] = {
+      &BlockWeights::query_bias, &BlockWeights::key_bias, &BlockWeights::value_bias, &BlockWeights::output_bias,
+      &BlockWeights::up_bias, &BlockWeights::down_bias, &BlockWeights::attention_norm_bias, &BlockWeights::ffn_norm_bias};
+  return std::find(std::begin(kBiases), std::end(kBiases), weight) != std::end(kBiases);
 }
 
 class RandomWeights : public WeightSource {
@@ -29,7 +32,7 @@ class RandomWeights : public WeightSource {
     w.key = draw(gk, d, kSpread);
     w.value = draw(gk, d, kSpread);
     w.output = draw(d, hk, residual);
-    w.gate = draw(f, d, kSpread);
+    if (config_.gated_ffn) w.gate = draw(f, d, kSpread);
     w.up = draw(f, d, kSpread);
     w.down = draw(d, f, residual);
     if (config_.output_gate) w.output_gate = draw(hk, d, kSpread);  // last: the others stay what they are without it
@@ -43,6 +46,9 @@ class RandomWeights : public WeightSource {
     return table(0).index_select(0, ids.reshape({-1})).view({ids.size(0), ids.size(1), -1}).to(device_);
   }
   Tensor final_norm() const override { return at::ones({config_.width}, device_); }
+  Tensor final_norm_bias() const override {
+    return config_.layer_norm ? at::zeros({config_.width}, device_) : Tensor();
+  }
   Tensor head() const override {
     return table(config_.tied_head ? 0 : config_.layers + 1).to(device_);
   }
@@ -73,14 +79,22 @@ std::vector<BlockWeight> block_weights(const ModelConfig& c) {
   const auto d = c.width, f = c.hidden, hk = c.heads * c.head_width, gk = c.kv_heads * c.head_width;
   std::vector<BlockWeight> all = {{&BlockWeights::query, {hk, d}}, {&BlockWeights::key, {gk, d}},
                                   {&BlockWeights::value, {gk, d}}, {&BlockWeights::output, {d, hk}},
-                                  {&BlockWeights::gate, {f, d}},   {&BlockWeights::up, {f, d}},
-                                  {&BlockWeights::down, {d, f}}};
+                                  {&BlockWeights::up, {f, d}},     {&BlockWeights::down, {d, f}}};
   const auto add = [&](Tensor BlockWeights::* weight, std::vector<int64_t> shape) {
     all.push_back({weight, std::move(shape)});
   };
+  if (c.gated_ffn) add(&BlockWeights::gate, {f, d});
+  if (c.ffn_bias) {
+    add(&BlockWeights::up_bias, {f});
+    add(&BlockWeights::down_bias, {d});
+  }
   if (c.norm_placement != NormPlacement::behind) {
     add(&BlockWeights::attention_norm, {d});
     add(&BlockWeights::ffn_norm, {d});
+  }
+  if (c.layer_norm) {
+    add(&BlockWeights::attention_norm_bias, {d});
+    add(&BlockWeights::ffn_norm_bias, {d});
   }
   if (c.norm_placement != NormPlacement::before) {
     add(&BlockWeights::attention_post_norm, {d});
@@ -107,7 +121,7 @@ int64_t parameters(const ModelConfig& c) {
   for (const auto& [weight, shape] : block_weights(c)) {
     block += std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
   }
-  return c.layers * block + c.width + c.vocabulary * c.width * (c.tied_head ? 1 : 2);
+  return c.layers * block + c.width * (c.layer_norm ? 2 : 1) + c.vocabulary * c.width * (c.tied_head ? 1 : 2);
 }
 
 std::shared_ptr<WeightSource> random_weights(const ModelConfig& config, uint64_t seed,

@@ -15,7 +15,7 @@ struct BlockWeights {
   Tensor value;           // [G K, D]
   Tensor output;          // [D, H K]
   Tensor ffn_norm;        // [D]; ones where it has none before the FFN
-  Tensor gate;            // [F, D]
+  Tensor gate;            // [F, D]; undefined where the FFN has none
   Tensor up;              // [F, D]
   Tensor down;            // [D, F]
   // Undefined where the configuration has no such thing.
@@ -23,6 +23,8 @@ struct BlockWeights {
   Tensor output_bias = {};                                 // [D]
   Tensor query_norm = {}, key_norm = {};                   // [K] each, or [H K] and [G K]
   Tensor attention_post_norm = {}, ffn_post_norm = {};     // [D]
+  Tensor attention_norm_bias = {}, ffn_norm_bias = {};     // [D]
+  Tensor up_bias = {}, down_bias = {};                     // [F], [D]
   Tensor head_norm = {};                                   // [K]
   Tensor output_gate = {};                                 // [H K, D]
 };
@@ -35,6 +37,7 @@ class WeightSource {
   virtual BlockWeights block(int64_t layer) const = 0;          ///< layer in 1..L
   virtual Tensor embed(const Tensor& ids) const = 0;            ///< [B, T] int64 -> [B, T, D]
   virtual Tensor final_norm() const = 0;                        ///< [D]
+  virtual Tensor final_norm_bias() const { return {}; }         ///< [D]; undefined unless the model has LayerNorm
   virtual Tensor head() const = 0;                              ///< [V, D]
   virtual void release(int64_t layer) const { (void)layer; }    ///< the block is not needed any more
 };

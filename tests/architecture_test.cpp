@@ -77,7 +77,7 @@ TEST_P(ArchitectureInGguf, ComputesWhatTransformersComputes) {
 
 INSTANTIATE_TEST_SUITE_P(Of, Architecture,
                          testing::Values("llama2", "llama3", "llama_linear_bias", "mistral", "qwen2", "qwen2_sliding",
-                                         "qwen3", "smollm3", "olmo2", "gemma3", "phi3"),
+                                         "qwen3", "smollm3", "olmo2", "gemma3", "phi3", "gpt_neox", "gpt_neox_serial"),
                          [](const auto& info) { return info.param; });
 INSTANTIATE_TEST_SUITE_P(Of, ArchitectureInGguf,
                          testing::Values("llama2", "llama3", "qwen2", "qwen3", "smollm3", "olmo2", "phi3"),

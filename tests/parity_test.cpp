@@ -36,7 +36,7 @@ TEST_F(Parity, LogitsWithin5e4) {
   ModelSettings settings;
   settings.name = "smollm2";
   settings.file = model_file();
-  const auto loaded = load_model(settings, 1, at::kCPU);
+  const auto loaded = load_model(settings, "float32", 1, at::kCPU);
   const auto inputs = read_tokens(golden() / "tokens.jsonl", loaded.record.vocabulary);
   const auto logits = watch(Site::logits, [](const Tensor& x) { return x; });
   ASSERT_TRUE(run({{loaded.model, inputs.tokens, {}, {logits}}}, {}));

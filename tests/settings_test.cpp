@@ -380,7 +380,8 @@ TEST_F(SettingsTest, MistakesInFilesNameFileAndLine) {
   expect_has(model("verdict: fail", "verdict: failed"), "did you mean 'fail'?");
   expect_has(model("claim: beta_claim", "claim: beta"), "did you mean 'beta_claim'?");
   expect_has(model("metric: effect,", "metric: efect,"), "did you mean 'effect'?");
-  expect_has(model("criteria: [", "parameters: ["), "unknown key");  // thresholds only
+  expect_has(model("criteria: [", "panels: ["), "unknown key");
+  expect_has(model("criteria: [", "parameters: ["), "alpha_claim");
   expect_has(model("bos: on", "bos: sometimes"), "not true or false");
 }
 
@@ -431,6 +432,59 @@ TEST_F(SettingsTest, ModelMayBeAPath) {
   expect_has(message_of([&] { load_settings(path); }), "no such model file");
   path.model = "missing.gguf";
   expect_has(message_of([&] { load_settings(path); }), "no such model file");
+}
+
+constexpr const char* kFamous = R"(name: famous
+identity: {architecture: llama, layers: 2, width: 8, heads: 2, kv_heads: 2, hidden: 16, vocabulary: 40, context: 64}
+bos: on
+calibration: others measured it
+claims:
+  alpha_claim:
+    parameters: {target: 3}
+    criteria:
+      - {metric: effect, threshold: 0.75, source: the paper}
+      - {metric: other, op: "<=", threshold: 9, source: the paper}
+)";
+
+constexpr const char* kFamousConfig = R"({"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 8,
+  "num_attention_heads": 2, "intermediate_size": 16, "vocab_size": 40, "max_position_embeddings": 64})";
+
+TEST_F(SettingsTest, APathIsJudgedAsTheModelWhoseShapeItHas) {
+  folder_.write("models/famous.yaml", kFamous);
+  folder_.write("files/mine/config.json", kFamousConfig);
+  SettingsRequest path = request();
+  path.model = (folder_ / "files/mine").string();
+  const Settings settings = load_settings(path);
+  EXPECT_EQ(settings.model.name, "mine");
+  EXPECT_EQ(settings.model.judged_as, "famous");
+  EXPECT_EQ(settings.model.bos, "on");
+  const auto& alpha = settings.claims[1];
+  EXPECT_EQ(alpha.parameters.integer("target"), 3);
+  ASSERT_EQ(alpha.judging.criteria.size(), 2u);
+  EXPECT_EQ(alpha.judging.criteria[0].threshold, 0.75);
+  EXPECT_EQ(alpha.judging.criteria[1].op, "<=");
+  EXPECT_EQ(alpha.calibration, "others measured it");
+  EXPECT_NE(alpha.notes.back().find("has the shape of famous"), std::string::npos);
+}
+
+TEST_F(SettingsTest, APathOfAnotherShapeIsAnotherModel) {
+  folder_.write("models/famous.yaml", kFamous);
+  folder_.write("files/mine/config.json", replaced(kFamousConfig, "64", "128"));
+  SettingsRequest path = request();
+  path.model = (folder_ / "files/mine").string();
+  const Settings settings = load_settings(path);
+  EXPECT_TRUE(settings.model.judged_as.empty());
+  EXPECT_EQ(settings.claims[1].judging.criteria[0].threshold, 0.5);
+  EXPECT_NE(settings.claims[1].notes.back().find("This is another model"), std::string::npos);
+}
+
+TEST_F(SettingsTest, AModelWithoutWeightsAsksForThem) {
+  folder_.write("models/famous.yaml", kFamous);
+  SettingsRequest named = request();
+  named.model = "famous";
+  expect_has(message_of([&] { load_settings(named); }), "the weights of famous do not come with this project");
+  folder_.write("models/famous.yaml", replaced(kFamous, "layers: 2, ", ""));
+  expect_has(message_of([&] { load_settings(named); }), "lacks the key 'layers'");
 }
 
 TEST_F(SettingsTest, ConfigYamlHoldsWhatWasMergedAndReadsBack) {

@@ -32,7 +32,8 @@ Tensor robust_z(const Tensor& x) {
 NeuronWeights neuron_weights(const BlockWeights& weights) {
   const auto down = to_host(weights.down).t().contiguous();  // [F, D]
   const auto energy = down.square();
-  return {.gate_norm_z = robust_z(to_host(row_norms(weights.gate, weights.ffn_norm)).log()),
+  const auto& gate = weights.gate.defined() ? weights.gate : weights.up;  // without a gate, up's rows are what reads
+  return {.gate_norm_z = robust_z(to_host(row_norms(gate, weights.ffn_norm)).log()),
           .up_norm_z = robust_z(to_host(row_norms(weights.up, weights.ffn_norm)).log()),
           .down_norm = energy.sum(-1).sqrt(),
           .down_kurtosis = kurtosis(down),

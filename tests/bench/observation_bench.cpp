@@ -16,7 +16,7 @@ const Model& model() {
     ModelSettings settings;
     settings.name = "smollm2";
     settings.file = model_file();
-    return load_model(settings, 1, at::kCPU);
+    return load_model(settings, "float32", 1, at::kCPU);
   }();
   return *loaded.model;
 }

@@ -23,6 +23,7 @@ SHARED = dict(num_hidden_layers=3, hidden_size=24, num_attention_heads=4, num_ke
               initializer_range=0.25)
 LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=16)
+NEOX = {k: v for k, v in SHARED.items() if k != "num_key_value_heads"} | {"hidden_size": 32}
 
 MODELS = {
     "llama2": t.LlamaConfig(**SHARED, head_dim=8),
@@ -39,6 +40,8 @@ MODELS = {
                                  layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
     "phi3": t.Phi3Config(**{**SHARED, "num_attention_heads": 3, "num_key_value_heads": 1}, rope_parameters=dict(rope_type="default", rope_theta=10000.0,
                                                         partial_rotary_factor=0.5)),
+    "gpt_neox": t.GPTNeoXConfig(**NEOX, rope_parameters=dict(rope_type="default", rope_theta=500.0, partial_rotary_factor=0.5)),
+    "gpt_neox_serial": t.GPTNeoXConfig(**NEOX, use_parallel_residual=False, tie_word_embeddings=False),
 }
 SHARDED = "llama2"
 
