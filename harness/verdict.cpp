@@ -139,7 +139,7 @@ Finding criterion_finding(const Measurement& measurement, const Criterion& crite
   Finding finding = judge_criterion(criterion, metric, minimum_n);
   const Metric* error = find(measurement, criterion.metric + kDtypeError);
   const double margin = std::abs(metric.value - criterion.threshold);
-  if (!error || finding.outcome == kInconclusive || margin > error->value) return finding;
+  if (!error || finding.outcome == kInconclusive || margin >= error->value) return finding;
   return {kInconclusive, finding.clause + ", but the margin of " + short_number(margin) + " is within the error of the arithmetic, " +
                              short_number(error->value)};
 }

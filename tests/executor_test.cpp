@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/probes/watch.h"
+#include "models/cast_weights.h"
 #include "models/formats/error.h"
 #include "tests/small_model.h"
 
@@ -123,6 +124,36 @@ TEST(Executor, AffinePatchReplacesAtSitesWithHeadsFirst) {
   run({lane(tokens, {patch}, seen)}, {});
   EXPECT_TRUE((seen->layer(1).select(2, 2) == 0.5).all().item<bool>());
   EXPECT_FALSE((seen->layer(1).select(2, 3) == 0.5).all().item<bool>());
+}
+
+std::shared_ptr<const Model> cast_model(at::ScalarType type) {
+  const auto model = small_model();
+  return std::make_shared<const Model>(Model{"cast", model->config, cast_weights(model->weights, type)});
+}
+
+/// The residual stream of a model whose products are in another type.
+Tensor computed_in(at::ScalarType type, std::vector<Patch> patches) {
+  const auto probe = residual();
+  run({lane(random_tokens(2, 12), std::move(patches), probe, cast_model(type))}, {});
+  return probe->layers();
+}
+
+TEST(Executor, ComputesInSmallerTypesAndLooksInFloat32) {
+  const auto exact = alone(random_tokens(2, 12), {});
+  const double scale = exact.abs().max().item<double>();
+  const auto bfloat16 = largest_difference(computed_in(at::kBFloat16, {}), exact) / scale;
+  const auto float16 = largest_difference(computed_in(at::kHalf, {}), exact) / scale;
+  EXPECT_LT(bfloat16, 0.02);
+  EXPECT_GT(bfloat16, 1e-6);  // it was not float32
+  EXPECT_LT(float16, bfloat16);
+  EXPECT_EQ(largest_difference(computed_in(at::kFloat, {}), exact), 0);
+}
+
+TEST(Executor, PatchesActInSmallerTypesToo) {
+  const AffinePatch patch{Site::hidden, {2, 2}, {3}, {0, 5}, 0, {{1, -1}}};
+  const auto seen = watch(Site::hidden, [](const Tensor& x) { return x; });
+  run({lane(random_tokens(2, 12), {patch}, seen, cast_model(at::kBFloat16))}, {});
+  EXPECT_TRUE((seen->layer(2).select(1, 3).select(1, 5) == -1).all().item<bool>());
 }
 
 TEST(Executor, SharedPrefixesGiveWhatLanesGiveAlone) {

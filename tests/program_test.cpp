@@ -256,6 +256,7 @@ TEST_F(Program, RefusesBadNames) {
   expect_refused("--all --model " + path("none.gguf"), "none.gguf");
   expect_refused("--all --model smolm2", "did you mean 'smollm2'?");
   expect_refused("--all --profile smoky", "did you mean 'smoke'?");
+  expect_refused("--all --dtype bfloat61", "did you mean 'bfloat16'?");
   expect_refused("--only sink_onst", "sink_onset");
   expect_refused("--only '('", "--only");
   expect_refused("--all --set seeed=1", "did you mean 'seed'?");

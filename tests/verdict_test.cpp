@@ -59,6 +59,17 @@ TEST(Verdict, EqualityBelongsToTheInclusiveOperators) {
   EXPECT_EQ(verdict("<", 1, 1, 2), Verdict::fail);
 }
 
+TEST(Verdict, AMarginWithinTheErrorOfTheArithmeticDecidesNothing) {
+  const auto with_error = [](double error) {
+    const auto measurement = measured({metric("effect", 0.7, 0.65, 0.75), {"effect_dtype_error", error, {}, {}, 8, "natural", {}}});
+    return judge(measurement, criterion(">", 0.5));
+  };
+  EXPECT_EQ(with_error(0.1).verdict, Verdict::pass);
+  EXPECT_EQ(with_error(0).verdict, Verdict::pass);
+  EXPECT_EQ(with_error(0.3).verdict, Verdict::inconclusive);
+  EXPECT_NE(with_error(0.3).reason.find("within the error of the arithmetic, 0.3"), std::string::npos);
+}
+
 TEST(Verdict, UnknownOperatorIsAnError) {
   EXPECT_NE(message_of([] { verdict("==", 1, 1, 1); }).find("'=='"), std::string::npos);
 }
