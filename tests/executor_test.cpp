@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "harness/probes/watch.h"
 #include "models/cast_weights.h"
 #include "models/formats/error.h"
@@ -184,6 +186,38 @@ TEST(Executor, EstimateCountsASharedPrefixOnce) {
   EXPECT_DOUBLE_EQ(flops({}), 3 * block);
   EXPECT_DOUBLE_EQ(flops({RowMask{{3, 3}, {5, {{5}}}}}), 4 * block);
   EXPECT_DOUBLE_EQ(flops({RowMask{{1, 1}, {5, {{5}}}}}), 6 * block);
+}
+
+/// Counts how often each block is read and let go.
+class CountedWeights : public WeightSource {
+ public:
+  explicit CountedWeights(std::shared_ptr<const WeightSource> source) : source_(std::move(source)) {}
+  BlockWeights block(int64_t layer) const override {
+    ++read_[layer];
+    return source_->block(layer);
+  }
+  Tensor embed(const Tensor& ids) const override { return source_->embed(ids); }
+  Tensor final_norm() const override { return source_->final_norm(); }
+  Tensor head() const override { return source_->head(); }
+  void release(int64_t layer) const override { ++released_[layer]; }
+
+  mutable std::map<int64_t, int> read_, released_;
+
+ private:
+  std::shared_ptr<const WeightSource> source_;
+};
+
+TEST(Executor, ReadsABlockOnceForAllLanes) {
+  const auto counted = std::make_shared<const CountedWeights>(small_model()->weights);
+  const auto model = std::make_shared<const Model>(Model{"counted", small_model()->config, counted});
+  Plan plan;
+  for (int64_t k = 1; k <= 10; ++k) {
+    plan.push_back({model, random_tokens(2, 12 + k), {RowMask{{1, 3}, {k, {{k}}}}}, {residual()}});
+  }
+  ASSERT_TRUE(run(plan, {.batch_tokens = 16}));
+  const std::map<int64_t, int> once{{1, 1}, {2, 1}, {3, 1}};
+  EXPECT_EQ(counted->read_, once);
+  EXPECT_EQ(counted->released_, once);
 }
 
 TEST(Executor, StopsWhereNoProbeLooksAnyMore) {
