@@ -15,6 +15,7 @@
 #include "models/formats/error.h"
 #include "reports/findings.h"
 #include "reports/report.h"
+#include "reports/run_diff.h"
 
 #include <torch/version.h>
 
@@ -155,6 +156,12 @@ int list(const CommandLine& line) {
   return 0;
 }
 
+int diff(const CommandLine& line) {
+  const auto found = diff_runs(line.before, line.after);
+  std::cout << (line.format == "text" ? diff_text(found) : line.format == "junit" ? diff_junit(found) : diff_markdown(found));
+  return found.differences.empty() ? 0 : 1;
+}
+
 int validate() {
   const auto findings = validate_configs(home() / "configs");
   for (const auto& finding : findings) std::cerr << finding << "\n";
@@ -177,6 +184,7 @@ int dispatch(const CommandLine& line) {
     case Command::train: return train(line);
     case Command::dry_run: std::cout << dry_run(request_for(line)); return 0;
     case Command::report: write_reports(line.report_folder); return 0;
+    case Command::diff: return diff(line);
     case Command::doctor: return doctor();
     case Command::validate: return validate();
     case Command::version: std::cout << "replicate " << version() << " (" << commit() << ")\n"; return 0;

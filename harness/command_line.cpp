@@ -28,6 +28,9 @@ constexpr const char* kHelp =
   replicate train --arm NAME --rate R --out DIR
                                  one training run of the profile's recipe
   replicate report DIR           write the report of a finished run again
+  replicate diff A B [--format text|markdown|junit]
+                                 what changed between two runs beyond noise;
+                                 exit 1 when something did
   replicate doctor               what this machine can run, and what is missing
   replicate validate             check all settings in configs/
 
@@ -268,6 +271,29 @@ bool asks_for_help(const Words& words) {
 /// What the launcher may have been told besides.
 bool is_setup_option(const std::string& word) { return word == "--yes" || word == "--offline"; }
 
+CommandLine diff_line(Words arguments) {
+  if (asks_for_help(arguments)) return help(0);
+  std::erase_if(arguments, is_setup_option);
+  CommandLine line;
+  line.command = Command::diff;
+  if (const auto option = std::find(arguments.begin(), arguments.end(), "--format"); option != arguments.end()) {
+    if (option + 1 == arguments.end()) fail("--format lacks its value", "give text, markdown or junit");
+    line.format = *(option + 1);
+    arguments.erase(option, option + 2);
+  }
+  const Words formats = {"text", "markdown", "junit"};
+  if (std::find(formats.begin(), formats.end(), line.format) == formats.end()) {
+    fail("--format is " + in_quotes(line.format), did_you_mean(line.format, formats));
+  }
+  for (const auto& word : arguments) {
+    if (word.starts_with("--")) fail_unknown(word);
+  }
+  if (arguments.size() != 2) fail("diff takes two run folders", "write replicate diff A B");
+  line.before = arguments[0];
+  line.after = arguments[1];
+  return line;
+}
+
 CommandLine subcommand(const std::string& name, Words arguments) {
   if (asks_for_help(arguments)) return help(0);
   std::erase_if(arguments, is_setup_option);
@@ -292,7 +318,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (words.empty()) return help(kUsage);
   if (words[0].starts_with("-")) return run_line(words);
   if (words[0] == "train") return train_line({words.begin() + 1, words.end()});
-  const Words names = {"train", "report", "doctor", "validate"};
+  if (words[0] == "diff") return diff_line({words.begin() + 1, words.end()});
+  const Words names = {"train", "report", "diff", "doctor", "validate"};
   if (std::find(names.begin(), names.end(), words[0]) == names.end()) {
     fail("unknown command " + in_quotes(words[0]), did_you_mean(words[0], names));
   }
