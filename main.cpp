@@ -14,6 +14,7 @@
 #include "harness/training/make_study.h"
 #include "models/formats/error.h"
 #include "reports/findings.h"
+#include "reports/matrix.h"
 #include "reports/report.h"
 #include "reports/run_diff.h"
 
@@ -41,19 +42,22 @@ at::Device device_from(const std::string& name) {
   return device;
 }
 
-Settings settings_for(const CommandLine& line, at::Device device) {
-  return load_settings({.configs = home() / "configs",
-                        .assets = assets(),
-                        .profile = !line.profile.empty() ? line.profile
-                                   : device.is_cuda()    ? "nightly"
-                                                         : "cpu",
-                        .model = line.model,
-                        .only = line.only,
-                        .overrides = line.overrides,
-                        .seed = line.seed,
-                        .accepted_licences = line.accepted_licences,
-                        .dtype = line.dtype});
+SettingsRequest settings_request(const CommandLine& line, at::Device device) {
+  SettingsRequest request{.configs = home() / "configs",
+                          .assets = assets(),
+                          .profile = !line.profile.empty() ? line.profile
+                                     : device.is_cuda()    ? "nightly"
+                                                           : "cpu",
+                          .model = line.model,
+                          .only = line.only,
+                          .overrides = line.overrides,
+                          .seed = line.seed,
+                          .accepted_licences = line.accepted_licences,
+                          .dtype = line.dtype};
+  return line.command == CommandLine::Command::reproduce ? recorded_request(line.before, request) : request;
 }
+
+Settings settings_for(const CommandLine& line, at::Device device) { return load_settings(settings_request(line, device)); }
 
 /// A word as a shell takes it.
 std::string shell_word(const std::string& word) {
@@ -77,6 +81,13 @@ std::string command_of(const CommandLine& line, const Settings& settings) {
   return command;
 }
 
+/// --tokens, or those that a recorded run was given.
+std::optional<std::filesystem::path> tokens_of(const CommandLine& line) {
+  if (line.command != CommandLine::Command::reproduce) return line.tokens;
+  const auto recorded = line.before / kTokensFile;
+  return std::filesystem::exists(recorded) ? std::optional(recorded) : std::nullopt;
+}
+
 RunRequest request_for(const CommandLine& line) {
   const auto device = device_from(line.device);
   auto settings = settings_for(line, device);
@@ -84,7 +95,7 @@ RunRequest request_for(const CommandLine& line) {
   const auto out = line.out.value_or(fresh_run_folder(home() / "results", settings.profile, settings.model.name));
   return {.settings = std::move(settings),
           .assets = assets(),
-          .tokens = line.tokens,
+          .tokens = tokens_of(line),
           .device = device,
           .out = out,
           .training = std::filesystem::absolute(out).parent_path() / "training",
@@ -110,8 +121,7 @@ bool report(const std::vector<Record>& records, const std::filesystem::path& fol
   return true;
 }
 
-int run(const CommandLine& line) {
-  const auto request = request_for(line);
+int run(const CommandLine& line, const RunRequest& request) {
   install_interrupt_handler();
   const auto outcome = run_claims(request, *make_progress());
   if (!outcome.failure.empty()) {
@@ -125,6 +135,15 @@ int run(const CommandLine& line) {
     return kInterrupted;
   }
   return reported ? exit_code(outcome.records, line.strict) : kBroken;
+}
+
+/// The exit code of diff, or what kept the run from its end.
+int reproduce(const CommandLine& line) {
+  const auto request = request_for(line);
+  if (const int code = run(line, request); code == kBroken || code == kInterrupted) return code;
+  const auto found = diff_runs(line.before, request.out);
+  std::cout << "\n" << diff_text(found);
+  return found.differences.empty() ? 0 : 1;
 }
 
 int train(const CommandLine& line) {
@@ -162,6 +181,16 @@ int diff(const CommandLine& line) {
   return found.differences.empty() ? 0 : 1;
 }
 
+int write_reports_of(const CommandLine& line) {
+  if (line.report_folders.size() == 1) {
+    write_reports(line.report_folders.front());
+    return 0;
+  }
+  write_matrix(line.report_folders, *line.out);
+  std::cout << (*line.out / "matrix.html").string() << "\n";
+  return 0;
+}
+
 int validate() {
   const auto findings = validate_configs(home() / "configs");
   for (const auto& finding : findings) std::cerr << finding << "\n";
@@ -179,12 +208,13 @@ int dispatch(const CommandLine& line) {
   using Command = CommandLine::Command;
   if (line.threads > 0) at::set_num_threads(line.threads);
   switch (line.command) {
-    case Command::run: return run(line);
+    case Command::run: return run(line, request_for(line));
     case Command::list: return list(line);
     case Command::train: return train(line);
     case Command::dry_run: std::cout << dry_run(request_for(line)); return 0;
-    case Command::report: write_reports(line.report_folder); return 0;
+    case Command::report: return write_reports_of(line);
     case Command::diff: return diff(line);
+    case Command::reproduce: return reproduce(line);
     case Command::doctor: return doctor();
     case Command::validate: return validate();
     case Command::version: std::cout << "replicate " << version() << " (" << commit() << ")\n"; return 0;

@@ -108,17 +108,16 @@ class OutputProjectionAlignment : public Experiment {
     const auto by_chance = alignment.permuted_tau(permutations_, 0.95);
     const auto resamples = context.parameters.integer("tau_resamples");
     const auto taus = [&](const Tensor& weights) {
-      const auto some = weights.slice(0, 0, resamples);
-      const auto first = alignment.mean_tau(some, 0);
-      const auto later = alignment.mean_tau(some, kFirstLater, kLastLater);
+      const auto first = alignment.mean_tau(weights, 0);
+      const auto later = alignment.mean_tau(weights, kFirstLater, kLastLater);
       return at::stack({first, first - by_chance, first - later, first - kPaperTau}, 1);
     };
     measure.population({"kendall_tau_mean", "kendall_tau_over_permutations", "kendall_tau_over_later",
                         "kendall_tau_distance_to_paper"},
-                       one.condition, taus, {{"layer", layer}});
+                       one.condition, taus, {{"layer", layer}}, resamples);
     if (layer == 2) {  // the paper's layer 1, by a name that a model's file can judge
       measure.population({"kendall_tau_mean_layer2"}, one.condition,
-                         [&](const Tensor& weights) { return taus(weights).slice(1, 0, 1); });
+                         [&](const Tensor& weights) { return alignment.mean_tau(weights, 0).unsqueeze(1); }, {}, resamples);
     }
     tau_series(one, layer, alignment, measure);
   }

@@ -28,9 +28,14 @@ constexpr const char* kHelp =
   replicate train --arm NAME --rate R --out DIR
                                  one training run of the profile's recipe
   replicate report DIR           write the report of a finished run again
+  replicate report DIR... --out DIR
+                                 what replicates where: claims x models
   replicate diff A B [--format text|markdown|junit]
                                  what changed between two runs beyond noise;
                                  exit 1 when something did
+  replicate reproduce RUN        run the claims of a folder again as recorded
+                                 there, then diff; takes --out, --device,
+                                 --threads, --accept-licence
   replicate doctor               what this machine can run, and what is missing
   replicate validate             check all settings in configs/
 
@@ -271,16 +276,34 @@ bool asks_for_help(const Words& words) {
 /// What the launcher may have been told besides.
 bool is_setup_option(const std::string& word) { return word == "--yes" || word == "--offline"; }
 
+CommandLine reproduce_line(const Words& words) {
+  if (asks_for_help(words)) return help(0);
+  if (words.empty() || words[0].starts_with("-")) fail("reproduce lacks its run", "write replicate reproduce RUN");
+  const po::variables_map values = parse_options({words.begin() + 1, words.end()});
+  refuse_options(values, "reproduce", {"all", "only", "list", "dry-run", "tokens", "model", "profile", "seed", "set", "dtype",
+                                       "strict", "arm", "rate"});
+  auto line = common_line(values);
+  line.command = Command::reproduce;
+  line.before = words[0];
+  return line;
+}
+
+/// The word behind an option, both taken out; nothing without it.
+std::optional<std::string> take_value(Words& arguments, const std::string& option) {
+  const auto found = std::find(arguments.begin(), arguments.end(), option);
+  if (found == arguments.end()) return std::nullopt;
+  if (found + 1 == arguments.end()) fail(option + " lacks its value", "add it");
+  const auto value = *(found + 1);
+  arguments.erase(found, found + 2);
+  return value;
+}
+
 CommandLine diff_line(Words arguments) {
   if (asks_for_help(arguments)) return help(0);
   std::erase_if(arguments, is_setup_option);
   CommandLine line;
   line.command = Command::diff;
-  if (const auto option = std::find(arguments.begin(), arguments.end(), "--format"); option != arguments.end()) {
-    if (option + 1 == arguments.end()) fail("--format lacks its value", "give text, markdown or junit");
-    line.format = *(option + 1);
-    arguments.erase(option, option + 2);
-  }
+  if (const auto format = take_value(arguments, "--format")) line.format = *format;
   const Words formats = {"text", "markdown", "junit"};
   if (std::find(formats.begin(), formats.end(), line.format) == formats.end()) {
     fail("--format is " + in_quotes(line.format), did_you_mean(line.format, formats));
@@ -294,20 +317,28 @@ CommandLine diff_line(Words arguments) {
   return line;
 }
 
+CommandLine report_line(Words arguments) {
+  if (asks_for_help(arguments)) return help(0);
+  std::erase_if(arguments, is_setup_option);
+  CommandLine line;
+  line.command = Command::report;
+  if (const auto out = take_value(arguments, "--out")) line.out = *out;
+  for (const auto& word : arguments) {
+    if (word.starts_with("--")) fail_unknown(word);
+    line.report_folders.emplace_back(word);
+  }
+  if (arguments.empty()) fail("report lacks its folder", "write replicate report DIR");
+  if (arguments.size() > 1 && !line.out) fail("a report on several runs does not say where to", "name a folder with --out");
+  if (arguments.size() == 1 && line.out) fail("the report of one run lies in its folder", "leave --out out");
+  return line;
+}
+
 CommandLine subcommand(const std::string& name, Words arguments) {
   if (asks_for_help(arguments)) return help(0);
   std::erase_if(arguments, is_setup_option);
   CommandLine line;
-  line.command = name == "report"   ? Command::report
-                 : name == "doctor" ? Command::doctor
-                                    : Command::validate;
-  const size_t wanted = line.command == Command::report ? 1 : 0;
-  if (arguments.size() < wanted) fail("report lacks its folder", "write replicate report DIR");
-  if (arguments.size() > wanted) {
-    fail(name + " does not take " + in_quotes(arguments[wanted]), "leave it out");
-  }
-  if (wanted == 1 && arguments[0].starts_with("--")) fail_unknown(arguments[0]);
-  if (wanted == 1) line.report_folder = arguments[0];
+  line.command = name == "doctor" ? Command::doctor : Command::validate;
+  if (!arguments.empty()) fail(name + " does not take " + in_quotes(arguments[0]), "leave it out");
   return line;
 }
 
@@ -318,8 +349,10 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   if (words.empty()) return help(kUsage);
   if (words[0].starts_with("-")) return run_line(words);
   if (words[0] == "train") return train_line({words.begin() + 1, words.end()});
+  if (words[0] == "report") return report_line({words.begin() + 1, words.end()});
   if (words[0] == "diff") return diff_line({words.begin() + 1, words.end()});
-  const Words names = {"train", "report", "diff", "doctor", "validate"};
+  if (words[0] == "reproduce") return reproduce_line({words.begin() + 1, words.end()});
+  const Words names = {"train", "report", "diff", "reproduce", "doctor", "validate"};
   if (std::find(names.begin(), names.end(), words[0]) == names.end()) {
     fail("unknown command " + in_quotes(words[0]), did_you_mean(words[0], names));
   }

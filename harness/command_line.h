@@ -10,7 +10,7 @@ namespace replicate {
 
 /// What the person typed, checked for form (names are checked where they are looked up).
 struct CommandLine {
-  enum class Command { run, list, dry_run, train, report, diff, doctor, validate, help, version };
+  enum class Command { run, list, dry_run, train, report, diff, reproduce, doctor, validate, help, version };
   Command command = Command::help;
   std::string only;     ///< regex over claim ids; empty with --all
   std::string profile;  ///< empty: nightly on a GPU, cpu elsewhere
@@ -25,8 +25,8 @@ struct CommandLine {
   bool resume = false, strict = false;
   std::string arm;             ///< of train; empty: the baseline
   std::optional<double> rate;  ///< of train: the learning rate
-  std::filesystem::path report_folder;
-  std::filesystem::path before, after;  ///< of diff
+  std::vector<std::filesystem::path> report_folders;  ///< several: a matrix of claims and models, into `out`
+  std::filesystem::path before, after;  ///< of diff; reproduce has the first alone
   std::string format = "text";          ///< of diff: text | markdown | junit
   std::string text;   ///< help text for Command::help
   int exit_code = 0;  ///< of Command::help: 2 when nothing was asked for

@@ -1,6 +1,6 @@
 #pragma once
 
-// From per-sequence tensors to metrics, series and samples with bootstrap intervals. All intervals of one
+// From per-sequence tensors to metrics, series and samples with bootstrap intervals (BCa). All intervals of one
 // experiment over the same number of sequences use the same resamples, so that differences and ratios of
 // its metrics are paired.
 
@@ -17,7 +17,7 @@ struct Column {
 /// From the mean over sequences of X values to one number per metric.
 using OfMeans = std::function<std::vector<double>(std::span<const double> means)>;
 
-/// From resampling weights [R, B] (rows sum to 1) to one row of numbers a resample, [R, M]: for statistics of the
+/// From weights of the sequences [R, B] (rows sum to 1) to one row of numbers for each, [R, M]: for statistics of the
 /// population of sequences that are no function of means, such as variances (harness/population.h).
 using OfWeights = std::function<Tensor(const Tensor& weights)>;
 
@@ -38,9 +38,10 @@ class Measure {
   void of_means(const std::vector<std::string>& names, const Condition& condition,
                 const std::vector<Column>& columns, const Tensor& values, const OfMeans& f);
 
-  /// Metrics of the population of a condition's sequences; f gives one column a name.
+  /// Metrics of the population of a condition's sequences; f gives one column a name. `resamples`: at most so many, for
+  /// what costs much.
   void population(const std::vector<std::string>& names, const Condition& condition,
-                  const OfWeights& f, std::map<std::string, int64_t> where = {});
+                  const OfWeights& f, std::map<std::string, int64_t> where = {}, int64_t resamples = INT64_MAX);
 
   /// A number without sampling: a layer index, a count, a value over all tokens at once.
   void value(const std::string& name, const Condition& condition, double value,
@@ -71,10 +72,10 @@ class Measure {
  private:
   void add(const std::string& name, const Condition& condition, const Estimate& estimate,
            std::map<std::string, int64_t> where = {});
-  /// How much each of n sequences counts in each resample: [R, n].
+  /// How much each of n sequences counts where a group of them is left out, and in each resample: [J + R, n].
   const Tensor& weights(int64_t n);
-  /// Means of values [B, X] over each resample of the sequences: [R, X].
-  Tensor resampled_means(const Tensor& values);
+  /// Means of values [B, X] with each of these weights: [J + R, X].
+  Tensor weighted_means(const Tensor& values);
 
   BootstrapOptions options_;
   std::map<int64_t, Tensor> weights_;  // by B

@@ -21,7 +21,7 @@ namespace replicate {
 namespace {
 
 /// Raised when the same settings come to mean other numbers, so that --resume keeps none of the old ones.
-constexpr int kMeasurementVersion = 2;
+constexpr int kMeasurementVersion = 3;
 constexpr uintmax_t kRunBytes = 64 << 20;  // records, plots and report of one run, generously
 
 double seconds_now() {
@@ -664,6 +664,7 @@ RunOutcome run_claims(const RunRequest& request, Progress& progress) {
   const RunFolder folder(request.out, kRunBytes);
   log_to(folder.path() / "log.txt");
   write_atomically(folder.path() / "config.yaml", request.settings.yaml());
+  if (request.tokens) write_atomically(folder.path() / kTokensFile, read_text(*request.tokens));
   return runner.run(folder, progress);
 }
 

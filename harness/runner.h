@@ -9,6 +9,9 @@
 
 namespace replicate {
 
+/// In the run folder: what --tokens gave.
+inline constexpr const char* kTokensFile = "tokens.jsonl";
+
 struct RunRequest {
   Settings settings;
   std::filesystem::path assets;

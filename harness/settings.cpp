@@ -489,6 +489,7 @@ ModelSettings model_from_path(const std::string& text) {
     throw Error("there is no such model file", text, "check the path given with --model");
   }
   ModelSettings model;
+  model.from_path = true;
   model.file = text;
   model.name = fs::path(text).lexically_normal().stem().string();
   if (const auto shard = ShardName::of(text)) model.name = fs::path(shard->prefix).filename().string();
@@ -631,6 +632,24 @@ void apply_override(Draft& draft, const std::string& text) {
   override_claim(*find_claim(draft, inner.substr(0, dot)), inner.substr(dot + 1), value);
 }
 
+// ---- a recorded run
+// -----------------------------------------------------------------------------------------
+
+constexpr const char* kConfigFile = "config.yaml";
+
+/// Parameters that are no more, or that have come since, are an Error or keep today's value.
+void apply_recorded(Draft& draft, const Yaml& yaml) {
+  for (const std::string& key : kRunNumbers) set_run_number(draft.settings, key, yaml.at(key));
+  draft.settings.dtype = yaml.text_or("dtype", draft.settings.dtype);
+  draft.survey.merge(yaml.at("survey"));
+  if (const auto training = yaml.find("training"); training && training->is_mapping()) draft.training.merge(*training);
+  for (const auto& [id, claim] : yaml.at("claims").entries()) {
+    if (const auto parameters = claim.find("parameters"); parameters && parameters->is_mapping()) {
+      known_claim(draft, id, claim).parameters.merge(*parameters);
+    }
+  }
+}
+
 // ---- --only
 // -----------------------------------------------------------------------------------------
 
@@ -713,6 +732,7 @@ std::string indented(const std::string& text, const std::string& indent) {
 std::string model_yaml(const ModelSettings& model) {
   std::string text = "model:\n  name: " + yaml_quoted(model.name) + "\n";
   text += "  file: " + yaml_quoted(model.file.filename().string()) + "\n";
+  if (model.from_path) text += "  path: " + yaml_quoted(fs::absolute(model.file).lexically_normal().string()) + "\n";
   if (model.sha256) text += "  sha256: " + *model.sha256 + "\n";
   if (!model.judged_as.empty()) text += "  judged_as: " + yaml_quoted(model.judged_as) + "\n";
   text += "  bos: " + model.bos + "\n";
@@ -801,11 +821,30 @@ Settings load_settings(const SettingsRequest& request) {
   const std::string profile = request.profile.empty() ? kDefaultProfile : request.profile;
   apply_profile(draft, read_named(request.configs / "profiles", "profile", profile), profile);
   choose_model(draft, request.model.empty() ? draft.model : request.model, request);
+  if (request.recorded) apply_recorded(draft, Yaml::read(*request.recorded));
   for (const std::string& text : request.overrides) apply_override(draft, text);
   if (request.seed) draft.settings.seed = *request.seed;
   if (!request.dtype.empty()) draft.settings.dtype = known_dtype(request.dtype);
   select(draft.claims, request.only);
   return finish(std::move(draft));
+}
+
+SettingsRequest recorded_request(const fs::path& run, SettingsRequest request) {
+  const auto config = run / kConfigFile;
+  if (!fs::exists(config)) throw Error("there is no config.yaml", run.string(), "name the folder of a run");
+  const Yaml yaml = Yaml::read(config);
+  const Yaml model = yaml.at("model");
+  request.recorded = config;
+  request.profile = yaml.at("profile").text();
+  request.model = model.has("path") ? model.at("path").text() : model.at("name").text();
+  std::string claims;
+  for (const auto& entry : fs::directory_iterator(run)) {
+    if (!fs::exists(entry.path() / "record.json")) continue;
+    claims += (claims.empty() ? "" : "|") + entry.path().filename().string();
+  }
+  if (claims.empty()) throw Error("there are no records", run.string(), "name the folder of a run that ended");
+  request.only = "^(" + claims + ")$";
+  return request;
 }
 
 std::vector<std::string> validate_configs(const fs::path& configs) {

@@ -82,6 +82,7 @@ struct ModelSettings {
   std::string name;
   std::string judged_as;              ///< a path's: the file in configs/models whose identity it has; empty: none
   std::filesystem::path file;         ///< resolved against the assets folder
+  bool from_path = false;             ///< named by its path, not by a file in configs/models
   bool reinitialised = false;         ///< the null model: this file's configuration, fresh weights
   std::optional<std::string> sha256;  ///< expected, when the YAML pins it
   std::string bos = "off";            ///< "on" for a model that was trained with BOS and needs it
@@ -114,10 +115,15 @@ struct SettingsRequest {
   std::optional<uint64_t> seed;
   std::vector<std::string> accepted_licences = {};
   std::string dtype = {};  ///< float32 | bfloat16 | float16; empty: float32
+  std::optional<std::filesystem::path> recorded = {};  ///< config.yaml of a run: its numbers and parameters, before overrides
 };
 
+/// What runs the claims of a run folder again as its config.yaml says, on today's thresholds. Error when the folder has
+/// none, or no records.
+SettingsRequest recorded_request(const std::filesystem::path& run, SettingsRequest request);
+
 /// Reads and merges, later ones winning: claim YAML and training.yaml, profile, model (criteria, parameters and
-/// calibration), --set, --seed. A path whose shape a model's file names as its identity is judged by that file. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>,
+/// calibration), a recorded run, --set, --seed. A path whose shape a model's file names as its identity is judged by that file. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>,
 /// claims.<id>.<parameter>, claims.<id>.criteria.<metric>.threshold,
 /// claims.<id>.controls.<metric>.fraction. What --set training.<key> trains has no known verdict. A model whose licence
 /// asks for consent is refused without it. Unknown claim, profile, model or key: Error with "did you mean '...'?". Whether the model's file exists is left to whoever opens

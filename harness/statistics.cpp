@@ -14,7 +14,6 @@ namespace replicate {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kLowQuantile = 0.025, kHighQuantile = 0.975;
 
 bool any_nan(std::span<const double> x) {
   return std::any_of(x.begin(), x.end(), [](double v) { return std::isnan(v); });
@@ -123,30 +122,6 @@ uint64_t fnv1a(const std::string& text) {
   return hash;
 }
 
-Estimate interval(double value, int64_t n, std::vector<double> resampled) {
-  if (resampled.empty()) return {value, kNaN, kNaN, n};
-  const double low = quantile(resampled, kLowQuantile);
-  return {value, low, quantile(std::move(resampled), kHighQuantile), n};
-}
-
-std::vector<int64_t> draw_with_replacement(Random& random, int64_t n) {
-  std::vector<int64_t> drawn(static_cast<size_t>(n));
-  for (int64_t& index : drawn) {
-    index = static_cast<int64_t>(random.below(static_cast<uint64_t>(n)));
-  }
-  return drawn;
-}
-
-/// draws[m][r]: metric m on resample r.
-void append_draw(std::vector<std::vector<double>>& draws, const std::vector<double>& values) {
-  if (values.size() != draws.size()) {
-    throw Error("the statistic returned " + std::to_string(values.size()) + " values, then " +
-                    std::to_string(draws.size()),
-                "bootstrap", "return one value per metric, NaN where there is none");
-  }
-  for (size_t m = 0; m < draws.size(); ++m) draws[m].push_back(values[m]);
-}
-
 }  // namespace
 
 double mean(std::span<const double> x) {
@@ -224,34 +199,6 @@ uint64_t derive_seed(uint64_t seed, const std::string& purpose) {
   return splitmix64(state);
 }
 
-std::vector<Estimate> bootstrap(
-    int64_t n, const std::function<std::vector<double>(std::span<const int64_t>)>& statistic,
-    const BootstrapOptions& options) {
-  if (n < 1) throw Error("no unit to resample", "bootstrap", "measure one sequence at least");
-  std::vector<int64_t> all(static_cast<size_t>(n));
-  std::iota(all.begin(), all.end(), int64_t{0});
-  const std::vector<double> values = statistic(all);
-  std::vector<std::vector<double>> draws(values.size());
-  Random random(options.seed);
-  for (int64_t r = 0; n > 1 && r < options.resamples; ++r) {
-    append_draw(draws, statistic(draw_with_replacement(random, n)));
-  }
-  std::vector<Estimate> estimates;
-  for (size_t m = 0; m < values.size(); ++m) {
-    estimates.push_back(interval(values[m], n, std::move(draws[m])));
-  }
-  return estimates;
-}
-
-Estimate bootstrap_mean(std::span<const double> values, const BootstrapOptions& options) {
-  const auto mean_of = [&](std::span<const int64_t> units) {
-    double sum = 0;
-    for (const int64_t unit : units) sum += values[static_cast<size_t>(unit)];
-    return std::vector<double>{sum / static_cast<double>(units.size())};
-  };
-  return bootstrap(static_cast<int64_t>(values.size()), mean_of, options).front();
-}
-
 Estimate t_interval(std::span<const double> values) {
   if (values.empty()) throw Error("no values", "t interval", "measure one unit at least");
   const auto n = static_cast<int64_t>(values.size());
@@ -260,7 +207,7 @@ Estimate t_interval(std::span<const double> values) {
   double squares = 0;
   for (const double value : values) squares += (value - estimate.value) * (value - estimate.value);
   const auto degrees = static_cast<double>(n - 1);
-  const double t = boost::math::quantile(boost::math::students_t(degrees), kHighQuantile);
+  const double t = boost::math::quantile(boost::math::students_t(degrees), 0.975);
   const double half = t * std::sqrt(squares / degrees / static_cast<double>(n));
   estimate.low = estimate.value - half;
   estimate.high = estimate.value + half;

@@ -42,7 +42,7 @@ uint64_t derive_seed(uint64_t seed, const std::string& purpose);
 
 struct Estimate {
   double value = 0;
-  double low = 0, high = 0;  ///< 95% interval, percentile bootstrap where nothing else is said
+  double low = 0, high = 0;  ///< 95% interval
   int64_t n = 0;             ///< units of sampling
 };
 
@@ -50,20 +50,6 @@ struct BootstrapOptions {
   int64_t resamples = 2000;
   uint64_t seed = 0;
 };
-
-/// Resamples units 0..n-1 with replacement and recomputes the *whole* statistic on each resample,
-/// so that anything found on the data (an onset, a maximum over layers) is found again every time.
-/// The statistic gets the indices of the units and returns one value per metric (all resamples
-/// alike). A resample whose value is NaN counts as the worst of both ends: both bounds are then
-/// NaN, and so are they where there is nothing to resample (one unit, or no resamples). NaN bounds
-/// make a criterion inconclusive. Error when n < 1 or when the statistic changes its number of
-/// values.
-std::vector<Estimate> bootstrap(
-    int64_t n, const std::function<std::vector<double>(std::span<const int64_t>)>& statistic,
-    const BootstrapOptions& options);
-
-/// The mean of per-unit values with its interval. Error for no values.
-Estimate bootstrap_mean(std::span<const double> values, const BootstrapOptions& options);
 
 /// The mean of few values (one a seed) with Student's t interval: mean -+ t(0.975, n - 1) s / sqrt n. One value has
 /// no interval, and where a value is NaN all three are. Error for no values.

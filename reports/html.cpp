@@ -266,8 +266,12 @@ class HtmlPrinter {
 
 }  // namespace
 
+std::string html_page(const Document& document, const std::filesystem::path& folder) {
+  return HtmlPrinter(folder).print_document(document);
+}
+
 std::string html_report(const std::vector<Record>& records, const std::filesystem::path& folder) {
-  return HtmlPrinter(folder).print_document(report_content(records));
+  return html_page(report_content(records), folder);
 }
 
 }  // namespace replicate

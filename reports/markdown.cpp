@@ -122,8 +122,8 @@ class MarkdownPrinter {
 
 }  // namespace
 
-std::string markdown_report(const std::vector<Record>& records) {
-  return MarkdownPrinter().print_document(report_content(records));
-}
+std::string markdown_page(const Document& document) { return MarkdownPrinter().print_document(document); }
+
+std::string markdown_report(const std::vector<Record>& records) { return markdown_page(report_content(records)); }
 
 }  // namespace replicate

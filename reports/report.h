@@ -17,6 +17,7 @@
 
 #include "harness/record.h"
 #include "models/formats/error.h"
+#include "reports/document.h"
 
 namespace replicate {
 
@@ -24,6 +25,10 @@ namespace replicate {
 /// terminal). `width` in columns, taken between 72 and 120. Says why wherever the verdict is not
 /// `pass`.
 std::string console_table(const std::vector<Record>& records, bool colour, size_t width = 100);
+
+/// A document as one HTML file without a network or scripts, with drawings from `folder`; and as Markdown.
+std::string html_page(const Document& document, const std::filesystem::path& folder);
+std::string markdown_page(const Document& document);
 
 /// Plots are linked as chain.png, <claim>/plot.png and <claim>/maps.png.
 std::string markdown_report(const std::vector<Record>& records);

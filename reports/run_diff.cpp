@@ -6,8 +6,7 @@
 #include <set>
 
 #include "harness/statistics.h"
-#include "models/formats/error.h"
-#include "reports/findings.h"
+#include "reports/report.h"
 #include "reports/text.h"
 
 namespace replicate {
@@ -22,13 +21,7 @@ constexpr double kSlowerBy = 1.5, kLeastSeconds = 10, kMoreMemoryBy = 1.25;
 
 std::map<std::string, Record> records_in(const fs::path& folder) {
   std::map<std::string, Record> records;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (!fs::exists(entry.path() / "record.json")) continue;
-    auto record = read_record(entry.path());
-    records.emplace(record.claim, std::move(record));
-  }
-  if (records.empty()) throw Error("there is no run to compare", folder.string(), "name a run folder with records");
+  for (auto& record : read_run(folder)) records.emplace(record.claim, std::move(record));
   return records;
 }
 

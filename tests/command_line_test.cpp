@@ -82,7 +82,10 @@ TEST(CommandLine, ChoosesTheCommand) {
   EXPECT_EQ(parse({"--all", "--dry-run"}).command, Command::dry_run);
   EXPECT_EQ(parse({"--dry-run", "--only", "x"}).only, "x");
   EXPECT_EQ(parse({"report", "results/x"}).command, Command::report);
-  EXPECT_EQ(parse({"report", "results/x"}).report_folder, "results/x");
+  EXPECT_EQ(parse({"report", "results/x"}).report_folders.at(0), "results/x");
+  EXPECT_EQ(parse({"report", "a", "b", "--out", "c"}).report_folders.size(), 2u);
+  EXPECT_EQ(parse({"diff", "a", "b", "--format", "junit"}).format, "junit");
+  EXPECT_EQ(parse({"reproduce", "a", "--threads", "1"}).before, "a");
   EXPECT_EQ(parse({"doctor"}).command, Command::doctor);
   EXPECT_EQ(parse({"validate"}).command, Command::validate);
   EXPECT_EQ(parse({"--version"}).command, Command::version);

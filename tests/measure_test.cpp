@@ -2,6 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include "harness/bca.h"
+#include "models/formats/text_file.h"
+#include "tests/assets.h"
+
 namespace replicate {
 namespace {
 
@@ -15,17 +21,46 @@ Condition condition(const std::string& suffix = "") {
 
 const BootstrapOptions kOptions{500, 3};
 
-TEST(Measure, MeanAgreesWithTheBootstrapOfTheSameSeed) {
-  const auto values = at::tensor({1.0, 2.0, 4.0, 8.0, 16.0});
-  Measure measure(kOptions);
-  measure.mean("m", condition("_bos"), values);
-  const auto metric = measure.take().metrics.front();
-  const auto expected = bootstrap_mean(std::vector<double>{1, 2, 4, 8, 16}, kOptions);
-  EXPECT_EQ(metric.name, "m_bos");
-  EXPECT_DOUBLE_EQ(metric.value, 6.2);
-  EXPECT_NEAR(*metric.low, expected.low, 1e-12);
-  EXPECT_NEAR(*metric.high, expected.high, 1e-12);
-  EXPECT_EQ(metric.n, 5);
+Tensor tensor_of(const nlohmann::json& numbers) { return at::tensor(numbers.get<std::vector<double>>(), at::kDouble); }
+
+TEST(Bca, AgreesWithScipyOnTheSameDraws) {
+  const auto golden = nlohmann::json::parse(read_text(source_folder() / "tests/golden/statistics.json"));
+  ASSERT_GE(golden["bca"].size(), 4u);
+  for (const auto& test : golden["bca"]) {
+    const auto [low, high] = bca_bounds(at::tensor({test["value"].get<double>()}, at::kDouble),
+                                        tensor_of(test["draws"]).unsqueeze(1), tensor_of(test["jackknife"]).unsqueeze(1));
+    EXPECT_NEAR(low.item<double>(), test["low"].get<double>(), 1e-9);
+    EXPECT_NEAR(high.item<double>(), test["high"].get<double>(), 1e-9);
+  }
+}
+
+TEST(Bca, OneUndefinedDrawLeavesNoBounds) {
+  const auto draws = at::tensor({1.0, 2.0, 3.0, 1.0, 2.0, std::nan("")}, at::kDouble).view({2, 3}).t();
+  const auto [low, high] = bca_bounds(at::tensor({2.0, 2.0}, at::kDouble), draws, at::tensor({1.0, 2.0, 3.0, 2.0}, at::kDouble).view({2, 2}));
+  EXPECT_FALSE(std::isnan(low[0].item<double>()));
+  EXPECT_TRUE(std::isnan(low[1].item<double>()));
+  EXPECT_TRUE(std::isnan(high[1].item<double>()));
+}
+
+TEST(Bca, AConstantHasItselfForBounds) {
+  const auto [low, high] = bca_bounds(at::ones({1}, at::kDouble), at::ones({50, 1}, at::kDouble), at::ones({5, 1}, at::kDouble));
+  EXPECT_EQ(low.item<double>(), 1);
+  EXPECT_EQ(high.item<double>(), 1);
+}
+
+TEST(Measure, IsTheSameForTheSameSeedOnly) {
+  const auto interval = [](uint64_t seed) {
+    Measure measure({500, seed});
+    measure.mean("m", condition("_bos"), at::tensor({1.0, 2.0, 4.0, 8.0, 16.0}));
+    return measure.take().metrics.front();
+  };
+  EXPECT_EQ(interval(3).name, "m_bos");
+  EXPECT_DOUBLE_EQ(interval(3).value, 6.2);
+  EXPECT_EQ(interval(3).n, 5);
+  EXPECT_EQ(*interval(3).low, *interval(3).low);
+  EXPECT_NE(*interval(3).low, *interval(4).low);
+  EXPECT_LT(*interval(3).low, 6.2);
+  EXPECT_GT(*interval(3).high, 6.2);
 }
 
 TEST(Measure, RatioIsTheRatioOfMeansResampledTogether) {

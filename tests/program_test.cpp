@@ -252,6 +252,19 @@ TEST_F(Program, GivenTokensReplaceTheInputs) {
   EXPECT_EQ(inputs[0]["length"], 20);
 }
 
+TEST_F(Program, ReproducesARunFromItsFolderAlone) {
+  folder_.write("ids.jsonl", "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n[5,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n");
+  const auto first = program(small_run("first", "--seed 5 --tokens " + path("ids.jsonl")));
+  std::filesystem::remove(folder_ / "ids.jsonl");
+  const auto again = program("reproduce " + path("first") + " --out " + path("again"));
+  EXPECT_NE(again.output.find("nothing changed beyond noise"), std::string::npos) << again.output;
+  EXPECT_EQ(again.code, 0) << again.output << first.output;
+  const auto record = json::parse(read_text(folder_ / "again" / "sink_onset" / "record.json"));
+  EXPECT_EQ(record["seed"], 5);
+  expect_refused("reproduce " + path("nothing"), "there is no config.yaml");
+  expect_refused("reproduce", "reproduce lacks its run");
+}
+
 TEST_F(Program, RefusesBadNames) {
   expect_refused("--all --model " + path("none.gguf"), "none.gguf");
   expect_refused("--all --model smolm2", "did you mean 'smollm2'?");

@@ -138,7 +138,7 @@ TEST_F(RunDiffTest, SaysItInThreeForms) {
 
 TEST_F(RunDiffTest, WantsTwoRuns) {
   write_record(record(), folder_ / "a" / "sink_onset");
-  expect_error([&] { diff_runs(folder_ / "a", folder_ / "nothing"); }, "there is no run to compare");
+  expect_error([&] { diff_runs(folder_ / "a", folder_ / "nothing"); }, "no record.json in any folder");
 }
 
 }  // namespace

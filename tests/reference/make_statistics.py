@@ -10,6 +10,7 @@ import pathlib
 
 import numpy
 import scipy.stats
+from scipy.stats import _resampling  # the draws can only be given to its inner function
 
 MASK = (1 << 64) - 1
 QUANTILES = [0.0, 0.025, 0.3, 0.5, 0.975, 1.0]
@@ -92,14 +93,19 @@ def quantile_cases(rng):
              "median": float(numpy.median(x))} for x in lists]
 
 
-def bootstrap_case(values, resamples, seed):
-    """The mean's percentile interval with the resamples that xoshiro draws."""
-    random = Xoshiro(seed)
-    n = len(values)
-    means = [numpy.mean([values[random.below(n)] for _ in range(n)]) for _ in range(resamples)]
-    low, high = numpy.quantile(means, [0.025, 0.975])
-    return {"values": [float(v) for v in values], "resamples": resamples, "seed": seed,
-            "value": float(numpy.mean(values)), "low": float(low), "high": float(high)}
+def bca_case(values, statistic, resamples, rng):
+    """scipy's BCa interval of a statistic, with the draws and the jackknife that it rests on."""
+    values = numpy.asarray(values)
+    draws = numpy.array([statistic(rng.choice(values, len(values))) for _ in range(resamples)])
+    jackknife = [statistic(numpy.delete(values, i)) for i in range(len(values))]
+
+    def along(x, axis):
+        return numpy.apply_along_axis(statistic, axis, x)
+
+    low, high, _ = _resampling._bca_interval([values], along, -1, 0.025, draws, None, numpy)
+    low, high = (float(numpy.quantile(draws, share)) for share in (float(low), float(high)))
+    return {"value": float(statistic(values)), "draws": draws.tolist(), "jackknife": [float(v) for v in jackknife],
+            "low": low, "high": high}
 
 
 def t_case(values):
@@ -123,8 +129,10 @@ def main():
     golden = {
         "correlations": correlation_cases(rng),
         "quantiles": quantile_cases(rng),
-        "bootstraps": [bootstrap_case(rng.normal(size=12), 200, 1),
-                       bootstrap_case(rng.exponential(size=5), 1000, 123456789)],
+        "bca": [bca_case(rng.normal(size=12), numpy.mean, 199, rng),
+                bca_case(rng.exponential(size=9), numpy.mean, 200, rng),
+                bca_case(rng.exponential(size=20), lambda x: numpy.var(x, ddof=1), 300, rng),
+                bca_case(rng.exponential(size=7), lambda x: float(numpy.max(x)), 150, rng)],
         "t_intervals": [t_case([1.0, 2.0]), t_case([-0.041, -0.035, -0.052, -0.029])]
                        + [t_case(rng.normal(size=n)) for n in (3, 5, 12, 40)],
         "random": [random_case(0), random_case(1), random_case(MASK)],
