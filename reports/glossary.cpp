@@ -55,7 +55,7 @@ Definitions glossary() {
             "architecture, not "
             "from training."),
       entry("95% interval",
-            "Percentile bootstrap over sequences; Student's t over seeds, paired, for training claims: how "
+            "Bias-corrected and accelerated bootstrap (BCa) over sequences; Student's t over seeds, paired, for training claims: how "
             "far the number would move with other sequences or seeds of the same kind."),
       entry("Criterion",
             "Passes when its whole interval lies on the right side of the threshold, fails when it "
