@@ -16,8 +16,10 @@ Record record(const std::string& claim, const std::string& model, Verdict verdic
   r.title = "About " + claim;
   r.kind = "mechanism";
   r.profile = "cpu";
-  r.model = {.name = model, .sha256 = std::string(64, 'a'), .architecture = "llama", .parameters = 1000};
-  r.environment = {.commit = "c", .libtorch = "2", .compiler = "g", .device = "cpu", .dtype = "float32", .threads = 1};
+  r.model.name = model;
+  r.model.sha256 = std::string(64, 'a');
+  r.model.parameters = 1000;
+  r.environment.threads = 1;
   r.measurement.metrics = {{"effect", 0.5, 0.4, 0.6, 4, "natural", {}}};
   r.criteria = {{"effect", ">", 0.2, "set before measuring", "pass"}};
   r.verdict = verdict;

@@ -15,9 +15,11 @@ Record record(const std::string& claim = "sink_onset") {
   Record r;
   r.claim = claim;
   r.kind = "mechanism";
-  r.model = {.name = "small", .sha256 = std::string(64, 'a'), .architecture = "llama"};
+  r.model.name = "small";
+  r.model.sha256 = std::string(64, 'a');
   r.inputs = {{"natural", "natural", 4, 16, std::string(64, 'b'), false}};
-  r.environment = {.commit = "c", .libtorch = "2", .compiler = "g", .device = "cpu", .dtype = "float32", .threads = 1};
+  r.environment.dtype = "float32";
+  r.environment.threads = 1;
   r.measurement.metrics = {{"effect", 0.5, 0.4, 0.6, 4, "natural", {}}, {"other", 10, 9, 11, 4, "natural", {{"layer", 2}}}};
   r.measurement.samples = {{"effect", "natural", {}, {0.2, 0.4, 0.6, 0.8}}};
   r.criteria = {{"effect", ">", 0.2, "set before measuring", "pass"}};
