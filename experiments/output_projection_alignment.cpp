@@ -114,10 +114,10 @@ class OutputProjectionAlignment : public Experiment {
     };
     measure.population({"kendall_tau_mean", "kendall_tau_over_permutations", "kendall_tau_over_later",
                         "kendall_tau_distance_to_paper"},
-                       one.condition, taus, {{"layer", layer}}, resamples);
+                       one.condition, taus, {{"layer", layer}}, {.most = resamples});
     if (layer == 2) {  // the paper's layer 1, by a name that a model's file can judge
       measure.population({"kendall_tau_mean_layer2"}, one.condition,
-                         [&](const Tensor& weights) { return alignment.mean_tau(weights, 0).unsqueeze(1); }, {}, resamples);
+                         [&](const Tensor& weights) { return alignment.mean_tau(weights, 0).unsqueeze(1); }, {}, {.most = resamples});
     }
     tau_series(one, layer, alignment, measure);
   }

@@ -41,9 +41,11 @@ Tensor resample_weights(int64_t n, const BootstrapOptions& options) {
 }
 
 /// Of statistics with value [X] on n sequences; all [J + R, X] holds them with each of the weights.
-std::pair<Tensor, Tensor> bounds(const Tensor& value, const Tensor& all, int64_t n) {
+std::pair<Tensor, Tensor> bounds(const Tensor& value, const Tensor& all, int64_t n, bool corrected = true) {
   const auto groups = jackknife_groups(n);
-  return bca_bounds(value, all.slice(0, groups), all.slice(0, 0, groups));
+  if (corrected) return bca_bounds(value, all.slice(0, groups), all.slice(0, 0, groups));
+  const auto q = at::quantile(all.slice(0, groups), at::tensor({0.025, 0.975}, at::kDouble), 0);  // NaN spreads to both
+  return {q[0], q[1]};
 }
 
 }  // namespace
@@ -100,12 +102,12 @@ void Measure::of_means(const std::vector<std::string>& names, const Condition& c
 }
 
 void Measure::population(const std::vector<std::string>& names, const Condition& condition,
-                         const OfWeights& f, std::map<std::string, int64_t> where, int64_t resamples) {
+                         const OfWeights& f, std::map<std::string, int64_t> where, Resampling resampling) {
   const auto n = condition.inputs.record.sequences;
-  const auto rows = jackknife_groups(n) + std::min(resamples, options_.resamples);
+  const auto rows = jackknife_groups(n) + std::min(resampling.most, options_.resamples);
   const auto value = f(at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble))[0];
   const auto none = at::full_like(value, kNone);
-  const auto [low, high] = n > 1 ? bounds(value, f(weights(n).slice(0, 0, rows)), n) : std::pair{none, none};
+  const auto [low, high] = n > 1 ? bounds(value, f(weights(n).slice(0, 0, rows)), n, resampling.corrected) : std::pair{none, none};
   for (size_t i = 0; i < names.size(); ++i) {
     const auto at_i = [i](const Tensor& x) { return x[static_cast<int64_t>(i)].item<double>(); };
     add(names[i], condition, {at_i(value), at_i(low), at_i(high), n}, where);

@@ -21,6 +21,12 @@ using OfMeans = std::function<std::vector<double>(std::span<const double> means)
 /// population of sequences that are no function of means, such as variances (harness/population.h).
 using OfWeights = std::function<Tensor(const Tensor& weights)>;
 
+/// How a population's metrics are resampled, where not as all others.
+struct Resampling {
+  int64_t most = INT64_MAX;  ///< resamples, for what costs much
+  bool corrected = true;     ///< BCa; without: percentiles, where calibration on null models says that BCa is wrong
+};
+
 class Measure {
  public:
   explicit Measure(const BootstrapOptions& options) : options_(options) {}
@@ -38,10 +44,9 @@ class Measure {
   void of_means(const std::vector<std::string>& names, const Condition& condition,
                 const std::vector<Column>& columns, const Tensor& values, const OfMeans& f);
 
-  /// Metrics of the population of a condition's sequences; f gives one column a name. `resamples`: at most so many, for
-  /// what costs much.
+  /// Metrics of the population of a condition's sequences; f gives one column a name.
   void population(const std::vector<std::string>& names, const Condition& condition,
-                  const OfWeights& f, std::map<std::string, int64_t> where = {}, int64_t resamples = INT64_MAX);
+                  const OfWeights& f, std::map<std::string, int64_t> where = {}, Resampling resampling = {});
 
   /// A number without sampling: a layer index, a count, a value over all tokens at once.
   void value(const std::string& name, const Condition& condition, double value,
