@@ -69,6 +69,15 @@ TEST(TokenizerJson, TakesAddedTokensBehindTheVocabulary) {
   EXPECT_EQ(from(file).decode(Ids{257}), "<pad>");
 }
 
+TEST(TokenizerJson, TakesAddedTokensBehindPiecesWithScores) {  // ids as `tokenizers` gives them
+  const auto file = json::parse(R"({
+    "added_tokens": [{"id": 0, "content": "<unk>", "special": true}, {"id": 4, "content": "<extra>"}],
+    "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true},
+    "model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["▁", -1], ["a", -2.5], ["▁a", -3]]}})");
+  EXPECT_EQ(from(file).encode("a<extra>a"), (Ids{3, 4, 2}));
+  EXPECT_EQ(from(file).encode("a <extra"), (Ids{3, 1, 0, 2}));
+}
+
 TEST(TokenizerJson, KeepsABeginningOfTheVocabulary) {
   const json file = byte_tokenizer_json(kMerges);
   const Tokenizer shorter = from(file, 258);

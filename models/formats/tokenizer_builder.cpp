@@ -93,11 +93,13 @@ void TokenizerBuilder::set_unigram(std::vector<std::string> pieces, std::vector<
   bytes.fill(-1);
   for (size_t id = 0; id < texts_.size(); ++id) {
     tokenizer_.tokens_.push_back(SentencePieceBpe::bytes_of(texts_[id], byte_fallback ? Kind::byte : Kind::normal));
+    if (id >= scores.size()) continue;  // an added token, which no split of a word gives
     const auto byte = spelled_byte(texts_[id]);
     if (byte && byte_fallback) bytes[*byte] = static_cast<int32_t>(id);
-    fingerprint_.add("score " + std::to_string(scores.at(id)));
+    fingerprint_.add("score " + std::to_string(scores[id]));
   }
-  tokenizer_.model_ = std::make_shared<const Unigram>(texts_, std::move(scores), unknown, bytes);
+  const auto pieces_end = texts_.begin() + static_cast<std::ptrdiff_t>(scores.size());
+  tokenizer_.model_ = std::make_shared<const Unigram>(std::vector(texts_.begin(), pieces_end), std::move(scores), unknown, bytes);
 }
 
 void TokenizerBuilder::set_pieces(std::vector<std::string> pieces, std::vector<float> scores,

@@ -27,7 +27,7 @@ class TokenizerBuilder {
   void use_whole_words();  ///< a word that is a token is not split, whatever the merges
   void set_unknown(int32_t id, bool fused);  ///< see Bpe
 
-  /// Unigram: the same spelling, with a score each.
+  /// Unigram: the same spelling, with a score each; what has none is an added token.
   void set_unigram(std::vector<std::string> pieces, std::vector<double> scores, std::optional<int32_t> unknown,
                    bool byte_fallback);
 
