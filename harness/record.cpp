@@ -112,11 +112,15 @@ Json sweep_json(const SweepPoint& point) {
           {"reason", point.reason}};
 }
 
+Json optional_number(const std::optional<double>& value) { return value ? number(*value) : Json(nullptr); }
+
 Json criterion_json(const Criterion& criterion) {
   return {{"metric", criterion.metric},
           {"op", criterion.op},
           {"threshold", number(criterion.threshold)},
           {"outcome", criterion.outcome},
+          {"effect_size", optional_number(criterion.effect_size)},
+          {"p", optional_number(criterion.p)},
           {"source", criterion.source}};
 }
 
@@ -125,7 +129,27 @@ Json control_json(const Control& control) {
           {"of", control.of},
           {"fraction", number(control.fraction)},
           {"outcome", control.outcome},
+          {"p", optional_number(control.p)},
           {"source", control.source}};
+}
+
+Json prediction_json(const Prediction& prediction) {
+  auto json = Json{{"question", prediction.question}, {"account", prediction.account}};
+  json.update(criterion_json(prediction.criterion));
+  return json;
+}
+
+Json registered_json(const Registered& registered) {
+  return {{"run", registered.run},
+          {"thresholds_sha256", registered.thresholds_sha256},
+          {"verdict", to_string(registered.verdict)}};
+}
+
+Json error_rates_json(const ErrorRates& rates) {
+  return {{"null_runs", rates.null_runs},
+          {"false_passes", rates.false_passes},
+          {"planted_runs", rates.planted_runs},
+          {"missed", rates.missed}};
 }
 
 Json curve_json(const PanelCurve& curve) {
@@ -175,8 +199,12 @@ void write_measurement(Json& json, const Measurement& measurement) {
 void write_judgement(Json& json, const Record& record) {
   json["criteria"] = list(record.criteria, criterion_json);
   json["controls"] = list(record.controls, control_json);
+  json["rivals"] = list(record.rivals, prediction_json);
   json["thresholds_sha256"] = record.thresholds_sha256;
   json["calibration"] = record.calibration;
+  json["calibrated"] = record.calibrated;
+  json["registered"] = record.registered ? registered_json(*record.registered) : Json(nullptr);
+  json["error_rates"] = record.error_rates ? error_rates_json(*record.error_rates) : Json(nullptr);
   json["verdict"] = to_string(record.verdict);
   json["reason"] = record.reason;
   json["known_verdict"] =
@@ -187,6 +215,8 @@ void write_judgement(Json& json, const Record& record) {
 void write_tail(Json& json, const Record& record) {
   json["sweep"] = list(record.sweep, sweep_json);
   json["panels"] = list(record.panels, panel_json);
+  json["otherwise"] = record.otherwise;
+  json["deviations"] = record.deviations;
   json["parameters"] = record.parameters;
   json["fingerprint"] = record.fingerprint;
   json["command"] = record.command;
@@ -280,6 +310,13 @@ class Field {
 /// Fields beyond the published schema may be absent in records that others wrote.
 std::string optional_text(const Field& field, const std::string& key) {
   return field.has(key) ? field.at(key).text() : std::string();
+}
+
+bool is_set(const Field& field, const std::string& key) { return field.has(key) && !field.at(key).is_null(); }
+
+std::optional<double> optional_real(const Field& field, const std::string& key) {
+  if (!is_set(field, key)) return std::nullopt;
+  return field.at(key).real();
 }
 
 int64_t optional_integer(const Field& field, const std::string& key) {
@@ -411,13 +448,20 @@ Map read_map(const Field& field) {
 Criterion read_criterion(const Field& field) {
   return {field.at("metric").text(), field.at("op").text(), field.at("threshold").real(),
           field.at("source").text(),
-          outcome(field.at("outcome"), {"pass", "fail", "inconclusive", "not measured"})};
+          outcome(field.at("outcome"), {"pass", "fail", "inconclusive", "not measured"}),
+          optional_real(field, "effect_size"),
+          optional_real(field, "p")};
+}
+
+Prediction read_prediction(const Field& field) {
+  return {field.at("question").text(), field.at("account").text(), read_criterion(field)};
 }
 
 Control read_control(const Field& field) {
   return {field.at("metric").text(), field.at("of").text(), field.at("fraction").real(),
           field.at("source").text(),
-          outcome(field.at("outcome"), {"negative", "fires", "inconclusive", "not measured"})};
+          outcome(field.at("outcome"), {"negative", "fires", "inconclusive", "not measured"}),
+          optional_real(field, "p")};
 }
 
 PanelCurve read_curve(const Field& field) {
@@ -446,6 +490,15 @@ Verdict read_verdict(const Field& field) {
   } catch (const Error& error) {
     field.fail("is no verdict: " + error.what_happened());
   }
+}
+
+ErrorRates read_error_rates(const Field& field) {
+  return {field.at("null_runs").integer(), field.at("false_passes").integer(), field.at("planted_runs").integer(),
+          field.at("missed").integer()};
+}
+
+Registered read_registered(const Field& field) {
+  return {field.at("run").text(), field.at("thresholds_sha256").text(), read_verdict(field.at("verdict"))};
 }
 
 SweepPoint read_sweep(const Field& field) {
@@ -494,8 +547,12 @@ Measurement read_measurement(const Field& root) {
 void read_judgement(const Field& root, Record& record) {
   record.criteria = root.at("criteria").list(read_criterion);
   record.controls = root.at("controls").list(read_control);
+  record.rivals = optional_list(root, "rivals", read_prediction);
   record.thresholds_sha256 = root.at("thresholds_sha256").text();
   record.calibration = optional_text(root, "calibration");
+  record.calibrated = optional_flag(root, "calibrated");
+  if (is_set(root, "registered")) record.registered = read_registered(root.at("registered"));
+  if (is_set(root, "error_rates")) record.error_rates = read_error_rates(root.at("error_rates"));
   record.verdict = read_verdict(root.at("verdict"));
   record.reason = root.at("reason").text();
   if (root.has("known_verdict") && !root.at("known_verdict").is_null()) {
@@ -506,6 +563,8 @@ void read_judgement(const Field& root, Record& record) {
 
 void read_tail(const Field& root, Record& record) {
   record.sweep = optional_list(root, "sweep", read_sweep);
+  record.otherwise = optional_text(root, "otherwise");
+  record.deviations = optional_list(root, "deviations", std::mem_fn(&Field::text));
   record.panels = optional_list(root, "panels", read_panel);
   record.parameters = optional_text(root, "parameters");
   record.fingerprint = optional_text(root, "fingerprint");

@@ -84,6 +84,14 @@ struct Criterion {
   double threshold = 0;
   std::string source;   ///< where the threshold comes from
   std::string outcome;  ///< "pass" | "fail" | "inconclusive" | "not measured", empty before judging
+  std::optional<double> effect_size = {}, p = {};  ///< see harness/evidence.h; absent without an interval
+};
+
+/// What one of several accounts of a phenomenon expects of a metric; where the accounts expect different things, the data choose.
+struct Prediction {
+  std::string question;  ///< the same words in every claim that helps to answer it
+  std::string account;
+  Criterion criterion;
 };
 
 /// A control is negative while |metric|'s interval stays below `fraction` of the effect `of`.
@@ -93,6 +101,7 @@ struct Control {
   double fraction = 0;
   std::string source;
   std::string outcome;  ///< "negative" | "fires" | "inconclusive" | "not measured", empty before
+  std::optional<double> p = {};  ///< of equivalence: that the control's truth reaches the limit on either side
 };
 
 /// One curve of a plot panel, picked from the record by series name and inputs.
@@ -131,6 +140,19 @@ struct ModelRecord {
   bool reinitialised = false;  ///< the null model: same shapes, fresh weights
 };
 
+/// What the claim came to when its thresholds were last recorded with a run: configs/registered.yaml.
+struct Registered {
+  std::string run;                ///< a folder of results/reference
+  std::string thresholds_sha256;  ///< as used there
+  Verdict verdict = Verdict::error;
+};
+
+/// How often a claim's test erred on models of which the truth is known: configs/calibration.yaml.
+struct ErrorRates {
+  int64_t null_runs = 0, false_passes = 0;  ///< passes on models that lack the effect
+  int64_t planted_runs = 0, missed = 0;     ///< no pass on models into which it was built; none where it cannot be built
+};
+
 struct Environment {
   std::string version, commit, libtorch, compiler, device, cpu, dtype;
   int threads = 0;
@@ -148,12 +170,18 @@ struct Record {
   Measurement measurement;
   std::vector<Criterion> criteria;
   std::vector<Control> controls;
+  std::vector<Prediction> rivals;  ///< no part of the verdict
   std::vector<SweepPoint> sweep;
   std::vector<Panel> panels;
+  std::string otherwise;                ///< what it may mean where the claim does not pass
+  std::vector<std::string> deviations;  ///< where the measurement differs from the paper's
   std::string parameters;         ///< the claim's merged parameters, as YAML text
   std::string fingerprint;        ///< of all that the measurement depends on; --resume compares it
   std::string thresholds_sha256;  ///< of the criteria and controls as used
   std::string calibration;  ///< how far the thresholds were fixed before this model was measured
+  bool calibrated = false;  ///< a pilot on this very model was known when some threshold was set: no confirmation
+  std::optional<Registered> registered;   ///< nothing where no such run is recorded
+  std::optional<ErrorRates> error_rates;  ///< nothing where the claim was not calibrated
   Verdict verdict = Verdict::error;
   std::string reason;
   std::optional<Verdict> known_verdict;  ///< what the model's file or the profile lists, if anything

@@ -10,6 +10,7 @@
 #include "harness/cost_table.h"
 #include "harness/experiment.h"
 #include "harness/log.h"
+#include "harness/power_table.h"
 #include "harness/provenance.h"
 #include "harness/surveyor.h"
 #include "harness/training/make_study.h"
@@ -22,6 +23,7 @@ namespace {
 
 /// Raised when the same settings come to mean other numbers, so that --resume keeps none of the old ones.
 constexpr int kMeasurementVersion = 3;
+constexpr const char* kTokensPerParameter = "tokens_per_parameter";  // the part of a minimum_scale that is known beforehand
 constexpr uintmax_t kRunBytes = 64 << 20;  // records, plots and report of one run, generously
 
 double seconds_now() {
@@ -49,6 +51,7 @@ struct ClaimRun {
   double seconds = 0;
   std::string error;  // why it ended, if it did
   std::string inapplicable = {};  // why it has nothing to say here, if so
+  std::string futile = {};        // why it would be inconclusive whatever was trained, if so
   std::vector<Attempt> dtypes = {};  // in the run's dtype and in float32, on few sequences; empty where they are the same
 
   bool trains() const { return settings->judging.kind == "training"; }
@@ -110,7 +113,8 @@ class Runner {
       }
     }
     if (!training.empty()) add_training(training, table);
-    return table.text(flops + estimate(together, options_).flops);
+    const auto power = power_table(settings_.claims, [&](const ClaimSettings& claim) { return planned_units(claim); });
+    return table.text(flops + estimate(together, options_).flops) + (power.empty() ? "" : "\n" + power);
   }
 
  private:
@@ -247,7 +251,7 @@ class Runner {
 
   std::string training_fingerprint(const ClaimSettings& settings) {
     std::string study_print;
-    const auto error = what_throws([&] { study_print = study().fingerprint(); });
+    const auto error = what_throws([&] { study_print = study().fingerprint() + futility(settings); });
     const auto all = std::to_string(kMeasurementVersion) + "\n" + request_.device.str() + "\n" + settings.id + "\n" +
                      study_print + error + "\n" + settings.parameters.yaml();
     return sha256_hex(std::as_bytes(std::span(all)));
@@ -266,10 +270,11 @@ class Runner {
     record.reason = std::move(judgement.reason);
     record.criteria = std::move(judgement.criteria);
     record.controls = std::move(judgement.controls);
+    record.rivals = std::move(judgement.rivals);
   }
 
   void prepare(ClaimRun& claim) {
-    if (!claim.error.empty() || !claim.inapplicable.empty()) return;
+    if (!claim.error.empty() || !claim.inapplicable.empty() || !claim.futile.empty()) return;
     guarded(claim, [&] {
       add_lanes(claim.judged, claim.plan);
       for (auto& attempt : claim.dtypes) add_lanes(attempt, claim.plan);
@@ -360,7 +365,11 @@ class Runner {
       return true;
     }
     bool whole = true;
-    const auto error = what_throws([&] { whole = study().train(arms_of(claims), progress); });
+    const auto error = what_throws([&] {
+      for (auto& claim : claims) claim.futile = futility(*claim.settings);
+      const auto arms = arms_of(claims);
+      if (!arms.empty()) whole = study().train(arms, progress);
+    });
     for (auto& claim : claims) {
       if (claim.error.empty()) claim.error = error;
       if (error.empty()) claim.judged.context.training = &study().results();
@@ -371,18 +380,49 @@ class Runner {
   static std::vector<std::string> arms_of(const std::vector<ClaimRun>& claims) {
     std::vector<std::string> all;
     for (const auto& claim : claims) {
+      if (!claim.futile.empty()) continue;
       const auto arms = claim.judged.experiment->arms();
       all.insert(all.end(), arms.begin(), arms.end());
     }
     return all;
   }
 
-  void add_training(const std::vector<ClaimRun>& claims, CostTable& table) {
+  /// Why a training claim ends inconclusive whatever it measures: hours need not be spent on that. Empty where it may not.
+  std::string futility(const ClaimSettings& settings) {
+    if (settings_.training.flag("even_if_inconclusive") || settings.judging.criteria.empty()) return {};
+    const auto seeds = planned_units(settings);
+    if (seeds < settings.judging.minimum_n) {
+      return "not trained: " + std::to_string(seeds) + " seeds of the baseline, " + std::to_string(settings.judging.minimum_n) + " needed";
+    }
+    const auto& planned = study().results();
+    const double scale = planned.tokens(planned.steps) / static_cast<double>(parameters(planned.config));
+    for (const auto& [name, least] : settings.judging.minimum_scale) {
+      if (name != kTokensPerParameter || scale >= least) continue;
+      char text[100];
+      std::snprintf(text, sizeof text, "not trained: %.3g tokens a parameter, %.3g needed", scale, least);
+      return text;
+    }
+    return {};
+  }
+
+  /// Units of sampling behind a claim's judged metrics.
+  int64_t planned_units(const ClaimSettings& settings) const {
+    if (settings.judging.kind == "training") return settings_.training.integer("seeds.baseline");
+    if (given_) return given_->tokens->size(0);
+    const auto& parameters = settings.parameters;
+    return parameters.integer((parameters.has("judged_on") ? parameters.text("judged_on") : "natural") + ".sequences");
+  }
+
+  void add_training(std::vector<ClaimRun>& claims, CostTable& table) {
     if (const auto missing = what_throws([&] { study(); }); !missing.empty()) {
       table.add_failure("training", missing);
       study_ = make_study_to_time(settings_.training, settings_.seed, request_.training, request_.device);
     }
     const auto error = what_throws([&] {
+      for (auto& claim : claims) {
+        claim.futile = futility(*claim.settings);
+        if (!claim.futile.empty()) table.add_failure(claim.settings->id, "inconclusive, " + claim.futile);
+      }
       const auto steps = study().steps_left(arms_of(claims));
       const double seconds = steps > 0 ? study().measured_step_seconds() : 0;
       table.add_training(study().results().tokens(steps), static_cast<double>(steps) * study().step_flops(),
@@ -517,9 +557,10 @@ class Runner {
   }
 
   static Measurement measured(ClaimRun& claim) {
-    if (claim.inapplicable.empty()) return claim.judged.experiment->reduce(claim.judged.context);
+    if (claim.inapplicable.empty() && claim.futile.empty()) return claim.judged.experiment->reduce(claim.judged.context);
     Measurement nothing;
-    nothing.inapplicable = claim.inapplicable;
+    if (!claim.inapplicable.empty()) nothing.inapplicable = claim.inapplicable;
+    if (!claim.futile.empty()) nothing.unmet = claim.futile;
     return nothing;
   }
 
@@ -569,12 +610,17 @@ class Runner {
     record.kind = settings.judging.kind;
     record.paper = settings.paper;
     record.calibration = settings.calibration;
+    record.calibrated = settings.calibrated;
+    if (settings.registered) record.registered = settings.registered->reference;
+    record.error_rates = settings.error_rates;
     record.model = record.kind == "training" ? model_record(settings_.training, settings_.seed, request_.device)
                                              : loaded_.record;
     record.seed = settings_.seed;
     record.profile = settings_.profile;
     record.environment = environment();
     record.panels = settings.panels;
+    record.otherwise = settings.otherwise;
+    record.deviations = settings.deviations;
     record.parameters = settings.parameters.yaml();
     record.fingerprint = fingerprint(settings);
     record.thresholds_sha256 = thresholds_sha256(settings.judging);

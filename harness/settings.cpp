@@ -6,6 +6,7 @@
 #include <set>
 
 #include "harness/parameter_table.h"
+#include "harness/registration.h"
 #include "harness/yaml.h"
 #include "models/description.h"
 #include "models/formats/error.h"
@@ -100,13 +101,22 @@ auto read_list(const Yaml& yaml, const std::string& key, Read read) {
   return items;
 }
 
-Criterion read_criterion(const Yaml& yaml) {
-  yaml.allow({"metric", "op", "threshold", "source"});
+Criterion criterion_of(const Yaml& yaml) {
   return {filled_text(yaml.at("metric")),
           one_of(yaml.at("op"), {">", ">=", "<", "<="}),
           yaml.at("threshold").real(),
           filled_text(yaml.at("source")),
           {}};
+}
+
+Criterion read_criterion(const Yaml& yaml) {
+  yaml.allow({"metric", "op", "threshold", "source"});
+  return criterion_of(yaml);
+}
+
+Prediction read_prediction(const Yaml& yaml) {
+  yaml.allow({"question", "account", "metric", "op", "threshold", "source"});
+  return {filled_text(yaml.at("question")), filled_text(yaml.at("account")), criterion_of(yaml)};
 }
 
 double read_fraction(const Yaml& yaml) {
@@ -174,6 +184,7 @@ Judging read_judging(const Yaml& yaml) {
   judging.kind = one_of(yaml.at("kind"), {"mechanism", "intervention", "training"});
   judging.criteria = read_list(yaml, "criteria", read_criterion);
   judging.controls = read_list(yaml, "controls", read_control);
+  judging.rivals = read_list(yaml, "rivals", read_prediction);
   judging.minimum_n = yaml.integer_or("minimum_n", judging.minimum_n, 2, kMostResamples);
   if (const auto scale = yaml.find("minimum_scale")) {
     for (const auto& [metric, least] : scale->entries()) {
@@ -251,7 +262,7 @@ std::vector<SweepSettings> read_sweep(const ClaimDraft& claim, int64_t most_sequ
 ClaimDraft read_claim(const fs::path& file) {
   const Yaml yaml = Yaml::read(file);
   yaml.allow({"id", "title", "kind", "statement", "calibration", "paper", "parameters", "sweep",
-              "minimum_n", "minimum_scale", "criteria", "controls", "panels", "notes"});
+              "minimum_n", "minimum_scale", "criteria", "controls", "rivals", "panels", "notes", "otherwise", "deviations"});
   check_name(yaml, "id", file.stem().string());
   ClaimDraft draft;
   draft.file = file.string();
@@ -262,6 +273,8 @@ ClaimDraft read_claim(const fs::path& file) {
   draft.settings.judging = read_judging(yaml);
   draft.settings.panels = read_list(yaml, "panels", read_panel);
   draft.settings.notes = read_list(yaml, "notes", filled_text);
+  draft.settings.otherwise = yaml.text_or("otherwise", {});
+  draft.settings.deviations = read_list(yaml, "deviations", filled_text);
   if (const auto parameters = yaml.find("parameters"))
     draft.parameters = ParameterTable(*parameters);
   draft.sweep = yaml.find("sweep");
@@ -447,7 +460,7 @@ bool has_identity(const ModelConfig& model, const Yaml& identity) {
 }
 
 ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::path& assets) {
-  yaml.allow({"name", "description", "file", "identity", "sha256", "licence", "consent", "source", "bos", "reinitialised",
+  yaml.allow({"name", "description", "file", "identity", "sha256", "licence", "consent", "source", "bos", "reinitialised", "pilot",
               "calibration", "known_verdicts", "claims"});
   check_name(yaml, "name", name);
   ModelSettings model;
@@ -463,6 +476,7 @@ ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::pa
   model.licence = yaml.text_or("licence", {});
   model.consent = yaml.text_or("consent", {});
   model.source = yaml.text_or("source", {});
+  model.pilot = yaml.text_or("pilot", {});
   return model;
 }
 
@@ -826,7 +840,9 @@ Settings load_settings(const SettingsRequest& request) {
   if (request.seed) draft.settings.seed = *request.seed;
   if (!request.dtype.empty()) draft.settings.dtype = known_dtype(request.dtype);
   select(draft.claims, request.only);
-  return finish(std::move(draft));
+  auto settings = finish(std::move(draft));
+  add_registration(settings, request.configs);
+  return settings;
 }
 
 SettingsRequest recorded_request(const fs::path& run, SettingsRequest request) {
@@ -862,6 +878,7 @@ std::vector<std::string> validate_configs(const fs::path& configs) {
                   [](Draft& draft, const Yaml& yaml, const std::string& name) {
                     apply_model(draft, yaml, name, {});
                   });
+  collect(findings, [&] { check_registration(configs, ids(claims)); });
   return findings;
 }
 

@@ -64,6 +64,12 @@ struct KnownVerdict {
   std::string why, since;
 };
 
+/// configs/registered.yaml on a claim: how it came out where it was last recorded, for this model or by this profile's training.
+struct RegisteredClaim {
+  Registered reference;
+  std::vector<std::pair<std::string, double>> effect_sizes;  ///< by the criterion's metric; those that are finite
+};
+
 /// configs/claims/<id>.yaml after profile, model and --set have had their say.
 struct ClaimSettings {
   std::string id, title, calibration;
@@ -74,7 +80,12 @@ struct ClaimSettings {
   std::vector<SweepSettings> sweep;  ///< empty where the profile asks for none
   std::optional<SweepSettings> dtype_check;  ///< few sequences, to measure what --dtype changes; nothing for float32
   std::optional<KnownVerdict> known;
+  bool calibrated = false;  ///< the source of some threshold names the pilot on this very model
+  std::optional<RegisteredClaim> registered;
+  std::optional<ErrorRates> error_rates;
   std::vector<std::string> notes;  ///< sentences for the report
+  std::string otherwise;                ///< see Record
+  std::vector<std::string> deviations;  ///< see Record
 };
 
 /// configs/models/<name>.yaml, or made up from a bare path.
@@ -87,6 +98,7 @@ struct ModelSettings {
   std::optional<std::string> sha256;  ///< expected, when the YAML pins it
   std::string bos = "off";            ///< "on" for a model that was trained with BOS and needs it
   std::string licence, source;
+  std::string pilot;                  ///< how sources of thresholds name a pilot on this model; empty: there was none
   std::string consent;                ///< name of the licence that --accept-licence must accept; empty: none
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "harness/evidence.h"
 #include "models/formats/error.h"
 #include "models/formats/sha256.h"
 
@@ -102,9 +103,11 @@ std::pair<double, double> absolute_bounds(double low, double high) {
   return {spans_zero ? 0 : std::min(a, b), std::max(a, b)};
 }
 
+double limit_of(const Control& control, const Metric& effect) { return control.fraction * std::abs(effect.value); }
+
 Finding judge_control(const Control& control, const Metric& metric, const Metric& effect,
                       int64_t minimum_n) {
-  const double limit = control.fraction * std::abs(effect.value);
+  const double limit = limit_of(control, effect);
   const std::string value = "control " + control.metric + " = " + with_interval(metric);
   const std::string allowed =
       short_number(control.fraction) + " x " + control.of + " = " + short_number(limit);
@@ -219,21 +222,48 @@ std::string below_scale(const Measurement& measurement, const Judging& judging) 
   return sentence(small);
 }
 
+Sampling sampling_of(const Judging& judging) {
+  return judging.kind == "training" ? Sampling::student : Sampling::bootstrap;
+}
+
+void add_evidence(const Measurement& measurement, Sampling sampling, Criterion& criterion) {
+  const Metric* metric = find(measurement, criterion.metric);
+  const auto evidence = metric ? evidence_for(criterion, *metric, sampling) : std::nullopt;
+  if (!evidence) return;
+  criterion.effect_size = evidence->effect_size;
+  criterion.p = evidence->p;
+}
+
+void add_evidence(const Measurement& measurement, Sampling sampling, Control& control) {
+  const Metric* metric = find(measurement, control.metric);
+  const Metric* effect = find(measurement, control.of);
+  if (metric && effect) control.p = equivalence_p(*metric, limit_of(control, *effect), sampling);
+}
+
+void judge_prediction(const Measurement& measurement, const Judging& judging, Criterion& criterion) {
+  const Metric* metric = find(measurement, criterion.metric);
+  criterion.outcome = metric ? judge_criterion(criterion, *metric, judging.minimum_n).outcome : kNotMeasured;
+  add_evidence(measurement, sampling_of(judging), criterion);
+}
+
 }  // namespace
 
 Judgement judge(const Measurement& measurement, const Judging& judging) {
-  Judgement judgement{Verdict::error, {}, judging.criteria, judging.controls};
+  Judgement judgement{Verdict::error, {}, judging.criteria, judging.controls, judging.rivals};
   Clauses clauses;
   for (Criterion& criterion : judgement.criteria) {
     const Finding finding = criterion_finding(measurement, criterion, judging.minimum_n);
     criterion.outcome = finding.outcome;
+    add_evidence(measurement, sampling_of(judging), criterion);
     clauses.add(finding);
   }
   for (Control& control : judgement.controls) {
     const Finding finding = control_finding(measurement, control, judging.minimum_n);
     control.outcome = finding.outcome;
+    add_evidence(measurement, sampling_of(judging), control);
     clauses.add(finding);
   }
+  for (Prediction& prediction : judgement.rivals) judge_prediction(measurement, judging, prediction.criterion);
   if (measurement.inapplicable) {
     judgement.verdict = Verdict::skipped;
     judgement.reason = *measurement.inapplicable;

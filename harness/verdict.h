@@ -18,6 +18,7 @@ struct Judging {
   /// Metric and least value: on a smaller scale neither pass nor fail means anything, and the verdict is
   /// inconclusive ("4 tokens a parameter, 10 needed").
   std::vector<std::pair<std::string, double>> minimum_scale = {};
+  std::vector<Prediction> rivals = {};
 };
 
 struct Judgement {
@@ -25,6 +26,7 @@ struct Judgement {
   std::string reason;  ///< one sentence: what decided it, with the numbers
   std::vector<Criterion> criteria;
   std::vector<Control> controls;
+  std::vector<Prediction> rivals = {};
 };
 
 /// The first metric with a name is the one that is judged.
@@ -44,6 +46,7 @@ struct Judgement {
 /// - pass: all criteria pass and all controls are negative; fail: any criterion fails or control
 /// fires;
 ///   else inconclusive. Below the claim's minimum scale: inconclusive. No criteria at all: `skipped`, the claim is descriptive.
+/// Predictions of rival accounts are judged as criteria are, "not measured" where their metric is missing, and touch no verdict.
 /// A criterion, or a control's effect, that is not in the measurement throws Error naming both.
 Judgement judge(const Measurement& measurement, const Judging& judging);
 

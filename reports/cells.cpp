@@ -1,5 +1,7 @@
 #include "reports/cells.h"
 
+#include <cstdio>
+
 #include "reports/text.h"
 
 namespace replicate {
@@ -13,11 +15,22 @@ std::string wanted(const Criterion& criterion) {
          ")";
 }
 
+/// "0.4963237668, 16 units of sampling, natural"
+std::string exact_text(const Metric& metric) {
+  char number[32];
+  std::snprintf(number, sizeof number, "%.10g", metric.value);
+  std::string text = number;
+  if (metric.n > 0) text += ", " + plural(static_cast<size_t>(metric.n), "unit") + " of sampling";
+  return metric.inputs.empty() ? text : text + ", " + metric.inputs;
+}
+
 }  // namespace
 
 Line value_line(const Metric* metric) {
   if (metric == nullptr) return {span::muted("not measured")};
-  return {span::strong(format_metric(*metric).value)};
+  auto value = span::strong(format_metric(*metric).value);
+  value.hint = exact_text(*metric);
+  return {value};
 }
 
 Line interval_line(const Metric* metric) {
@@ -29,7 +42,9 @@ Line interval_line(const Metric* metric) {
 Line value_and_interval(const Metric* metric) {
   if (metric == nullptr) return {span::muted("–")};
   const MetricText shown = format_metric(*metric);
-  Line line = {span::text(shown.value)};
+  auto value = span::text(shown.value);
+  value.hint = exact_text(*metric);
+  Line line = {value};
   if (!shown.interval.empty()) append(line, {span::line_break(), span::muted(shown.interval)});
   return line;
 }

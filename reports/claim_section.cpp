@@ -222,7 +222,7 @@ Block claim_section(const Record& record) {
   add_parameters(record, blocks);
   Line title = {span::text(title_of(record) + dagger_after_title(record)), span::text(" "),
                 span::code(record.claim)};
-  return {Section{anchor_of(record.claim), title, blocks}};
+  return {Section{anchor_of(record.claim), title, blocks, record.claim, to_string(record.verdict)}};
 }
 
 }  // namespace replicate

@@ -2,6 +2,7 @@
 
 #include <cctype>
 
+#include "reports/findings.h"
 #include "reports/sections.h"
 
 namespace replicate {
@@ -13,13 +14,24 @@ std::string anchor_of(const std::string& claim) {
   return anchor;
 }
 
+Document claim_content(const Record& record) {
+  return {title_of(record), {paragraph({span::link("All claims of this run", "../report.html")}), claim_section(record)}};
+}
+
 Document report_content(const std::vector<Record>& records) {
   Document document{report_title(records), summary(records)};
   if (records.empty()) return document;
   document.blocks.push_back(verdict_section(records));
   append(document.blocks, chain_section(records));
+  append(document.blocks, layers_section(records));
+  append(document.blocks, shortfall_section(records));
+  append(document.blocks, rivals_section(records));
+  append(document.blocks, evidence_section(records));
   for (const Record& record : records) document.blocks.push_back(claim_section(record));
+  append(document.blocks, deviations_section(records));
+  document.blocks.push_back(cost_section(records));
   document.blocks.push_back(provenance_section(records));
+  document.blocks.push_back(cite_section(records));
   document.blocks.push_back({Section{"definitions", {span::text("Definitions")}, {{glossary()}}}});
   return document;
 }

@@ -5,8 +5,12 @@
 
 namespace replicate {
 
-/// What the report says, in order: summary, verdicts, one section a claim, provenance, definitions.
+/// What the report says, in order: summary, verdicts, the chain, what fell short, rival accounts, how sure; one section a claim;
+/// deviations, cost, provenance, citation, definitions.
 Document report_content(const std::vector<Record>& records);
+
+/// One claim's section as a page of its own, to lie in the claim's folder.
+Document claim_content(const Record& record);
 
 /// Terms that the report uses without explaining them where they stand.
 Definitions glossary();

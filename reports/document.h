@@ -23,6 +23,7 @@ struct Span {
   Kind kind = Kind::text;
   std::string text;
   std::string target = {};
+  std::string hint = {};  ///< what a pointer that rests on it shows; nothing a reader must know
 };
 using Line = std::vector<Span>;
 
@@ -67,6 +68,18 @@ struct Table {
   std::vector<std::vector<Line>> rows;
 };
 
+/// Values of one layer, chosen by a slider where the page can have one.
+struct LayerTable {
+  struct Row {
+    std::vector<Line> cells;          ///< of the columns
+    std::vector<std::string> values;  ///< by layer, from 1; the last column
+  };
+  std::string label;
+  std::vector<Column> columns;  ///< but the last
+  size_t layers = 0, shown = 0;  ///< how many; the one shown at first
+  std::vector<Row> rows;
+};
+
 /// A drawing with its panels.
 struct Figure {
   enum class Kind {
@@ -102,10 +115,12 @@ struct Section {
   std::string anchor;
   Line title;
   Blocks blocks;
+  std::string label = {};    ///< in the contents; empty: the title's first words
+  std::string verdict = {};  ///< of a claim's section, which may be a page of its own
 };
 
 struct Block {
-  std::variant<Paragraph, Subheading, Table, Figure, Listing, Bullets, Definitions, Fold, Section>
+  std::variant<Paragraph, Subheading, Table, LayerTable, Figure, Listing, Bullets, Definitions, Fold, Section>
       content;
 };
 

@@ -70,6 +70,10 @@ bool departs(const Record& record) {
   return record.verdict == Verdict::pass || record.verdict == Verdict::fail;
 }
 
+bool thresholds_changed(const Record& record) {
+  return record.registered && record.registered->thresholds_sha256 != record.thresholds_sha256;
+}
+
 std::string known_note(const Record& record) {
   if (departs(record)) return "known was " + to_string(*record.known_verdict);
   return is_known(record) ? "known" : "";

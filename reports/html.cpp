@@ -1,10 +1,14 @@
 #include <array>
+#include <nlohmann/json.hpp>
 #include <regex>
+#include <span>
 #include <sstream>
 
 #include "harness/run_folder.h"
+#include "models/formats/sha256.h"
 #include "reports/content.h"
 #include "reports/findings.h"
+#include "reports/html_script.h"
 #include "reports/html_style.h"
 #include "reports/plot_script.h"
 #include "reports/report.h"
@@ -13,8 +17,21 @@
 namespace replicate {
 namespace {
 
-/// Nothing is fetched and nothing runs, whatever got into a record or a plot.
-constexpr std::string_view kPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+std::string base64(std::span<const std::byte> bytes) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const auto byte = [&](size_t k) { return i + k < bytes.size() ? std::to_integer<uint32_t>(bytes[i + k]) : 0U; };
+    const uint32_t group = byte(0) << 16 | byte(1) << 8 | byte(2);
+    for (size_t k = 0; k < 4; ++k) text += i + k > bytes.size() ? '=' : kDigits[group >> (18 - 6 * k) & 63];
+  }
+  return text;
+}
+
+/// Nothing is fetched, and nothing runs but this program's own script, whatever got into a record or a plot.
+std::string policy() {
+  return "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-" + base64(sha256(kScript)) + "'";
+}
 
 /// Long metric names may break after an underscore.
 std::string breakable(std::string html) {
@@ -22,13 +39,20 @@ std::string breakable(std::string html) {
   return html;
 }
 
-std::string badge(const std::string& word) {
-  const std::string icon = look_of(word).icon;
-  return "<span class=\"verdict " + icon + "\"><svg aria-hidden=\"true\"><use href=\"#icon-" +
-         icon + "\"/></svg>" + escape_html(word) + "</span>";
+std::string icon_of(const std::string& word) {
+  return "<svg aria-hidden=\"true\"><use href=\"#icon-" + look_of(word).icon + "\"/></svg>";
 }
 
-std::string print(const Span& span) {
+std::string badge(const std::string& word) {
+  return "<span class=\"verdict " + look_of(word).icon + "\">" + icon_of(word) + escape_html(word) + "</span>";
+}
+
+/// Links are relative to the run's folder; a page in a claim's folder takes its own name off them.
+std::string target_from(const std::string& place, const std::string& target) {
+  return escape_url(!place.empty() && target.starts_with(place) ? target.substr(place.size()) : target);
+}
+
+std::string print_words(const Span& span, const std::string& place) {
   const std::string words = escape_html(span.text);
   switch (span.kind) {
     case Span::Kind::strong:
@@ -38,7 +62,7 @@ std::string print(const Span& span) {
     case Span::Kind::muted:
       return "<span class=\"muted\">" + words + "</span>";
     case Span::Kind::link:
-      return "<a href=\"" + escape_url(span.target) + "\">" + breakable(words) + "</a>";
+      return "<a href=\"" + target_from(place, span.target) + "\">" + breakable(words) + "</a>";
     case Span::Kind::verdict:
       return badge(span.text);
     case Span::Kind::line_break:
@@ -49,11 +73,14 @@ std::string print(const Span& span) {
   return words;
 }
 
-std::string print(const Line& line) {
-  std::string result;
-  for (const Span& span : line)
-    result += span.text.empty() && span.kind == Span::Kind::text ? "" : print(span);
-  return result;
+std::string print(const Span& span, const std::string& place) {
+  const std::string words = print_words(span, place);
+  return span.hint.empty() ? words : "<span title=\"" + escape_html(span.hint) + "\">" + words + "</span>";
+}
+
+/// ["0.1 [0, 0.2]", ...] as JSON in an attribute.
+std::string values_attribute(const std::vector<std::string>& values) {
+  return " data-values=\"" + escape_html(nlohmann::json(values).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) + "\"";
 }
 
 // ---- plots ------------------------------------------------------------------------------------
@@ -138,18 +165,20 @@ std::string inline_drawing(Drawing drawing, const Figure& figure) {
 
 class HtmlPrinter {
  public:
-  explicit HtmlPrinter(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  HtmlPrinter(std::filesystem::path folder, std::string place) : folder_(std::move(folder)), place_(std::move(place)) {}
 
   std::string print_document(const Document& document) {
     out_ << "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-         << "<meta http-equiv=\"Content-Security-Policy\" content=\"" << kPolicy << "\">\n"
+         << "<meta http-equiv=\"Content-Security-Policy\" content=\"" << policy() << "\">\n"
          << "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>"
          << escape_html(document.title) << "</title>\n<style>" << kStyleSheet
          << "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#verdicts\">Skip to the "
             "verdicts</a>\n"
-         << kIcons << "<main>\n<h1>" << escape_html(document.title) << "</h1>\n";
+         << kIcons;
+    print_contents(document.blocks);
+    out_ << "<main>\n<h1>" << escape_html(document.title) << "</h1>\n";
     print_blocks(document.blocks);
-    out_ << "</main>\n</body>\n</html>\n";
+    out_ << "</main>\n<script>" << kScript << "</script>\n</body>\n</html>\n";
     return out_.str();
   }
 
@@ -169,14 +198,25 @@ class HtmlPrinter {
 
   /// The wrapper scrolls by keyboard, too, should a table be wider than the page.
   void operator()(const Table& table) {
-    out_ << "<div class=\"table\" role=\"region\" tabindex=\"0\" aria-label=\""
-         << escape_html(table.label) << "\"><table>\n<thead><tr>";
-    for (const Column& column : table.columns)
-      out_ << "<th scope=\"col\"" << number_class(column) << ">"
-           << breakable(escape_html(column.title)) << "</th>";
-    out_ << "</tr></thead>\n<tbody>\n";
+    open_table(table.label, table.columns);
     for (const auto& row : table.rows) print_row(table.columns, row);
     out_ << "</tbody></table></div>\n";
+  }
+
+  /// Without a script: the layer shown first, and no slider.
+  void operator()(const LayerTable& layers) {
+    const std::string shown = std::to_string(layers.shown);
+    out_ << "<div class=\"layers\">\n<p class=\"fixed\">Layer " << shown << ".</p>\n<label class=\"control\" hidden>Layer "
+         << "<input type=\"range\" min=\"1\" max=\"" << layers.layers << "\" value=\"" << shown << "\"> <output>" << shown
+         << "</output> of " << layers.layers << "</label>\n";
+    open_table(layers.label, layers.columns, "Value [95% interval]");
+    for (const auto& row : layers.rows) {
+      out_ << "<tr" << values_attribute(row.values) << ">";
+      for (size_t i = 0; i < row.cells.size(); ++i) print_cell(layers.columns[i], print(row.cells[i]));
+      print_cell({"Value"}, escape_html(layers.shown <= row.values.size() ? row.values[layers.shown - 1] : ""));
+      out_ << "</tr>\n";
+    }
+    out_ << "</tbody></table></div>\n</div>\n";
   }
 
   void operator()(const Figure& figure) {
@@ -216,12 +256,43 @@ class HtmlPrinter {
   }
 
   void operator()(const Section& section) {
-    out_ << "<section id=\"" << section.anchor << "\"><h2>" << print(section.title) << "</h2>\n";
+    out_ << "<section id=\"" << section.anchor << "\"" << (section.verdict.empty() ? "" : " class=\"claim\"") << "><h2>" << print(section.title) << "</h2>\n";
     print_blocks(section.blocks);
     out_ << "</section>\n";
   }
 
  private:
+  std::string print(const Line& line) const {
+    std::string result;
+    for (const Span& span : line)
+      result += span.text.empty() && span.kind == Span::Kind::text ? "" : replicate::print(span, place_);
+    return result;
+  }
+
+  /// Nothing for a page of one section.
+  void print_contents(const Blocks& blocks) {
+    std::vector<const Section*> sections;
+    for (const Block& block : blocks)
+      if (const auto* section = std::get_if<Section>(&block.content)) sections.push_back(section);
+    if (sections.size() < 2) return;
+    out_ << "<nav aria-label=\"Contents\"><ul>\n";
+    for (const Section* section : sections) {
+      const std::string& label = section->label.empty() ? section->title.front().text : section->label;
+      const bool is_claim = !section->verdict.empty();
+      out_ << "<li" << (is_claim ? " class=\"" + look_of(section->verdict).icon + "\"" : "") << "><a href=\"#" << section->anchor
+           << "\">" << (is_claim ? icon_of(section->verdict) : "") << breakable(escape_html(label)) << "</a></li>\n";
+    }
+    out_ << "</ul></nav>\n";
+  }
+
+  void open_table(const std::string& label, const std::vector<Column>& columns, const std::string& last = {}) {
+    out_ << "<div class=\"table\" role=\"region\" tabindex=\"0\" aria-label=\"" << escape_html(label) << "\"><table>\n<thead><tr>";
+    for (const Column& column : columns)
+      out_ << "<th scope=\"col\"" << number_class(column) << ">" << breakable(escape_html(column.title)) << "</th>";
+    if (!last.empty()) out_ << "<th scope=\"col\">" << escape_html(last) << "</th>";
+    out_ << "</tr></thead>\n<tbody>\n";
+  }
+
   static std::string css_class(Paragraph::Role role) {
     using Role = Paragraph::Role;
     return role == Role::lead      ? " class=\"lead\""
@@ -240,13 +311,13 @@ class HtmlPrinter {
   }
 
   /// Narrow screens lay label and <div> side by side.
+  void print_cell(const Column& column, const std::string& html) {
+    out_ << "<td" << cell_class(column, html) << " data-label=\"" << escape_html(column.title) << "\"><div>" << html << "</div></td>";
+  }
+
   void print_row(const std::vector<Column>& columns, const std::vector<Line>& row) {
     out_ << "<tr>";
-    for (size_t i = 0; i < row.size(); ++i) {
-      const std::string html = print(row[i]);
-      out_ << "<td" << cell_class(columns[i], html) << " data-label=\""
-           << escape_html(columns[i].title) << "\"><div>" << html << "</div></td>";
-    }
+    for (size_t i = 0; i < row.size(); ++i) print_cell(columns[i], print(row[i]));
     out_ << "</tr>\n";
   }
 
@@ -261,13 +332,14 @@ class HtmlPrinter {
   }
 
   std::filesystem::path folder_;
+  std::string place_;
   std::ostringstream out_;
 };
 
 }  // namespace
 
-std::string html_page(const Document& document, const std::filesystem::path& folder) {
-  return HtmlPrinter(folder).print_document(document);
+std::string html_page(const Document& document, const std::filesystem::path& folder, const std::string& place) {
+  return HtmlPrinter(folder, place).print_document(document);
 }
 
 std::string html_report(const std::vector<Record>& records, const std::filesystem::path& folder) {

@@ -37,6 +37,27 @@ body {
   overflow-wrap: break-word;
 }
 main { max-width: 68rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
+nav { padding: 1rem 1.5rem 0; max-width: 68rem; margin: 0 auto; font-size: 0.84rem; line-height: 1.45; }
+nav ul { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; }
+nav li { margin: 0; }
+nav a { color: var(--soft); text-decoration: none; display: inline-block; padding: 0.15rem 0; }
+nav a:hover, nav a[aria-current] { color: var(--link); }
+nav a[aria-current] { font-weight: 600; }
+nav svg { width: 0.85em; height: 0.85em; margin-right: 0.4em; vertical-align: -0.08em; color: var(--skipped); }
+nav .pass svg { color: var(--pass); }
+nav .fail svg { color: var(--fail); }
+nav .inconclusive svg { color: var(--inconclusive); }
+nav .error svg { color: var(--error); }
+@media screen and (min-width: 84rem) {
+  nav { position: fixed; inset: 0 auto 0 0; width: 15.5rem; margin: 0; padding: 2.6rem 0.5rem 2rem 1.25rem; overflow-y: auto; }
+  nav ul { display: block; }
+  nav + main { margin-left: max(16rem, calc((100vw - 68rem) / 2)); }
+}
+.layers .control { display: flex; align-items: center; gap: 0.6rem; margin-bottom: 0.6rem; font-variant-numeric: tabular-nums; }
+.layers .control[hidden] { display: none; }
+.layers input { width: min(28rem, 50vw); accent-color: var(--link); }
+.layers td:last-child { white-space: nowrap; font-variant-numeric: tabular-nums; }
+[title] { text-decoration: underline dotted var(--rule); text-underline-offset: 0.25em; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; text-wrap: balance; letter-spacing: -0.01em; }
 h2 { font-size: 1.4rem; line-height: 1.3; margin: 0 0 0.75rem; text-wrap: balance; }
 h2 code { display: block; font-size: 0.85rem; font-weight: normal; color: var(--soft); margin-top: 0.2rem; }
@@ -164,7 +185,10 @@ ul { padding-left: 1.2rem; }
   summary { list-style: none; }
   .verdict { -webkit-print-color-adjust: exact; print-color-adjust: exact; border: 0.5pt solid currentColor; }
   .panels { filter: none; }
-  .skip { display: none; }
+  .skip, nav, .layers .control { display: none !important; }
+  .layers .fixed { display: block !important; }
+  section.claim { break-before: page; border-top: 0; }
+  [title] { text-decoration: none; }
 }
 )css";
 

@@ -71,6 +71,17 @@ class MarkdownPrinter {
     out_ << "\n";
   }
 
+  /// Paper has no slider: the layer shown first.
+  void operator()(const LayerTable& layers) {
+    Table table{layers.label, layers.columns, {}};
+    table.columns.push_back({"Layer " + std::to_string(layers.shown)});
+    for (const auto& row : layers.rows) {
+      table.rows.push_back(row.cells);
+      table.rows.back().push_back({span::text(layers.shown <= row.values.size() ? row.values[layers.shown - 1] : "")});
+    }
+    (*this)(table);
+  }
+
   void operator()(const Figure& figure) {
     out_ << "![" << escape_markdown(join(figure.panels, "; ")) << "](" << escape_url(figure.drawing)
          << ".png)\n\n"

@@ -58,7 +58,7 @@ Block provenance_section(const std::vector<Record>& records) {
     if (!values.empty())
       facts.entries.emplace_back(fact.name, Line{span::text(join(values, "; "))});
   }
-  return {Section{"environment", {span::text("Environment and provenance")}, {{facts}}}};
+  return {Section{"environment", {span::text("Environment and provenance")}, {{facts}}, "Environment"}};
 }
 
 }  // namespace replicate

@@ -26,14 +26,15 @@ namespace replicate {
 /// `pass`.
 std::string console_table(const std::vector<Record>& records, bool colour, size_t width = 100);
 
-/// A document as one HTML file without a network or scripts, with drawings from `folder`; and as Markdown.
-std::string html_page(const Document& document, const std::filesystem::path& folder);
+/// A document as one HTML file without a network, with drawings from `folder`; and as Markdown. Its one script is this program's own, and
+/// the page is whole without it. `place`: the folder below `folder` in which the page will lie, "sink_onset/", for its links.
+std::string html_page(const Document& document, const std::filesystem::path& folder, const std::string& place = {});
 std::string markdown_page(const Document& document);
 
 /// Plots are linked as chain.png, <claim>/plot.png and <claim>/maps.png.
 std::string markdown_report(const std::vector<Record>& records);
 
-/// One file that needs no network and runs no script; `folder` holds chain.svg, <claim>/plot.svg
+/// One file that needs no network; `folder` holds chain.svg, <claim>/plot.svg
 /// and <claim>/maps.svg to inline, a missing one leaves a note.
 std::string html_report(const std::vector<Record>& records, const std::filesystem::path& folder);
 
@@ -60,7 +61,7 @@ void write_chain(const std::vector<Record>& records, const std::filesystem::path
 /// Folders without record.json are passed over. Error when there is no record at all.
 std::vector<Record> read_run(const std::filesystem::path& run);
 
-/// Writes plots, report.md, report.html, junit.xml and summary.json from the records under `run`. A
+/// Writes plots, report.md, report.html, a page for each claim, junit.xml and summary.json from the records under `run`. A
 /// plot that cannot be drawn does not cost the reports: they are written first, then its Error is
 /// thrown.
 /// Claims come in `order`, by id, where it is given, else as read_run has them.

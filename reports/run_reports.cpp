@@ -4,6 +4,7 @@
 
 #include "harness/run_folder.h"
 #include "models/formats/error.h"
+#include "reports/content.h"
 #include "reports/findings.h"
 #include "reports/map_script.h"
 #include "reports/report.h"
@@ -79,6 +80,8 @@ void write_reports(const fs::path& run, const std::vector<std::string>& order) {
   const std::exception_ptr failed_plot = write_all_plots(records, run);
   write_atomically(run / "report.md", markdown_report(records));
   write_atomically(run / "report.html", html_report(records, run));
+  for (const Record& record : records)
+    write_atomically(run / record.claim / "report.html", html_page(claim_content(record), run, record.claim + "/"));
   write_atomically(run / "junit.xml", junit_report(records));
   write_atomically(run / "summary.json", summary_json(records));
   if (failed_plot) std::rethrow_exception(failed_plot);

@@ -1,5 +1,7 @@
+#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "reports/family.h"
 #include "reports/findings.h"
 #include "reports/report.h"
 
@@ -8,15 +10,28 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json headline_json(const Headline& headline) {
+Json number_json(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
+}
+
+std::optional<double> adjusted_p(const std::vector<FamilyMember>& family, const Criterion& criterion) {
+  for (const auto& member : family)
+    if (member.criterion == &criterion) return member.adjusted;
+  return std::nullopt;
+}
+
+Json headline_json(const Headline& headline, const std::vector<FamilyMember>& family) {
   const Metric& metric = *headline.metric;
   Json json = {{"name", metric.name}, {"value", metric.value}};
   if (metric.low && metric.high) json.update({{"low", *metric.low}, {"high", *metric.high}});
   json.update({{"n", metric.n}, {"inputs", metric.inputs}});
-  if (headline.criterion != nullptr)
-    json.update({{"op", headline.criterion->op},
-                 {"threshold", headline.criterion->threshold},
-                 {"outcome", headline.criterion->outcome}});
+  if (const Criterion* criterion = headline.criterion)
+    json.update({{"op", criterion->op},
+                 {"threshold", criterion->threshold},
+                 {"outcome", criterion->outcome},
+                 {"effect_size", number_json(criterion->effect_size)},
+                 {"p", number_json(criterion->p)},
+                 {"p_holm", number_json(adjusted_p(family, *criterion))}});
   return json;
 }
 
@@ -29,19 +44,21 @@ Json sweep_json(const Record& record) {
   return points;
 }
 
-Json claim_json(const Record& record) {
+Json claim_json(const Record& record, const std::vector<FamilyMember>& family) {
   Json json = {{"claim", record.claim},
                {"title", record.title},
                {"verdict", to_string(record.verdict)},
                {"known_verdict", nullptr},
                {"departs", departs(record)},
+               {"calibrated", record.calibrated},
+               {"thresholds_changed", thresholds_changed(record)},
                {"reason", record.reason},
                {"headline", Json::array()},
                {"seconds", record.seconds},
                {"record", record.claim + "/record.json"}};
   if (record.known_verdict) json["known_verdict"] = to_string(*record.known_verdict);
   for (const Headline& headline : headlines(record))
-    json["headline"].push_back(headline_json(headline));
+    json["headline"].push_back(headline_json(headline, family));
   if (!record.sweep.empty()) json["sweep"] = sweep_json(record);
   if (is_drawable(record)) json["plot"] = record.claim + "/plot.svg";
   return json;
@@ -62,7 +79,8 @@ std::string summary_json(const std::vector<Record>& records) {
   Json json = {{"schema", 1}, {"model", nullptr}, {"counts", counts_json(records)}};
   if (!records.empty()) json["model"] = records.front().model.name;
   json["claims"] = Json::array();
-  for (const Record& record : records) json["claims"].push_back(claim_json(record));
+  const auto family = family_of(records);
+  for (const Record& record : records) json["claims"].push_back(claim_json(record, family));
   // A model's name may hold any bytes; JSON may not.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

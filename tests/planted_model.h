@@ -49,21 +49,32 @@ inline ModelConfig planted_config() {
   return config;
 }
 
+/// The construction, or a model in which one link of the chain is known to be missing or to be another one.
+enum class Circuit {
+  whole,
+  spike_without_sink,  ///< step 5 left out: nothing reads the spike
+  sink_without_spike,  ///< step 4 left out, and W_K reads r in place of m
+  dense_direction,     ///< m is a dense direction, so that no dimension stands out
+  backup,              ///< layer 3 has the super neuron, too: silent unless the spike of layer 2 is missing
+};
+
 /// Fresh weights with the construction written into them. strength in [0, 1] is that of the super neuron's write.
 class PlantedWeights : public WeightSource {
  public:
-  PlantedWeights(double strength, uint64_t seed)
+  PlantedWeights(double strength, uint64_t seed, Circuit circuit = Circuit::whole)
       : config_(planted_config()),
-        strength_(strength),
+        circuit_(circuit),
+        strength_(circuit == Circuit::sink_without_spike ? 0 : strength),
         seed_(seed),
         noise_(random_weights(config_, derive_seed(seed, "noise"), at::kCPU)) {
-    const auto directions = dense_directions();  // [D, 2 + 2 p]
+    const auto directions = dense_directions();  // [D, 2 + 2 p + 1]
     common_ = directions.select(1, 0).clone();
     rectified_ = directions.select(1, 1).clone();
     content_ = directions.slice(1, 2, 2 + kSigns).clone();
-    aggregated_ = directions.slice(1, 2 + kSigns).clone();
+    aggregated_ = directions.slice(1, 2 + kSigns, 2 + 2 * kSigns).clone();
     axis_ = at::zeros({config_.width});
     axis_[kPlantedDimension] = 1;
+    if (circuit == Circuit::dense_direction) axis_ = directions.select(1, 2 + 2 * kSigns).clone();
     const auto signs = draw("signs", {config_.vocabulary, kSigns}).sign();
     table_ = noise_->head() + 4 * common_ + 0.5 * at::matmul(signs, content_.t());
   }
@@ -72,8 +83,9 @@ class PlantedWeights : public WeightSource {
     auto weights = noise_->block(layer);
     if (layer == 1) write_aggregation(weights);
     if (layer == 1) write_rectifier(weights);
-    if (layer == kPlantedSpike) write_super_neuron(weights);
-    if (layer > kPlantedSpike) write_locking(weights, layer);
+    const bool has_backup = circuit_ == Circuit::backup && layer == kPlantedSpike + 1;
+    if (layer == kPlantedSpike || has_backup) write_super_neuron(weights);
+    if (layer > kPlantedSpike && circuit_ != Circuit::spike_without_sink) write_locking(weights, layer);
     return weights;
   }
 
@@ -93,10 +105,10 @@ class PlantedWeights : public WeightSource {
     return at::randn(shape, generator, at::kFloat);
   }
 
-  /// Orthonormal columns that have nothing on the axis m: [D, 2 + 2 p].
+  /// Orthonormal columns that have nothing on the axis m: [D, 2 + 2 p + 1].
   Tensor dense_directions() const {
     const auto square = draw("directions", {config_.width - 1, config_.width - 1}).to(at::kDouble);
-    const auto q = std::get<0>(at::linalg_qr(square)).slice(1, 0, 2 + 2 * kSigns).to(at::kFloat);
+    const auto q = std::get<0>(at::linalg_qr(square)).slice(1, 0, 2 + 2 * kSigns + 1).to(at::kFloat);
     return at::cat({q.slice(0, 0, kPlantedDimension), at::zeros({1, q.size(1)}),
                     q.slice(0, kPlantedDimension)});
   }
@@ -137,19 +149,22 @@ class PlantedWeights : public WeightSource {
     weights.down.select(1, kPlantedNeuron).add_(17 * strength_ * axis_);
   }
 
-  /// Step 5. The slowest rotary pair is the last of each half.
+  /// Step 5. The slowest rotary pair is the last of each half. Without a spike x^ holds 1.9 on r at position 0, where it
+  /// would hold 8 on m.
   void write_locking(BlockWeights& weights, int64_t layer) const {
     const auto k = config_.head_width, slowest = k / 2 - 1;
     const auto variety = draw("keys/" + std::to_string(layer), {config_.kv_heads * k, kSigns});
     weights.key.add_(0.4 * at::matmul(variety, content_.t()));
     for (int64_t g = 0; g < config_.kv_heads; ++g) {
-      weights.key[g * k + slowest].copy_(0.65 * axis_);
+      const bool reads_cause = circuit_ == Circuit::sink_without_spike;
+      weights.key[g * k + slowest].copy_(reads_cause ? 0.65 * 8 / 1.9 * rectified_ : 0.65 * axis_);
       weights.key[g * k + slowest + k / 2].zero_();
     }
     for (int64_t h = 0; h < config_.heads; ++h) weights.query[h * k + slowest].copy_(0.65 * common_);
   }
 
   ModelConfig config_;
+  Circuit circuit_;
   double strength_;
   uint64_t seed_;
   std::shared_ptr<const WeightSource> noise_;
@@ -158,9 +173,9 @@ class PlantedWeights : public WeightSource {
   Tensor table_;                      // [V, D]
 };
 
-inline std::shared_ptr<const Model> planted_model(double strength, uint64_t seed = 1) {
+inline std::shared_ptr<const Model> planted_model(double strength, uint64_t seed = 1, Circuit circuit = Circuit::whole) {
   return std::make_shared<const Model>(
-      Model{"planted", planted_config(), std::make_shared<PlantedWeights>(strength, seed)});
+      Model{"planted", planted_config(), std::make_shared<PlantedWeights>(strength, seed, circuit)});
 }
 
 }  // namespace replicate

@@ -89,6 +89,27 @@ TEST(PlantedModel, WithoutTheWriteTheSurveyFindsNothing) {
   EXPECT_TRUE(survey.writers.empty());
 }
 
+Survey survey_of(Circuit circuit) { return ExperimentBench(planted_model(1, 1, circuit)).survey(); }
+
+TEST(PlantedModel, BrokenCircuitsLackWhatTheyAreNamedFor) {
+  const auto no_sink = survey_of(Circuit::spike_without_sink);
+  EXPECT_TRUE(no_sink.sinks.sink_layers.empty());
+  EXPECT_EQ(no_sink.sinks.dominant_spike, kPlantedSpike);
+
+  const auto no_spike = survey_of(Circuit::sink_without_spike);
+  EXPECT_FALSE(no_spike.sinks.sink_layers.empty());
+  EXPECT_TRUE(no_spike.sinks.spikes.empty());
+
+  ExperimentBench dense(planted_model(1, 1, Circuit::dense_direction));
+  EXPECT_EQ(dense.survey().sinks.sink_layers, (Indices{3, 4, 5, 6}));
+  EXPECT_EQ(dense.survey().sinks.dominant_spike, kPlantedSpike);
+  EXPECT_EQ(dense.run("dimension_disparity").judgement.verdict, Verdict::fail);
+
+  ExperimentBench backup(planted_model(1, 1, Circuit::backup));
+  EXPECT_EQ(backup.survey().sinks.dominant_spike, kPlantedSpike);
+  EXPECT_EQ(backup.run("falsification").judgement.verdict, Verdict::fail);
+}
+
 TEST(PlantedModel, MoreStrengthMoreSpikeAndSink) {
   double last_norm = 0, last_attention = 0;
   for (const double strength : {0.0, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0}) {

@@ -361,6 +361,23 @@ TEST_F(Program, ListsValidatesAndPredicts) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "never"));
 }
 
+TEST_F(Program, SaysWhatPowerARunWouldHave) {
+  const std::string run = "--dry-run --profile cpu --only '^(sink_onset|convergence_speedup)$' --model ";
+  const auto unknown = program(run + path("small.gguf"));
+  EXPECT_EQ(unknown.output.find("needed"), std::string::npos) << "nothing is recorded of this model\n" << unknown.output;
+}
+
+TEST_F(Program, TrainsNothingForAVerdictThatIsInconclusiveBeforehand) {
+  const auto few = small_run("few", " --only convergence_speedup --set training.even_if_inconclusive=false").substr(5);  // no --all
+  const auto outcome = program(few);
+  EXPECT_EQ(outcome.code, 0) << outcome.output;
+  const auto r = record("few", "convergence_speedup");
+  EXPECT_EQ(r["verdict"], "inconclusive");
+  EXPECT_EQ(r["reason"], "not trained: 2 seeds of the baseline, 4 needed");
+  const auto dry = program(few + " --dry-run");
+  EXPECT_NE(dry.output.find("inconclusive, not trained: 2 seeds"), std::string::npos) << dry.output;
+}
+
 // --- Training ---
 
 class TrainProgram : public Program {

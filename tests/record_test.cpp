@@ -47,8 +47,9 @@ Record full_record() {
   record.measurement.notes = {"a note"};
   record.measurement.unmet = "no sink";
   record.measurement.inapplicable = "too short";
-  record.criteria = {{"selectivity", ">", 0.1, "paper figure 6", "pass"}};
-  record.controls = {{"control", "selectivity", 0.2, "set before measuring", "not measured"}};
+  record.criteria = {{"selectivity", ">", 0.1, "paper figure 6", "pass", 1.25, 0.0078125}};
+  record.controls = {{"control", "selectivity", 0.2, "set before measuring", "not measured", 0.5}};
+  record.rivals = {{"which?", "one of two", {"selectivity", "<", 9, "set before measuring", "fail"}}};
   record.sweep = {{"k5", "target: 5", Verdict::inconclusive, "too few sequences"}};
   record.panels = {{"panel",
                     "layer",
@@ -57,10 +58,15 @@ Record full_record() {
                     true,
                     {{"attention", "natural", "a label"}},
                     {{"line", 0.2}}}};
+  record.otherwise = "something else";
+  record.deviations = {"a difference"};
   record.parameters = "natural:\n  sequences: 16\n";
   record.fingerprint = "0a1b";
   record.thresholds_sha256 = "ef56";
   record.calibration = "set before";
+  record.calibrated = true;
+  record.registered = {"cpu-tiny", "fe65", Verdict::inconclusive};
+  record.error_rates = {300, 1, 100, 2};
   record.verdict = Verdict::skipped;
   record.reason = "no sink";
   record.known_verdict = Verdict::fail;
@@ -90,6 +96,11 @@ TEST(Record, RoundTripsEveryField) {
   EXPECT_EQ(again.measurement.inapplicable, "too short");
   EXPECT_EQ(again.measurement.maps[0].values[1][0], 0.25);
   EXPECT_EQ(again.sweep[0].verdict, Verdict::inconclusive);
+  EXPECT_EQ(again.criteria[0].effect_size, 1.25);
+  EXPECT_EQ(again.deviations, full_record().deviations);
+  EXPECT_EQ(again.registered->verdict, Verdict::inconclusive);
+  EXPECT_EQ(again.error_rates->missed, 2);
+  EXPECT_EQ(again.rivals[0].criterion.threshold, 9);
   EXPECT_TRUE(std::isnan(again.measurement.series[0].y[1]));
 }
 
@@ -105,8 +116,8 @@ TEST(Record, WritesEveryFieldInAFixedOrder) {
   EXPECT_EQ(
       keys(json),
       "schema claim title kind paper model inputs seed profile environment metrics series maps notes "
-      "unmet inapplicable criteria controls thresholds_sha256 calibration verdict reason "
-      "known_verdict known_why sweep panels parameters fingerprint command seconds peak_memory_mb ");
+      "unmet inapplicable criteria controls rivals thresholds_sha256 calibration calibrated registered error_rates verdict reason "
+      "known_verdict known_why sweep panels otherwise deviations parameters fingerprint command seconds peak_memory_mb ");
   EXPECT_EQ(keys(json["paper"]), "figures statement expected ");
   EXPECT_EQ(
       keys(json["model"]),
@@ -119,8 +130,11 @@ TEST(Record, WritesEveryFieldInAFixedOrder) {
   EXPECT_EQ(keys(json["series"][0]), "name inputs axis x y low high ");
   EXPECT_EQ(keys(json["maps"][0]), "name inputs title where values ");
   EXPECT_EQ(keys(json["sweep"][0]), "suffix changes verdict reason ");
-  EXPECT_EQ(keys(json["criteria"][0]), "metric op threshold outcome source ");
-  EXPECT_EQ(keys(json["controls"][0]), "metric of fraction outcome source ");
+  EXPECT_EQ(keys(json["criteria"][0]), "metric op threshold outcome effect_size p source ");
+  EXPECT_EQ(keys(json["controls"][0]), "metric of fraction outcome p source ");
+  EXPECT_EQ(keys(json["rivals"][0]), "question account metric op threshold outcome effect_size p source ");
+  EXPECT_EQ(keys(json["registered"]), "run thresholds_sha256 verdict ");
+  EXPECT_EQ(keys(json["error_rates"]), "null_runs false_passes planted_runs missed ");
   EXPECT_EQ(keys(json["panels"][0]), "title x y log_x log_y curves thresholds ");
 }
 

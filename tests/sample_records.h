@@ -144,10 +144,19 @@ inline Record sink_onset() {
       metric("max_excess_attention_null", -0.0000123, -0.00081, 0.00075)};
   measured.samples = {{"excess_attention_after_spike", "natural", {}, {0.51, 0.53, 0.52}}};
   measured.notes = {"The dominant spike is layer 8; its output multiplies the norm ratio by 263."};
-  record.criteria = {{"onset_after_spike", ">=", 1, "paper, figure 3", "pass"},
-                     {"excess_attention_after_spike", ">=", 0.2, "set before measuring", "pass"}};
+  record.criteria = {{"onset_after_spike", ">=", 1, "paper, figure 3", "pass", {}, 0.0},
+                     {"excess_attention_after_spike", ">=", 0.2, "set before measuring", "pass", 5.93, 1e-40}};
   record.controls = {{"max_excess_attention_null", "excess_attention_after_spike", 0.2,
-                      "set before measuring", "negative"}};
+                      "set before measuring", "negative", 1e-30}};
+  record.rivals = {{"Does the sink need the spike?", "The spike carries the sink (this paper)",
+                    {"onset_after_spike", ">=", 1, "set before measuring", "pass", {}, 0.0}},
+                   {"Does the sink need the spike?", "Spike and sink come apart",
+                    {"onset_after_spike", "<", 1, "set before measuring", "fail", {}, 1.0}},
+                   {"Does the sink need the spike?", "Spike and sink come apart",
+                    {"never_measured", "<", 1, "set before measuring", "not measured"}}};
+  record.deviations = {"Excess attention replaces raw attention."};
+  record.registered = {"cpu-smollm2", std::string(64, 'e'), Verdict::pass};
+  record.error_rates = {300, 0, 100, 3};
   record.panels = {{"Attention to the first token",
                     "layer",
                     "mean attention probability",
@@ -200,8 +209,11 @@ inline Record dimension_disparity() {
   append(record.measurement.metrics, by_neuron("super_neuron_activation", 13));
   append(record.measurement.metrics, by_neuron("super_neuron_activation_rest", 13));
   append(record.measurement.metrics, {metric("top4_energy_distance_to_paper", 0.042, 0.036, 0.0479)});
-  record.criteria = {{"dominance_over_rest", ">", 5, "pilot on SmolLM2-135M", "pass"},
-                     {"top4_energy", ">", 0.9, "set before measuring", "fail"}};
+  record.criteria = {{"dominance_over_rest", ">", 5, "pilot on SmolLM2-135M", "pass", 0.43, 0.017},
+                     {"top4_energy", ">", 0.9, "set before measuring", "fail", -1.2, 0.9999}};
+  record.calibrated = true;
+  record.otherwise = "The sink may ride on a direction that is spread over many dimensions.";
+  record.error_rates = {300, 2, 0, 0};
   record.controls = {
       {"dominance_over_rest_null", "dominance_over_rest", 0.2, "set before measuring", "negative"}};
   record.panels = {

@@ -659,6 +659,38 @@ TEST_F(SettingsTest, ValidationListsOneLineAFinding) {
   for (const auto& finding : findings) EXPECT_EQ(finding.find('\n'), std::string::npos);
 }
 
+constexpr const char* kRegistered = R"(models:
+  tiny:
+    alpha_claim: {run: cpu-tiny, verdict: pass, effect_sizes: {effect: 2.5}, thresholds_sha256: abc}
+profiles: {}
+)";
+constexpr const char* kRates = "claims:\n  alpha_claim: {null_runs: 300, false_passes: 1, planted_runs: 100, missed: 2}\n";
+
+TEST_F(SettingsTest, KnowsHowAClaimWasRecordedAndHowOftenItErrs) {
+  EXPECT_FALSE(alpha().registered || alpha().error_rates || alpha().calibrated);
+  folder_.write("registered.yaml", kRegistered);
+  folder_.write("calibration.yaml", kRates);
+  folder_.write("models/tiny.yaml", std::string(kModel) + "pilot: on tiny\n");
+  EXPECT_EQ(alpha().registered->reference.run, "cpu-tiny");
+  EXPECT_EQ(alpha().registered->reference.thresholds_sha256, "abc");
+  EXPECT_EQ(alpha().registered->reference.verdict, Verdict::pass);
+  EXPECT_EQ(alpha().registered->effect_sizes, (std::vector<std::pair<std::string, double>>{{"effect", 2.5}}));
+  EXPECT_EQ(alpha().error_rates->false_passes, 1);
+  EXPECT_EQ(alpha().error_rates->missed, 2);
+  EXPECT_TRUE(alpha().calibrated);
+  EXPECT_FALSE(load().claims.at(0).registered || load().claims.at(0).calibrated);
+}
+
+TEST_F(SettingsTest, MistakesInWhatWasRecordedAreFound) {
+  folder_.write("registered.yaml", replaced(kRegistered, "alpha_claim", "alpha_clam"));
+  folder_.write("calibration.yaml", replaced(kRates, "false_passes: 1", "false_passes: 301"));
+  const auto findings = validate_configs(folder_.path());
+  ASSERT_EQ(findings.size(), 1u);  // one of the two, whichever is read first
+  folder_.write("calibration.yaml", kRates);
+  ASSERT_EQ(validate_configs(folder_.path()).size(), 1u);
+  expect_has(validate_configs(folder_.path())[0], "did you mean 'alpha_claim'?");
+}
+
 TEST_F(SettingsTest, ValidationReportsEveryBrokenClaim) {
   folder_.write("claims/alpha_claim.yaml", "id: [");
   folder_.write("claims/beta_claim.yaml", "id: {");

@@ -59,6 +59,37 @@ TEST(Verdict, EqualityBelongsToTheInclusiveOperators) {
   EXPECT_EQ(verdict("<", 1, 1, 2), Verdict::fail);
 }
 
+TEST(Verdict, SaysHowSureItsCriteriaAre) {
+  const auto judgement = judge(measured({metric("effect", 0.7, 0.6, 0.8), metric("control", 0, -0.05, 0.05)}), with_control());
+  EXPECT_NEAR(*judgement.criteria[0].p, 4.4287e-5, 1e-8);         // 3.92 standard errors
+  EXPECT_NEAR(*judgement.criteria[0].effect_size, 1.386, 1e-3);   // by the root of 8 sequences
+  EXPECT_NEAR(*judgement.controls[0].p, 2.034e-8, 1e-11);         // the limit 0.14 is 5.49 away
+  const auto bare = judge(measured({{"effect", 0.7, {}, {}, 1, "natural", {}}}), criterion(">", 0.5));
+  EXPECT_FALSE(bare.criteria[0].p || bare.criteria[0].effect_size);
+}
+
+TEST(Verdict, TakesStudentsDistributionForSeeds) {
+  auto judging = criterion(">", 0);
+  const auto effect = measured({metric("effect", 1, 0.1, 1.9, 4)});
+  const double normal = *judge(effect, judging).criteria[0].p;
+  judging.kind = "training";
+  const double student = *judge(effect, judging).criteria[0].p;
+  EXPECT_LT(normal, student);
+  EXPECT_LT(student, 0.025);
+}
+
+TEST(Verdict, JudgesPredictionsOfRivalsApart) {
+  auto judging = criterion(">", 0.5);
+  judging.rivals = {{"which?", "one", {"effect", ">", 0.9, "a source", {}}},
+                    {"which?", "other", {"effect", "<", 0.9, "a source", {}}},
+                    {"which?", "other", {"absent", "<", 0.9, "a source", {}}}};
+  const auto judgement = judge(measured({metric("effect", 0.7, 0.6, 0.8)}), judging);
+  EXPECT_EQ(judgement.verdict, Verdict::pass);
+  EXPECT_EQ(judgement.rivals[0].criterion.outcome, "fail");
+  EXPECT_EQ(judgement.rivals[1].criterion.outcome, "pass");
+  EXPECT_EQ(judgement.rivals[2].criterion.outcome, "not measured");
+}
+
 TEST(Verdict, AMarginWithinTheErrorOfTheArithmeticDecidesNothing) {
   const auto with_error = [](double error) {
     const auto measurement = measured({metric("effect", 0.7, 0.65, 0.75), {"effect_dtype_error", error, {}, {}, 8, "natural", {}}});

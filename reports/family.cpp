@@ -1,0 +1,21 @@
+#include "reports/family.h"
+
+#include "harness/evidence.h"
+
+namespace replicate {
+
+std::vector<FamilyMember> family_of(const std::vector<Record>& records) {
+  std::vector<FamilyMember> family;
+  std::vector<double> p;
+  for (const Record& record : records)
+    for (const Criterion& criterion : record.criteria)
+      if (criterion.p) {
+        family.push_back({&record, &criterion, 1});
+        p.push_back(*criterion.p);
+      }
+  const auto adjusted = holm(p);
+  for (size_t i = 0; i < family.size(); ++i) family[i].adjusted = adjusted[i];
+  return family;
+}
+
+}  // namespace replicate
