@@ -35,6 +35,19 @@ build_jobs() {
   echo "${CMAKE_BUILD_PARALLEL_LEVEL:-$jobs}"
 }
 
+# The first python3 that has these modules: the first one on PATH may not be the one that Debian's packages are for.
+python_with() {
+  local candidate
+  for candidate in python3 /usr/bin/python3; do
+    if command -v "$candidate" >/dev/null &&
+      "$candidate" -c 'import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, sys.argv[1:])))' "$@"; then
+      echo "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+
 # The LibTorch to build against.
 libtorch() { realpath -m "${LIBTORCH:-$ASSETS/libtorch}"; }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -291,6 +292,60 @@ TEST(Samples, MalformedRowsNameTheirLine) {
   }
   EXPECT_THROW(samples_from_csv("", "file.csv"), Error);
   EXPECT_THROW(samples_from_csv("metric,value\n", "file.csv"), Error);
+}
+
+// ---- docs/record.schema.json, which tests/schema_test.py holds against recorded runs
+
+Json schema() {
+  return Json::parse(read_text(std::filesystem::path(REPLICATE_SOURCE_DIR) / "docs/record.schema.json"));
+}
+
+/// What the schema says of a place, followed to where it is defined.
+const Json& defined(const Json& whole, const Json& part) {
+  return part.contains("$ref") ? whole.at(Json::json_pointer(part["$ref"].get<std::string>().substr(1))) : part;
+}
+
+/// Calls visit(pointer, object, its part of the schema) for every object of a record with keys of its own.
+template <typename Visit>
+void walk(const Json& whole, const Json& part, const Json& value, const std::string& pointer, Visit visit) {
+  const Json& here = defined(whole, part);
+  if (value.is_object() && here.contains("properties")) {
+    visit(pointer, value, here);
+    for (const auto& [key, item] : value.items()) {
+      if (here["properties"].contains(key)) walk(whole, here["properties"][key], item, pointer + "/" + key, visit);
+    }
+  }
+  if (!value.is_array() || !here.contains("items")) return;
+  for (size_t i = 0; i < value.size(); ++i) walk(whole, here["items"], value[i], pointer + "/" + std::to_string(i), visit);
+}
+
+TEST(RecordSchema, HasJustTheKeysThatAreWritten) {
+  const Json whole = schema(), record = Json::parse(record_to_json(full_record()));
+  int objects = 0;
+  walk(whole, whole, record, "", [&](const std::string& pointer, const Json& object, const Json& part) {
+    ++objects;
+    for (const auto& [key, value] : object.items()) {
+      EXPECT_TRUE(part["properties"].contains(key)) << pointer << "/" << key << " is not in the schema";
+    }
+    if (pointer.ends_with("/1") || pointer.ends_with("/2")) return;  // the first of a list has every key
+    for (const auto& [key, value] : part["properties"].items()) {
+      EXPECT_TRUE(object.contains(key)) << pointer << "/" << key << " is never written";
+    }
+  });
+  EXPECT_GT(objects, 12);
+}
+
+TEST(RecordSchema, RequiresJustTheKeysThatTheReaderNeeds) {
+  const Json whole = schema(), record = Json::parse(record_to_json(full_record()));
+  walk(whole, whole, record, "", [&](const std::string& pointer, const Json& object, const Json& part) {
+    for (const auto& [key, value] : object.items()) {
+      Json changed = record;
+      changed[Json::json_pointer(pointer)].erase(key);
+      const bool needed = !message_of([&] { record_from_json(changed.dump(), "file.json"); }).empty();
+      const Json required = part.value("required", Json::array());
+      EXPECT_EQ(std::find(required.begin(), required.end(), key) != required.end(), needed) << pointer << "/" << key;
+    }
+  });
 }
 
 }  // namespace
