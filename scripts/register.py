@@ -30,7 +30,8 @@ def group_of(record):
     return "models", record["model"]["name"]
 
 
-def main(folders):
+def registered(folders):
+    """The file's text."""
     groups = {"models": {}, "profiles": {}}
     for folder in sorted(map(pathlib.Path, folders)):
         for file in sorted(folder.glob("*/record.json")):
@@ -45,10 +46,10 @@ def main(folders):
         text += f"{kind}:\n" if names else f"{kind}: {{}}\n"
         for name, claims in names.items():
             text += f"  {name}:\n" + "".join(f"    {line}\n" for line in claims.values())
-    TARGET.write_text(text)
+    return text
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("usage: scripts/register.py RUN...")
-    main(sys.argv[1:])
+    TARGET.write_text(registered(sys.argv[1:]))

@@ -25,7 +25,7 @@ Metric metric_of(const Estimate& estimate) {
   return {.name = "m", .value = estimate.value, .low = estimate.low, .high = estimate.high, .n = estimate.n, .inputs = {}, .where = {}};
 }
 
-Criterion criterion(const std::string& op, double threshold) { return {.metric = "m", .op = op, .threshold = threshold}; }
+Criterion criterion(const std::string& op, double threshold) { return {"m", op, threshold, "a test", {}}; }
 
 TEST(Evidence, AgreesWithScipyOnSeeds) {
   for (const Json& test : golden()["seeds"]) {

@@ -407,7 +407,7 @@ Record hostile_record() {
 /// Tags that are opened and not closed, or closed and not open; empty when all is well.
 std::string first_unbalanced_tag(const std::string& markup) {
   static const std::regex kTag("<(/?)([a-zA-Z0-9]+)(?:[^<>]*?)(/?)>");
-  const std::set<std::string> kVoid = {"meta", "br", "wbr"};
+  const std::set<std::string> kVoid = {"meta", "br", "wbr", "input"};
   std::vector<std::string> open;
   for (std::sregex_iterator tag(markup.begin(), markup.end(), kTag), end; tag != end; ++tag) {
     const std::string name = (*tag)[2];
