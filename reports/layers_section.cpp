@@ -25,7 +25,9 @@ std::string value_text(const Series& series, size_t i) {
   return text.interval.empty() ? text.value : text.value + " " + text.interval;
 }
 
-/// The curves of a claim's panels on the judged model; those of variants would make the table unreadable.
+bool is_of_the_model(const Record& record) { return record.kind != "training"; }
+
+/// The first curve of each panel; of an intervention, the first alone: its others are variants.
 void add_rows(const Record& record, LayerTable& table) {
   for (const Panel& panel : record.panels) {
     if (panel.curves.empty()) continue;
@@ -37,12 +39,14 @@ void add_rows(const Record& record, LayerTable& table) {
     for (size_t i = 0; i < series->y.size(); ++i) row.values.push_back(value_text(*series, i));
     table.layers = std::max(table.layers, row.values.size());
     table.rows.push_back(std::move(row));
+    if (record.kind == "intervention") return;
   }
 }
 
 /// The onset, or the layer in the middle where there is none.
 size_t first_layer_shown(const std::vector<Record>& records, size_t layers) {
   for (const Record& record : records) {
+    if (!is_of_the_model(record)) continue;
     const Metric* onset = find_metric(record, "onset_layer");
     if (onset != nullptr && onset->value >= 1 && onset->value <= static_cast<double>(layers)) return static_cast<size_t>(onset->value);
   }
@@ -54,12 +58,12 @@ size_t first_layer_shown(const std::vector<Record>& records, size_t layers) {
 Blocks layers_section(const std::vector<Record>& records) {
   LayerTable table{"Values by layer", {{"Claim"}, {"Curve"}}, 0, 0, {}};
   for (const Record& record : records)
-    if (record.kind != "training") add_rows(record, table);  // those are of other models
+    if (is_of_the_model(record)) add_rows(record, table);
   if (table.rows.empty()) return {};
   table.shown = first_layer_shown(records, table.layers);
   return {{Section{"layers",
                    {span::text("Layer by layer")},
-                   {paragraph({span::text("The first curve of each panel, with its 95% interval, in one layer of the model.")}), {table}}}}};
+                   {paragraph({span::text("What the plots show by layer, with its 95% interval, in one layer of the model.")}), {table}}}}};
 }
 
 }  // namespace replicate

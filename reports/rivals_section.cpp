@@ -62,8 +62,8 @@ Line conclusion(const std::vector<Test>& tests) {
     if (standing == Standing::mixed) others_out = false;
   }
   if (holding.size() == 1 && others_out) return {span::text("This model supports: "), span::strong(holding.front()), span::text(".")};
-  return {span::text("This model does not decide between them: "),
-          span::text(holding.size() > 1 ? "several accounts predict what was measured." : "the predictions of no account all came true while those of the others failed.")};
+  return {span::text(holding.size() > 1 ? "This model does not decide between them: all that several accounts expect came true."
+                                        : "This model does not decide between them: none expects all that was measured, or too little is certain.")};
 }
 
 Table table_of(const std::vector<Test>& tests) {
