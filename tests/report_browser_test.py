@@ -17,7 +17,7 @@ from html.parser import HTMLParser
 ROOT = pathlib.Path(__file__).parent.parent
 RECORDED = ROOT / "results" / "reference" / "cpu-smollm2"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--virtual-time-budget=4000"]
+         "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--enable-logging=stderr", "--virtual-time-budget=4000"]
 
 
 class Page(HTMLParser):
@@ -62,7 +62,7 @@ class Page(HTMLParser):
 
 def browse(address, *flags):
     with tempfile.TemporaryDirectory() as profile:
-        done = subprocess.run([BROWSER, *FLAGS, f"--user-data-dir={profile}", *flags, address], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([BROWSER, *FLAGS, f"--user-data-dir={profile}", *flags, address], capture_output=True, text=True, timeout=300)
     complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     return done.stdout, complaints
 
