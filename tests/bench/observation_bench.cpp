@@ -67,6 +67,21 @@ void fused_forward(benchmark::State& state) {
   set_rate(state);
 }
 
+/// Asks for the last layer's output, so that every layer runs, and does nothing with it.
+class LastOutput : public Probe {
+ public:
+  ProbeNeeds needs(int64_t layer, int64_t layers) const override {
+    return layer == layers ? ProbeNeeds{{Site::block_output}} : ProbeNeeds{};
+  }
+};
+
+/// The executor's own forward, nothing observed.
+void plain_forward(benchmark::State& state) {
+  const auto ids = tokens(state.range(0), state.range(1));
+  for (auto _ : state) run({{shared_model(), ids, {}, {std::make_shared<LastOutput>()}}}, {});
+  set_rate(state);
+}
+
 void observed_forward(benchmark::State& state) {
   const auto ids = tokens(state.range(0), state.range(1));
   for (auto _ : state) {
@@ -90,6 +105,7 @@ void shapes(benchmark::internal::Benchmark* bench) {
   bench->Args({4, 256})->Args({1, 1024})->Args({1, 2048})->Unit(benchmark::kMillisecond)->UseRealTime();
 }
 BENCHMARK(fused_forward)->Apply(shapes);
+BENCHMARK(plain_forward)->Apply(shapes);
 BENCHMARK(observed_forward)->Apply(shapes);
 BENCHMARK(fully_observed_forward)->Apply(shapes);
 

@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""Races this project against what people would run instead: same work, same threads, in turns.
+
+    race.py BENCHMARKS ASSETS [--works REGEX] [--threads 2] [--rounds 7] [--seconds 3] [--out FILE.json]
+    race.py --table FILE.json          the Markdown table of a finished race
+
+A work is one line of the table: a Google Benchmark of ours, and peers (peers/*.py) that do the same. Every contender
+is a process of its own, so that its peak memory is its own too. Peers stay alive, warm and idle between their turns;
+ours is started anew each turn. The order rotates from round to round, so that a machine whose speed drifts is fair to
+all: rates are medians over rounds, ratios are medians of the ratios within rounds. A peer that is not installed is
+left out, and the table says so. BENCHMARKS is the folder of the built benchmarks, ASSETS what
+set-up fetched; the peers are those of the interpreter that runs this (peers/requirements.txt). `scripts/bench race`
+builds and calls it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PEERS = Path(__file__).parent / "peers"
+
+
+@dataclass(frozen=True)
+class Work:
+    name: str
+    ours: str  # PROGRAM/BENCHMARK
+    peers: dict  # shown name -> script and arguments
+    target: str = ""
+    unit: str = "tokens/s"
+
+
+def column_statistics(sequences, length, target):
+    shape = f"{sequences}x{length}"
+    return Work(
+        f"column statistics of all layers, {sequences} x {length}",
+        f"observation_bench/observed_forward/{sequences}/{length}",
+        {
+            "PyTorch SDPA, nothing observed": f"transformers_forward.py sdpa {shape}",
+            "transformers eager": f"transformers_forward.py statistics {shape}",
+            "TransformerLens": f"transformer_lens_forward.py statistics {shape}",
+        },
+        target,
+    )
+
+
+def training_step(shape):
+    return Work(
+        f"training step, {shape}",
+        f"training_bench/training_step/{shape}/baseline",
+        {"PyTorch eager": f"pytorch_training.py eager {shape}", "torch.compile": f"pytorch_training.py compiled {shape}"},
+        "≥ 1.3 x eager, ≥ 1.0 x compiled",
+    )
+
+
+WORKS = [
+    column_statistics(1, 2048, "≥ 1 / 1.15 of SDPA, ≤ 1.2 GB"),
+    column_statistics(4, 256, "≥ 1 / 1.1 of SDPA, ≤ 1.0 GB"),
+    Work(
+        "forward, 1 x 1024",
+        "observation_bench/plain_forward/1/1024",
+        {
+            "PyTorch SDPA": "transformers_forward.py sdpa 1x1024",
+            "TransformerLens": "transformer_lens_forward.py forward 1x1024",
+            "llama.cpp, Q4_1": "llama_cpp_forward.py 1024",
+        },
+        "≥ 1.1 x SDPA",
+    ),
+    training_step("1.3M"),
+    training_step("10M"),
+    Work("tokenise English prose", "reading_bench/tokenize", {"tokenizers": "tokenizers_encode.py"}, "", "MB/s"),
+]
+
+
+class Ours:
+    """One Google Benchmark a turn."""
+
+    def __init__(self, work, arguments):
+        program, name = work.ours.split("/", 1)
+        self.command = [str(Path(arguments.benchmarks) / program), f"--benchmark_filter=^{re.escape(name)}(/real_time)?$",
+                        "--benchmark_format=json"]
+        self.scale = 1e6 if work.unit == "MB/s" else 1
+        self.version = ""
+
+    def turn(self, seconds):
+        process = subprocess.Popen([*self.command, f"--benchmark_min_time={seconds}"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True)
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = status
+        if status != 0:
+            sys.exit(f"{' '.join(self.command)}: failed")
+        found = json.loads(output)["benchmarks"][0]
+        rate = found.get("items_per_second") or found["bytes_per_second"]
+        return rate / self.scale, usage.ru_maxrss / 1024
+
+    def close(self):
+        pass
+
+
+class Peer:
+    """A worker of peers/: says what it is when it is warm, then answers each number of seconds with a rate and its peak."""
+
+    def __init__(self, command, arguments):
+        script, *rest = command.split()
+        self.process = subprocess.Popen([sys.executable, str(PEERS / script), arguments.assets, *rest], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        greeting = self.process.stdout.readline()
+        if not greeting:
+            raise ImportError(self.process.stderr.read().strip().splitlines()[-1])
+        self.version = json.loads(greeting)["version"]
+
+    def turn(self, seconds):
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return answer["rate"], answer["peak_mb"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stderr.close()
+        self.process.wait()
+
+
+def contenders(work, arguments):
+    """-> ({name: contender}, {name: why it is not there})"""
+    there, missing = {"ours": Ours(work, arguments)}, {}
+    for name, command in work.peers.items():
+        try:
+            there[name] = Peer(command, arguments)
+        except ImportError as error:
+            missing[name] = str(error)
+    return there, missing
+
+
+def race(work, arguments):
+    runners, missing = contenders(work, arguments)
+    names = list(runners)
+    rates, peaks = {name: [] for name in names}, {name: 0 for name in names}
+    for turn in range(arguments.rounds):
+        start = turn % len(names)
+        for name in names[start:] + names[:start]:
+            rate, peak = runners[name].turn(arguments.seconds)
+            rates[name].append(rate)
+            peaks[name] = max(peaks[name], peak)
+    for runner in runners.values():
+        runner.close()
+    return {"work": work.name, "unit": work.unit, "target": work.target, "rounds": rates, "peak_mb": peaks, "missing": missing,
+            "versions": {name: runner.version for name, runner in runners.items() if runner.version},
+            "commands": {"ours": work.ours, **work.peers}}
+
+
+def ratios(result, name):
+    """Ours over theirs, a value for each round."""
+    return [ours / theirs for ours, theirs in zip(result["rounds"]["ours"], result["rounds"][name])]
+
+
+def number(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def table(results):
+    lines = ["| work | contender | rate | peak memory | ours is faster by |", "|---|---|--:|--:|--:|"]
+    for result in results:
+        for name, rates in result["rounds"].items():
+            title = result["work"] if name == "ours" else ""
+            against = "" if name == "ours" else ratio_text(ratios(result, name))
+            shown = "**replicate**" if name == "ours" else name
+            lines.append(f"| {title} | {shown} | {number(statistics.median(rates))} {result['unit']} | "
+                         f"{number(result['peak_mb'][name])} MB | {against} |")
+    return "\n".join(lines)
+
+
+def ratio_text(values):
+    return f"{statistics.median(values):.2f} x ({min(values):.2f} to {max(values):.2f})"
+
+
+def processor():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("benchmarks", nargs="?", help="folder of the built benchmarks")
+    parser.add_argument("assets", nargs="?", help="what set-up fetched")
+    parser.add_argument("--works", default="", help="regular expression")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--out")
+    parser.add_argument("--table", metavar="FILE.json")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    if arguments.table:
+        print(table(json.loads(Path(arguments.table).read_text())["works"]))
+        return
+    if not arguments.benchmarks or not arguments.assets:
+        sys.exit("race.py: which benchmarks, which assets? (--help)")
+    # An idle contender must not spin on the others' cores.
+    os.environ.update(OMP_NUM_THREADS=str(arguments.threads), MKL_NUM_THREADS=str(arguments.threads), OMP_WAIT_POLICY="passive",
+                      HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    results = []
+    for work in WORKS:
+        if not re.search(arguments.works, work.name):
+            continue
+        results.append(race(work, arguments))
+        print(table(results[-1:]), flush=True)
+        for name, why in results[-1]["missing"].items():
+            print(f"{name}: left out ({why})", file=sys.stderr)
+    if arguments.out:
+        race_of = {"processor": processor(), "threads": arguments.threads, "rounds": arguments.rounds, "works": results}
+        Path(arguments.out).write_text(json.dumps(race_of, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
