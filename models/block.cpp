@@ -1,6 +1,6 @@
 #include "models/block.h"
 
-#include "models/fused_gradients.h"
+#include "models/fused.h"
 
 namespace replicate {
 namespace {
@@ -18,6 +18,7 @@ Tensor split_heads(const Tensor& x, int64_t head_width) {
 /// Rotates pairs (i, i + width/2) of the first `width` dimensions: the half-split layout of `transformers`.
 Tensor rotate(const Tensor& x, const Positions& positions) {
   if (!positions.cosine.defined()) return x;
+  if (is_fused(x)) return fused_rotary(x, positions.cosine, positions.sine);
   const auto width = positions.cosine.size(-1);
   if (width < x.size(-1)) {
     return at::cat({rotate(x.slice(-1, 0, width), positions), x.slice(-1, width)}, -1);
@@ -26,11 +27,38 @@ Tensor rotate(const Tensor& x, const Positions& positions) {
   return (x * positions.cosine + at::cat({-halves[1], halves[0]}, -1) * positions.sine).to(x.scalar_type());
 }
 
-/// Queries or keys [B, n, T, K], normed where the model does that.
-Tensor heads_of(const ModelConfig& config, const Tensor& normed, const Tensor& weight, const Tensor& bias,
-                const Tensor& gain) {
+struct Projection {
+  const Tensor &weight, &bias;  // [F, D], [F] or undefined
+};
+
+/// Matrices that lie one behind the other in memory, as one; undefined where they do not.
+Tensor one_matrix(std::span<const Projection> all) {
+  const auto& first = all.front().weight;
+  int64_t rows = 0;
+  for (const auto& [weight, bias] : all) {
+    const bool next = weight.is_contiguous() && weight.storage().is_alias_of(first.storage()) &&
+                      weight.storage_offset() == first.storage_offset() + rows * first.size(1);
+    if (!next || bias.defined() || weight.requires_grad()) return {};
+    rows += weight.size(0);
+  }
+  return first.as_strided({rows, first.size(1)}, {first.size(1), 1});
+}
+
+/// W x + b for several matrices, by one product where they lie together.
+std::vector<Tensor> project(const Tensor& x, std::span<const Projection> all) {
+  if (const auto matrix = one_matrix(all); matrix.defined()) {
+    std::vector<int64_t> rows;
+    for (const auto& projection : all) rows.push_back(projection.weight.size(0));
+    return at::linear(x, matrix).split_with_sizes(rows, -1);
+  }
+  std::vector<Tensor> products;
+  for (const auto& [weight, bias] : all) products.push_back(at::linear(x, weight, bias));
+  return products;
+}
+
+/// Queries or keys [B, n, T, K] from W x [B, T, n K], normed where the model does that.
+Tensor heads_of(const ModelConfig& config, Tensor x, const Tensor& gain) {
   const auto norm = [&](const Tensor& x) { return rms_norm(x, gain, config.norm_eps).to(x.scalar_type()); };
-  auto x = at::linear(normed, weight, bias);
   if (config.query_key_norm == QueryKeyNorm::heads) x = norm(x);
   x = split_heads(x, config.head_width);
   return config.query_key_norm == QueryKeyNorm::head ? norm(x) : x;
@@ -47,12 +75,12 @@ Tensor mitigated(const ModelConfig& config, const BlockWeights& weights, const T
 
 Tensor attention(const ModelConfig& config, const BlockWeights& weights, const Positions& positions,
                  const Tensor& normed, Tap* tap) {
-  auto q = rotate(heads_of(config, normed, weights.query, weights.query_bias, weights.query_norm), positions);
-  auto k = rotate(heads_of(config, normed, weights.key, weights.key_bias, weights.key_norm), positions);
-  q = visit(tap, Site::query, std::move(q));
-  k = visit(tap, Site::key, std::move(k));
-  const auto v = visit(tap, Site::value,
-                       split_heads(at::linear(normed, weights.value, weights.value_bias), config.head_width));
+  const Projection projections[] = {
+      {weights.query, weights.query_bias}, {weights.key, weights.key_bias}, {weights.value, weights.value_bias}};
+  const auto projected = project(normed, projections);
+  const auto q = visit(tap, Site::query, rotate(heads_of(config, projected[0], weights.query_norm), positions));
+  const auto k = visit(tap, Site::key, rotate(heads_of(config, projected[1], weights.key_norm), positions));
+  const auto v = visit(tap, Site::value, split_heads(projected[2], config.head_width));
 
   const double scale = config.score_scale.value_or(1 / std::sqrt(static_cast<double>(config.head_width)));
   auto spec = tap ? tap->attention_spec(scale) : AttentionSpec{.scale = scale};
@@ -71,14 +99,17 @@ Tensor activated(Activation activation, const Tensor& gate) {
 }
 
 Tensor feed_forward(const ModelConfig& config, const BlockWeights& weights, const Tensor& normed, Tap* tap) {
-  const auto projected = [&](Site site, const Tensor& weight, const Tensor& bias) {
-    return visit(tap, site, at::linear(normed, weight, bias));
-  };
   const auto gated = [&] {
-    const auto gate = projected(Site::gate, weights.gate, {});
-    return activated(config.activation, gate) * projected(Site::up, weights.up, weights.up_bias);
+    const Tensor no_bias;
+    const Projection projections[] = {{weights.gate, no_bias}, {weights.up, weights.up_bias}};
+    const auto projected = project(normed, projections);
+    const auto gate = visit(tap, Site::gate, projected[0]), up = visit(tap, Site::up, projected[1]);
+    return config.activation == Activation::silu && is_fused(gate) ? fused_swiglu(gate, up) : activated(config.activation, gate) * up;
   };
-  auto hidden = config.gated_ffn ? gated() : activated(config.activation, projected(Site::up, weights.up, weights.up_bias));
+  const auto ungated = [&] {
+    return activated(config.activation, visit(tap, Site::up, at::linear(normed, weights.up, weights.up_bias)));
+  };
+  auto hidden = config.gated_ffn ? gated() : ungated();
   hidden = visit(tap, Site::hidden, std::move(hidden));
   return visit(tap, Site::ffn_output, at::linear(hidden, weights.down, weights.down_bias));
 }

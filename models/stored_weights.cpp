@@ -156,16 +156,8 @@ class StoredWeights : public WeightSource {
   }
 
   BlockWeights block(int64_t layer) const override {
-    BlockWeights w;
-    for (const auto& stored : stored_block(config_, storage_, layer)) {
-      auto& weight = w.*stored.weight;
-      weight = load(stored);
-      if (storage_.gains_less_one && is_gain(stored.weight)) weight = weight + 1;
-    }
-    if (storage_.interleaved_rope) {
-      for (auto weight : {&BlockWeights::query, &BlockWeights::query_bias}) unpermute_in(w, weight, config_.heads);
-      for (auto weight : {&BlockWeights::key, &BlockWeights::key_bias}) unpermute_in(w, weight, config_.kv_heads);
-    }
+    auto w = with_room(config_, device_);
+    for (const auto& stored : stored_block(config_, storage_, layer)) put(stored, w.*stored.weight);
     for (auto norm : {&BlockWeights::attention_norm, &BlockWeights::ffn_norm}) {
       if (!(w.*norm).defined()) w.*norm = at::ones({config_.width}, at::TensorOptions(device_));
     }
@@ -201,8 +193,25 @@ class StoredWeights : public WeightSource {
   }
 
  private:
-  static void unpermute_in(BlockWeights& w, Weight weight, int64_t heads) {
-    if ((w.*weight).defined()) w.*weight = unpermute(w.*weight, heads);
+  /// Decodes what is stored, as the block reads it, to where there is room for it, or into a tensor of its own.
+  void put(const StoredRows& stored, Tensor& weight) const {
+    const auto heads = heads_to_unpermute(stored.weight);
+    if (weight.defined() && weight.is_cpu() && stored.stride == 0 && !heads) return decode(stored.tensor, stored.first, weight);
+    auto values = load(stored);
+    if (storage_.gains_less_one && is_gain(stored.weight)) values = values + 1;
+    if (heads) values = unpermute(values, *heads);
+    if (weight.defined()) {
+      weight.copy_(values);
+    } else {
+      weight = std::move(values);
+    }
+  }
+
+  std::optional<int64_t> heads_to_unpermute(Weight weight) const {
+    if (!storage_.interleaved_rope) return {};
+    if (weight == &BlockWeights::query || weight == &BlockWeights::query_bias) return config_.heads;
+    if (weight == &BlockWeights::key || weight == &BlockWeights::key_bias) return config_.kv_heads;
+    return {};
   }
 
   Tensor load(const StoredRows& stored) const {
@@ -217,14 +226,18 @@ class StoredWeights : public WeightSource {
 
   /// Rows from `first` on, as many as the shape has, decoded in parallel; a vector is one row.
   Tensor decoded(const std::string& name, int64_t first, const std::vector<int64_t>& shape) const {
-    auto tensor = at::empty(shape, at::kFloat);
-    const bool vector = shape.size() == 1;
-    const auto rows = vector ? 1 : shape.front(), width = shape.back();
+    const auto tensor = at::empty(shape, at::kFloat);
+    decode(name, first, tensor);
+    return tensor;
+  }
+
+  void decode(const std::string& name, int64_t first, const Tensor& tensor) const {
+    const bool vector = tensor.dim() == 1;
+    const auto rows = vector ? 1 : tensor.size(0), width = tensor.size(-1);
     auto* out = tensor.mutable_data_ptr<float>();
     at::parallel_for(0, rows, std::max<int64_t>(1, 65536 / width), [&](int64_t begin, int64_t end) {
       store_->decode(name, first + begin, end - begin, out + begin * width);
     });
-    return tensor;
   }
 
   void expect(const std::string& name, const std::vector<int64_t>& shape) const {

@@ -26,14 +26,14 @@ class RandomWeights : public WeightSource {
     const auto draw = [&](int64_t rows, int64_t columns, double spread) {
       return at::normal(0, spread, {rows, columns}, generator).to(device_);
     };
-    BlockWeights w;
+    auto w = with_room(config_, device_);
     w.attention_norm = w.ffn_norm = at::ones({d}, device_);
-    w.query = draw(hk, d, kSpread);
-    w.key = draw(gk, d, kSpread);
-    w.value = draw(gk, d, kSpread);
+    w.query.copy_(draw(hk, d, kSpread));
+    w.key.copy_(draw(gk, d, kSpread));
+    w.value.copy_(draw(gk, d, kSpread));
     w.output = draw(d, hk, residual);
-    if (config_.gated_ffn) w.gate = draw(f, d, kSpread);
-    w.up = draw(f, d, kSpread);
+    if (config_.gated_ffn) w.gate.copy_(draw(f, d, kSpread));
+    w.up.copy_(draw(f, d, kSpread));
     w.down = draw(d, f, residual);
     if (config_.output_gate) w.output_gate = draw(hk, d, kSpread);  // last: the others stay what they are without it
     for (const auto& [weight, shape] : block_weights(config_)) {
@@ -114,6 +114,28 @@ std::vector<BlockWeight> block_weights(const ModelConfig& c) {
   if (c.head_rms_norm) add(&BlockWeights::head_norm, {c.head_width});
   if (c.output_gate) add(&BlockWeights::output_gate, {hk, d});
   return all;
+}
+
+BlockWeights with_room(const ModelConfig& config, at::Device device) {
+  BlockWeights w;
+  const auto place = [&](const std::vector<std::pair<Tensor BlockWeights::*, int64_t>>& rows) {
+    int64_t all = 0;
+    for (const auto& [weight, count] : rows) all += count;
+    const auto room = at::empty({all, config.width}, at::TensorOptions(at::kFloat).device(device));
+    int64_t first = 0;
+    for (const auto& [weight, count] : rows) {
+      w.*weight = room.narrow(0, first, count);
+      first += count;
+    }
+  };
+  const auto hk = config.heads * config.head_width, gk = config.kv_heads * config.head_width;
+  place({{&BlockWeights::query, hk}, {&BlockWeights::key, gk}, {&BlockWeights::value, gk}});
+  if (config.gated_ffn) {
+    place({{&BlockWeights::gate, config.hidden}, {&BlockWeights::up, config.hidden}});
+  } else {
+    place({{&BlockWeights::up, config.hidden}});
+  }
+  return w;
 }
 
 int64_t parameters(const ModelConfig& c) {

@@ -2,13 +2,7 @@
 
 #include <cmath>
 
-// As in softmax_row.cpp: plain loops, compiled for several instruction sets.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define REPLICATE_VECTORISED \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define REPLICATE_VECTORISED
-#endif
+#include "models/kernels/vectorised.h"
 
 namespace replicate {
 

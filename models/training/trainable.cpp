@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "models/fused_gradients.h"
+#include "models/fused.h"
 
 namespace replicate {
 namespace {

@@ -1,5 +1,5 @@
-// What one optimiser step costs: forward, backward, clipping, AdamW. training_reference.py runs this beside PyTorch
-// on the same shapes and threads, one after the other in turn: scripts/bench training.
+// What one optimiser step costs: forward, backward, clipping, AdamW. scripts/bench race runs it beside PyTorch
+// (peers/pytorch_training.py) on the same shapes and threads.
 
 #include <benchmark/benchmark.h>
 
@@ -14,16 +14,16 @@ struct Shape {
   int64_t sequences;
 };
 
-/// The same two as in training_reference.py.
+/// The same two as in peers/pytorch_training.py.
 const std::vector<Shape>& shapes() {
   static const std::vector<Shape> all = {
       {"1.3M",
        {.layers = 4, .width = 128, .heads = 4, .kv_heads = 4, .head_width = 32, .hidden = 384, .vocabulary = 1024,
-        .context = 64},
+        .context = 64, .rope = {}},
        16},
       {"10M",
        {.layers = 6, .width = 320, .heads = 5, .kv_heads = 5, .head_width = 64, .hidden = 864, .vocabulary = 4096,
-        .context = 128},
+        .context = 128, .rope = {}},
        8}};
   return all;
 }

@@ -1,11 +1,13 @@
-#include "models/fused_gradients.h"
+#include "models/fused.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 
 #include "models/kernels/rms_norm_row.h"
+#include "models/kernels/rotary_row.h"
 #include "models/kernels/softmax_row.h"
+#include "models/kernels/swiglu_row.h"
 
 namespace replicate {
 namespace {
@@ -51,6 +53,82 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
   }
 };
 
+/// The last dimension without gaps.
+Tensor with_whole_rows(const Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
+
+/// Turns every row of x [B, n, T, K] into that of y, whatever their strides; see rotary_row.
+void turn(const Tensor& x, const Tensor& cosine, const Tensor& sine, const Tensor& y, float direction) {
+  const auto heads = x.size(1), length = x.size(2), width = cosine.size(-1);
+  const auto *from = x.const_data_ptr<float>(), *c = cosine.const_data_ptr<float>(), *s = sine.const_data_ptr<float>();
+  auto* to = y.mutable_data_ptr<float>();
+  const auto at_row = [](const Tensor& z, int64_t b, int64_t h, int64_t t) {
+    return b * z.stride(0) + h * z.stride(1) + t * z.stride(2);
+  };
+  at::parallel_for(0, x.size(0) * length, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const auto b = row / length, t = row % length;
+      for (int64_t h = 0; h < heads; ++h) {
+        rotary_row(from + at_row(x, b, h, t), c + t * width, s + t * width, to + at_row(y, b, h, t), width, x.size(3), direction);
+      }
+    }
+  });
+}
+
+class Rotary : public torch::autograd::Function<Rotary> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& input, const Tensor& cosine, const Tensor& sine) {
+    const auto x = with_whole_rows(input);
+    auto y = at::empty(x.sizes(), x.options());
+    turn(x, cosine, sine, y, 1);
+    context->save_for_backward({cosine, sine});
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto dy = with_whole_rows(gradients[0]);
+    auto dx = at::empty({dy.size(0), dy.size(2), dy.size(1), dy.size(3)}, dy.options()).transpose(1, 2);
+    turn(dy, saved[0], saved[1], dx, -1);
+    return {dx, Tensor(), Tensor()};
+  }
+};
+
+/// Any tensor as rows [N, F], which may lie apart.
+struct Rows {
+  explicit Rows(const Tensor& x) : all(with_whole_rows(x.flatten(0, -2))), stride(all.stride(0)), data(all.mutable_data_ptr<float>()) {}
+  float* operator[](int64_t i) const { return data + i * stride; }
+
+  Tensor all;
+  int64_t stride;
+  float* data;
+};
+
+template <typename Row>
+void for_each_row(const Rows& rows, const Row& row) {
+  at::parallel_for(0, rows.all.size(0), 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) row(i);
+  });
+}
+
+class SwiGlu : public torch::autograd::Function<SwiGlu> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& gate, const Tensor& up) {
+    const auto y = at::empty(gate.sizes(), gate.options());
+    const Rows g(gate), u(up), to(y);
+    for_each_row(to, [&](int64_t i) { swiglu_row(g[i], u[i], to[i], y.size(-1)); });
+    context->save_for_backward({gate, up});
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto dgate = at::empty(saved[0].sizes(), saved[0].options()), dup = at::empty_like(dgate);
+    const Rows g(saved[0]), u(saved[1]), dy(gradients[0]), to_gate(dgate), to_up(dup);
+    for_each_row(dy, [&](int64_t i) { swiglu_row_backward(g[i], u[i], dy[i], to_gate[i], to_up[i], dgate.size(-1)); });
+    return {dgate, dup};
+  }
+};
+
 class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& logits, const Tensor& targets) {
@@ -89,6 +167,18 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
 Tensor fused_rms_norm(const Tensor& x, const Tensor& gain, double eps) {
   TORCH_CHECK(gain.dim() == 1 && x.size(-1) == gain.size(0), "a gain of ", gain.sizes(), " for x of ", x.sizes());
   return RmsNorm::apply(x, gain, eps);
+}
+
+Tensor fused_rotary(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
+  TORCH_CHECK(x.dim() == 4 && cosine.sizes() == sine.sizes() && cosine.size(-1) % 2 == 0 && cosine.size(-1) <= x.size(3) &&
+                  cosine.size(-2) == x.size(2),
+              "heads ", x.sizes(), " for angles ", cosine.sizes());
+  return Rotary::apply(x, cosine.contiguous(), sine.contiguous());
+}
+
+Tensor fused_swiglu(const Tensor& gate, const Tensor& up) {
+  TORCH_CHECK(gate.sizes() == up.sizes(), "a gate of ", gate.sizes(), " for ", up.sizes());
+  return SwiGlu::apply(gate, up);
 }
 
 Tensor fused_cross_entropy(const Tensor& logits, const Tensor& targets) {
