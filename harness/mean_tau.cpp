@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "models/formats/error.h"
+#include "models/kernels/sign_row.h"
 
 namespace replicate {
 namespace {
@@ -30,9 +31,6 @@ Ranks ranks_of(std::span<const T> values) {
   return ranks;
 }
 
-/// Of a - b, without a branch.
-double sign(double a, double b) { return static_cast<double>((a > b) - (a < b)); }
-
 }  // namespace
 
 MeanTau::MeanTau(std::span<const float> rows, size_t width)
@@ -48,8 +46,7 @@ MeanTau::MeanTau(std::span<const float> rows, size_t width)
     auto* signs = signs_.data() + j * width;
     for (const auto& row : ranks) {
       const double weight = 1 / (std::sqrt(row.untied) * static_cast<double>(count));
-      const double here = row.rank[j];
-      for (size_t k = j + 1; k < width; ++k) signs[k] += weight * sign(here, row.rank[k]);
+      add_signs(signs + j + 1, row.rank.data() + j + 1, row.rank[j], weight, static_cast<int64_t>(width - j - 1));
     }
   }
 }
@@ -65,11 +62,7 @@ double MeanTau::operator()(std::span<const double> values) const {
   const auto [rank, untied] = ranks_of(values);
   double sum = 0;
   for (size_t j = 0; j < width_; ++j) {
-    const auto row = signs_.begin() + static_cast<std::ptrdiff_t>(j * width_);
-    const auto ahead = static_cast<std::ptrdiff_t>(j) + 1;
-    const auto end = row + static_cast<std::ptrdiff_t>(width_);
-    sum += std::transform_reduce(row + ahead, end, rank.begin() + ahead, 0.0, std::plus<>(),
-                                 [here = rank[j]](double s, double r) { return s * sign(here, r); });
+    sum += signed_sum(signs_.data() + j * width_ + j + 1, rank.data() + j + 1, rank[j], static_cast<int64_t>(width_ - j - 1));
   }
   return sum / std::sqrt(untied);
 }

@@ -1,5 +1,6 @@
 #include "harness/measure.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "harness/bca.h"
@@ -48,6 +49,15 @@ std::pair<Tensor, Tensor> bounds(const Tensor& value, const Tensor& all, int64_t
   return {q[0], q[1]};
 }
 
+/// Once, where several metrics rest on one column.
+void keep(std::vector<Samples>& kept, Samples samples) {
+  const bool known = std::any_of(kept.begin(), kept.end(), [&](const Samples& other) {
+    return other.metric == samples.metric && other.inputs == samples.inputs && other.where == samples.where &&
+           other.values == samples.values;
+  });
+  if (!known) kept.push_back(std::move(samples));
+}
+
 }  // namespace
 
 void Measure::add(const std::string& name, const Condition& condition, const Estimate& estimate,
@@ -78,8 +88,8 @@ void Measure::of_means(const std::vector<std::string>& names, const Condition& c
   TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(columns.size()),
               "per-sequence values must be [B, X] with a name for each of X");
   for (size_t x = 0; x < columns.size(); ++x) {
-    measurement_.samples.push_back({columns[x].name + condition.suffix, condition.inputs.label,
-                                    columns[x].where, to_vector(values.select(1, x))});
+    keep(measurement_.samples,
+         {columns[x].name + condition.suffix, condition.inputs.label, columns[x].where, to_vector(values.select(1, x))});
   }
   const auto apply = [&](const Tensor& row) {
     return f({row.const_data_ptr<double>(), static_cast<size_t>(row.numel())});

@@ -19,10 +19,12 @@ struct Shape {
   int64_t batch, heads, kv_heads, length, width;
 };
 
-/// Where one task reads and writes; everything is contiguous float32.
+/// Where one task reads and writes, float32.
 struct Head {
-  const float *q, *k, *v;  // [T, K] each
-  float* output;           // [T, stride], this head's K columns of [B, T, H, K]
+  const float *q, *k;  // [T, K] each
+  const float* v;      // [T, K], rows v_stride apart
+  int64_t v_stride;
+  float* output;  // [T, stride], this head's K columns of [B, T, H, K]
   int64_t output_stride;
   int64_t sequence, head;
 };
@@ -57,8 +59,8 @@ class Attention {
       for (int64_t i = 0; i < rows; ++i) {
         sums[i] = finish_row(head, first + i, keys, scratch.data() + i * keys, statistics);
       }
-      multiply(scratch.data(), head.v, head.output + first * head.output_stride, rows, shape_.width,
-               keys, head.output_stride);
+      multiply(scratch.data(), head.v, head.v_stride, head.output + first * head.output_stride, head.output_stride, rows,
+               shape_.width, keys);
       normalise(head, first, rows, sums);
     }
   }
@@ -145,7 +147,7 @@ void for_each_task(int64_t tasks, const Task& task) {
 AttentionResult attend_cpu(const Tensor& q, const Tensor& k, const Tensor& v,
                            const AttentionSpec& spec, const AttentionNeeds& needs) {
   const Shape shape{q.size(0), q.size(1), k.size(1), q.size(2), q.size(3)};
-  const auto qc = q.contiguous(), kc = k.contiguous(), vc = v.contiguous();
+  const auto qc = q.contiguous(), kc = k.contiguous(), vc = v.stride(3) == 1 ? v : v.contiguous();
   auto output = at::empty({shape.batch, shape.length, shape.heads, shape.width}, qc.options());
   auto statistics = make_statistics(qc, needs);
 
@@ -163,6 +165,7 @@ AttentionResult attend_cpu(const Tensor& q, const Tensor& k, const Tensor& v,
     const Head head{data_at(qc, b, h),
                     data_at(kc, b, kv),
                     data_at(vc, b, kv),
+                    vc.stride(2),
                     output.mutable_data_ptr<float>() + b * output.stride(0) + h * shape.width,
                     output.stride(1),
                     b,

@@ -17,7 +17,7 @@ std::string model_in_words(const ModelRecord& model) {
   if (!model.architecture.empty()) facts.push_back(model.architecture);
   if (model.layers > 0) facts.push_back(std::to_string(model.layers) + " layers");
   if (model.parameters > 0) facts.push_back(format_count(model.parameters) + " parameters");
-  if (!model.quantization.empty()) facts.push_back(model.quantization + " weights");
+  if (!model.quantization.empty() && model.quantization != "none") facts.push_back(model.quantization + " weights");
   return facts.empty() ? "" : " (" + join(facts, ", ") + ")";
 }
 

@@ -63,6 +63,17 @@ TEST(Measure, IsTheSameForTheSameSeedOnly) {
   EXPECT_GT(*interval(3).high, 6.2);
 }
 
+TEST(Measure, KeepsAColumnOnce) {
+  const auto a = at::tensor({1.0, 2.0}), b = at::tensor({3.0, 5.0});
+  Measure measure(kOptions);
+  measure.mean("a", condition(), a);
+  measure.mean("a", condition(), a);
+  measure.mean("a", condition(), b);  // another one of the same name is a mistake that shall be seen
+  const auto samples = measure.take().samples;
+  ASSERT_EQ(samples.size(), 2u);
+  EXPECT_EQ(samples[1].values, (std::vector<double>{3, 5}));
+}
+
 TEST(Measure, RatioIsTheRatioOfMeansResampledTogether) {
   const auto b = at::tensor({1.0, 5.0, 2.0, 9.0, 3.0});
   Measure measure(kOptions);

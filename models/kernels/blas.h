@@ -17,10 +17,10 @@ inline void multiply_transposed(const float* a, const float* b, float* c, int m,
   sgemm_("T", "N", &n, &m, &k, &one, b, &k, a, &k, &zero, c, &n);
 }
 
-/// Row-major C [m, n] = A [m, k] B with B [k, n]; C's rows lie `stride` apart.
-inline void multiply(const float* a, const float* b, float* c, int m, int n, int k, int stride) {
+/// Row-major C [m, n] = A [m, k] B with B [k, n]; B's and C's rows lie so far apart.
+inline void multiply(const float* a, const float* b, int b_stride, float* c, int c_stride, int m, int n, int k) {
   const float one = 1, zero = 0;
-  sgemm_("N", "N", &n, &m, &k, &one, b, &n, a, &k, &zero, c, &stride);
+  sgemm_("N", "N", &n, &m, &k, &one, b, &b_stride, a, &k, &zero, c, &c_stride);
 }
 
 }  // namespace replicate

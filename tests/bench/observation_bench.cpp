@@ -59,7 +59,7 @@ void fused_forward(benchmark::State& state) {
   const auto rotary = positions_of(model().config, state.range(1), at::kCPU).front();
   for (auto _ : state) {
     auto x = model().weights->embed(*ids);
-    for (int64_t layer = 1; layer <= model().config.layers; ++layer) {
+    for (int64_t layer = 1; layer <= state.range(2); ++layer) {
       x = fused_block(model().config, model().weights->block(layer), rotary, x);
     }
     benchmark::DoNotOptimize(x);
@@ -67,26 +67,43 @@ void fused_forward(benchmark::State& state) {
   set_rate(state);
 }
 
-/// Asks for the last layer's output, so that every layer runs, and does nothing with it.
-class LastOutput : public Probe {
+/// Asks for the output of one layer, so that all before it run, and does nothing with it.
+class Output : public Probe {
  public:
-  ProbeNeeds needs(int64_t layer, int64_t layers) const override {
-    return layer == layers ? ProbeNeeds{{Site::block_output}} : ProbeNeeds{};
+  explicit Output(int64_t layer) : layer_(layer) {}
+  ProbeNeeds needs(int64_t layer, int64_t) const override {
+    return layer == layer_ ? ProbeNeeds{{Site::block_output}} : ProbeNeeds{};
   }
+
+ private:
+  int64_t layer_;
+};
+
+/// Only what a probe wants of the first layers.
+class Upto : public Probe {
+ public:
+  Upto(int64_t last, std::shared_ptr<Probe> probe) : last_(last), probe_(std::move(probe)) {}
+  ProbeNeeds needs(int64_t layer, int64_t) const override { return layer <= last_ ? probe_->needs(layer, last_) : ProbeNeeds{}; }
+  void observe(const Place& place, Site site, const Tensor& value) override { probe_->observe(place, site, value); }
+  void observe_attention(const Place& place, const AttentionStatistics& s) override { probe_->observe_attention(place, s); }
+  void finish_layer(int64_t layer) override { probe_->finish_layer(layer); }
+
+ private:
+  int64_t last_;
+  std::shared_ptr<Probe> probe_;
 };
 
 /// The executor's own forward, nothing observed.
 void plain_forward(benchmark::State& state) {
   const auto ids = tokens(state.range(0), state.range(1));
-  for (auto _ : state) run({{shared_model(), ids, {}, {std::make_shared<LastOutput>()}}}, {});
+  for (auto _ : state) run({{shared_model(), ids, {}, {std::make_shared<Output>(state.range(2))}}}, {});
   set_rate(state);
 }
 
 void observed_forward(benchmark::State& state) {
   const auto ids = tokens(state.range(0), state.range(1));
-  for (auto _ : state) {
-    run({{shared_model(), ids, {}, {watch_columns({0}), watch_norms()}}}, {});
-  }
+  const auto upto = [&](std::shared_ptr<Probe> probe) { return std::make_shared<Upto>(state.range(2), std::move(probe)); };
+  for (auto _ : state) run({{shared_model(), ids, {}, {upto(watch_columns({0})), upto(watch_norms())}}}, {});
   set_rate(state);
 }
 
@@ -102,11 +119,20 @@ void fully_observed_forward(benchmark::State& state) {
 }
 
 void shapes(benchmark::internal::Benchmark* bench) {
-  bench->Args({4, 256})->Args({1, 1024})->Args({1, 2048})->Unit(benchmark::kMillisecond)->UseRealTime();
+  bench->Args({4, 256, 30})->Args({1, 1024, 30})->Args({1, 2048, 30})->Unit(benchmark::kMillisecond)->UseRealTime();
+}
+
+/// The other points of race.py's curves.
+void curves(benchmark::internal::Benchmark* bench) {
+  for (const int64_t length : {128, 256, 512}) bench->Args({1, length, 30});
+  for (const int64_t sequences : {2, 8}) bench->Args({sequences, 256, 30});
+  for (const int64_t layers : {5, 10, 20}) bench->Args({1, 512, layers});
+  bench->Unit(benchmark::kMillisecond)->UseRealTime();
 }
 BENCHMARK(fused_forward)->Apply(shapes);
 BENCHMARK(plain_forward)->Apply(shapes);
 BENCHMARK(observed_forward)->Apply(shapes);
+BENCHMARK(observed_forward)->Apply(curves);
 BENCHMARK(fully_observed_forward)->Apply(shapes);
 
 }  // namespace

@@ -2,7 +2,9 @@
 """Races this project against what people would run instead: same work, same threads, in turns.
 
     race.py BENCHMARKS ASSETS [--works REGEX] [--threads 2] [--rounds 7] [--seconds 3] [--out FILE.json]
+    race.py ... --cost                 cost against length, sequences and layers in place of the table
     race.py --table FILE.json          the Markdown table of a finished race
+    race.py --plot FILE.json OUT.svg   the curves of a finished --cost
 
 A work is one line of the table: a Google Benchmark of ours, and peers (peers/*.py) that do the same. Every contender
 is a process of its own, so that its peak memory is its own too. Peers stay alive, warm and idle between their turns;
@@ -34,19 +36,26 @@ class Work:
     peers: dict  # shown name -> script and arguments
     target: str = ""
     unit: str = "tokens/s"
+    tokens: int = 0
+    curve: tuple = ()  # (axis, place on it) where it is a point of a curve
 
 
-def column_statistics(sequences, length, target):
-    shape = f"{sequences}x{length}"
+LAYERS = 30  # of SmolLM2-135M
+
+
+def column_statistics(sequences, length, target="", layers=LAYERS, curve=()):
+    shape = f"{sequences}x{length}x{layers}"
     return Work(
-        f"column statistics of all layers, {sequences} x {length}",
-        f"observation_bench/observed_forward/{sequences}/{length}",
+        f"column statistics of {layers} layers, {sequences} x {length}",
+        f"observation_bench/observed_forward/{sequences}/{length}/{layers}",
         {
             "PyTorch SDPA, nothing observed": f"transformers_forward.py sdpa {shape}",
             "transformers eager": f"transformers_forward.py statistics {shape}",
             "TransformerLens": f"transformer_lens_forward.py statistics {shape}",
         },
         target,
+        tokens=sequences * length,
+        curve=curve,
     )
 
 
@@ -64,10 +73,10 @@ WORKS = [
     column_statistics(4, 256, "≥ 1 / 1.1 of SDPA, ≤ 1.0 GB"),
     Work(
         "forward, 1 x 1024",
-        "observation_bench/plain_forward/1/1024",
+        "observation_bench/plain_forward/1/1024/30",
         {
-            "PyTorch SDPA": "transformers_forward.py sdpa 1x1024",
-            "TransformerLens": "transformer_lens_forward.py forward 1x1024",
+            "PyTorch SDPA": "transformers_forward.py sdpa 1x1024x30",
+            "TransformerLens": "transformer_lens_forward.py forward 1x1024x30",
             "llama.cpp, Q4_1": "llama_cpp_forward.py 1024",
         },
         "≥ 1.1 x SDPA",
@@ -75,6 +84,13 @@ WORKS = [
     training_step("1.3M"),
     training_step("10M"),
     Work("tokenise English prose", "reading_bench/tokenize", {"tokenizers": "tokenizers_encode.py"}, "", "MB/s"),
+]
+
+
+COST = [
+    *(column_statistics(1, n, curve=("tokens of one sequence", n)) for n in (128, 256, 512, 1024, 2048)),
+    *(column_statistics(n, 256, curve=("sequences of 256 tokens", n)) for n in (1, 2, 4, 8)),
+    *(column_statistics(1, 512, layers=n, curve=("layers, 512 tokens", n)) for n in (5, 10, 20, 30)),
 ]
 
 
@@ -153,7 +169,7 @@ def race(work, arguments):
         runner.close()
     return {"work": work.name, "unit": work.unit, "target": work.target, "rounds": rates, "peak_mb": peaks, "missing": missing,
             "versions": {name: runner.version for name, runner in runners.items() if runner.version},
-            "commands": {"ours": work.ours, **work.peers}}
+            "commands": {"ours": work.ours, **work.peers}, "tokens": work.tokens, "curve": work.curve}
 
 
 def ratios(result, name):
@@ -177,6 +193,40 @@ def table(results):
     return "\n".join(lines)
 
 
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito's, told apart by the colour-blind too
+
+
+def plot(results, target):
+    """Seconds and peak memory of one pass against each axis."""
+    axes = list(dict.fromkeys(result["curve"][0] for result in results))
+    names = list(dict.fromkeys(name for result in results for name in result["rounds"]))
+    lines = ["set terminal svg size 1080,640 font 'sans,12' background 'white'", f"set output '{target}'",
+             f"set multiplot layout 2,{len(axes)}", "set logscale xy 2", "set logscale y 10", "set grid lc rgb '#dddddd'", "set key top left",
+             "set border 3", "set tics nomirror"]
+    for quantity, label in (("seconds", "seconds a pass"), ("peak_mb", "peak memory, MB")):
+        for axis in axes:
+            points = [result for result in results if result["curve"][0] == axis]
+            lines.append(f"set xlabel '{axis}'; set ylabel '{label}'")
+            lines.append("set xtics (" + ", ".join(str(result["curve"][1]) for result in points) + ")")
+            curves = []
+            for name, colour in zip(names, COLOURS):
+                lines.append(f"${len(lines)} << END")
+                block = f"${len(lines) - 1}"
+                lines += [f"{result['curve'][1]} {value(result, name, quantity)}" for result in points if name in result["rounds"]]
+                lines.append("END")
+                shown = "replicate" if name == "ours" else name
+                curves.append(f"{block} using 1:2 with linespoints lw 2 pt 7 ps 0.6 lc rgb '{colour}' title '{shown}'")
+            lines.append("plot " + ", ".join(curves))
+            lines.append("unset key")
+    subprocess.run(["gnuplot"], input="\n".join(lines), text=True, check=True)
+
+
+def value(result, name, quantity):
+    if quantity == "peak_mb":
+        return result["peak_mb"][name]
+    return result["tokens"] / statistics.median(result["rounds"][name])
+
+
 def ratio_text(values):
     return f"{statistics.median(values):.2f} x ({min(values):.2f} to {max(values):.2f})"
 
@@ -197,7 +247,9 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--out")
+    parser.add_argument("--cost", action="store_true")
     parser.add_argument("--table", metavar="FILE.json")
+    parser.add_argument("--plot", nargs=2, metavar=("FILE.json", "OUT.svg"))
     return parser.parse_args()
 
 
@@ -206,13 +258,16 @@ def main():
     if arguments.table:
         print(table(json.loads(Path(arguments.table).read_text())["works"]))
         return
+    if arguments.plot:
+        plot(json.loads(Path(arguments.plot[0]).read_text())["works"], arguments.plot[1])
+        return
     if not arguments.benchmarks or not arguments.assets:
         sys.exit("race.py: which benchmarks, which assets? (--help)")
     # An idle contender must not spin on the others' cores.
     os.environ.update(OMP_NUM_THREADS=str(arguments.threads), MKL_NUM_THREADS=str(arguments.threads), OMP_WAIT_POLICY="passive",
                       HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     results = []
-    for work in WORKS:
+    for work in COST if arguments.cost else WORKS:
         if not re.search(arguments.works, work.name):
             continue
         results.append(race(work, arguments))

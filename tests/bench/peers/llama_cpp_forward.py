@@ -16,7 +16,7 @@ parameters.model.path = gguf_of(assets)
 parameters.n_ctx, parameters.n_parallel = 2 * length, 1
 parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
 server = xllamacpp.Server(parameters)
-ids = random_ids(f"1x{length}")[0].tolist()
+ids = random_ids(1, length)[0].tolist()
 
 
 def prefill():

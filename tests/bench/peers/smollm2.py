@@ -13,9 +13,12 @@ def gguf_of(assets):
     return str(Path(assets) / "models" / "smollm2-135m-instruct.Q4_1.gguf")
 
 
-def model_of(assets, attention):
+def model_of(assets, attention, layers):
+    """The model, or its first so many layers."""
     model, _ = load_model(gguf_of(assets), "auto")
     model.set_attn_implementation(attention)
+    model.model.layers = model.model.layers[:layers]
+    model.config.num_hidden_layers = layers
     return model
 
 
@@ -23,7 +26,10 @@ def tokenizer_of(assets):
     return tokenizer_from_gguf(gguf_of(assets))
 
 
-def random_ids(shape):
-    """'4x256' -> [4, 256]"""
-    sequences, length = map(int, shape.split("x"))
+def numbers(shape):
+    """'4x256x30' -> sequences, length, layers"""
+    return map(int, shape.split("x"))
+
+
+def random_ids(sequences, length):
     return torch.randint(0, 49152, (sequences, length), generator=torch.Generator().manual_seed(0))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""transformer_lens_forward.py ASSETS forward|statistics 4x256: TransformerLens, hooks on patterns and residuals.
+"""transformer_lens_forward.py ASSETS forward|statistics 4x256x30: TransformerLens, hooks on patterns and residuals.
 
 The library wants a model that lies in a folder with its tokenizer, so one is written to a temporary folder first."""
 
@@ -11,12 +11,13 @@ import torch
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedTokenizerFast
 
-from smollm2 import model_of, random_ids, tokenizer_of
+from smollm2 import model_of, numbers, random_ids, tokenizer_of
 from worker import serve
 
 assets, what, shape = sys.argv[1:]
-ids = random_ids(shape)
-hugging_face = model_of(assets, "eager")
+sequences, length, layers = numbers(shape)
+ids = random_ids(sequences, length)
+hugging_face = model_of(assets, "eager", layers)
 hugging_face.config.architectures = ["LlamaForCausalLM"]
 with tempfile.TemporaryDirectory() as folder:
     hugging_face.config.save_pretrained(folder)

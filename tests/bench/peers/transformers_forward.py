@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""transformers_forward.py ASSETS sdpa|statistics 4x256: `transformers`, without the output head.
+"""transformers_forward.py ASSETS sdpa|statistics 4x256x30: `transformers`, without the output head.
 
 `statistics` is what a notebook does: eager attention, all matrices and hidden states kept, then the attention to
 position 0 and the norms of every layer out of them."""
@@ -9,12 +9,13 @@ import sys
 import torch
 import transformers
 
-from smollm2 import model_of, random_ids
+from smollm2 import model_of, numbers, random_ids
 from worker import serve
 
 assets, what, shape = sys.argv[1:]
-model = model_of(assets, "eager" if what == "statistics" else "sdpa").model
-ids = random_ids(shape)
+sequences, length, layers = numbers(shape)
+model = model_of(assets, "eager" if what == "statistics" else "sdpa", layers).model
+ids = random_ids(sequences, length)
 
 
 @torch.inference_mode()
