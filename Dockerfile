@@ -1,4 +1,9 @@
 # docker build -t replicate . && docker run --rm -v results:/results replicate --all
+# docker build -t replicate:cuda --build-arg WITH="cuda enwik8" . && docker run --rm --gpus all -v results:/results replicate:cuda --all
+#
+# WITH names what scripts/setup --with knows. `cuda` brings NVIDIA's libraries and compiler from pinned packages, so that the base
+# image is the same and the host needs its driver and the NVIDIA container toolkit alone; `enwik8` is the text of the profile
+# `nightly`, which a GPU runs unless told otherwise.
 #
 # The image holds LibTorch, the default model, prose and tokenizer, so that it runs without a network.
 #   /assets    models and texts; a volume, so that more models can be added
@@ -8,18 +13,23 @@
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS builder
+ARG WITH=
 WORKDIR /opt/replicate
 # LibTorch lies where the last stage has it too, as the program looks for it there.
 ENV REPLICATE_ASSETS=/opt/replicate/assets
 # Set-up first: its layer is kept as long as the pins and scripts are the same.
 COPY scripts scripts
 COPY configs/assets.yaml configs/
-RUN scripts/setup --yes
+RUN scripts/setup --yes $(for name in $WITH; do echo "--with $name"; done)
 COPY . .
-RUN bash -c 'source scripts/common.sh && build replicate' \
- && mkdir stage \
- && cp -r configs LICENSE NOTICE README.md stage/ \
- && install -D -s build/release/replicate stage/bin/replicate
+RUN bash -c 'source scripts/common.sh && build replicate && install -D -s -t stage/bin "$BUILD/replicate" "$BUILD/replicate-compute"' \
+ && cp -r configs LICENSE NOTICE README.md stage/
+# Of LibTorch what runs, and its licences: no headers, no compiler.
+RUN mkdir volume && cd assets \
+ && for folder in ./libtorch/lib ./libtorch/licenses ./cuda/torch/lib ./cuda/nvidia/*/lib ./cuda/licenses; do \
+      test ! -d "$folder" || { mkdir -p "../stage/assets/$(dirname "$folder")" && mv "$folder" "../stage/assets/$folder"; }; \
+    done \
+ && for folder in models prose text tokenizers; do test ! -d "$folder" || mv "$folder" ../volume/; done
 
 FROM ${BASE}
 WORKDIR /opt/replicate
@@ -32,13 +42,11 @@ RUN useradd --uid 1000 --create-home replicate \
  && install -d -o replicate -g replicate /assets /results \
  && ln -s /opt/replicate/bin/replicate /usr/local/bin/replicate \
  && ln -s /results results
-COPY --from=builder /opt/replicate/assets/libtorch/licenses assets/libtorch/licenses
-COPY --from=builder /opt/replicate/assets/libtorch/lib assets/libtorch/lib
-COPY --from=builder --chown=replicate:replicate /opt/replicate/assets/models /assets/models
-COPY --from=builder --chown=replicate:replicate /opt/replicate/assets/prose /assets/prose
-COPY --from=builder --chown=replicate:replicate /opt/replicate/assets/tokenizers /assets/tokenizers
+COPY --from=builder --chown=replicate:replicate /opt/replicate/volume /assets
 COPY --from=builder /opt/replicate/stage .
 ENV REPLICATE_HOME=/opt/replicate REPLICATE_ASSETS=/assets
+# For NVIDIA's container runtime; nobody else reads them.
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER replicate
 WORKDIR /results
 VOLUME ["/assets", "/results"]

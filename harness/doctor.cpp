@@ -88,9 +88,29 @@ Finding program(const std::string& name, const std::string& use, State absent,
   return {absent, name, "not found (" + use + ")", remedy};
 }
 
-Finding libtorch_finding(const std::string& version) {
-  if (version.empty()) return {State::missing, "LibTorch", "not linked", kSetup};
-  return {State::ok, "LibTorch", version, {}};
+Finding libtorch_finding(const LibTorchFacts& facts) {
+  return {State::ok, "LibTorch", facts.version + (facts.cuda ? ", with CUDA" : ", for processors"), {}};
+}
+
+Finding no_gpu(bool built_for_cuda) {
+  const bool driver = in_path("nvidia-smi");
+  if (driver && !built_for_cuda) {
+    return {State::optional, "GPU", "this program was built without CUDA",
+            "scripts/setup --with cuda, then ./replicate builds for it"};
+  }
+  if (driver) {
+    return {State::optional, "GPU", "the driver shows none to this program",
+            "nvidia-smi says which CUDA the driver is for; LibTorch's must not be newer"};
+  }
+  return {State::optional, "GPU", "none, or no driver (nvidia-smi)", "the processor computes"};
+}
+
+/// One line a GPU, or why there is none.
+std::vector<Finding> gpu_findings(const LibTorchFacts& facts) {
+  std::vector<Finding> findings;
+  for (const auto& gpu : facts.gpus) findings.push_back({State::ok, "GPU", gpu, {}});
+  if (findings.empty()) findings.push_back(no_gpu(facts.cuda));
+  return findings;
 }
 
 Finding settings_finding(const fs::path& configs) {
@@ -144,6 +164,7 @@ std::vector<Finding> models(const fs::path& configs, const fs::path& assets) {
     const State absent = name == needed ? State::missing : State::optional;
     try {
       const Yaml yaml = Yaml::read(configs / "models" / (name + ".yaml"));
+      if (!yaml.has("file")) continue;  // thresholds for weights that a person brings
       const std::string file = yaml.at("file").text();
       if (!seen.insert(file).second) continue;
       findings.push_back(model_file(name, assets / file, yaml.text_or("sha256", {}), absent));
@@ -175,17 +196,14 @@ std::string line(const Finding& finding) {
 }  // namespace
 
 std::string doctor_report(const fs::path& configs, const fs::path& assets,
-                          const std::string& libtorch, bool& ok) {
-  std::vector<Finding> findings = {processor(), memory(), disk(assets), libtorch_finding(libtorch),
-                                   settings_finding(configs)};
+                          const LibTorchFacts& libtorch, bool& ok) {
+  std::vector<Finding> findings = {processor(), memory(), disk(assets), libtorch_finding(libtorch)};
+  for (Finding& finding : gpu_findings(libtorch)) findings.push_back(std::move(finding));
+  findings.push_back(settings_finding(configs));
   for (Finding& finding : models(configs, assets)) findings.push_back(std::move(finding));
   findings.push_back(prose(assets));
   findings.push_back(program("gnuplot", "draws the plots", State::optional,
                              "install the package gnuplot-nox, or run `replicate report DIR` where it is"));
-  findings.push_back(program("nvidia-smi", "an NVIDIA GPU and its driver", State::optional,
-                             "without one the processor computes"));
-  findings.push_back(program("nvcc", "the CUDA compiler, for a CUDA build", State::optional,
-                             "only needed to build for a GPU"));
   ok = true;
   std::string report;
   for (const Finding& finding : findings) {

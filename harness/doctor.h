@@ -4,14 +4,21 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace replicate {
 
+/// What LibTorch knows of this program and machine.
+struct LibTorchFacts {
+  std::string version;  ///< of the LibTorch that this program is linked with
+  bool cuda = false;    ///< this program is linked with its CUDA part
+  std::vector<std::string> gpus;  ///< that it can use, a line each
+};
+
 /// Looks at processor, memory, disk, LibTorch, gnuplot, GPU and at every model of `configs` under
 /// `assets` (content against its sha256, up to 256 MiB; above that the file's presence).
-/// `libtorch`: version of the LibTorch that this program is linked with. `ok` becomes false when
-/// something is missing that a run of the default profile needs.
+/// `ok` becomes false when something is missing that a run of the default profile needs.
 std::string doctor_report(const std::filesystem::path& configs, const std::filesystem::path& assets,
-                          const std::string& libtorch, bool& ok);
+                          const LibTorchFacts& libtorch, bool& ok);
 
 }  // namespace replicate

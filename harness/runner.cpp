@@ -15,6 +15,7 @@
 #include "harness/surveyor.h"
 #include "harness/training/make_study.h"
 #include "harness/training/training_study.h"
+#include "models/devices.h"
 #include "models/formats/error.h"
 #include "models/formats/sha256.h"
 
@@ -639,7 +640,7 @@ class Runner {
             .commit = commit(),
             .libtorch = TORCH_VERSION,
             .compiler = compiler(),
-            .device = request_.device.str(),
+            .device = description(request_.device),
             .cpu = cpu_name(),
             .dtype = settings_.dtype,
             .threads = at::get_num_threads()};

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "models/cuda_glue.h"
+
 namespace replicate {
 namespace {
 
@@ -112,6 +114,9 @@ AttentionResult attend(const Tensor& q, const Tensor& k, const Tensor& v, const 
     TORCH_CHECK(!needs.any() && spec.rows.empty() && !spec.identity && !spec.window,
                 "training attention has no statistics, masks or windows");
     return {attend_training(q, k, v, spec), {}};
+  }
+  if constexpr (kCudaKernels) {
+    if (cuda_kernels_take(q, k, v, spec)) return attend_cuda(q, k, v, spec, needs);
   }
   if (at::isReducedFloatingType(q.scalar_type())) {  // scores and all that is counted in float32
     auto result = attend(widened(q), widened(k), widened(v), spec, needs);

@@ -57,8 +57,9 @@ struct AttentionResult {
 
 /// q [B, H, T, K], k and v [B, G, T, K], G divides H (head h uses KV head h G / H, counted from 0).
 /// Softmax over CPU float32 without autograd takes the fast path (attention_cpu.cpp); with autograd it is
-/// attend_training, without statistics; anything else is the plain one. The choice depends on the tensors and
-/// the kind of attention alone, never on what is asked for: a lane's numbers must not change with who looks at it.
+/// attend_training, without statistics; on a GPU it is attend_cuda (cuda_glue.h) where that takes the tensors;
+/// anything else is the plain one. The choice depends on the tensors and the kind of attention alone, never on
+/// what is asked for: a lane's numbers must not change with who looks at it.
 AttentionResult attend(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec,
                        const AttentionNeeds& needs);
 

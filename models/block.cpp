@@ -56,9 +56,18 @@ std::vector<Tensor> project(const Tensor& x, std::span<const Projection> all) {
   return products;
 }
 
+/// RMSNorm whose result goes on as `type`.
+Tensor rms_norm_as(at::ScalarType type, const Tensor& x, const Tensor& gain, double eps) {
+  if constexpr (kCudaKernels) {
+    const bool taken = cuda_kernels_take(x) && cuda_kernels_take(type) && gain.scalar_type() == at::kFloat;
+    if (taken) return cuda_rms_norm(x, gain, eps, type);
+  }
+  return rms_norm(x, gain, eps).to(type);
+}
+
 /// Queries or keys [B, n, T, K] from W x [B, T, n K], normed where the model does that.
 Tensor heads_of(const ModelConfig& config, Tensor x, const Tensor& gain) {
-  const auto norm = [&](const Tensor& x) { return rms_norm(x, gain, config.norm_eps).to(x.scalar_type()); };
+  const auto norm = [&](const Tensor& x) { return rms_norm_as(x.scalar_type(), x, gain, config.norm_eps); };
   if (config.query_key_norm == QueryKeyNorm::heads) x = norm(x);
   x = split_heads(x, config.head_width);
   return config.query_key_norm == QueryKeyNorm::head ? norm(x) : x;
@@ -68,7 +77,7 @@ Tensor heads_of(const ModelConfig& config, Tensor x, const Tensor& gain) {
 /// model is so made.
 Tensor mitigated(const ModelConfig& config, const BlockWeights& weights, const Tensor& normed, Tensor heads) {
   constexpr double kHeadNormEps = 1e-6;
-  if (config.head_rms_norm) heads = rms_norm(heads, weights.head_norm, kHeadNormEps).to(heads.scalar_type());
+  if (config.head_rms_norm) heads = rms_norm_as(heads.scalar_type(), heads, weights.head_norm, kHeadNormEps);
   if (!config.output_gate) return heads;
   return heads * at::linear(normed, weights.output_gate).unflatten(-1, {-1, config.head_width}).sigmoid();
 }
@@ -161,7 +170,8 @@ Tensor block_forward(const ModelConfig& config, const BlockWeights& weights,
                      const Positions& positions, const Tensor& residual, Tap* tap) {
   const auto type = weights.query.scalar_type();  // of matrix products; the residual stream keeps its own
   const auto before = [&](const Tensor& x, const Tensor& gain, const Tensor& bias) {
-    return config.norm_placement == NormPlacement::behind ? x.to(type) : norm(config, x, gain, bias).to(type);
+    if (config.norm_placement == NormPlacement::behind) return x.to(type);
+    return config.layer_norm ? norm(config, x, gain, bias).to(type) : rms_norm_as(type, x, gain, config.norm_eps);
   };
   const auto behind = [&](const Tensor& x, const Tensor& gain) {
     return config.norm_placement == NormPlacement::before ? x : rms_norm(x, gain, config.norm_eps);

@@ -35,6 +35,7 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    refuse_second_derivative();
     const auto saved = context->get_saved_variables();
     const auto &x = saved[0], &gain = saved[1], &inverse = saved[2];
     const auto dy = gradients[0].contiguous();
@@ -53,11 +54,11 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
   }
 };
 
-/// The last dimension without gaps.
-Tensor with_whole_rows(const Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
-
 /// Turns every row of x [B, n, T, K] into that of y, whatever their strides; see rotary_row.
 void turn(const Tensor& x, const Tensor& cosine, const Tensor& sine, const Tensor& y, float direction) {
+  if constexpr (kCudaKernels) {
+    if (x.is_cuda()) return cuda_rotary(x, cosine, sine, y, direction);
+  }
   const auto heads = x.size(1), length = x.size(2), width = cosine.size(-1);
   const auto *from = x.const_data_ptr<float>(), *c = cosine.const_data_ptr<float>(), *s = sine.const_data_ptr<float>();
   auto* to = y.mutable_data_ptr<float>();
@@ -85,6 +86,7 @@ class Rotary : public torch::autograd::Function<Rotary> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    refuse_second_derivative();
     const auto saved = context->get_saved_variables();
     const auto dy = with_whole_rows(gradients[0]);
     auto dx = at::empty({dy.size(0), dy.size(2), dy.size(1), dy.size(3)}, dy.options()).transpose(1, 2);
@@ -110,21 +112,36 @@ void for_each_row(const Rows& rows, const Row& row) {
   });
 }
 
+void swiglu(const Tensor& gate, const Tensor& up, const Tensor& y) {
+  if constexpr (kCudaKernels) {
+    if (y.is_cuda()) return cuda_swiglu(gate, up, y);
+  }
+  const Rows g(gate), u(up), to(y);
+  for_each_row(to, [&](int64_t i) { swiglu_row(g[i], u[i], to[i], y.size(-1)); });
+}
+
+void swiglu_backward(const Tensor& gate, const Tensor& up, const Tensor& gradient, const Tensor& dgate, const Tensor& dup) {
+  if constexpr (kCudaKernels) {
+    if (gate.is_cuda()) return cuda_swiglu_backward(gate, up, gradient, dgate, dup);
+  }
+  const Rows g(gate), u(up), dy(gradient), to_gate(dgate), to_up(dup);
+  for_each_row(dy, [&](int64_t i) { swiglu_row_backward(g[i], u[i], dy[i], to_gate[i], to_up[i], dgate.size(-1)); });
+}
+
 class SwiGlu : public torch::autograd::Function<SwiGlu> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& gate, const Tensor& up) {
     const auto y = at::empty(gate.sizes(), gate.options());
-    const Rows g(gate), u(up), to(y);
-    for_each_row(to, [&](int64_t i) { swiglu_row(g[i], u[i], to[i], y.size(-1)); });
+    swiglu(gate, up, y);
     context->save_for_backward({gate, up});
     return y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    refuse_second_derivative();
     const auto saved = context->get_saved_variables();
     const auto dgate = at::empty(saved[0].sizes(), saved[0].options()), dup = at::empty_like(dgate);
-    const Rows g(saved[0]), u(saved[1]), dy(gradients[0]), to_gate(dgate), to_up(dup);
-    for_each_row(dy, [&](int64_t i) { swiglu_row_backward(g[i], u[i], dy[i], to_gate[i], to_up[i], dgate.size(-1)); });
+    swiglu_backward(saved[0], saved[1], gradients[0], dgate, dup);
     return {dgate, dup};
   }
 };
@@ -156,6 +173,7 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    refuse_second_derivative();
     const auto saved = context->get_saved_variables()[0];
     const bool alone = gradients[0].item<float>() == 1;  // on the CPU: nobody waits
     return {alone ? saved : saved * gradients[0], Tensor()};
@@ -166,6 +184,9 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
 
 Tensor fused_rms_norm(const Tensor& x, const Tensor& gain, double eps) {
   TORCH_CHECK(gain.dim() == 1 && x.size(-1) == gain.size(0), "a gain of ", gain.sizes(), " for x of ", x.sizes());
+  if constexpr (kCudaKernels) {
+    if (x.is_cuda()) return cuda_rms_norm(x, gain, eps, at::kFloat);
+  }
   return RmsNorm::apply(x, gain, eps);
 }
 
@@ -184,6 +205,9 @@ Tensor fused_swiglu(const Tensor& gate, const Tensor& up) {
 Tensor fused_cross_entropy(const Tensor& logits, const Tensor& targets) {
   TORCH_CHECK(logits.dim() == 2 && targets.dim() == 1 && logits.size(0) == targets.size(0), "logits ", logits.sizes(),
               " for targets ", targets.sizes());
+  if constexpr (kCudaKernels) {
+    if (logits.is_cuda()) return cuda_cross_entropy(logits, targets);
+  }
   return CrossEntropy::apply(logits, targets);
 }
 

@@ -1,16 +1,25 @@
 #pragma once
 
 // Operations that LibTorch makes of many passes over memory, in one pass (each way, where a gradient is wanted): float32
-// on a CPU. Everything else takes the plain operations, which also say what these must compute (tests/fused_test.cpp).
+// on a CPU, and what the CUDA kernels take. Everything else takes the plain operations, which also say what these must
+// compute (tests/fused_test.cpp, tests/cuda_test.cpp).
 
-#include "models/torch.h"
+#include "models/cuda_glue.h"
 
 namespace replicate {
 
-/// Whether x is what the fused operations take: a float32 tensor on the CPU.
-inline bool is_fused(const Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; }
+/// Whether x is what the fused operations take.
+inline bool is_fused(const Tensor& x) { return (x.is_cpu() && x.scalar_type() == at::kFloat) || cuda_kernels_take(x); }
 
-/// x [..., D] / sqrt(mean x^2 + eps) * gain [D]. The gradient of the gain is summed in a fixed order, whatever the
+/// x, copied where its last dimension has gaps.
+inline Tensor with_whole_rows(const Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
+
+/// For backward passes that make numbers and no graph.
+inline void refuse_second_derivative() {
+  TORCH_CHECK(!c10::GradMode::is_enabled(), "the fused operations have no second derivative");
+}
+
+/// x [..., D] / sqrt(mean x^2 + eps) * gain [D] in float32. The gradient of the gain is summed in a fixed order, whatever the
 /// number of threads.
 Tensor fused_rms_norm(const Tensor& x, const Tensor& gain, double eps);
 
@@ -22,7 +31,7 @@ Tensor fused_rotary(const Tensor& x, const Tensor& cosine, const Tensor& sine);
 Tensor fused_swiglu(const Tensor& gate, const Tensor& up);
 
 /// Mean over N rows of -log softmax(logits)[target], nats: logits [N, V], targets [N] int64 in 0..V-1. The forward
-/// pass leaves the gradient behind, so that the logits are read once.
+/// pass leaves the gradient behind, so that the logits are read once; on a GPU see cuda_cross_entropy.
 Tensor fused_cross_entropy(const Tensor& logits, const Tensor& targets);
 
 }  // namespace replicate

@@ -199,20 +199,20 @@ def bring(store, indexes, entry):
 
 
 def archive_members(path):
-    """(name, function that opens it, time) of every file in a wheel or an sdist. Nothing in the
-    archive is ever run, and no path in it is used to write to."""
+    """(name, function that opens it, time, whether it is a program) of every file in a wheel or an sdist.
+    Nothing in the archive is ever run, and no path in it is used to write to."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 if not info.is_dir():
                     seconds = time.mktime(info.date_time + (0, 0, -1))
-                    yield info.filename, lambda info=info: archive.open(info), seconds
+                    yield info.filename, lambda info=info: archive.open(info), seconds, info.external_attr >> 16 & 0o100
     else:
         with tarfile.open(path) as archive:
             for info in archive.getmembers():
                 if info.isfile():
                     name = info.name.partition("/")[2]  # without the folder NAME-VERSION/
-                    yield name, lambda info=info: archive.extractfile(info), info.mtime
+                    yield name, lambda info=info: archive.extractfile(info), info.mtime, info.mode & 0o100
 
 
 def destination(name, rules):
@@ -230,7 +230,7 @@ def destination(name, rules):
 
 def unpack_members(path, rules, folder):
     """The archive's times are kept, so that unpacking again rebuilds nothing."""
-    for name, opened, seconds in archive_members(path):
+    for name, opened, seconds, is_program in archive_members(path):
         target = destination(name, rules)
         if target is None:
             continue
@@ -240,6 +240,8 @@ def unpack_members(path, rules, folder):
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with opened() as source, open(target, "wb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
+        if is_program:
+            os.chmod(target, 0o755)
         os.utime(target, (seconds, seconds))
 
 
@@ -252,7 +254,7 @@ def tidy_text(text):
 def join_texts(path, pattern, target):
     """One file of the texts that match, in the order of their names, an empty line between two."""
     texts = {}
-    for name, opened, _ in archive_members(path):
+    for name, opened, *_ in archive_members(path):
         if fnmatch.fnmatchcase(name, pattern):
             with opened() as source:
                 texts[name] = tidy_text(source.read().decode("utf-8"))
@@ -263,7 +265,7 @@ def join_texts(path, pattern, target):
 
 def gunzip_member(path, pattern, target):
     """The one file that matches, without its compression."""
-    for name, opened, _ in archive_members(path):
+    for name, opened, *_ in archive_members(path):
         if fnmatch.fnmatchcase(name, pattern):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             with opened() as packed, gzip.open(packed) as source, open(target, "wb") as file:
@@ -291,7 +293,7 @@ def train_tokenizer(store, path, rule, target):
 
 def append_member(path, pattern, target):
     """The one file that matches, behind what earlier parts have left."""
-    for name, opened, _ in archive_members(path):
+    for name, opened, *_ in archive_members(path):
         if fnmatch.fnmatchcase(name, pattern):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             with opened() as source, open(target, "ab") as file:
@@ -386,17 +388,21 @@ def wanted_assets(entries, extras, licences=()):
 
 def missing_assets(store, extras, licences):
     """{asset: builds} that are not there."""
-    assets = wanted_assets(read_pins(PINS), extras, licences)
+    entries = read_pins(PINS)
+    assets = wanted_assets(entries, extras, licences)
     given = os.environ.get("LIBTORCH")
     if given:
         check_given_libtorch(given)
+    if given or "cuda" in assets or store.is_there("cuda", builds_of(entries)["cuda"]):
         assets.pop("libtorch")
     return {asset: builds for asset, builds in assets.items() if not store.is_there(asset, builds)}
 
 
 def describe(build):
     size = sum(int(entry["bytes"]) for entry in build)
-    names = " and ".join(f"{entry['package']} {entry['version']}" for entry in build)
+    names = " and ".join(f"{entry['package']} {entry['version']}" for entry in build[:3])
+    if len(build) > 3:
+        names += f" and {len(build) - 3} more"
     return f"{names}, {size / 1e6:.0f} MB"
 
 

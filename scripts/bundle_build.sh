@@ -52,9 +52,6 @@ find_libtorch() {
   realpath "$folder"
 }
 
-# CUDA's own place is often not on the PATH.
-has_nvcc() { command -v nvcc >/dev/null || [[ -x ${CUDA_HOME:-/usr/local/cuda}/bin/nvcc ]]; }
-
 choose_preset() {
   if ! $with_cuda; then
     echo release

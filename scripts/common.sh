@@ -3,8 +3,6 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 ASSETS=$(realpath -m "${REPLICATE_ASSETS:-$ROOT/.assets}")
-PRESET=${REPLICATE_PRESET:-release}
-BUILD=$ROOT/build/$PRESET
 
 # Everything that is not the program's own output goes to standard error.
 say() { printf '%s\n' "$*" >&2; }
@@ -13,6 +11,28 @@ die() {
   say "$*"
   exit 2
 }
+
+# The LibTorch to build against: a given one, the one for GPUs where set-up fetched it, else the small one.
+libtorch() {
+  local fetched=$ASSETS/libtorch
+  [[ ! -e $ASSETS/stamps/cuda ]] || fetched=$ASSETS/cuda/torch
+  realpath -m "${LIBTORCH:-$fetched}"
+}
+
+# CUDA's own place is often not on the PATH; a Python package of it lies beside its torch.
+has_nvcc() {
+  local folder
+  for folder in "${CUDA_HOME:-/usr/local/cuda}/bin" "$(libtorch)/../nvidia/cu13/bin"; do
+    [[ ! -x $folder/nvcc ]] || return 0
+  done
+  command -v nvcc >/dev/null
+}
+
+# With CUDA where both it and LibTorch's part of it are there, GPU or not: what is built runs on either.
+preset() { if [[ -e $(libtorch)/lib/libtorch_cuda.so ]] && has_nvcc; then echo cuda; else echo release; fi; }
+
+PRESET=${REPLICATE_PRESET:-$(preset)}
+BUILD=$ROOT/build/$PRESET
 
 # Holds the lock FILE until this shell ends; says so when another one has it.
 lock() {
@@ -48,8 +68,6 @@ python_with() {
   return 1
 }
 
-# The LibTorch to build against.
-libtorch() { realpath -m "${LIBTORCH:-$ASSETS/libtorch}"; }
 
 cached() { sed -n "s/^$1:[A-Z]*=//p" "$BUILD/CMakeCache.txt" 2>/dev/null; }
 

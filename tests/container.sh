@@ -4,6 +4,7 @@
 # network. Needs root, debootstrap and buildah.
 #
 #   tests/container.sh [ARGUMENTS...]       the program's; default: --all --profile smoke
+#   CONTAINER_WITH   what scripts/setup --with brings, as the Dockerfile's WITH: "cuda enwik8"
 #   CONTAINER_DIR    work folder; default: a temporary one. It keeps bare.tar for the next run
 #   CONTAINER_KEEP=1 keeps the images
 set -euo pipefail
@@ -32,7 +33,8 @@ build_image() {
   local context=$work/context
   rm -rf "$context"
   git clone -q --no-local "$ROOT" "$context"
-  buildah "${storage[@]}" bud --layers=false --build-arg BASE=localhost/bare-debian -t replicate "$context"
+  buildah "${storage[@]}" bud --layers=false --build-arg BASE=localhost/bare-debian \
+    --build-arg WITH="${CONTAINER_WITH:-}" -t replicate "$context"
 }
 
 # buildah's `run` takes no entry point, user or volume from the image by itself in chroot isolation: what

@@ -1,8 +1,11 @@
-"""docs/why_did_this_fail.md knows every claim of the recorded runs, and names only metrics and series that the recorded runs have."""
+"""docs/why_did_this_fail.md knows every claim of the recorded runs, and names only metrics and series that the recorded runs have;
+the README shows the race as it was recorded."""
 
 import json
 import os
 import re
+import subprocess
+import sys
 import unittest
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -48,6 +51,13 @@ class WhyDidThisFail(unittest.TestCase):
             words = re.findall(r"`([^`]+)`", look)
             self.assertTrue(words, claim)
             self.assertEqual([word for word in words if word not in known], [], claim)
+
+
+class Speed(unittest.TestCase):
+    def test_the_table_is_the_recorded_one(self):
+        table = subprocess.run([sys.executable, "-B", os.path.join(ROOT, "tests", "bench", "race.py"), "--table",
+                                os.path.join(ROOT, "results", "bench", "race.json")], capture_output=True, text=True, check=True)
+        self.assertIn(table.stdout.strip(), read("README.md"))
 
 
 if __name__ == "__main__":

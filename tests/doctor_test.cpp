@@ -32,7 +32,7 @@ class DoctorTest : public ::testing::Test {
   /// The line about `what`.
   std::string line(const std::string& what) {
     const std::string report =
-        doctor_report(folder_ / "configs", folder_ / "assets", "2.13.0", ok_);
+        doctor_report(folder_ / "configs", folder_ / "assets", libtorch_, ok_);
     const size_t at = report.find("  " + what);
     if (at == std::string::npos) return {};
     const size_t start = report.rfind('\n', at) + 1;
@@ -40,6 +40,7 @@ class DoctorTest : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
+  LibTorchFacts libtorch_{"2.13.0", false, {}};
   bool ok_ = false;
 };
 
@@ -75,6 +76,15 @@ TEST_F(DoctorTest, MissingProseAndBrokenSettingsAreFound) {
   folder_.write("configs/profiles/cpu.yaml", "{name: cpu, modle: tiny}");
   EXPECT_EQ(line("settings").rfind("missing", 0), 0u);
   EXPECT_FALSE(ok_);
+}
+
+TEST_F(DoctorTest, SaysWhichGpusThereAreOrWhatTheyLack) {
+  EXPECT_EQ(line("GPU").rfind("optional", 0), 0u) << line("GPU");
+  libtorch_.cuda = true;
+  EXPECT_EQ(line("GPU").rfind("optional", 0), 0u) << line("GPU");
+  libtorch_.gpus = {"NVIDIA H100 80GB HBM3, sm_90, 79 GiB"};
+  EXPECT_EQ(line("GPU").rfind("ok", 0), 0u) << line("GPU");
+  EXPECT_NE(line("GPU").find("sm_90, 79 GiB"), std::string::npos) << line("GPU");
 }
 
 TEST(Provenance, SaysSomethingAboutEverything) {

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -426,6 +428,77 @@ TEST_F(TrainProgram, KilledRunsEndWithTheSameBits) {
     return points;
   };
   EXPECT_EQ(curve("killed"), curve("whole"));
+}
+
+/// Two processes with the variables that torchrun sets.
+class TrainTogether : public TrainProgram {
+ protected:
+  static std::string rank(int rank, int size = 2) {
+    const auto port = 20000 + getpid() % 20000;
+    return "env WORLD_SIZE=" + std::to_string(size) + " RANK=" + std::to_string(rank) + " LOCAL_RANK=" + std::to_string(rank) +
+           " MASTER_ADDR=127.0.0.1 MASTER_PORT=" + std::to_string(port) + " ";
+  }
+
+  /// Their exit codes and what both of them say; `limit` is a command that starts each.
+  std::string together(const std::string& arguments, const std::string& limit = "") const {
+    const auto start = [&](int i) { return rank(i) + limit + REPLICATE_PROGRAM + " " + arguments + " >" + path("rank" + std::to_string(i)) + " 2>&1"; };
+    const auto shell = start(1) + " & other=$!; " + start(0) + "; first=$?; wait $other; echo $first $? >" + path("codes");
+    (void)!std::system(("sh -c '" + shell + "'").c_str());
+    return read_text(folder_ / "codes");
+  }
+  std::string said() const { return read_text(folder_ / "rank0") + read_text(folder_ / "rank1"); }
+
+  std::vector<float> numbers(const std::string& out, const std::string& step) const {
+    const auto file = weights(out, step);
+    uint64_t header = 0;
+    std::memcpy(&header, file.data(), sizeof header);
+    std::vector<float> all((file.size() - sizeof header - header) / sizeof(float));
+    std::memcpy(all.data(), file.data() + sizeof header + header, all.size() * sizeof(float));
+    return all;
+  }
+};
+
+TEST_F(TrainTogether, TwoProcessesTrainAsOneOnTheSameBatches) {
+  EXPECT_EQ(program(train("one", "--set training.accumulate=2")).code, 0);
+  EXPECT_EQ(together(train("two")), "0 0\n") << said();
+  const auto one = numbers("one", "000006"), two = numbers("two", "000006"), start = numbers("one", "000000");
+  ASSERT_EQ(one.size(), two.size());
+  double apart = 0, moved = 0;
+  for (size_t i = 0; i < one.size(); ++i) {
+    apart = std::max(apart, std::abs(static_cast<double>(one[i]) - two[i]));
+    moved = std::max(moved, std::abs(static_cast<double>(one[i]) - start[i]));
+  }
+  EXPECT_LT(apart, 1e-4 * moved);
+  const auto loss = [&](const std::string& out) {
+    return json::parse(read_text(folder_ / out / "run.json"))["curve"].back();
+  };
+  for (size_t i = 2; i < 5; ++i) EXPECT_NEAR(loss("one")[i], loss("two")[i], 1e-5) << i;  // trained, validated, gradient
+  EXPECT_EQ(read_text(folder_ / "rank1"), "");
+}
+
+TEST_F(TrainTogether, KilledAndStartedAgainTheyEndWithTheSameBits) {
+  const std::string longer = "--set training.steps=90 --set training.validation.every=10 --set training.checkpoint_seconds=0 ";
+  EXPECT_EQ(together(train("whole", longer)), "0 0\n") << said();
+  together(train("killed", longer), "timeout -s KILL 0.9 ");
+  EXPECT_EQ(together(train("killed", longer + "--resume")), "0 0\n") << said();
+  EXPECT_EQ(weights("killed", "000090"), weights("whole", "000090"));
+  const auto killed = json::parse(read_text(folder_ / "killed/run.json"))["curve"];
+  const auto whole = json::parse(read_text(folder_ / "whole/run.json"))["curve"];
+  ASSERT_EQ(killed.size(), whole.size());
+  for (size_t i = 1; i < whole.size(); ++i) EXPECT_NEAR(killed[i][2], whole[i][2], 1e-5) << i;  // the loss of the batches
+}
+
+TEST_F(TrainTogether, RefusesWhatDoesNotFit) {
+  const auto refused = [&](const std::string& environment, const std::string& arguments) {
+    (void)!std::system((environment + REPLICATE_PROGRAM + " " + arguments + " >" + path("said") + " 2>&1").c_str());
+    return read_text(folder_ / "said");
+  };
+  EXPECT_NE(refused(rank(2), train("x")).find("rank 2 of 2"), std::string::npos);
+  EXPECT_NE(refused("env WORLD_SIZE=2 RANK=0 LOCAL_RANK=0 ", train("x")).find("MASTER_ADDR"), std::string::npos);
+  EXPECT_NE(refused("env WORLD_SIZE=two ", train("x")).find("not a number (two)"), std::string::npos);
+  EXPECT_NE(refused(rank(0), small_run("x")).find("measured by one process"), std::string::npos);
+  EXPECT_EQ(together(train("x", "--set training.sequences=5")), "2 2\n") << said();
+  EXPECT_NE(said().find("5 sequences cannot be cut into 2"), std::string::npos) << said();
 }
 
 TEST_F(TrainProgram, ADivergedRunSaysSoAndEnds) {

@@ -6,6 +6,8 @@ import hashlib
 import http.server
 import io
 import os
+import platform
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -158,7 +160,7 @@ class Pins(unittest.TestCase):
         self.assertNotIn("enwik8", assets.wanted_assets(entries, []))
         self.assertIn("tokenizer", assets.wanted_assets(entries, []))
         self.assertIn("enwik8", assets.wanted_assets(entries, ["enwik8"]))
-        with self.assertRaisesRegex(fetch.Failure, "--with knows enwik8, gemma3-270m"):
+        with self.assertRaisesRegex(fetch.Failure, "--with knows cuda, enwik8, gemma3-270m"):
             assets.wanted_assets(entries, ["prose"])
 
     def test_a_licence_that_asks_for_consent_gets_it_first(self):
@@ -205,6 +207,17 @@ class Unpacking(unittest.TestCase):
         path = self.wheel(**{"a__..__..__x": "1"})
         with self.assertRaisesRegex(fetch.Failure, "leaves its folder"):
             assets.unpack_members(path, ["a/ b/"], self.folder)
+
+    def test_programs_stay_programs(self):
+        path = os.path.join(self.folder, "a.whl")
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, mode in (("bin/nvcc", 0o100744), ("bin/nvcc.profile", 0o100644)):
+                info = zipfile.ZipInfo(name)
+                info.external_attr = mode << 16
+                archive.writestr(info, "1")
+        assets.unpack_members(path, ["bin/ b/"], self.folder)
+        self.assertTrue(os.access(os.path.join(self.folder, "b/nvcc"), os.X_OK))
+        self.assertEqual(os.stat(os.path.join(self.folder, "b/nvcc.profile")).st_mode & 0o111, 0)
 
     def test_texts_are_joined_in_order_and_tidied(self):
         path = os.path.join(self.folder, "a.tar.gz")
@@ -310,6 +323,49 @@ class Training(unittest.TestCase):
         for text in ("0", "9", "10", "33"):
             self.assertTrue(train_tokenizer.is_validation(text))
         self.assertFalse(train_tokenizer.is_validation("abc"))
+
+
+class WhichLibTorch(unittest.TestCase):
+    """One of the two that set-up can fetch is enough, and scripts/common.sh builds with the one for GPUs where it is."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(functools.partial(assets.remove, self.folder))
+        self.store = assets.Store(self.folder)
+        patch = unittest.mock.patch.dict(os.environ)
+        patch.start()
+        self.addCleanup(patch.stop)
+        os.environ.pop("LIBTORCH", None)
+        os.environ.pop("REPLICATE_PRESET", None)
+
+    def shell(self, words):
+        environment = dict(os.environ, REPLICATE_ASSETS=self.folder, CUDA_HOME="/nowhere", PATH="/usr/bin:/bin")
+        script = os.path.join(os.path.dirname(assets.__file__), "common.sh")
+        return subprocess.run(["bash", "-c", f'source "$0"; {words}', script], env=environment, capture_output=True, text=True,
+                              check=True).stdout.split()
+
+    def there(self, path, mode=0o644):
+        path = self.store.path(path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8"):
+            os.chmod(path, mode)
+
+    @unittest.skipUnless(platform.machine() == "x86_64", "pinned for x86-64 alone")
+    def test_the_one_for_gpus_takes_the_place_of_the_other(self):
+        self.assertIn("libtorch", assets.missing_assets(self.store, [], []))
+        self.assertNotIn("libtorch", assets.missing_assets(self.store, ["cuda"], []))
+        self.store.write_stamp("cuda", assets.builds_of(assets.read_pins(assets.PINS))["cuda"]["any"], {})
+        self.assertNotIn("libtorch", assets.missing_assets(self.store, [], []))
+
+    def test_the_build_follows(self):
+        root = os.path.realpath(self.folder)
+        self.assertEqual(self.shell('libtorch; echo "$PRESET"'), [root + "/libtorch", "release"])
+        self.there("stamps/cuda")
+        self.there("cuda/torch/lib/libtorch_cuda.so")
+        self.there("cuda/nvidia/cu13/bin/nvcc", 0o755)
+        self.assertEqual(self.shell('libtorch; echo "$PRESET"'), [root + "/cuda/torch", "cuda"])
+        os.environ["LIBTORCH"] = self.folder
+        self.assertEqual(self.shell('libtorch; echo "$PRESET"'), [root, "release"])
 
 
 class GivenLibTorch(unittest.TestCase):

@@ -101,13 +101,16 @@ bool train_one(const TrainRequest& request, Progress& progress) {
   const Recipes recipes(request.settings, request.seed, request.device);
   const auto& rates = recipes.rates();
   const auto recipe = recipes.run(request.arm, 0, request.rate.value_or(rates[rates.size() / 2]));
-  if (!request.resume && fs::exists(request.out / "recipe.txt")) {
+  const auto& ranks = request.ranks;
+  if (ranks.first() && !request.resume && fs::exists(request.out / "recipe.txt")) {
     throw Error("the folder already holds a training run", request.out.string(),
                 "use --resume to go on with it, or another --out");
   }
+  if (!ranks.first()) ranks.agreed(0);  // the first one makes the token file
   const auto data = data_of(recipes, request.assets, request.out);
-  TrainingRun run(request.arm, recipe, recipes.plan(), data, request.out, request.device);
-  run.claim_folder();
+  if (ranks.first()) ranks.agreed(0);
+  TrainingRun run(request.arm, recipe, recipes.plan(), data, request.out, request.device, ranks);
+  if (ranks.first()) run.claim_folder();
   const auto tokens = static_cast<double>(recipe.sequences * recipes.length());
   progress.begin("training " + request.arm, static_cast<double>(run.steps_left()) * tokens);
   const bool whole = run.train([&](int64_t steps) {
@@ -115,7 +118,9 @@ bool train_one(const TrainRequest& request, Progress& progress) {
     return !interrupted();
   });
   progress.end();
+  ranks.part();
   if (!whole) return false;
+  if (!ranks.first()) return true;
   const auto result = run.result();
   const auto peak = matrix_product_flops(request.device, recipe.bfloat16, recipes.plan().threads);
   progress.line(request.arm + ": validation loss " + std::to_string(result.final_loss()) + ", " +

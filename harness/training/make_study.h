@@ -23,10 +23,11 @@ struct TrainRequest {
   std::filesystem::path assets, out;
   at::Device device = at::kCPU;
   bool resume = false;
+  Ranks ranks = {};  ///< the processes that train together
 };
 
 /// One run of the recipe, in a folder of its own, with the seed of a study's first. False when the person interrupted
-/// it. Error when the folder is in use, or holds another run, or one to go on with and `resume` is not set.
+/// it. Several ranks share the folder. Error when the folder is in use, or holds another run, or one to go on with and `resume` is not set.
 bool train_one(const TrainRequest& request, Progress& progress);
 
 /// What a record says of the models that a study trains.

@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 /// Raised when the same recipe comes to mean another training.
 constexpr int kTrainingVersion = 1;
 constexpr size_t kHashDigits = 12;  // of a folder's name
+constexpr int64_t kAgreeEvery = 8;  // steps between two questions of several ranks to the first one
 
 double seconds_now() {
   using namespace std::chrono;
@@ -61,13 +62,14 @@ std::string TrainingRun::folder_name(const std::string& arm, const Recipe& recip
 }
 
 TrainingRun::TrainingRun(std::string arm, const Recipe& recipe, const RunPlan& plan,
-                         std::shared_ptr<const TrainingData> data, fs::path folder, at::Device device)
+                         std::shared_ptr<const TrainingData> data, fs::path folder, at::Device device, const Ranks& ranks)
     : arm_(std::move(arm)),
       recipe_(recipe),
       plan_(plan),
       data_(std::move(data)),
       folder_(std::move(folder)),
-      device_(device) {}
+      device_(device),
+      ranks_(ranks) {}
 
 std::string TrainingRun::text() const { return text_of(recipe_, plan_, *data_, device_); }
 
@@ -94,42 +96,49 @@ fs::path TrainingRun::model_folder(int64_t step) const {
   return folder_ / name;
 }
 
+/// What the first rank wishes. Several ranks ask seldom, as it costs a message.
+TrainingRun::Wish TrainingRun::agreed(int64_t step, Wish mine) const {
+  if (!ranks_.alone() && step % kAgreeEvery != 0) return Wish::go_on;
+  return static_cast<Wish>(ranks_.agreed(static_cast<int64_t>(mine)));
+}
+
 bool TrainingRun::train(const StepsDone& steps_done) {
-  claim_folder();
-  if (done()) return true;
-  const RunFolder lock(folder_, 8 * static_cast<uintmax_t>(parameters(recipe_.model)) * sizeof(float));
+  if (ranks_.first()) claim_folder();
+  if (ranks_.agreed(done())) return true;
+  std::optional<RunFolder> lock;
+  if (ranks_.first()) lock.emplace(folder_, 8 * static_cast<uintmax_t>(parameters(recipe_.model)) * sizeof(float));
   if (device_.is_cpu()) at::set_num_threads(static_cast<int>(plan_.threads));  // of the calling thread
-  Trainer trainer(recipe_, data_, device_);
+  Trainer trainer(recipe_, data_, device_, ranks_);
   RunHistory history;
   resume(trainer, history);
   if (trainer.steps_done() > 0) steps_done(trainer.steps_done());
   const auto validation = data_->validation(0, plan_.validation_sequences);
   StepClock clock(history.seconds, device_);
   double saved = seconds_now();
+  bool wanted = true;
   for (;;) {
     const auto step = trainer.steps_done();
     const bool looks = looks_at(step, history), keeps = keeps_at(step), ends = step == recipe_.schedule.steps;
-    const bool saves = seconds_now() - saved > plan_.checkpoint_seconds;
-    if (looks || keeps || saves || ends) {
+    const bool due = seconds_now() - saved > plan_.checkpoint_seconds;
+    const auto wish = agreed(step, !wanted ? Wish::stop : due ? Wish::save : Wish::go_on);
+    if (looks || keeps || ends || wish != Wish::go_on) {
       clock.stop();
       if (looks) look(trainer, validation, history);
-      const bool diverged = !history.stopped.empty();
-      if (keeps && !diverged) save_model(model_folder(step), trainer.model().config(), *trainer.model().frozen());
+      const bool diverged = ranks_.agreed(!history.stopped.empty());
+      if (keeps && !diverged && ranks_.first()) save_model(model_folder(step), trainer.model().config(), *trainer.model().frozen());
       if (ends || diverged) break;
-      if (saves) {
+      if (wish != Wish::go_on) {
         save(trainer, history);
         saved = seconds_now();
       }
+      if (wish == Wish::stop) return false;
       clock.start();
     }
     trainer.step();
-    if (!steps_done(1)) {
-      clock.stop();
-      save(trainer, history);
-      return false;
-    }
+    wanted = steps_done(1) && wanted;
   }
-  finish(history);
+  if (ranks_.first()) finish(history);
+  ranks_.agreed(0);  // the others read what the first has written
   return true;
 }
 
@@ -146,9 +155,9 @@ void TrainingRun::resume(Trainer& trainer, RunHistory& history) const {
   if (fs::exists(state)) history = history_from_json(trainer.load(state), state.string());
 }
 
-/// Loss on text and on the batches since the last look. What is not finite ends the run.
+/// Loss on text, which the first rank computes alone, and on the batches since the last look. What is not finite ends the run.
 void TrainingRun::look(Trainer& trainer, const Batch& validation, RunHistory& history) const {
-  CurvePoint point{trainer.steps_done(), history.seconds, NAN, trainer.loss(validation), NAN};
+  CurvePoint point{trainer.steps_done(), history.seconds, NAN, ranks_.first() ? trainer.loss(validation) : 0, NAN};
   if (point.step > 0) {
     const auto report = trainer.report();
     point.train_loss = report.loss;
@@ -160,7 +169,9 @@ void TrainingRun::look(Trainer& trainer, const Batch& validation, RunHistory& hi
   }
 }
 
-void TrainingRun::save(const Trainer& trainer, const RunHistory& history) const {
+void TrainingRun::save(Trainer& trainer, const RunHistory& history) const {
+  trainer.settle();
+  if (!ranks_.first()) return;
   trainer.save(folder_ / "state.safetensors", history_to_json(history));
 }
 

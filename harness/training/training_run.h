@@ -15,11 +15,11 @@ using StepsDone = std::function<bool(int64_t steps)>;
 ///   step-000100/             the weights that the plan wants kept (saved_model.h)
 ///   run.json                 the curve; there when the run is done
 /// A run that is done is read, not trained; one that was stopped, by kill -9 even, goes on from its last state and
-/// ends with the same weights as an uninterrupted one.
+/// ends with the same weights as an uninterrupted one. Several ranks share a folder, into which the first one writes.
 class TrainingRun {
  public:
   TrainingRun(std::string arm, const Recipe& recipe, const RunPlan& plan, std::shared_ptr<const TrainingData> data,
-              std::filesystem::path folder, at::Device device);
+              std::filesystem::path folder, at::Device device, const Ranks& ranks = {});
 
   /// A name that no other run has: what is trained once under it is never trained again.
   static std::string folder_name(const std::string& arm, const Recipe& recipe, const RunPlan& plan,
@@ -45,7 +45,9 @@ class TrainingRun {
   void look(Trainer& trainer, const Batch& validation, RunHistory& history) const;
   bool looks_at(int64_t step, const RunHistory& history) const;
   bool keeps_at(int64_t step) const;
-  void save(const Trainer& trainer, const RunHistory& history) const;
+  enum class Wish : int64_t { go_on, save, stop };
+  Wish agreed(int64_t step, Wish mine) const;
+  void save(Trainer& trainer, const RunHistory& history) const;
   void finish(const RunHistory& history) const;
 
   std::string arm_;
@@ -54,6 +56,7 @@ class TrainingRun {
   std::shared_ptr<const TrainingData> data_;
   std::filesystem::path folder_;
   at::Device device_;
+  Ranks ranks_;
 };
 
 }  // namespace replicate

@@ -15,11 +15,12 @@ Tensor sample_of(const Recipe& recipe, const TrainingData& data) {
   return data.batch(recipe.seed, 0, recipe.sequences).inputs;
 }
 
-void check(const Recipe& recipe) {
-  if (recipe.sequences % recipe.accumulate != 0) {
+void check(const Recipe& recipe, const Ranks& ranks) {
+  const auto parts = recipe.accumulate * ranks.size();
+  if (recipe.sequences % parts != 0) {
     throw Error("a batch of " + std::to_string(recipe.sequences) + " sequences cannot be cut into " +
-                    std::to_string(recipe.accumulate) + " equal parts",
-                "training", "choose sequences as a multiple of accumulate");
+                    std::to_string(parts) + " equal parts",
+                "training", "choose sequences as a multiple of accumulate and of the number of processes");
   }
 }
 
@@ -43,12 +44,13 @@ std::string Recipe::text() const {
   return "arm " + arm + "\n" + numbers + shape;
 }
 
-Trainer::Trainer(const Recipe& recipe, std::shared_ptr<const TrainingData> data, at::Device device)
+Trainer::Trainer(const Recipe& recipe, std::shared_ptr<const TrainingData> data, at::Device device, const Ranks& ranks)
     : recipe_(recipe),
       data_(std::move(data)),
       device_(device),
+      ranks_(ranks),
       model_(replicate::arm(recipe.arm), recipe.model, recipe.weight_seed, sample_of(recipe, *data_), device) {
-  check(recipe);
+  check(recipe, ranks);
   first_moment_ = at::zeros_like(model_.parameters().values());
   second_moment_ = at::zeros_like(first_moment_);
   updates_ = at::zeros({}, first_moment_.options());
@@ -57,8 +59,9 @@ Trainer::Trainer(const Recipe& recipe, std::shared_ptr<const TrainingData> data,
 }
 
 Tensor Trainer::micro_loss(const Batch& batch, int64_t part) const {
-  const auto count = batch.inputs.size(0) / recipe_.accumulate;
-  const auto of = [&](const Tensor& ids) { return ids.narrow(0, part * count, count).to(device_, true); };
+  const auto count = batch.inputs.size(0) / (recipe_.accumulate * ranks_.size());
+  const auto first = (ranks_.rank() * recipe_.accumulate + part) * count;
+  const auto of = [&](const Tensor& ids) { return ids.narrow(0, first, count).to(device_, true); };
   return model_.loss(of(batch.inputs), of(batch.targets), recipe_.bfloat16) / recipe_.accumulate;
 }
 
@@ -72,6 +75,7 @@ void Trainer::step() {
     loss_sum_ += loss.detach();
   }
   const c10::NoGradGuard no_grad;
+  ranks_.average(model_.parameters().gradients());
   clip_gradients();
   optimise();
   ++done_;
@@ -98,7 +102,10 @@ void Trainer::optimise() {
   update(p.decaying(), p.values().numel() - p.decaying(), 0);
 }
 
+void Trainer::settle() { ranks_.average(loss_sum_.view({1})); }
+
 StepReport Trainer::report() {
+  settle();
   const auto steps = static_cast<double>(std::max<int64_t>(1, done_ - reported_));
   const StepReport report{loss_sum_.item<double>() / steps, gradient_norm_.item<double>()};
   loss_sum_.zero_();

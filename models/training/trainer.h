@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "models/training/batch.h"
+#include "models/training/ranks.h"
 #include "models/training/schedule.h"
 #include "models/training/trainable.h"
 
@@ -16,8 +17,8 @@ struct Recipe {
   uint64_t weight_seed = 0;  ///< of the initial weights
   double learning_rate = 1e-3;
   Schedule schedule;
-  int64_t sequences = 16;   ///< B of one step
-  int64_t accumulate = 1;   ///< parts of the batch that are run one after the other
+  int64_t sequences = 16;   ///< B of one step, over all ranks
+  int64_t accumulate = 1;   ///< parts of the batch, or of a rank's share of it, that are run one after the other
   double weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, clip = 1;
   bool bfloat16 = false;    ///< matrix products; weights, residual stream and moments stay float32
 
@@ -31,20 +32,25 @@ struct StepReport {
 };
 
 /// One training run: AdamW (Loshchilov and Hutter 2019) on flat tensors, gradients clipped by their global norm, no
-/// host synchronisation inside a step.
+/// host synchronisation inside a step. Ranks hold the same weights and moments, bit for bit: each adds the gradient of its share
+/// of the batch, and takes the step that all take.
 class Trainer {
  public:
-  Trainer(const Recipe& recipe, std::shared_ptr<const TrainingData> data, at::Device device);
+  /// Error when the batch cannot be shared out evenly.
+  Trainer(const Recipe& recipe, std::shared_ptr<const TrainingData> data, at::Device device, const Ranks& ranks = {});
 
-  void step();
+  void step();  ///< with all ranks
   int64_t steps_done() const { return done_; }
-  StepReport report();
+  StepReport report();  ///< with all ranks
 
   /// Mean cross-entropy over the batch, nats, `sequences` at a time.
   double loss(const Batch& batch) const;
 
   const TrainableModel& model() const { return model_; }
   TrainableModel& model() { return model_; }
+
+  /// Makes the loss so far the same on all ranks, as weights and moments are: before one of them saves; with all ranks.
+  void settle();
 
   /// Weights, moments and step count in one safetensors file, whole or not at all; `notes` travels with them.
   /// Error on a full disk; the file that was there stays.
@@ -63,6 +69,7 @@ class Trainer {
   Recipe recipe_;
   std::shared_ptr<const TrainingData> data_;
   at::Device device_;
+  Ranks ranks_;
   TrainableModel model_;
   Tensor first_moment_, second_moment_;  // [N]
   Tensor updates_;                       // float32 scalar: steps taken, as the fused kernel counts them

@@ -45,14 +45,16 @@ LAYERS = 30  # of SmolLM2-135M
 
 def column_statistics(sequences, length, target="", layers=LAYERS, curve=()):
     shape = f"{sequences}x{length}x{layers}"
+    peers = {
+        "PyTorch SDPA, nothing observed": f"transformers_forward.py sdpa {shape}",
+        "transformers eager": f"transformers_forward.py statistics {shape}",
+    }
+    if not curve:  # it takes a minute to start, at every point
+        peers["TransformerLens"] = f"transformer_lens_forward.py statistics {shape}"
     return Work(
         f"column statistics of {layers} layers, {sequences} x {length}",
         f"observation_bench/observed_forward/{sequences}/{length}/{layers}",
-        {
-            "PyTorch SDPA, nothing observed": f"transformers_forward.py sdpa {shape}",
-            "transformers eager": f"transformers_forward.py statistics {shape}",
-            "TransformerLens": f"transformer_lens_forward.py statistics {shape}",
-        },
+        peers,
         target,
         tokens=sequences * length,
         curve=curve,
@@ -200,24 +202,24 @@ def plot(results, target):
     """Seconds and peak memory of one pass against each axis."""
     axes = list(dict.fromkeys(result["curve"][0] for result in results))
     names = list(dict.fromkeys(name for result in results for name in result["rounds"]))
-    lines = ["set terminal svg size 1080,640 font 'sans,12' background 'white'", f"set output '{target}'",
-             f"set multiplot layout 2,{len(axes)}", "set logscale xy 2", "set logscale y 10", "set grid lc rgb '#dddddd'", "set key top left",
-             "set border 3", "set tics nomirror"]
+    blocks, panels = [], []
     for quantity, label in (("seconds", "seconds a pass"), ("peak_mb", "peak memory, MB")):
         for axis in axes:
             points = [result for result in results if result["curve"][0] == axis]
-            lines.append(f"set xlabel '{axis}'; set ylabel '{label}'")
-            lines.append("set xtics (" + ", ".join(str(result["curve"][1]) for result in points) + ")")
             curves = []
             for name, colour in zip(names, COLOURS):
-                lines.append(f"${len(lines)} << END")
-                block = f"${len(lines) - 1}"
-                lines += [f"{result['curve'][1]} {value(result, name, quantity)}" for result in points if name in result["rounds"]]
-                lines.append("END")
+                block = f"$data{len(blocks)}"
+                values = [f"{result['curve'][1]} {value(result, name, quantity)}" for result in points if name in result["rounds"]]
+                blocks.append("\n".join([f"{block} << END", *values, "END"]))
                 shown = "replicate" if name == "ours" else name
                 curves.append(f"{block} using 1:2 with linespoints lw 2 pt 7 ps 0.6 lc rgb '{colour}' title '{shown}'")
-            lines.append("plot " + ", ".join(curves))
-            lines.append("unset key")
+            places = [result["curve"][1] for result in points]
+            key = "set key top left Left reverse samplen 2" if len(panels) + 1 == len(axes) else "unset key"  # where there is room
+            panels.append(f"set xlabel '{axis}'; set ylabel '{label}'; set xtics ({', '.join(map(str, places))})\n"
+                          f"set xrange [{0.9 * min(places)}:{1.1 * max(places)}]; {key}\nplot " + ", ".join(curves))
+    lines = ["set terminal svg size 1080,640 font 'sans,12' background 'white'", f"set output '{target}'", *blocks,
+             f"set multiplot layout 2,{len(axes)}", "set logscale x 2", "set logscale y 10", "set grid lc rgb '#dddddd'",
+             "set border 3", "set tics nomirror", *panels]
     subprocess.run(["gnuplot"], input="\n".join(lines), text=True, check=True)
 
 
@@ -263,8 +265,8 @@ def main():
         return
     if not arguments.benchmarks or not arguments.assets:
         sys.exit("race.py: which benchmarks, which assets? (--help)")
-    # An idle contender must not spin on the others' cores.
-    os.environ.update(OMP_NUM_THREADS=str(arguments.threads), MKL_NUM_THREADS=str(arguments.threads), OMP_WAIT_POLICY="passive",
+    # OpenMP's wait policy is the default, as everybody runs: threads of an idle contender spin some milliseconds, then sleep.
+    os.environ.update(OMP_NUM_THREADS=str(arguments.threads), MKL_NUM_THREADS=str(arguments.threads),
                       HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     results = []
     for work in COST if arguments.cost else WORKS:
@@ -274,9 +276,9 @@ def main():
         print(table(results[-1:]), flush=True)
         for name, why in results[-1]["missing"].items():
             print(f"{name}: left out ({why})", file=sys.stderr)
-    if arguments.out:
-        race_of = {"processor": processor(), "threads": arguments.threads, "rounds": arguments.rounds, "works": results}
-        Path(arguments.out).write_text(json.dumps(race_of, indent=1) + "\n")
+        if arguments.out:  # after every work: a long race may be cut off
+            race_of = {"processor": processor(), "threads": arguments.threads, "rounds": arguments.rounds, "works": results}
+            Path(arguments.out).write_text(json.dumps(race_of, indent=1) + "\n")
 
 
 if __name__ == "__main__":

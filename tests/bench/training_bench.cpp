@@ -3,6 +3,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "models/kernels/heap.h"
 #include "models/training/trainer.h"
 
 namespace replicate {
@@ -73,4 +74,9 @@ const bool registered = [] {
 }  // namespace
 }  // namespace replicate
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  replicate::keep_freed_memory();  // as the program does
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+}

@@ -1,0 +1,308 @@
+#include "models/cuda/attention_statistics.h"
+
+#include "models/cuda/online_softmax.h"
+#include "models/cuda/tile_product.h"
+
+// One block of four warps owns 64 queries of a head (forward) or 64 keys (received); a warp owns 16 queries of a tile. A
+// tile of queries and the tiles of keys it sees are the only things held, and a score is in registers from product to
+// product.
+
+namespace replicate::cuda {
+namespace {
+
+constexpr int kWarps = kTile / kWarpRows, kThreads = 32 * kWarps;
+
+template <typename Element, int kWidth>
+constexpr size_t kTileElements = size_t{kTile} * kPitch<Element, kWidth>;
+
+__device__ inline int warp() { return static_cast<int>(threadIdx.x / 32); }
+
+template <typename Element>
+__device__ int64_t kv_head(const AttentionInputs<Element>& in, int64_t head) {
+  return head / (in.heads / in.kv_heads);
+}
+
+/// Rows first.. of one head [T, K] into shared memory; zeros behind the last one.
+template <int kWidth, typename Element>
+__device__ void load_tile(const Strided<const Element>& from, int64_t b, int64_t h, int64_t first, int64_t length,
+                          Element* tile) {
+  constexpr int kCount = kWide<Element>, kChunks = kWidth / kCount;
+  for (int i = static_cast<int>(threadIdx.x); i < kTile * kChunks; i += kThreads) {
+    const int row = i / kChunks, column = i % kChunks * kCount;
+    Packed<Element, kCount> chunk = {};
+    if (first + row < length) {
+      chunk = *reinterpret_cast<const Packed<Element, kCount>*>(from.row(b, h, first + row) + column);
+    }
+    *reinterpret_cast<Packed<Element, kCount>*>(tile + row * kPitch<Element, kWidth> + column) = chunk;
+  }
+}
+
+/// The query of the warp's 16 that this lane's fragments hold as their upper or lower half.
+__device__ inline int64_t query_of(int64_t first, int half) { return first + kWarpRows * warp() + quad() + 8 * half; }
+__device__ inline int64_t key_of(int64_t first, int n, int j) { return first + 8 * n + 2 * in_quad() + j; }
+
+/// Scaled; nothing ahead of the query.
+__device__ void mask(Scores& scores, float scale, int64_t first_query, int64_t first_key) {
+#pragma unroll
+  for (int n = 0; n < kGroups; ++n) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const bool seen = key_of(first_key, n, i % 2) <= query_of(first_query, i / 2);
+      scores[n][i] = seen ? scores[n][i] * scale : kNoScore;
+    }
+  }
+}
+
+/// One tile's scores of row `half` become exponentials; what was summed before shrinks with the top. All lanes of a quad
+/// have the same top, but each has sums of its own columns alone.
+template <int kSize>
+__device__ void exponentiate(Scores& scores, int half, OnlineSoftmax& row, float (&output)[kSize][4]) {
+  float top = kNoScore;
+#pragma unroll
+  for (int n = 0; n < kGroups; ++n) top = fmaxf(top, fmaxf(scores[n][2 * half], scores[n][2 * half + 1]));
+  top = fmaxf(top, shuffle_xor(top, 1));
+  top = fmaxf(top, shuffle_xor(top, 2));
+  const float factor = row.raise(top);
+#pragma unroll
+  for (int n = 0; n < kGroups; ++n) {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) scores[n][2 * half + j] = row.add(scores[n][2 * half + j]);
+  }
+#pragma unroll
+  for (int m = 0; m < kSize; ++m) {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) output[m][2 * half + j] *= factor;
+  }
+}
+
+__device__ inline float quad_sum(float x) {
+  x += shuffle_xor(x, 1);
+  return x + shuffle_xor(x, 2);
+}
+
+__device__ inline void gather_quad(OnlineSoftmax& row) {
+  row.total = quad_sum(row.total);
+  row.squares = quad_sum(row.squares);
+  row.weighted_logs = quad_sum(row.weighted_logs);
+}
+
+template <typename Element>
+__device__ void write_statistics(const AttentionOutputs<Element>& out, const OnlineSoftmax& row, int64_t index) {
+  if (in_quad() != 0) return;
+  if (out.log_sum_exp) out.log_sum_exp[index] = row.log_sum_exp();
+  if (out.entropy) out.entropy[index] = row.entropy();
+  if (out.sum_squares) out.sum_squares[index] = row.sum_squares();
+}
+
+/// This lane's columns of one row [K] of the output.
+template <typename Element, int kSize>
+__device__ void write_output(const float (&output)[kSize][4], int half, float total, Element* to) {
+#pragma unroll
+  for (int m = 0; m < kSize; ++m) {
+    store<2>(to + 8 * m + 2 * in_quad(), {output[m][2 * half] / total, output[m][2 * half + 1] / total});
+  }
+}
+
+template <typename Element, int kWidth>
+__global__ void __launch_bounds__(kThreads) forward(AttentionInputs<Element> in, AttentionOutputs<Element> out) {
+  using Product = TileProduct<Element, kWidth>;
+  auto* q = shared_memory<Element>();
+  auto *k = q + kTileElements<Element, kWidth>, *v = k + kTileElements<Element, kWidth>;
+  // Late tiles see the most keys: they start first, so that the last blocks to run are short ones.
+  const int64_t first = int64_t{kTile} * (gridDim.x - 1 - blockIdx.x), h = blockIdx.y, b = blockIdx.z;
+
+  load_tile<kWidth>(in.q, b, h, first, in.length, q);
+  OnlineSoftmax rows[2];
+  float output[kWidth / 8][4] = {};
+  for (int64_t first_key = 0; first_key <= first; first_key += kTile) {
+    synchronise();  // the tiles before have been read
+    load_tile<kWidth>(in.k, b, kv_head(in, h), first_key, in.length, k);
+    load_tile<kWidth>(in.v, b, kv_head(in, h), first_key, in.length, v);
+    synchronise();
+    Scores scores = {};
+    Product::add_scores(q + warp() * kWarpRows * Product::kPitch, k, scores);
+    mask(scores, in.scale, first, first_key);
+#pragma unroll
+    for (int half = 0; half < 2; ++half) exponentiate(scores, half, rows[half], output);
+    Product::add_values(scores, v, output);
+  }
+
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    gather_quad(rows[half]);
+    const int64_t query = query_of(first, half);
+    if (query >= in.length) continue;
+    write_statistics(out, rows[half], (b * in.heads + h) * in.length + query);
+    if (out.output) {
+      write_output(output, half, rows[half].total, out.output + ((b * in.length + query) * in.heads + h) * kWidth);
+    }
+  }
+}
+
+using ColumnSums = float[kGroups][2];  // of this lane's 16 keys
+
+/// Adds the probabilities that this warp's 16 queries give to keys before them.
+__device__ void add_columns(const Scores& scores, float scale, const float* log_sum_exp, int64_t length, int64_t first,
+                            int64_t first_key, ColumnSums& sums) {
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int64_t query = query_of(first, half);
+    const float lse = query < length ? log_sum_exp[query] : 0;
+#pragma unroll
+    for (int n = 0; n < kGroups; ++n) {
+#pragma unroll
+      for (int j = 0; j < 2; ++j) {
+        const bool counts = query < length && key_of(first_key, n, j) < query;
+        sums[n][j] += counts ? std::exp(scores[n][2 * half + j] * scale - lse) : 0;
+      }
+    }
+  }
+}
+
+/// Over the block's queries: the eight rows of a warp by halving, then the warps in their order.
+__device__ void write_columns(const ColumnSums& sums, int64_t first_key, int64_t length, float* received) {
+  __shared__ float parts[kWarps][kTile];
+#pragma unroll
+  for (int n = 0; n < kGroups; ++n) {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      float sum = sums[n][j];
+      for (unsigned mask = 4; mask < 32; mask *= 2) sum += shuffle_xor(sum, mask);
+      if (quad() == 0) parts[warp()][8 * n + 2 * in_quad() + j] = sum;
+    }
+  }
+  synchronise();
+  const int column = static_cast<int>(threadIdx.x);
+  if (column >= kTile || first_key + column >= length) return;
+  float sum = 0;
+  for (int w = 0; w < kWarps; ++w) sum += parts[w][column];
+  received[first_key + column] = sum;
+}
+
+template <typename Element, int kWidth>
+__global__ void __launch_bounds__(kThreads) receive(AttentionInputs<Element> in, const float* log_sum_exp, float* received) {
+  using Product = TileProduct<Element, kWidth>;
+  auto *q = shared_memory<Element>(), *k = q + kTileElements<Element, kWidth>;
+  const int64_t first_key = int64_t{kTile} * blockIdx.x, h = blockIdx.y, b = blockIdx.z;
+  const int64_t head = (b * in.heads + h) * in.length;
+
+  load_tile<kWidth>(in.k, b, kv_head(in, h), first_key, in.length, k);
+  ColumnSums sums = {};
+  for (int64_t first = first_key; first < in.length; first += kTile) {
+    synchronise();  // the tile before has been read
+    load_tile<kWidth>(in.q, b, h, first, in.length, q);
+    synchronise();
+    Scores scores = {};
+    Product::add_scores(q + warp() * kWarpRows * Product::kPitch, k, scores);
+    add_columns(scores, in.scale, log_sum_exp + head, in.length, first, first_key, sums);
+  }
+  write_columns(sums, first_key, in.length, received + head);
+}
+
+/// One probability by one warp.
+template <typename Element>
+__device__ float probability(const AttentionInputs<Element>& in, const float* log_sum_exp, int64_t b, int64_t h, int64_t query,
+                             int64_t key) {
+  if (key > query) return 0;
+  const Element *q = in.q.row(b, h, query), *k = in.k.row(b, kv_head(in, h), key);
+  float product = 0;
+  for (int i = static_cast<int>(lane()); i < in.width; i += 32) product += to_float(q[i]) * to_float(k[i]);
+  return std::exp(warp_sum(product) * in.scale - log_sum_exp[(b * in.heads + h) * in.length + query]);
+}
+
+/// A warp takes one query (columns) or one key (rows).
+template <typename Element, bool kColumns>
+__global__ void pick(AttentionInputs<Element> in, const float* log_sum_exp, const int64_t* positions, int count, float* to) {
+  const int64_t position = int64_t{blockIdx.x} * blockDim.y + threadIdx.y, h = blockIdx.y, b = blockIdx.z;
+  if (position >= in.length) return;
+  to += (b * in.heads + h) * in.length * count;
+  for (int i = 0; i < count; ++i) {
+    const float p = kColumns ? probability(in, log_sum_exp, b, h, position, positions[i])
+                             : probability(in, log_sum_exp, b, h, positions[i], position);
+    if (lane() == 0) to[kColumns ? position * count + i : i * in.length + position] = p;
+  }
+}
+
+/// Calls use with the head width as a constant.
+template <typename Use>
+cudaError_t with_width(int width, const Use& use) {
+  switch (width) {
+    case 32: return use.template operator()<32>();
+    case 64: return use.template operator()<64>();
+    case 128: return use.template operator()<128>();
+    default: return cudaErrorInvalidValue;
+  }
+}
+
+template <typename Element>
+dim3 grid_of(const AttentionInputs<Element>& in, int positions) {
+  return {ceil_divide(in.length, positions), static_cast<unsigned>(in.heads), static_cast<unsigned>(in.batch)};
+}
+
+template <bool kColumns, typename Element>
+cudaError_t pick_all(const AttentionInputs<Element>& in, const float* log_sum_exp, const int64_t* positions, int count,
+                     float* to, cudaStream_t stream) {
+  constexpr int kPositions = 8;  // of a block, a warp each
+  if (!attention_takes(in)) return cudaErrorInvalidValue;
+  return launch(pick<Element, kColumns>, grid_of(in, kPositions), dim3(32, kPositions), 0, stream, in, log_sum_exp, positions,
+                count, to);
+}
+
+template <typename Element>
+bool has_aligned_rows(const Strided<const Element>& x) {
+  return is_aligned(x.data, x.batch) && is_aligned(x.data, x.head) && is_aligned(x.data, x.position);
+}
+
+}  // namespace
+
+template <typename Element>
+bool attention_takes(const AttentionInputs<Element>& in) {
+  constexpr int64_t kGridLimit = 65535;
+  const bool width = in.width == 32 || in.width == 64 || in.width == 128;
+  return width && in.kv_heads > 0 && in.heads % in.kv_heads == 0 && in.length > 0 && in.batch > 0 && in.batch <= kGridLimit &&
+         in.heads <= kGridLimit && has_aligned_rows(in.q) && has_aligned_rows(in.k) && has_aligned_rows(in.v);
+}
+
+template <typename Element>
+cudaError_t attention_forward(const AttentionInputs<Element>& in, const AttentionOutputs<Element>& out, cudaStream_t stream) {
+  if (!attention_takes(in)) return cudaErrorInvalidValue;
+  return with_width(in.width, [&]<int kWidth>() {
+    constexpr size_t kShared = 3 * kTileElements<Element, kWidth> * sizeof(Element);
+    return launch(forward<Element, kWidth>, grid_of(in, kTile), kThreads, kShared, stream, in, out);
+  });
+}
+
+template <typename Element>
+cudaError_t attention_received(const AttentionInputs<Element>& in, const float* log_sum_exp, float* received,
+                               cudaStream_t stream) {
+  if (!attention_takes(in)) return cudaErrorInvalidValue;
+  return with_width(in.width, [&]<int kWidth>() {
+    constexpr size_t kShared = 2 * kTileElements<Element, kWidth> * sizeof(Element);
+    return launch(receive<Element, kWidth>, grid_of(in, kTile), kThreads, kShared, stream, in, log_sum_exp, received);
+  });
+}
+
+template <typename Element>
+cudaError_t attention_columns(const AttentionInputs<Element>& in, const float* log_sum_exp, const int64_t* keys, int count,
+                              float* columns, cudaStream_t stream) {
+  return pick_all<true>(in, log_sum_exp, keys, count, columns, stream);
+}
+
+template <typename Element>
+cudaError_t attention_rows(const AttentionInputs<Element>& in, const float* log_sum_exp, const int64_t* queries, int count,
+                           float* rows, cudaStream_t stream) {
+  return pick_all<false>(in, log_sum_exp, queries, count, rows, stream);
+}
+
+#define REPLICATE_ATTENTION(Element)                                                                                         \
+  template bool attention_takes(const AttentionInputs<Element>&);                                                            \
+  template cudaError_t attention_forward(const AttentionInputs<Element>&, const AttentionOutputs<Element>&, cudaStream_t);   \
+  template cudaError_t attention_received(const AttentionInputs<Element>&, const float*, float*, cudaStream_t);              \
+  template cudaError_t attention_columns(const AttentionInputs<Element>&, const float*, const int64_t*, int, float*,         \
+                                         cudaStream_t);                                                                      \
+  template cudaError_t attention_rows(const AttentionInputs<Element>&, const float*, const int64_t*, int, float*, cudaStream_t);
+REPLICATE_ATTENTION(float)
+REPLICATE_ATTENTION(Bfloat16)
+#undef REPLICATE_ATTENTION
+
+}  // namespace replicate::cuda

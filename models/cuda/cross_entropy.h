@@ -1,0 +1,23 @@
+#pragma once
+
+// Cross-entropy of a language model, loss_i = log sum_j exp x_ij - x_i,target(i), in nats. The forward pass reads the logits
+// once (online softmax), the backward pass overwrites them with their gradient: there is never a second tensor [N, V], nor
+// one in float32. Element is float or Bfloat16, arithmetic float32. Plain pointers to contiguous rows, no LibTorch. Errors:
+// cudaErrorInvalidValue for no rows or no ids, or CUDA's own.
+
+#include "models/cuda/runtime.h"
+
+namespace replicate::cuda {
+
+/// losses [N] and log_sum_exp [N] of logits [N, V], targets [N] int64. A target outside 0..V-1 makes its loss NaN.
+template <typename Element>
+cudaError_t cross_entropy(const Element* logits, const int64_t* targets, float* losses, float* log_sum_exp, int64_t rows,
+                          int64_t width, cudaStream_t stream);
+
+/// logits [N, V] become *scale * weight * (softmax(logits) - one-hot(target)); scale is one float on the device, the
+/// gradient that the loss has received. For the mean over N rows weight is 1 / N.
+template <typename Element>
+cudaError_t cross_entropy_backward(Element* logits, const int64_t* targets, const float* log_sum_exp, const float* scale,
+                                   float weight, int64_t rows, int64_t width, cudaStream_t stream);
+
+}  // namespace replicate::cuda

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/torch.h"
+
+namespace replicate {
+
+/// "cpu", or "cuda:0, NVIDIA H100 80GB HBM3" where the program was built with nvcc.
+std::string description(at::Device device);
+
+/// The GPUs that this program can use, a line each: "NVIDIA H100 80GB HBM3, sm_90, 79 GiB".
+std::vector<std::string> gpus();
+
+}  // namespace replicate
