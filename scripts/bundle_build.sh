@@ -53,13 +53,12 @@ find_libtorch() {
 }
 
 choose_preset() {
+  local why
+  why=$(why_no_cuda)
   if ! $with_cuda; then
     echo release
-  elif [[ ! -e $1/lib/libtorch_cuda.so ]]; then
-    say "this LibTorch has no CUDA ($1): building for the processor"
-    echo release
-  elif ! has_nvcc; then
-    say "no nvcc (PATH, CUDA_HOME): building for the processor"
+  elif [[ -n $why ]]; then
+    say "$why: building for the processor"
     echo release
   else
     echo cuda
@@ -78,7 +77,7 @@ build_all() {
 
 need_tools
 LIBTORCH=$(find_libtorch)
-PRESET=$(choose_preset "$LIBTORCH")
+PRESET=$(choose_preset)
 BUILD=$ROOT/build/$PRESET
 say "LibTorch: $LIBTORCH; build: $BUILD"
 lock "$ROOT/build/.lock" build

@@ -28,8 +28,16 @@ has_nvcc() {
   command -v nvcc >/dev/null
 }
 
-# With CUDA where both it and LibTorch's part of it are there, GPU or not: what is built runs on either.
-preset() { if [[ -e $(libtorch)/lib/libtorch_cuda.so ]] && has_nvcc; then echo cuda; else echo release; fi; }
+# What a build with CUDA lacks. A GPU it does not need: what is built runs on processors too.
+why_no_cuda() {
+  if [[ ! -e $(libtorch)/lib/libtorch_cuda.so ]]; then
+    echo "this LibTorch has no CUDA ($(libtorch))"
+  elif ! has_nvcc; then
+    echo "no nvcc (PATH, CUDA_HOME)"
+  fi
+}
+
+preset() { if [[ -z $(why_no_cuda) ]]; then echo cuda; else echo release; fi; }
 
 PRESET=${REPLICATE_PRESET:-$(preset)}
 BUILD=$ROOT/build/$PRESET

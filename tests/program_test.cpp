@@ -6,11 +6,11 @@
 
 #include <array>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "harness/run_folder.h"
+#include "models/formats/safetensors.h"
 #include "tests/assets.h"
 #include "tests/byte_tokenizer.h"
 #include "tests/gguf_writer.h"
@@ -449,11 +449,13 @@ class TrainTogether : public TrainProgram {
   std::string said() const { return read_text(folder_ / "rank0") + read_text(folder_ / "rank1"); }
 
   std::vector<float> numbers(const std::string& out, const std::string& step) const {
-    const auto file = weights(out, step);
-    uint64_t header = 0;
-    std::memcpy(&header, file.data(), sizeof header);
-    std::vector<float> all((file.size() - sizeof header - header) / sizeof(float));
-    std::memcpy(all.data(), file.data() + sizeof header + header, all.size() * sizeof(float));
+    const auto bytes = weights(out, step);
+    const auto file = SafetensorsFile::parse(std::as_bytes(std::span(bytes)), out);
+    std::vector<float> all;
+    for (const auto& tensor : file.tensors()) {
+      all.resize(all.size() + static_cast<size_t>(tensor.elements()));
+      decode_floats(tensor, all.data() + all.size() - tensor.elements());
+    }
     return all;
   }
 };

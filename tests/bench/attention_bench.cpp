@@ -61,5 +61,3 @@ BENCHMARK_CAPTURE(plain_twin, every_statistic, kEverything)->Apply(shapes);
 
 }  // namespace
 }  // namespace replicate
-
-BENCHMARK_MAIN();

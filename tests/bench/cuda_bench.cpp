@@ -167,5 +167,3 @@ BENCHMARK(cross_entropy_plain)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 }  // namespace
 }  // namespace replicate
-
-BENCHMARK_MAIN();

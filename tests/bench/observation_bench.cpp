@@ -6,7 +6,6 @@
 
 #include "harness/loading.h"
 #include "harness/probes/sink_probes.h"
-#include "models/kernels/heap.h"
 #include "tests/assets.h"
 
 namespace replicate {
@@ -138,10 +137,3 @@ BENCHMARK(fully_observed_forward)->Apply(shapes);
 
 }  // namespace
 }  // namespace replicate
-
-int main(int argc, char** argv) {
-  replicate::keep_freed_memory();  // as the program does
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-}

@@ -73,5 +73,3 @@ const bool registered = [] {
 
 }  // namespace
 }  // namespace replicate
-
-BENCHMARK_MAIN();

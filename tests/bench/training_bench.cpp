@@ -3,7 +3,6 @@
 
 #include <benchmark/benchmark.h>
 
-#include "models/kernels/heap.h"
 #include "models/training/trainer.h"
 
 namespace replicate {
@@ -73,10 +72,3 @@ const bool registered = [] {
 
 }  // namespace
 }  // namespace replicate
-
-int main(int argc, char** argv) {
-  replicate::keep_freed_memory();  // as the program does
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-}

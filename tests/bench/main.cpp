@@ -1,0 +1,12 @@
+// Of every benchmark.
+
+#include <benchmark/benchmark.h>
+
+#include "models/kernels/heap.h"
+
+int main(int argc, char** argv) {
+  replicate::keep_freed_memory();  // as the program does
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+}
