@@ -74,6 +74,32 @@ TEST(Backcopy, BatchesArePureFunctionsOfSeedAndStep) {
   EXPECT_NE(one->fingerprint(), data(false)->fingerprint());
 }
 
+TEST(BatchesAhead, AreTheDatasOwnInAnyOrder) {
+  BatchesAhead ahead(data(), 9, 8, false);
+  for (const int64_t step : {0, 1, 2, 7, 8, 3}) {
+    const auto batch = ahead.take(step), expected = data()->batch(9, step, 8);
+    EXPECT_TRUE(at::equal(batch.inputs, expected.inputs)) << step;
+    EXPECT_TRUE(at::equal(batch.targets, expected.targets)) << step;
+  }
+}
+
+/// Data that end.
+class FewBatches : public BackcopyData {
+ public:
+  FewBatches() : BackcopyData(kText, kVocabulary, "te ", kLength, true) {}
+  Batch batch(uint64_t seed, int64_t step, int64_t sequences) const override {
+    if (step == 2) throw std::runtime_error("no more");
+    return BackcopyData::batch(seed, step, sequences);
+  }
+};
+
+TEST(BatchesAhead, AnErrorComesWithItsBatch) {
+  BatchesAhead ahead(std::make_shared<FewBatches>(), 9, 8, false);
+  EXPECT_NO_THROW(ahead.take(0));
+  EXPECT_NO_THROW(ahead.take(1));
+  EXPECT_THROW(ahead.take(2), std::runtime_error);
+}
+
 TEST(Trainer, LearnsTheTask) {
   auto longer = recipe();
   longer.schedule = {300, 20, 60};
@@ -83,6 +109,22 @@ TEST(Trainer, LearnsTheTask) {
   EXPECT_NEAR(before, std::log(kVocabulary), 0.1);
   train(trainer, 300);
   EXPECT_LT(trainer.loss(validation), before - 0.8);
+}
+
+/// On a GPU the third step and those behind it are a CUDA graph's, which must read each step's batch and rate.
+TEST(Trainer, OnAGpuFollowsTheProcessor) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device on this machine";
+  for (const auto& arm : arm_names()) {
+    Trainer ours(recipe(arm), data(), at::kCUDA), theirs(recipe(arm), data(), at::kCPU);
+    const auto start = weights(theirs).clone();
+    for (const int64_t steps : {2, 3, 12}) {
+      train(ours, steps);
+      train(theirs, steps);
+      const auto moved = (weights(theirs) - start).norm().item<double>();
+      EXPECT_LT((weights(ours).cpu() - weights(theirs)).norm().item<double>(), 1e-2 * moved) << arm << ", step " << steps;
+    }
+    EXPECT_NEAR(ours.report().loss, theirs.report().loss, 1e-4) << arm;
+  }
 }
 
 /// Accumulation changes the order of sums only.

@@ -122,7 +122,7 @@ bool train_one(const TrainRequest& request, Progress& progress) {
   if (!whole) return false;
   if (!ranks.first()) return true;
   const auto result = run.result();
-  const auto peak = matrix_product_flops(request.device, recipe.bfloat16, recipes.plan().threads);
+  const auto peak = peak_of(request.device, recipe.bfloat16, recipes.plan().threads).of_all(ranks.size());
   progress.line(request.arm + ": validation loss " + std::to_string(result.final_loss()) + ", " +
                 throughput(result, recipes.length(), peak));
   return true;

@@ -22,10 +22,20 @@ class ThreadsOfARun {
   int before_ = at::get_num_threads();
 };
 
-/// What one large matrix product reaches, floating-point operations a second: the measure of what a run could use.
-double matrix_product_flops(at::Device device, bool bfloat16, int64_t threads);
+/// What a run could use at most, floating-point operations a second.
+struct Peak {
+  double measured = 0;                 ///< that one large matrix product reaches
+  std::optional<double> nominal = {};  ///< of the data sheet
+
+  Peak of_all(int64_t devices) const;
+};
+
+Peak peak_of(at::Device device, bool bfloat16, int64_t threads);
+
+/// Dense bfloat16 products of GPUs from A100 on, by the name that CUDA gives them. Source: NVIDIA's data sheets, without sparsity.
+std::optional<double> nominal_bfloat16_flops(const std::string& gpu);
 
 /// "7,400 tokens/s, 44% of the 101 GFLOP/s that a matrix product reaches here (MFU)"; time in steps alone.
-std::string throughput(const TrainedRun& run, int64_t length, double peak);
+std::string throughput(const TrainedRun& run, int64_t length, const Peak& peak);
 
 }  // namespace replicate

@@ -164,7 +164,7 @@ bool TrainingStudy::train_side_by_side(const std::vector<TrainingRun*>& runs) {
 
 /// Of an arm's first run; runs side by side share memory and caches.
 void TrainingStudy::log_throughput() const {
-  const auto peak = matrix_product_flops(device_, recipes_.baseline().bfloat16, recipes_.plan().threads);
+  const auto peak = peak_of(device_, recipes_.baseline().bfloat16, recipes_.plan().threads);
   for (const auto& [arm, runs] : results_.own_rate) {
     if (!runs.empty()) log_info("training " + arm + ": " + throughput(runs.front(), results_.length, peak));
   }

@@ -178,10 +178,9 @@ BlockWeights TrainableModel::block(int64_t layer) const {
 }
 
 const Positions& TrainableModel::positions(int64_t layer, int64_t length) const {
-  if (positions_.empty() || positions_.front().cosine.size(0) != length) {
-    positions_ = positions_of(config_, length, parameters_.values().device());
-  }
-  return positions_[static_cast<size_t>(layer - 1)];
+  auto& of_length = positions_[length];
+  if (of_length.empty()) of_length = positions_of(config_, length, parameters_.values().device());
+  return of_length[static_cast<size_t>(layer - 1)];
 }
 
 Tensor TrainableModel::loss(const Tensor& inputs, const Tensor& targets, bool bfloat16) const {

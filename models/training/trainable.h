@@ -47,7 +47,7 @@ class TrainableModel {
   ParameterSet parameters_;
   Tensor head_constants_;           // [L, H]
   std::vector<Tensor> rotations_;   // [D, D] a layer, with dense_down
-  mutable std::vector<Positions> positions_;  // of the last length
+  mutable std::map<int64_t, std::vector<Positions>> positions_;  // by length; they stay, as a CUDA graph may read them
 };
 
 }  // namespace replicate

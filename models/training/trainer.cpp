@@ -49,8 +49,14 @@ Trainer::Trainer(const Recipe& recipe, std::shared_ptr<const TrainingData> data,
       data_(std::move(data)),
       device_(device),
       ranks_(ranks),
-      model_(replicate::arm(recipe.arm), recipe.model, recipe.weight_seed, sample_of(recipe, *data_), device) {
+      model_(replicate::arm(recipe.arm), recipe.model, recipe.weight_seed, sample_of(recipe, *data_), device),
+      batches_(data_, recipe.seed, recipe.sequences, device.is_cuda()),
+      compute_graph_(model_.parameters().values().device()) {
   check(recipe, ranks);
+  const auto of_device = at::TensorOptions().device(device);
+  inputs_ = at::empty({recipe.sequences / ranks.size(), data_->length()}, of_device.dtype(at::kLong));
+  targets_ = at::empty_like(inputs_);
+  rate_ = at::zeros({}, of_device.dtype(device.is_cpu() ? at::kDouble : at::kFloat));
   first_moment_ = at::zeros_like(model_.parameters().values());
   second_moment_ = at::zeros_like(first_moment_);
   updates_ = at::zeros({}, first_moment_.options());
@@ -58,19 +64,34 @@ Trainer::Trainer(const Recipe& recipe, std::shared_ptr<const TrainingData> data,
   gradient_norm_ = at::zeros({}, first_moment_.options());
 }
 
-Tensor Trainer::micro_loss(const Batch& batch, int64_t part) const {
-  const auto count = batch.inputs.size(0) / (recipe_.accumulate * ranks_.size());
-  const auto first = (ranks_.rank() * recipe_.accumulate + part) * count;
-  const auto of = [&](const Tensor& ids) { return ids.narrow(0, first, count).to(device_, true); };
-  return model_.loss(of(batch.inputs), of(batch.targets), recipe_.bfloat16) / recipe_.accumulate;
+/// This rank's share of the batch, where the device reads it.
+void Trainer::bring_batch() {
+  const auto batch = batches_.take(done_);
+  const auto count = inputs_.size(0);
+  const auto bring = [&](const Tensor& ids, Tensor& to) { to.copy_(ids.narrow(0, ranks_.rank() * count, count), true); };
+  bring(batch.inputs, inputs_);
+  bring(batch.targets, targets_);
+}
+
+Tensor Trainer::micro_loss(int64_t part) const {
+  const auto count = inputs_.size(0) / recipe_.accumulate;
+  const auto of = [&](const Tensor& ids) { return ids.narrow(0, part * count, count); };
+  return model_.loss(of(inputs_), of(targets_), recipe_.bfloat16) / recipe_.accumulate;
 }
 
 void Trainer::step() {
-  const auto batch = data_->batch(recipe_.seed, done_, recipe_.sequences);
+  bring_batch();
+  rate_.fill_(recipe_.learning_rate * recipe_.schedule.at(done_));
+  compute_graph_.run([this] { compute(); });
+  ++done_;
+}
+
+/// All that a step does on the device, in place.
+void Trainer::compute() {
   model_.parameters().gradients().zero_();
   for (int64_t part = 0; part < recipe_.accumulate; ++part) {
     const c10::AutoGradMode gradients(true);
-    const auto loss = micro_loss(batch, part);
+    const auto loss = micro_loss(part);
     loss.backward();
     loss_sum_ += loss.detach();
   }
@@ -78,25 +99,23 @@ void Trainer::step() {
   ranks_.average(model_.parameters().gradients());
   clip_gradients();
   optimise();
-  ++done_;
 }
 
 /// The factor stays on the device: nobody waits for the norm.
 void Trainer::clip_gradients() {
   const auto gradients = model_.parameters().gradients();
-  gradient_norm_ = at::linalg_vector_norm(gradients);
+  gradient_norm_.copy_(at::linalg_vector_norm(gradients));
   gradients.mul_((recipe_.clip / (gradient_norm_ + 1e-6)).clamp_max(1));
 }
 
 void Trainer::optimise() {
   const auto& p = model_.parameters();
-  const double rate = recipe_.learning_rate * recipe_.schedule.at(done_);
   updates_ += 1;
   const auto update = [&](int64_t first, int64_t count, double decay) {
     if (count == 0) return;
     const auto part = [&](const Tensor& flat) { return std::vector{flat.narrow(0, first, count)}; };
     at::_fused_adamw_(part(p.values()), part(p.gradients()), part(first_moment_), part(second_moment_), {}, {updates_},
-                      rate, recipe_.beta1, recipe_.beta2, decay, recipe_.eps, false, false);
+                      rate_, recipe_.beta1, recipe_.beta2, decay, recipe_.eps, false, false);
   };
   update(0, p.decaying(), recipe_.weight_decay);
   update(p.decaying(), p.values().numel() - p.decaying(), 0);

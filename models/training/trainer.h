@@ -2,7 +2,8 @@
 
 #include <filesystem>
 
-#include "models/training/batch.h"
+#include "models/training/batches_ahead.h"
+#include "models/training/cuda_graph.h"
 #include "models/training/ranks.h"
 #include "models/training/schedule.h"
 #include "models/training/trainable.h"
@@ -31,8 +32,8 @@ struct StepReport {
   double gradient_norm = 0;  ///< of the last step, before clipping
 };
 
-/// One training run: AdamW (Loshchilov and Hutter 2019) on flat tensors, gradients clipped by their global norm, no
-/// host synchronisation inside a step. Ranks hold the same weights and moments, bit for bit: each adds the gradient of its share
+/// One training run: AdamW (Loshchilov and Hutter 2019) on flat tensors, gradients clipped by their global norm. On a GPU a
+/// step is one CUDA graph and nobody waits for it. Ranks hold the same weights and moments, bit for bit: each adds the gradient of its share
 /// of the batch, and takes the step that all take.
 class Trainer {
  public:
@@ -62,7 +63,9 @@ class Trainer {
 
  private:
   std::map<std::string, Tensor> state() const;  ///< what a saved state holds, by name; shared, not copied
-  Tensor micro_loss(const Batch& batch, int64_t part) const;
+  void bring_batch();
+  void compute();
+  Tensor micro_loss(int64_t part) const;
   void clip_gradients();
   void optimise();
 
@@ -71,6 +74,11 @@ class Trainer {
   at::Device device_;
   Ranks ranks_;
   TrainableModel model_;
+  BatchesAhead batches_;
+  CudaGraph compute_graph_;
+  // What differs between steps: a graph reads it from where it was when it was recorded.
+  Tensor inputs_, targets_;              // [B / ranks, T] int64
+  Tensor rate_;                          // scalar, of the type that the fused kernel wants
   Tensor first_moment_, second_moment_;  // [N]
   Tensor updates_;                       // float32 scalar: steps taken, as the fused kernel counts them
   Tensor loss_sum_, gradient_norm_;      // scalars on the device

@@ -7,6 +7,7 @@
 #include "harness/loading.h"
 #include "harness/probes/sink_probes.h"
 #include "tests/assets.h"
+#include "tests/bench/fused_block.h"
 
 namespace replicate {
 namespace {
@@ -27,26 +28,6 @@ Tokens tokens(int64_t sequences, int64_t length) {
   auto generator = at::detail::createCPUGenerator();
   return std::make_shared<const Tensor>(
       at::randint(0, model().config.vocabulary, {sequences, length}, generator, at::kLong));
-}
-
-Tensor rotated(const Tensor& x, const Positions& rotary) {
-  const auto halves = x.chunk(2, -1);
-  return x * rotary.cosine + at::cat({-halves[1], halves[0]}, -1) * rotary.sine;
-}
-
-/// A block as one would write it with LibTorch's fused attention.
-Tensor fused_block(const ModelConfig& c, const BlockWeights& w, const Positions& rotary,
-                   const Tensor& x) {
-  const auto normed = rms_norm(x, w.attention_norm, c.norm_eps);
-  const auto heads = [&](const Tensor& weight) {
-    return at::linear(normed, weight).unflatten(-1, {-1, c.head_width}).transpose(1, 2);
-  };
-  const auto attended = at::scaled_dot_product_attention(
-      rotated(heads(w.query), rotary), rotated(heads(w.key), rotary), heads(w.value), {}, 0, true,
-      std::nullopt, /*enable_gqa=*/true);
-  const auto mid = x + at::linear(attended.transpose(1, 2).flatten(2), w.output);
-  const auto h = rms_norm(mid, w.ffn_norm, c.norm_eps);
-  return mid + at::linear(at::silu(at::linear(h, w.gate)) * at::linear(h, w.up), w.down);
 }
 
 void set_rate(benchmark::State& state) {
