@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "harness/measure.h"
+#include "harness/probes/each_by_one_thread.h"
 #include "harness/probes/effective_rank.h"
 #include "harness/probes/sink_probes.h"
 
@@ -39,15 +40,11 @@ Tensor ranks_of_sequence(const Tensor& hidden) {
                     effective_rank(spectrum(hidden.slice(0, 1))), rank_without_massive(hidden)});
 }
 
-/// All forms for [b, T, D]: [b, 5]. A thread takes a sequence: shared out within one eigenvalue problem, threads
-/// would wait for each other most of the time.
+/// All forms for [b, T, D]: [b, 5].
 Tensor ranks(const Tensor& hidden) {
   const auto on_host = hidden.cpu();
   std::vector<Tensor> all(on_host.size(0));
-  at::parallel_for(0, on_host.size(0), 1, [&](int64_t begin, int64_t end) {
-    const c10::InferenceMode guard;
-    for (auto b = begin; b < end; ++b) all[b] = ranks_of_sequence(on_host[b]);
-  });
+  each_by_one_thread(on_host.size(0), [&](int64_t b) { all[b] = ranks_of_sequence(on_host[b]); });
   return at::stack(all);
 }
 

@@ -137,6 +137,7 @@ void for_each_task(int64_t tasks, const Task& task) {
   std::atomic<int64_t> next{0};
   const auto threads = std::min<int64_t>(at::get_num_threads(), tasks);
   at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
+    const OneThreadOfBlas alone;
     std::vector<float> scratch;
     for (auto i = next++; i < tasks; i = next++) task(i, scratch);
   });

@@ -393,6 +393,21 @@ TEST(StackedRank, AgreesWithSingularValues) {
   }
 }
 
+TEST(StackedRank, HasTheSameBitsWhateverTheThreads) {
+  const auto model = small_model();
+  const auto tokens = random_tokens(32, 64);
+  const auto threads = at::get_num_threads();
+  const auto with_threads = [&](int count) {
+    at::set_num_threads(count);
+    const auto rank = std::make_shared<StackedRank>();
+    run({{model, tokens, {}, {rank}}}, {});
+    return rank->residual_without_first();
+  };
+  const auto one = with_threads(1), two = with_threads(2);
+  at::set_num_threads(threads);
+  EXPECT_TRUE(at::equal(one, two));
+}
+
 TEST(RankPreservation, SeesTheRankThatASpikeTakes) {
   const auto trial = judged("rank_preservation", planted_results(), {"validation.sequences=8"});
   EXPECT_GT(trial.value("effective_rank_difference"), 1);

@@ -1,14 +1,25 @@
 #include "harness/probes/effective_rank.h"
 
+#include "harness/probes/each_by_one_thread.h"
 #include "models/formats/error.h"
 
 namespace replicate {
 namespace {
 
+constexpr int64_t kColumns = 64;
+
 /// [b, n, D] -> [D, D] float64.
 Tensor gram_matrix(const Tensor& hidden) {
   const auto x = hidden.flatten(0, 1).to(at::kDouble);
-  return at::matmul(x.t(), x);
+  if (!x.is_cpu()) return at::matmul(x.t(), x);
+  const auto width = x.size(1);
+  const auto gram = at::empty({width, width}, x.options());
+  each_by_one_thread((width + kColumns - 1) / kColumns, [&](int64_t block) {
+    const auto first = block * kColumns, count = std::min(kColumns, width - first);
+    auto rows = gram.narrow(0, first, count);
+    at::mm_out(rows, x.narrow(1, first, count).t(), x);
+  });
+  return gram;
 }
 
 Tensor rank_of_gram(const Tensor& gram) { return effective_rank(at::linalg_eigvalsh(gram).clamp_min(0)); }
@@ -51,8 +62,11 @@ void StackedRank::finish_layer(int64_t) {
 }
 
 void StackedRank::take_ranks(Gram& gram) {
-  ranks_.push_back(rank_of_gram(gram.first + gram.rest));
-  others_.push_back(rank_of_gram(gram.rest));
+  const Tensor grams[] = {gram.first + gram.rest, gram.rest};
+  Tensor ranks[2];
+  each_by_one_thread(2, [&](int64_t i) { ranks[i] = rank_of_gram(grams[i]); });
+  ranks_.push_back(ranks[0]);
+  others_.push_back(ranks[1]);
   gram = {};
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "harness/population.h"
+#include "harness/probes/each_by_one_thread.h"
 
 namespace replicate {
 namespace {
@@ -93,14 +94,10 @@ void QueryKeyProbe::observe(const Place& place, Site site, const Tensor& value) 
     query_ = value;
     return;
   }
-  // A thread takes a head: eigenvalue problems this small are not worth sharing out.
   std::vector<Tensor> heads(query_.size(1));
   const auto shared_by = query_.size(1) / value.size(1);
-  at::parallel_for(0, query_.size(1), 1, [&](int64_t begin, int64_t end) {
-    const c10::InferenceMode guard;
-    for (auto h = begin; h < end; ++h) {
-      heads[h] = measure_head(query_.select(1, h), value.select(1, h / shared_by), directions_[h], others_);
-    }
+  each_by_one_thread(query_.size(1), [&](int64_t h) {
+    heads[h] = measure_head(query_.select(1, h), value.select(1, h / shared_by), directions_[h], others_);
   });
   heads_[place.layer].push_back(at::stack(heads, 1));
   unit_keys_.push_back(unit(value.slice(2, 0, 1 + others_)));

@@ -9,7 +9,24 @@ extern "C" void sgemm_(const char* transa, const char* transb, const int* m, con
                        const float* alpha, const float* a, const int* lda, const float* b,
                        const int* ldb, const float* beta, float* c, const int* ldc);
 
+extern "C" int MKL_Set_Num_Threads_Local(int threads) __attribute__((weak));  // null where BLAS is not MKL
+
 namespace replicate {
+
+/// While it lives, MKL works for this thread on this thread alone. In a parallel region it does so anyway, but cuts products
+/// up as for all threads, so that their bits would depend on how many there are (AVX-512).
+class OneThreadOfBlas {
+ public:
+  OneThreadOfBlas() : before_(MKL_Set_Num_Threads_Local ? MKL_Set_Num_Threads_Local(1) : 0) {}
+  ~OneThreadOfBlas() {
+    if (MKL_Set_Num_Threads_Local) MKL_Set_Num_Threads_Local(before_);
+  }
+  OneThreadOfBlas(const OneThreadOfBlas&) = delete;
+  OneThreadOfBlas& operator=(const OneThreadOfBlas&) = delete;
+
+ private:
+  int before_;
+};
 
 /// Row-major C [m, n] = A [m, k] B^T with B [n, k]; leading dimensions k, k, n.
 inline void multiply_transposed(const float* a, const float* b, float* c, int m, int n, int k) {
