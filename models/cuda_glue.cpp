@@ -68,8 +68,9 @@ cuda::AttentionInputs<Element> inputs_of(const Tensor& q, const Tensor& k, const
           static_cast<int>(q.size(1)), static_cast<int>(k.size(1)), static_cast<int>(q.size(3)), static_cast<float>(scale)};
 }
 
+/// On q's device, without waiting for it.
 Tensor positions_on(const Tensor& q, const std::vector<int64_t>& positions) {
-  return at::tensor(positions, at::kLong).to(q.device());
+  return at::tensor(positions, at::kLong).pin_memory().to(q.device(), true);
 }
 
 /// What must be read behind the forward pass, from its log-sum-exp.
