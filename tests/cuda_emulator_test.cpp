@@ -332,16 +332,21 @@ TEST(CudaEmulator, Rotary) {
   expect_rotary<Bfloat16>(1, 64, 20);
 }
 
+/// The first row begins `offset` elements behind a multiple of 16 bytes.
 template <typename Element>
-void expect_cross_entropy(int64_t rows, int64_t width, float spread) {
+void expect_cross_entropy(int64_t rows, int64_t width, float spread, int64_t offset = 0) {
   const Numbers<Element> x(rows * width, 1, spread);
   std::vector<int64_t> targets(rows);
   for (int64_t i = 0; i < rows; ++i) targets[i] = i * 31 % width;
-  auto logits = x.rounded;
+  std::vector<Element> memory(offset + x.rounded.size() + kWide<Element>);
+  from_float(memory.back(), 7);
+  const auto first = std::copy(x.rounded.begin(), x.rounded.end(), memory.begin() + offset) - x.rounded.size();
   std::vector<float> losses(rows), lse(rows);
   const float scale = 0.5F;
-  ASSERT_EQ(cross_entropy(logits.data(), targets.data(), losses.data(), lse.data(), rows, width, {}), cudaSuccess);
-  ASSERT_EQ(cross_entropy_backward(logits.data(), targets.data(), lse.data(), &scale, 4, rows, width, {}), cudaSuccess);
+  ASSERT_EQ(cross_entropy(&*first, targets.data(), losses.data(), lse.data(), rows, width, {}), cudaSuccess);
+  ASSERT_EQ(cross_entropy_backward(&*first, targets.data(), lse.data(), &scale, 4, rows, width, {}), cudaSuccess);
+  const std::vector<Element> logits(first, first + x.rounded.size());
+  EXPECT_EQ(to_float(memory.back()), 7);
   std::vector<double> exact(rows), gradient(rows * width);
   for (int64_t i = 0; i < rows; ++i) {
     const double* row = &x.exact[i * width];
@@ -360,6 +365,10 @@ TEST(CudaEmulator, CrossEntropy) {
   expect_cross_entropy<float>(3, 5000, 30);  // probabilities that underflow: the loss does not
   expect_cross_entropy<Bfloat16>(5, 104, 1);
   expect_cross_entropy<Bfloat16>(3, 4999, 30);
+  expect_cross_entropy<Bfloat16>(17, 9, 1);  // rows that begin everywhere, some without 16 aligned bytes
+  expect_cross_entropy<Bfloat16>(9, 1, 1);
+  expect_cross_entropy<float>(2, 4100, 1, 3);
+  expect_cross_entropy<Bfloat16>(2, 50257, 1, 5);
 }
 
 TEST(CudaEmulator, CrossEntropyOfUnknownIdsIsNaN) {
