@@ -158,6 +158,36 @@ TEST(CudaEmulator, AttentionInBfloat16) {
   expect_attention<Bfloat16>({2, 3, 1, 130, 32});
   expect_attention<Bfloat16>({1, 4, 2, 65, 128}, 5);
   expect_attention<Bfloat16>({1, 2, 2, 1, 64});
+  expect_attention<Bfloat16>({1, 1, 1, 300, 64});  // several blocks of queries, the last one not full
+  expect_attention<Bfloat16>({1, 1, 1, 257, 128});
+}
+
+template <typename Element>
+void expect_not_a_number_in_its_row_alone(int64_t row) {
+  const Shape s = {1, 1, 1, 150, 64};
+  const Numbers<Element> q(s.t * s.k, 1), k(s.t * s.k, 2), v(s.t * s.k, 3);
+  AttentionInputs<Element> in = {
+      heads(q.rounded, 1, s.t, s.k), heads(k.rounded, 1, s.t, s.k), heads(v.rounded, 1, s.t, s.k), 1, s.t, 1, 1, 64, 0.125F};
+  std::vector<float> lse(s.t), entropy(s.t), squares(s.t), free_lse(s.t);
+  std::vector<Element> output(s.t * s.k), free_output(output);
+  ASSERT_EQ(attention_forward(in, {free_output.data(), free_lse.data()}, {}), cudaSuccess);
+  auto broken = q.rounded;
+  from_float(broken[row * s.k + 5], NAN);
+  in.q.data = broken.data();
+  ASSERT_EQ(attention_forward(in, {output.data(), lse.data(), entropy.data(), squares.data()}, {}), cudaSuccess);
+  EXPECT_TRUE(std::isnan(lse[row]) && std::isnan(entropy[row]) && std::isnan(squares[row]));
+  for (int64_t i = 0; i < s.t * s.k; ++i) {
+    const float mine = to_float(output[i]);
+    EXPECT_TRUE(i / s.k == row ? std::isnan(mine) : mine == to_float(free_output[i]));
+  }
+  lse[row] = free_lse[row];
+  EXPECT_EQ(lse, free_lse);
+}
+
+TEST(CudaEmulator, AttentionKeepsWhatIsNoNumberInItsRow) {
+  expect_not_a_number_in_its_row_alone<float>(70);
+  expect_not_a_number_in_its_row_alone<Bfloat16>(0);
+  expect_not_a_number_in_its_row_alone<Bfloat16>(140);
 }
 
 TEST(CudaEmulator, AttentionRefusesOtherShapes) {
@@ -168,7 +198,9 @@ TEST(CudaEmulator, AttentionRefusesOtherShapes) {
   EXPECT_FALSE(attention_takes(in));
   in.kv_heads = 4, in.width = 48;
   EXPECT_FALSE(attention_takes(in));
-  in.width = 32, in.q.data += 1;
+  in.width = 32, in.scale = 0;
+  EXPECT_FALSE(attention_takes(in));
+  in.scale = 1, in.q.data += 1;
   EXPECT_FALSE(attention_takes(in));
   EXPECT_EQ(attention_forward(in, {}, {}), cudaErrorInvalidValue);
 }
