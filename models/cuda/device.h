@@ -124,10 +124,15 @@ __device__ Values<kCount> load(const Element* from) {
 
 template <int kCount, typename Element>
 __device__ void store(Element* to, const Values<kCount>& values) {
-  Packed<Element, kCount> packed;
+  if constexpr (kCount % kWide<Element> == 0) {
 #pragma unroll
-  for (int i = 0; i < kCount; ++i) from_float(packed.v[i], values.v[i]);
-  *reinterpret_cast<Packed<Element, kCount>*>(to) = packed;
+    for (int i = 0; i < kCount; i += kWide<Element>) store_wide(to + i, values.v + i);
+  } else {
+    Packed<Element, kCount> packed;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) from_float(packed.v[i], values.v[i]);
+    *reinterpret_cast<Packed<Element, kCount>*>(to) = packed;
+  }
 }
 
 /// Whether rows that begin at such an address and lie `stride` elements apart can be read 16 bytes at a time.
