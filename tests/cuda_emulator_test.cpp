@@ -251,6 +251,8 @@ TEST(CudaEmulator, HeadRmsNorm) {
   expect_head_rms_norm<Bfloat16>(300, 20);
   expect_head_rms_norm<Bfloat16>(70, 1024);  // a block a row
   expect_head_rms_norm<Bfloat16>(1, 128);
+  expect_head_rms_norm<Bfloat16>(3, 64);  // a warp that is not full
+  expect_head_rms_norm<float>(530, 96);
 }
 
 /// With a branch that is added before, and with a gradient that the sum has besides.

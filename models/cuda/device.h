@@ -141,8 +141,10 @@ bool is_aligned(const Element* data, int64_t stride = 0) {
   return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % kWide<Element> == 0;
 }
 
-__device__ inline float warp_sum(float x) {
-  for (unsigned mask = 16; mask > 0; mask /= 2) x += shuffle_xor(x, mask);
+/// Over kLanes neighbours; the whole warp has come here.
+template <int kLanes = 32>
+__device__ float warp_sum(float x) {
+  for (unsigned mask = kLanes / 2; mask > 0; mask /= 2) x += shuffle_xor(x, mask);
   return x;
 }
 
@@ -165,10 +167,10 @@ __device__ float combine_warps(float x, const Combine& combine) {
   return x;
 }
 
-/// Over kThreads threads that have all come here: a warp, or a block of one row of threads.
+/// Over kThreads threads: part of a warp that has come here as a whole, or a block of one row of threads.
 template <int kThreads>
 __device__ float group_sum(float x) {
-  return combine_warps<kThreads>(warp_sum(x), [](float a, float b) { return a + b; });
+  return combine_warps<kThreads>(warp_sum<(kThreads < 32 ? kThreads : 32)>(x), [](float a, float b) { return a + b; });
 }
 
 template <int kThreads>
