@@ -40,6 +40,8 @@ inline __nv_bfloat16 __float2bfloat16(float x) {
   return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
 }
 
+inline float __fdividef(float x, float y) { return x / y; }
+
 inline dim3 threadIdx, blockIdx, blockDim, gridDim;  // of the fiber that runs
 
 namespace replicate::cuda::emulated {
