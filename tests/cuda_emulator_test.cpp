@@ -286,6 +286,8 @@ TEST(CudaEmulator, ResidualAdditionAndRmsNorm) {
   expect_residual_norm<Bfloat16>(70, 96);
   expect_residual_norm<float>(3, 1029);
   expect_residual_norm<Bfloat16>(2, 4104);
+  expect_residual_norm<float>(2, 12288);
+  expect_residual_norm<Bfloat16>(34, 8192);
 }
 
 TEST(CudaEmulator, RmsNormWithoutBranch) {
