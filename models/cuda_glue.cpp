@@ -188,7 +188,7 @@ class CudaRmsNorm : public torch::autograd::Function<CudaRmsNorm> {
   }
 
  private:
-  /// A warp a row: where rows are short, and where the stream is not float32.
+  /// A warp or less a row: where rows are short, and where the stream is not float32.
   static bool is_of_heads(const Tensor& x, const Tensor& y) {
     constexpr int64_t kShort = 256;
     return x.scalar_type() == y.scalar_type() && (x.size(-1) <= kShort || x.scalar_type() != at::kFloat);

@@ -19,11 +19,12 @@ inline bool cuda_kernels_take(at::ScalarType type) { return kCudaKernels && (typ
 /// .. on a GPU.
 inline bool cuda_kernels_take(const Tensor& x) { return x.is_cuda() && cuda_kernels_take(x.scalar_type()); }
 
-/// For attend_cuda: heads of width 32, 64 or 128 and softmax over all keys up to the query, but for single masked rows.
+/// For attend_cuda: heads of width 32, 64 or 128, a positive scale and softmax over all keys up to the query, but for single
+/// masked rows.
 inline bool cuda_kernels_take(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec) {
   const auto width = q.size(-1);
   return cuda_kernels_take(q) && k.scalar_type() == q.scalar_type() && v.scalar_type() == q.scalar_type() &&
-         (width == 32 || width == 64 || width == 128) && !spec.identity && !spec.sigmoid_bias && !spec.window;
+         (width == 32 || width == 64 || width == 128) && spec.scale > 0 && !spec.identity && !spec.sigmoid_bias && !spec.window;
 }
 
 /// As attend_plain. Masked rows are made again by plain operations, so that all others have the same bits as without masks.

@@ -158,6 +158,36 @@ TEST(CudaEmulator, AttentionInBfloat16) {
   expect_attention<Bfloat16>({2, 3, 1, 130, 32});
   expect_attention<Bfloat16>({1, 4, 2, 65, 128}, 5);
   expect_attention<Bfloat16>({1, 2, 2, 1, 64});
+  expect_attention<Bfloat16>({1, 1, 1, 300, 64});  // several blocks of queries, the last one not full
+  expect_attention<Bfloat16>({1, 1, 1, 257, 128});
+}
+
+template <typename Element>
+void expect_not_a_number_in_its_row_alone(int64_t row) {
+  const Shape s = {1, 1, 1, 150, 64};
+  const Numbers<Element> q(s.t * s.k, 1), k(s.t * s.k, 2), v(s.t * s.k, 3);
+  AttentionInputs<Element> in = {
+      heads(q.rounded, 1, s.t, s.k), heads(k.rounded, 1, s.t, s.k), heads(v.rounded, 1, s.t, s.k), 1, s.t, 1, 1, 64, 0.125F};
+  std::vector<float> lse(s.t), entropy(s.t), squares(s.t), free_lse(s.t);
+  std::vector<Element> output(s.t * s.k), free_output(output);
+  ASSERT_EQ(attention_forward(in, {free_output.data(), free_lse.data()}, {}), cudaSuccess);
+  auto broken = q.rounded;
+  from_float(broken[row * s.k + 5], NAN);
+  in.q.data = broken.data();
+  ASSERT_EQ(attention_forward(in, {output.data(), lse.data(), entropy.data(), squares.data()}, {}), cudaSuccess);
+  EXPECT_TRUE(std::isnan(lse[row]) && std::isnan(entropy[row]) && std::isnan(squares[row]));
+  for (int64_t i = 0; i < s.t * s.k; ++i) {
+    const float mine = to_float(output[i]);
+    EXPECT_TRUE(i / s.k == row ? std::isnan(mine) : mine == to_float(free_output[i]));
+  }
+  lse[row] = free_lse[row];
+  EXPECT_EQ(lse, free_lse);
+}
+
+TEST(CudaEmulator, AttentionKeepsWhatIsNoNumberInItsRow) {
+  expect_not_a_number_in_its_row_alone<float>(70);
+  expect_not_a_number_in_its_row_alone<Bfloat16>(0);
+  expect_not_a_number_in_its_row_alone<Bfloat16>(140);
 }
 
 TEST(CudaEmulator, AttentionRefusesOtherShapes) {
@@ -168,7 +198,9 @@ TEST(CudaEmulator, AttentionRefusesOtherShapes) {
   EXPECT_FALSE(attention_takes(in));
   in.kv_heads = 4, in.width = 48;
   EXPECT_FALSE(attention_takes(in));
-  in.width = 32, in.q.data += 1;
+  in.width = 32, in.scale = 0;
+  EXPECT_FALSE(attention_takes(in));
+  in.scale = 1, in.q.data += 1;
   EXPECT_FALSE(attention_takes(in));
   EXPECT_EQ(attention_forward(in, {}, {}), cudaErrorInvalidValue);
 }
@@ -219,6 +251,8 @@ TEST(CudaEmulator, HeadRmsNorm) {
   expect_head_rms_norm<Bfloat16>(300, 20);
   expect_head_rms_norm<Bfloat16>(70, 1024);  // a block a row
   expect_head_rms_norm<Bfloat16>(1, 128);
+  expect_head_rms_norm<Bfloat16>(3, 64);  // a warp that is not full
+  expect_head_rms_norm<float>(530, 96);
 }
 
 /// With a branch that is added before, and with a gradient that the sum has besides.
@@ -252,6 +286,8 @@ TEST(CudaEmulator, ResidualAdditionAndRmsNorm) {
   expect_residual_norm<Bfloat16>(70, 96);
   expect_residual_norm<float>(3, 1029);
   expect_residual_norm<Bfloat16>(2, 4104);
+  expect_residual_norm<float>(2, 12288);
+  expect_residual_norm<Bfloat16>(34, 8192);
 }
 
 TEST(CudaEmulator, RmsNormWithoutBranch) {
@@ -332,16 +368,21 @@ TEST(CudaEmulator, Rotary) {
   expect_rotary<Bfloat16>(1, 64, 20);
 }
 
+/// The first row begins `offset` elements behind a multiple of 16 bytes.
 template <typename Element>
-void expect_cross_entropy(int64_t rows, int64_t width, float spread) {
+void expect_cross_entropy(int64_t rows, int64_t width, float spread, int64_t offset = 0) {
   const Numbers<Element> x(rows * width, 1, spread);
   std::vector<int64_t> targets(rows);
   for (int64_t i = 0; i < rows; ++i) targets[i] = i * 31 % width;
-  auto logits = x.rounded;
+  std::vector<Element> memory(offset + x.rounded.size() + kWide<Element>);
+  from_float(memory.back(), 7);
+  const auto first = std::copy(x.rounded.begin(), x.rounded.end(), memory.begin() + offset) - x.rounded.size();
   std::vector<float> losses(rows), lse(rows);
   const float scale = 0.5F;
-  ASSERT_EQ(cross_entropy(logits.data(), targets.data(), losses.data(), lse.data(), rows, width, {}), cudaSuccess);
-  ASSERT_EQ(cross_entropy_backward(logits.data(), targets.data(), lse.data(), &scale, 4, rows, width, {}), cudaSuccess);
+  ASSERT_EQ(cross_entropy(&*first, targets.data(), losses.data(), lse.data(), rows, width, {}), cudaSuccess);
+  ASSERT_EQ(cross_entropy_backward(&*first, targets.data(), lse.data(), &scale, 4, rows, width, {}), cudaSuccess);
+  const std::vector<Element> logits(first, first + x.rounded.size());
+  EXPECT_EQ(to_float(memory.back()), 7);
   std::vector<double> exact(rows), gradient(rows * width);
   for (int64_t i = 0; i < rows; ++i) {
     const double* row = &x.exact[i * width];
@@ -360,6 +401,10 @@ TEST(CudaEmulator, CrossEntropy) {
   expect_cross_entropy<float>(3, 5000, 30);  // probabilities that underflow: the loss does not
   expect_cross_entropy<Bfloat16>(5, 104, 1);
   expect_cross_entropy<Bfloat16>(3, 4999, 30);
+  expect_cross_entropy<Bfloat16>(17, 9, 1);  // rows that begin everywhere, some without 16 aligned bytes
+  expect_cross_entropy<Bfloat16>(9, 1, 1);
+  expect_cross_entropy<float>(2, 4100, 1, 3);
+  expect_cross_entropy<Bfloat16>(2, 50257, 1, 5);
 }
 
 TEST(CudaEmulator, CrossEntropyOfUnknownIdsIsNaN) {

@@ -87,6 +87,24 @@ TEST_P(Cuda, AttentionIsThePlainOne) {
   }
 }
 
+TEST_P(Cuda, LongAttentionIsThePlainOne) {
+  const Problem p{normal({2, 32, 4096, 128}), normal({2, 8, 4096, 128}), normal({2, 8, 4096, 128}),
+                  {.scale = 1 / std::sqrt(128.0)}};
+  const auto wide = [](const Tensor& x) { return x.to(at::kDouble); };  // 5e11 operations: they stay on the GPU
+  expect_same(attend(p.q, p.k, p.v, p.spec, everything(4096)),
+              attend_plain(wide(p.q), wide(p.k), wide(p.v), p.spec, everything(4096)), tolerance());
+}
+
+TEST_P(Cuda, AttentionKeepsWhatIsNoNumberInItsRow) {
+  const Problem p{normal({2, 4, 300, 64}), normal({2, 2, 300, 64}), normal({2, 2, 300, 64}), {.scale = 0.125}};
+  const auto free = attend(p.q, p.k, p.v, p.spec, {}).output;
+  p.q.select(2, 140).select(2, 5).fill_(NAN);
+  const auto broken = attend(p.q, p.k, p.v, p.spec, {}).output;
+  EXPECT_TRUE(broken.select(1, 140).isnan().all().item<bool>());
+  EXPECT_TRUE(broken.narrow(1, 0, 140).equal(free.narrow(1, 0, 140)));
+  EXPECT_TRUE(broken.narrow(1, 141, 159).equal(free.narrow(1, 141, 159)));
+}
+
 TEST_P(Cuda, AttentionTakesAnyStrides) {
   const auto both = normal({1, 70, 2 * 3 * 64 + 1}).narrow(2, 1, 2 * 3 * 64).unflatten(2, {6, 64}).transpose(1, 2);
   const Problem p{both.narrow(1, 0, 3), both.narrow(1, 3, 3), normal({1, 3, 64, 70}).transpose(2, 3), {.scale = 0.125}};
@@ -130,7 +148,8 @@ void expect_same_gradients(std::vector<Tensor> leaves, const std::function<Tenso
 }
 
 TEST_P(Cuda, RmsNormIsThePlainOne) {
-  for (const auto& shape : std::vector<std::vector<int64_t>>{{3, 67, 576}, {2, 33, 9, 64}, {5, 37}, {1, 1, 4104}, {2000, 128}}) {
+  for (const auto& shape : std::vector<std::vector<int64_t>>{
+           {3, 67, 576}, {2, 33, 9, 64}, {5, 37}, {1, 1, 4104}, {2000, 128}, {40, 8192}, {40, 12288}}) {
     expect_same_gradients({normal(shape, 2), floats({shape.back()})},
                           [&](const auto& in) { return cuda_rms_norm(in[0], in[1], 1e-5, GetParam()); },
                           [](const auto& in) { return rms_norm(in[0], in[1], 1e-5); }, tolerance());
@@ -138,9 +157,11 @@ TEST_P(Cuda, RmsNormIsThePlainOne) {
 }
 
 TEST_P(Cuda, RmsNormOfTheFloat32Stream) {
-  expect_same_gradients({floats({4, 65, 576}, 2), floats({576})},
-                        [&](const auto& in) { return cuda_rms_norm(in[0], in[1], 1e-5, GetParam()); },
-                        [](const auto& in) { return rms_norm(in[0], in[1], 1e-5); }, tolerance());
+  for (const int64_t width : {576, 8192, 12288}) {
+    expect_same_gradients({floats({4, 65, width}, 2), floats({width})},
+                          [&](const auto& in) { return cuda_rms_norm(in[0], in[1], 1e-5, GetParam()); },
+                          [](const auto& in) { return rms_norm(in[0], in[1], 1e-5); }, tolerance());
+  }
 }
 
 Tensor turned(const Tensor& x, const Tensor& cosine, const Tensor& sine) {

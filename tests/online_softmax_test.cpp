@@ -90,6 +90,22 @@ TEST(OnlineSoftmax, MergeIsTheSoftmaxOfBoth) {
   expect_close(sums, Exact(both));
 }
 
+TEST(OnlineSoftmax, ScoresComeUnscaled) {
+  auto scores = normal(100, 20, 4);
+  OnlineSoftmax sums{.unit = 0.125F * kNat};
+  sums.raise(*std::max_element(scores.begin(), scores.end()));
+  for (const float s : scores) sums.add(s);
+  for (float& s : scores) s *= 0.125F;
+  expect_close(sums, Exact(scores));
+}
+
+TEST(OnlineSoftmax, SurpriseIsMinusTheLogarithmOfTheProbability) {
+  auto scores = normal(50, 3, 5);
+  for (float& s : scores) s += 4096.0F;
+  const Exact exact(scores);
+  for (const float s : scores) EXPECT_NEAR(in_tiles(scores, 8).surprise(s), exact.log_sum_exp - s, 1e-5);
+}
+
 TEST(OnlineSoftmax, MaskedScoresCountNothing) {
   auto sums = in_tiles({1.0F, 2.0F}, 2);
   EXPECT_EQ(sums.add(kNoScore), 0);

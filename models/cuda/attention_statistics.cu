@@ -3,17 +3,19 @@
 #include "models/cuda/online_softmax.h"
 #include "models/cuda/tile_product.h"
 
-// One block of four warps owns 64 queries of a head (forward) or 64 keys (received); a warp owns 16 queries of a tile. A
-// tile of queries and the tiles of keys it sees are the only things held, and a score is in registers from product to
-// product.
+// One block of four warps owns 128 queries of a head (64 in float32), or 64 keys (received); a warp owns one or two strips of
+// 16 queries. The queries and one tile of the keys they see are the only things held, and a score is in registers from
+// product to product. The next tile is copied while the one before it is computed with.
 
 namespace replicate::cuda {
 namespace {
 
-constexpr int kWarps = kTile / kWarpRows, kThreads = 32 * kWarps;
+constexpr int kWarps = 4, kThreads = 32 * kWarps;
 
-template <typename Element, int kWidth>
-constexpr size_t kTileElements = size_t{kTile} * kPitch<Element, kWidth>;
+template <typename Product>
+constexpr int kRows = kStrip * Product::kStrips;  // queries of a warp
+template <typename Product>
+constexpr int kQueries = kWarps * kRows<Product>;  // of a block
 
 __device__ inline int warp() { return static_cast<int>(threadIdx.x / 32); }
 
@@ -22,35 +24,46 @@ __device__ int64_t kv_head(const AttentionInputs<Element>& in, int64_t head) {
   return head / (in.heads / in.kv_heads);
 }
 
-/// Rows first.. of one head [T, K] into shared memory; zeros behind the last one.
-template <int kWidth, typename Element>
-__device__ void load_tile(const Strided<const Element>& from, int64_t b, int64_t h, int64_t first, int64_t length,
-                          Element* tile) {
-  constexpr int kCount = kWide<Element>, kChunks = kWidth / kCount;
-  for (int i = static_cast<int>(threadIdx.x); i < kTile * kChunks; i += kThreads) {
-    const int row = i / kChunks, column = i % kChunks * kCount;
-    Packed<Element, kCount> chunk = {};
-    if (first + row < length) {
-      chunk = *reinterpret_cast<const Packed<Element, kCount>*>(from.row(b, h, first + row) + column);
-    }
-    *reinterpret_cast<Packed<Element, kCount>*>(tile + row * kPitch<Element, kWidth> + column) = chunk;
+/// Starts to copy rows first.. of one head [T, K] into shared memory; zeros behind the last one.
+template <int kCopied, int kWidth, typename Element>
+__device__ void start_tile(const Strided<const Element>& x, int64_t b, int64_t h, int64_t first, int64_t length,
+                           Element* tile) {
+  constexpr int kChunks = kWidth / kWide<Element>, kStep = kThreads / kChunks;
+  const int thread = static_cast<int>(threadIdx.x), row = thread / kChunks, column = thread % kChunks * kWide<Element>;
+  const auto rows = static_cast<int>(length - first < kCopied ? length - first : kCopied);
+  const Element* from = x.row(b, h, first + row) + column;
+  Element* to = tile + row * kPitch<Element, kWidth> + column;
+#pragma unroll
+  for (int i = 0; i < kCopied; i += kStep) {
+    start_copy(to + i * kPitch<Element, kWidth>, from, row + i < rows);
+    from += kStep * x.position;
   }
 }
 
-/// The query of the warp's 16 that this lane's fragments hold as their upper or lower half.
-__device__ inline int64_t query_of(int64_t first, int half) { return first + kWarpRows * warp() + quad() + 8 * half; }
-__device__ inline int64_t key_of(int64_t first, int n, int j) { return first + 8 * n + 2 * in_quad() + j; }
+/// What is there for this thread is there for all, and all have read what they read before.
+__device__ inline void await_tile() {
+  await_copies();
+  synchronise();
+}
 
-/// Scaled; nothing ahead of the query.
-__device__ void mask(Scores& scores, float scale, int64_t first_query, int64_t first_key) {
+/// Nothing ahead of the query; `distance` is from the tile's first key to the strip's first query.
+__device__ void mask(Scores& scores, int64_t distance) {
+  const int last = static_cast<int>(distance) + quad() - 2 * in_quad();
 #pragma unroll
   for (int n = 0; n < kGroups; ++n) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const bool seen = key_of(first_key, n, i % 2) <= query_of(first_query, i / 2);
-      scores[n][i] = seen ? scores[n][i] * scale : kNoScore;
+      if (8 * n + i % 2 > last + i / 2 * 8) scores[n][i] = kNoScore;
     }
   }
+}
+
+/// Only where a strip sees less than the whole tile.
+template <int kStrips>
+__device__ void mask(Scores (&scores)[kStrips], int64_t distance) {
+  if (distance >= kTile - 1) return;
+#pragma unroll
+  for (int s = 0; s < kStrips; ++s) mask(scores[s], distance + s * kStrip);
 }
 
 /// One tile's scores of row `half` become exponentials; what was summed before shrinks with the top. All lanes of a quad
@@ -97,65 +110,76 @@ __device__ void write_statistics(const AttentionOutputs<Element>& out, const Onl
 /// This lane's columns of one row [K] of the output.
 template <typename Element, int kSize>
 __device__ void write_output(const float (&output)[kSize][4], int half, float total, Element* to) {
+  const float share = 1 / total;
 #pragma unroll
   for (int m = 0; m < kSize; ++m) {
-    store<2>(to + 8 * m + 2 * in_quad(), {output[m][2 * half] / total, output[m][2 * half + 1] / total});
+    store<2>(to + 8 * m + 2 * in_quad(), {output[m][2 * half] * share, output[m][2 * half + 1] * share});
   }
+}
+
+/// One row of a strip.
+template <typename Element, int kSize>
+__device__ void write_row(const AttentionInputs<Element>& in, const AttentionOutputs<Element>& out, int64_t query,
+                          OnlineSoftmax row, const float (&output)[kSize][4], int half) {
+  gather_quad(row);
+  if (query >= in.length) return;
+  const int64_t h = blockIdx.y, b = blockIdx.z;
+  write_statistics(out, row, (b * in.heads + h) * in.length + query);
+  if (out.output) write_output(output, half, row.total, out.output + ((b * in.length + query) * in.heads + h) * in.width);
 }
 
 template <typename Element, int kWidth>
 __global__ void __launch_bounds__(kThreads) forward(AttentionInputs<Element> in, AttentionOutputs<Element> out) {
   using Product = TileProduct<Element, kWidth>;
+  constexpr int kStrips = Product::kStrips;
   auto* q = shared_memory<Element>();
-  auto *k = q + kTileElements<Element, kWidth>, *v = k + kTileElements<Element, kWidth>;
-  // Late tiles see the most keys: they start first, so that the last blocks to run are short ones.
-  const int64_t first = int64_t{kTile} * (gridDim.x - 1 - blockIdx.x), h = blockIdx.y, b = blockIdx.z;
+  auto *k = q + kQueries<Product> * Product::kPitch, *v = k + kTile * Product::kPitch;
+  // Late queries see the most keys: they start first, so that the last blocks to run are short ones.
+  const int64_t first = int64_t{kQueries<Product>} * (gridDim.x - 1 - blockIdx.x), h = blockIdx.y, b = blockIdx.z;
+  const int64_t end = first + kQueries<Product> < in.length ? first + kQueries<Product> : in.length;  // of the keys seen
+  const int64_t mine = first + warp() * kRows<Product>;  // the warp's queries
 
-  load_tile<kWidth>(in.q, b, h, first, in.length, q);
-  OnlineSoftmax rows[2];
-  float output[kWidth / 8][4] = {};
-  for (int64_t first_key = 0; first_key <= first; first_key += kTile) {
-    synchronise();  // the tiles before have been read
-    load_tile<kWidth>(in.k, b, kv_head(in, h), first_key, in.length, k);
-    load_tile<kWidth>(in.v, b, kv_head(in, h), first_key, in.length, v);
-    synchronise();
-    Scores scores = {};
-    Product::add_scores(q + warp() * kWarpRows * Product::kPitch, k, scores);
-    mask(scores, in.scale, first, first_key);
+  start_tile<kQueries<Product>, kWidth>(in.q, b, h, first, in.length, q);
+  start_tile<kTile, kWidth>(in.k, b, kv_head(in, h), 0, in.length, k);
+  await_tile();
+  const typename Product::Queries queries(q + warp() * kRows<Product> * Product::kPitch);
+  OnlineSoftmax rows[kStrips][2];
+  for (auto& strip : rows) strip[0].unit = strip[1].unit = in.scale * kNat;
+  typename Product::Output output[kStrips] = {};
+  for (int64_t first_key = 0; first_key < end; first_key += kTile) {
+    start_tile<kTile, kWidth>(in.v, b, kv_head(in, h), first_key, in.length, v);
+    Scores scores[kStrips] = {};
+    Product::add_scores(queries, k, scores);
+    await_tile();
+    if (first_key + kTile < end) start_tile<kTile, kWidth>(in.k, b, kv_head(in, h), first_key + kTile, in.length, k);
+    mask(scores, mine - first_key);
 #pragma unroll
-    for (int half = 0; half < 2; ++half) exponentiate(scores, half, rows[half], output);
+    for (int s = 0; s < kStrips; ++s) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) exponentiate(scores[s], half, rows[s][half], output[s]);
+    }
     Product::add_values(scores, v, output);
+    await_tile();
   }
 
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    gather_quad(rows[half]);
-    const int64_t query = query_of(first, half);
-    if (query >= in.length) continue;
-    write_statistics(out, rows[half], (b * in.heads + h) * in.length + query);
-    if (out.output) {
-      write_output(output, half, rows[half].total, out.output + ((b * in.length + query) * in.heads + h) * kWidth);
+  for (int s = 0; s < kStrips; ++s) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      write_row(in, out, mine + s * kStrip + quad() + 8 * half, rows[s][half], output[s], half);
     }
   }
 }
 
 using ColumnSums = float[kGroups][2];  // of this lane's 16 keys
 
-/// Adds the probabilities that this warp's 16 queries give to keys before them.
-__device__ void add_columns(const Scores& scores, float scale, const float* log_sum_exp, int64_t length, int64_t first,
-                            int64_t first_key, ColumnSums& sums) {
+/// Adds one row's probabilities of a strip; `lse` is its log-sum-exp.
+__device__ void add_columns(const Scores& scores, int half, float unit, float lse, ColumnSums& sums) {
+  const float top = lse * kNat;
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int64_t query = query_of(first, half);
-    const float lse = query < length ? log_sum_exp[query] : 0;
+  for (int n = 0; n < kGroups; ++n) {
 #pragma unroll
-    for (int n = 0; n < kGroups; ++n) {
-#pragma unroll
-      for (int j = 0; j < 2; ++j) {
-        const bool counts = query < length && key_of(first_key, n, j) < query;
-        sums[n][j] += counts ? std::exp(scores[n][2 * half + j] * scale - lse) : 0;
-      }
-    }
+    for (int j = 0; j < 2; ++j) sums[n][j] += power_of_two(std::fma(scores[n][2 * half + j], unit, -top));
   }
 }
 
@@ -182,19 +206,31 @@ __device__ void write_columns(const ColumnSums& sums, int64_t first_key, int64_t
 template <typename Element, int kWidth>
 __global__ void __launch_bounds__(kThreads) receive(AttentionInputs<Element> in, const float* log_sum_exp, float* received) {
   using Product = TileProduct<Element, kWidth>;
-  auto *q = shared_memory<Element>(), *k = q + kTileElements<Element, kWidth>;
+  constexpr int kStrips = Product::kStrips;
+  auto *k = shared_memory<Element>(), *q = k + kTile * Product::kPitch;
   const int64_t first_key = int64_t{kTile} * blockIdx.x, h = blockIdx.y, b = blockIdx.z;
   const int64_t head = (b * in.heads + h) * in.length;
 
-  load_tile<kWidth>(in.k, b, kv_head(in, h), first_key, in.length, k);
+  start_tile<kTile, kWidth>(in.k, b, kv_head(in, h), first_key, in.length, k);
+  start_tile<kQueries<Product>, kWidth>(in.q, b, h, first_key, in.length, q);
   ColumnSums sums = {};
-  for (int64_t first = first_key; first < in.length; first += kTile) {
-    synchronise();  // the tile before has been read
-    load_tile<kWidth>(in.q, b, h, first, in.length, q);
-    synchronise();
-    Scores scores = {};
-    Product::add_scores(q + warp() * kWarpRows * Product::kPitch, k, scores);
-    add_columns(scores, in.scale, log_sum_exp + head, in.length, first, first_key, sums);
+  for (int64_t first = first_key; first < in.length; first += kQueries<Product>) {
+    await_tile();
+    Scores scores[kStrips] = {};
+    Product::add_scores(typename Product::Queries(q + warp() * kRows<Product> * Product::kPitch), k, scores);
+    synchronise();  // the queries have been read
+    const int64_t next = first + kQueries<Product>, mine = first + warp() * kRows<Product>;
+    if (next < in.length) start_tile<kQueries<Product>, kWidth>(in.q, b, h, next, in.length, q);
+    mask(scores, mine - first_key - 1);  // what a query gives to itself does not count
+#pragma unroll
+    for (int s = 0; s < kStrips; ++s) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int64_t query = mine + s * kStrip + quad() + 8 * half;
+        const float lse = query < in.length ? log_sum_exp[head + query] : INFINITY;  // no query: nothing is given
+        add_columns(scores[s], half, in.scale * kNat, lse, sums);
+      }
+    }
   }
   write_columns(sums, first_key, in.length, received + head);
 }
@@ -259,16 +295,18 @@ template <typename Element>
 bool attention_takes(const AttentionInputs<Element>& in) {
   constexpr int64_t kGridLimit = 65535;
   const bool width = in.width == 32 || in.width == 64 || in.width == 128;
-  return width && in.kv_heads > 0 && in.heads % in.kv_heads == 0 && in.length > 0 && in.batch > 0 && in.batch <= kGridLimit &&
-         in.heads <= kGridLimit && has_aligned_rows(in.q) && has_aligned_rows(in.k) && has_aligned_rows(in.v);
+  return width && in.scale > 0 && in.kv_heads > 0 && in.heads % in.kv_heads == 0 && in.length > 0 && in.batch > 0 &&
+         in.batch <= kGridLimit && in.heads <= kGridLimit && has_aligned_rows(in.q) && has_aligned_rows(in.k) &&
+         has_aligned_rows(in.v);
 }
 
 template <typename Element>
 cudaError_t attention_forward(const AttentionInputs<Element>& in, const AttentionOutputs<Element>& out, cudaStream_t stream) {
   if (!attention_takes(in)) return cudaErrorInvalidValue;
   return with_width(in.width, [&]<int kWidth>() {
-    constexpr size_t kShared = 3 * kTileElements<Element, kWidth> * sizeof(Element);
-    return launch(forward<Element, kWidth>, grid_of(in, kTile), kThreads, kShared, stream, in, out);
+    using Product = TileProduct<Element, kWidth>;
+    constexpr size_t kShared = (kQueries<Product> + 2 * kTile) * Product::kPitch * sizeof(Element);
+    return launch(forward<Element, kWidth>, grid_of(in, kQueries<Product>), kThreads, kShared, stream, in, out);
   });
 }
 
@@ -277,7 +315,8 @@ cudaError_t attention_received(const AttentionInputs<Element>& in, const float* 
                                cudaStream_t stream) {
   if (!attention_takes(in)) return cudaErrorInvalidValue;
   return with_width(in.width, [&]<int kWidth>() {
-    constexpr size_t kShared = 2 * kTileElements<Element, kWidth> * sizeof(Element);
+    using Product = TileProduct<Element, kWidth>;
+    constexpr size_t kShared = (kQueries<Product> + kTile) * Product::kPitch * sizeof(Element);
     return launch(receive<Element, kWidth>, grid_of(in, kTile), kThreads, kShared, stream, in, log_sum_exp, received);
   });
 }

@@ -20,7 +20,8 @@ struct AttentionInputs {
   float scale = 1;  ///< of scores, usually 1 / sqrt(K)
 };
 
-/// Whether attention_forward takes them: K is 32, 64 or 128, G divides H, rows begin at multiples of 16 bytes.
+/// Whether attention_forward takes them: K is 32, 64 or 128, G divides H, rows begin at multiples of 16 bytes, the scale is
+/// positive.
 template <typename Element>
 bool attention_takes(const AttentionInputs<Element>& inputs);
 

@@ -8,39 +8,55 @@ namespace {
 
 constexpr int kThreads = 512;  // of a row
 
-template <int kCount, typename Element>
+/// Calls visit with the columns of one row that this thread takes: 16 bytes at a time between the row's first and last such
+/// boundary (rows of an odd width begin anywhere), one by one before and behind.
+template <typename Element, typename Visit>
+__device__ void visit_row(const Element* row, int64_t width, const Visit& visit) {
+  constexpr int kCount = kWide<Element>;
+  const int64_t before = (16 - reinterpret_cast<uintptr_t>(row) % 16) % 16 / sizeof(Element), thread = threadIdx.x;
+  const int64_t begin = before < width ? before : width, end = width - (width - begin) % kCount;
+  if (thread < begin) visit.template operator()<1>(thread);
+  for (int64_t column = begin + thread * kCount; column < end; column += kThreads * kCount) {
+    visit.template operator()<kCount>(column);
+  }
+  if (end + thread < width) visit.template operator()<1>(end + thread);
+}
+
+template <typename Element>
 __global__ void __launch_bounds__(kThreads) forward(const Element* logits, const int64_t* targets, float* losses,
                                                     float* log_sum_exp, int64_t width) {
   const int64_t row = blockIdx.x, target = targets[row];
   logits += row * width;
   OnlineSoftmax sums;  // top and total; the rest is not computed where nobody reads it
-  for (int64_t column = int64_t{threadIdx.x} * kCount; column < width; column += kThreads * kCount) {
+  visit_row(logits, width, [&]<int kCount>(int64_t column) {
     const auto x = load<kCount>(logits + column);
     float top = x.v[0];
     for (int i = 1; i < kCount; ++i) top = fmaxf(top, x.v[i]);
     sums.raise(top);
     for (int i = 0; i < kCount; ++i) sums.add(x.v[i]);
-  }
+  });
   const float top = group_max<kThreads>(sums.top);
-  const float total = group_sum<kThreads>(sums.total * std::exp(sums.top - top));
+  sums.total = group_sum<kThreads>(sums.total * power_of_two(sums.top - top));
+  sums.top = top;
   if (threadIdx.x != 0) return;
   const bool known = target >= 0 && target < width;
-  log_sum_exp[row] = top + std::log(total);
-  // log total + (top - logit): the large numbers cancel before anything is rounded
-  losses[row] = known ? std::log(total) + (top - to_float(logits[target])) : nanf("");
+  log_sum_exp[row] = sums.log_sum_exp();
+  losses[row] = known ? sums.surprise(to_float(logits[target])) : nanf("");
 }
 
-template <int kCount, typename Element>
+template <typename Element>
 __global__ void __launch_bounds__(kThreads) backward(Element* logits, const int64_t* targets, const float* log_sum_exp,
                                                      const float* scale, float weight, int64_t width) {
   const int64_t row = blockIdx.x, target = targets[row];
-  const float lse = log_sum_exp[row], share = *scale * weight;
+  const float top = log_sum_exp[row] * kNat, share = *scale * weight;
   logits += row * width;
-  for (int64_t column = int64_t{threadIdx.x} * kCount; column < width; column += kThreads * kCount) {
+  visit_row(logits, width, [&]<int kCount>(int64_t column) {
     auto x = load<kCount>(logits + column);
-    for (int i = 0; i < kCount; ++i) x.v[i] = share * (std::exp(x.v[i] - lse) - (column + i == target ? 1.F : 0.F));
+    for (int i = 0; i < kCount; ++i) {
+      x.v[i] = share * (power_of_two(std::fma(x.v[i], kNat, -top)) - (column + i == target ? 1.F : 0.F));
+    }
     store(logits + column, x);
-  }
+  });
 }
 
 }  // namespace
@@ -49,20 +65,15 @@ template <typename Element>
 cudaError_t cross_entropy(const Element* logits, const int64_t* targets, float* losses, float* log_sum_exp, int64_t rows,
                           int64_t width, cudaStream_t stream) {
   if (rows < 1 || width < 1) return cudaErrorInvalidValue;
-  return with_count<kWide<Element>>(is_aligned(logits, width), [&]<int kCount>() {
-    return launch(forward<kCount, Element>, static_cast<unsigned>(rows), kThreads, 0, stream, logits, targets, losses,
-                  log_sum_exp, width);
-  });
+  return launch(forward<Element>, static_cast<unsigned>(rows), kThreads, 0, stream, logits, targets, losses, log_sum_exp, width);
 }
 
 template <typename Element>
 cudaError_t cross_entropy_backward(Element* logits, const int64_t* targets, const float* log_sum_exp, const float* scale,
                                    float weight, int64_t rows, int64_t width, cudaStream_t stream) {
   if (rows < 1 || width < 1) return cudaErrorInvalidValue;
-  return with_count<kWide<Element>>(is_aligned(logits, width), [&]<int kCount>() {
-    return launch(backward<kCount, Element>, static_cast<unsigned>(rows), kThreads, 0, stream, logits, targets, log_sum_exp,
-                  scale, weight, width);
-  });
+  return launch(backward<Element>, static_cast<unsigned>(rows), kThreads, 0, stream, logits, targets, log_sum_exp, scale, weight,
+                width);
 }
 
 #define REPLICATE_CROSS_ENTROPY(Element)                                                                                   \

@@ -18,13 +18,47 @@ __device__ inline unsigned lane() { return threadIdx.x % 32; }
 __device__ inline float shuffle(float x, unsigned from) { return __shfl_sync(kAllLanes, x, from); }
 __device__ inline float shuffle_xor(float x, unsigned mask) { return __shfl_xor_sync(kAllLanes, x, mask); }
 
-/// Four 8 x 8 matrices of shared memory, transposed: lane i names row i % 8 of matrix i / 8. Word m holds elements
-/// (2 t, g) and (2 t + 1, g) of matrix m, with g = lane / 4, t = lane % 4 (PTX ISA, ldmatrix).
+__device__ inline uint32_t shared_address(const void* data) { return static_cast<uint32_t>(__cvta_generic_to_shared(data)); }
+
+/// Starts to copy 16 bytes into shared memory, or zeros where there are none. They are there for this thread after
+/// await_copies, for others after a barrier behind that.
+__device__ inline void start_copy(void* to, const void* from, bool there) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(there ? 16 : 0)
+               : "memory");
+}
+__device__ inline void await_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+
+/// Four 8 x 8 matrices of shared memory: lane i names row i % 8 of matrix i / 8. Word m holds elements (g, 2 t) and
+/// (g, 2 t + 1) of matrix m, with g = lane / 4, t = lane % 4 (PTX ISA, ldmatrix).
+__device__ inline void load_matrices(uint32_t (&words)[4], const Bfloat16* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+               : "r"(shared_address(row))
+               : "memory");
+}
+
+/// The same of the matrices transposed: elements (2 t, g) and (2 t + 1, g).
 __device__ inline void load_transposed(uint32_t (&words)[4], const Bfloat16* row) {
-  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(row));
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
-               : "r"(address)
+               : "r"(shared_address(row))
+               : "memory");
+}
+
+/// Two numbers as bfloat16, the first in the lower half.
+__device__ inline uint32_t rounded_pair(float first, float second) {
+  uint32_t word;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
+  return word;
+}
+
+/// 16 bytes by one instruction: nvcc often cuts such a store into words, or into single elements.
+__device__ inline void store_wide(float* to, const float* v) {
+  asm volatile("st.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]) : "memory");
+}
+__device__ inline void store_wide(Bfloat16* to, const float* v) {
+  asm volatile("st.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(rounded_pair(v[0], v[1])), "r"(rounded_pair(v[2], v[3])),
+               "r"(rounded_pair(v[4], v[5])), "r"(rounded_pair(v[6], v[7]))
                : "memory");
 }
 
@@ -90,10 +124,15 @@ __device__ Values<kCount> load(const Element* from) {
 
 template <int kCount, typename Element>
 __device__ void store(Element* to, const Values<kCount>& values) {
-  Packed<Element, kCount> packed;
+  if constexpr (kCount % kWide<Element> == 0) {
 #pragma unroll
-  for (int i = 0; i < kCount; ++i) from_float(packed.v[i], values.v[i]);
-  *reinterpret_cast<Packed<Element, kCount>*>(to) = packed;
+    for (int i = 0; i < kCount; i += kWide<Element>) store_wide(to + i, values.v + i);
+  } else {
+    Packed<Element, kCount> packed;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) from_float(packed.v[i], values.v[i]);
+    *reinterpret_cast<Packed<Element, kCount>*>(to) = packed;
+  }
 }
 
 /// Whether rows that begin at such an address and lie `stride` elements apart can be read 16 bytes at a time.
@@ -102,8 +141,10 @@ bool is_aligned(const Element* data, int64_t stride = 0) {
   return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % kWide<Element> == 0;
 }
 
-__device__ inline float warp_sum(float x) {
-  for (unsigned mask = 16; mask > 0; mask /= 2) x += shuffle_xor(x, mask);
+/// Over kLanes neighbours; the whole warp has come here.
+template <int kLanes = 32>
+__device__ float warp_sum(float x) {
+  for (unsigned mask = kLanes / 2; mask > 0; mask /= 2) x += shuffle_xor(x, mask);
   return x;
 }
 
@@ -126,10 +167,10 @@ __device__ float combine_warps(float x, const Combine& combine) {
   return x;
 }
 
-/// Over kThreads threads that have all come here: a warp, or a block of one row of threads.
+/// Over kThreads threads: part of a warp that has come here as a whole, or a block of one row of threads.
 template <int kThreads>
 __device__ float group_sum(float x) {
-  return combine_warps<kThreads>(warp_sum(x), [](float a, float b) { return a + b; });
+  return combine_warps<kThreads>(warp_sum<(kThreads < 32 ? kThreads : 32)>(x), [](float a, float b) { return a + b; });
 }
 
 template <int kThreads>

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <functional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #define __global__
@@ -38,6 +39,8 @@ inline __nv_bfloat16 __float2bfloat16(float x) {
   const auto bits = std::bit_cast<uint32_t>(x);
   return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
 }
+
+inline float __fdividef(float x, float y) { return x / y; }
 
 inline dim3 threadIdx, blockIdx, blockDim, gridDim;  // of the fiber that runs
 
@@ -67,6 +70,21 @@ class Device {
   unsigned lane() const { return current_ % 32; }
   void* shared() { return shared_.data(); }
 
+  /// A copy may arrive at any time between its start and the wait for it: until then there is NaN.
+  void start_copy(void* to, const void* from, bool there) {
+    if ((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) % 16 != 0) {
+      throw std::runtime_error("a copy that is not aligned");
+    }
+    std::memset(to, 0xff, 16);
+    fibers_[current_].copies.push_back({to, there ? from : nullptr});
+  }
+  void await_copies() {
+    for (const auto& copy : std::exchange(fibers_[current_].copies, {})) {
+      if (copy.from) std::memcpy(copy.to, copy.from, 16);
+      else std::memset(copy.to, 0, 16);
+    }
+  }
+
   /// Every lane of the warp leaves a value and reads those of all 32.
   template <typename Value, typename Read>
   auto exchange(const Value& value, const Read& read) {
@@ -90,8 +108,13 @@ class Device {
   struct Barrier {
     unsigned size = 0, arrived = 0, generation = 0;
   };
+  struct Copy {
+    void* to;
+    const void* from;  // null: zeros
+  };
   struct Fiber {
     ucontext_t context;
+    std::vector<Copy> copies;  // started, not waited for
     std::vector<char> stack = std::vector<char>(size_t{1} << 16);
     bool done = false;
   };
@@ -126,6 +149,7 @@ class Device {
 
   void start(Fiber& fiber) {
     fiber.done = false;
+    fiber.copies.clear();
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = fiber.stack.data();
     fiber.context.uc_stack.ss_size = fiber.stack.size();
@@ -183,21 +207,39 @@ inline float shuffle(float x, unsigned from) {
 }
 inline float shuffle_xor(float x, unsigned mask) { return shuffle(x, lane() ^ mask); }
 
-struct Words4 {
-  uint32_t words[4];
-};
+inline void start_copy(void* to, const void* from, bool there) { emulated::Device::get().start_copy(to, from, there); }
+inline void await_copies() { emulated::Device::get().await_copies(); }
 
-/// ldmatrix.x4.trans: lane i names row i % 8 of the 8 x 8 matrix i / 8.
+/// ldmatrix.x4: lane i names row i % 8 of the 8 x 8 matrix i / 8.
+inline void load_matrices(uint32_t (&words)[4], const __nv_bfloat16* row) {
+  emulated::Device::get().exchange(row, [&](const auto& of) {
+    const unsigned first = lane() % 4 * 2;
+    for (unsigned m = 0; m < 4; ++m) {
+      const auto* mine = of(8 * m + lane() / 4);
+      words[m] = mine[first].bits | static_cast<uint32_t>(mine[first + 1].bits) << 16;
+    }
+    return 0;
+  });
+}
+
+/// ldmatrix.x4.trans.
 inline void load_transposed(uint32_t (&words)[4], const __nv_bfloat16* row) {
-  const auto all = emulated::Device::get().exchange(row, [&](const auto& of) {
-    Words4 mine;
+  emulated::Device::get().exchange(row, [&](const auto& of) {
     const unsigned first = lane() % 4 * 2, column = lane() / 4;
     for (unsigned m = 0; m < 4; ++m) {
-      mine.words[m] = of(8 * m + first)[column].bits | static_cast<uint32_t>(of(8 * m + first + 1)[column].bits) << 16;
+      words[m] = of(8 * m + first)[column].bits | static_cast<uint32_t>(of(8 * m + first + 1)[column].bits) << 16;
     }
-    return mine;
+    return 0;
   });
-  std::memcpy(words, all.words, sizeof(words));
+}
+
+inline uint32_t rounded_pair(float first, float second) {
+  return __float2bfloat16(first).bits | static_cast<uint32_t>(__float2bfloat16(second).bits) << 16;
+}
+
+inline void store_wide(float* to, const float* v) { std::memcpy(to, v, 16); }
+inline void store_wide(__nv_bfloat16* to, const float* v) {
+  for (int i = 0; i < 8; ++i) to[i] = __float2bfloat16(v[i]);
 }
 
 /// mma.m16n8k16: c [16, 8] += a [16, 16] b [16, 8].

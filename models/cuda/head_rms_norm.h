@@ -1,7 +1,7 @@
 #pragma once
 
 // RMSNorm over the width K of each head (Zhang and Sennrich 2019; of head outputs: the paper's head-wise RMSNorm; of queries
-// and keys: Qwen 3), in the contiguous layout [B, T, H, K]: N = B T H rows of K. A warp takes a row; sums are float32.
+// and keys: Qwen 3), in the contiguous layout [B, T, H, K]: N = B T H rows of K. Some lanes take a row; sums are float32.
 // Element is float or Bfloat16. Errors: cudaErrorInvalidValue for no rows or no width, or CUDA's own.
 
 #include "models/cuda/runtime.h"

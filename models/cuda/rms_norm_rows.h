@@ -1,6 +1,6 @@
 #pragma once
 
-// RMSNorm of rows, forward and backward, by a warp or a block a row; for .cu files only. y = r g z with z = x + branch and
+// RMSNorm of rows, forward and backward, by some lanes or a block a row; for .cu files only. y = r g z with z = x + branch and
 // r = 1 / sqrt(mean z^2 + eps) (Zhang and Sennrich 2019, "Root Mean Square Layer Normalization"). Its gradients:
 //   dz_i = r (g_i dy_i - z_i r^2 mean_j(z_j g_j dy_j)),   dg_i = sum over rows of dy_i z_i r.
 
@@ -38,21 +38,21 @@ struct RmsNormBackward {
   int width;
 };
 
-constexpr int kRowGroups = 8;  // rows of a block at once, where a row is a warp's
+constexpr int kBlockThreads = 256;
 
-/// Which row, or part, the group of kThreads threads takes.
+/// Which row, or part, the group of kThreads threads takes. Where a warp holds several groups, all of them go on to the end,
+/// since they meet in group_sum: one that has no row takes one of width 0.
 __device__ inline int64_t group_index() { return int64_t{blockIdx.x} * blockDim.y + threadIdx.y; }
 
 template <int kThreads, int kCount, typename X, typename Y>
-__global__ void __launch_bounds__(256) rms_norm_forward(RmsNormForward<X, Y> p) {
-  const int64_t row = group_index();
-  if (row >= p.rows) return;  // the whole group
-  const int64_t offset = row * p.width;
+__global__ void __launch_bounds__(kBlockThreads) rms_norm_forward(RmsNormForward<X, Y> p) {
+  const int64_t row = group_index(), offset = row * p.width;
+  const int width = row < p.rows ? p.width : 0;
   const int begin = static_cast<int>(threadIdx.x) * kCount;
   constexpr int kStep = kThreads * kCount;
 
   float squares = 0;
-  for (int i = begin; i < p.width; i += kStep) {
+  for (int i = begin; i < width; i += kStep) {
     auto z = load<kCount>(p.x + offset + i);
     if (p.branch) {
       const auto branch = load<kCount>(p.branch + offset + i);
@@ -62,10 +62,10 @@ __global__ void __launch_bounds__(256) rms_norm_forward(RmsNormForward<X, Y> p) 
     for (int j = 0; j < kCount; ++j) squares += z.v[j] * z.v[j];
   }
   const float inverse = 1 / sqrtf(group_sum<kThreads>(squares) / static_cast<float>(p.width) + p.eps);
-  if (p.inverse && threadIdx.x == 0) p.inverse[row] = inverse;
+  if (p.inverse && threadIdx.x == 0 && width > 0) p.inverse[row] = inverse;
 
   const X* from = (p.branch ? p.sum : p.x) + offset;  // every thread reads what it wrote itself
-  for (int i = begin; i < p.width; i += kStep) {
+  for (int i = begin; i < width; i += kStep) {
     auto z = load<kCount>(from + i);
     const auto gain = load<kCount>(p.gain + i);
     for (int j = 0; j < kCount; ++j) z.v[j] *= inverse * gain.v[j];
@@ -75,25 +75,24 @@ __global__ void __launch_bounds__(256) rms_norm_forward(RmsNormForward<X, Y> p) 
 
 /// One part: its rows one after the other, their sums of dgain in shared memory, where every thread has columns of its own.
 template <int kThreads, int kCount, typename X, typename Y>
-__global__ void __launch_bounds__(256) rms_norm_backward(RmsNormBackward<X, Y> p) {
+__global__ void __launch_bounds__(kBlockThreads) rms_norm_backward(RmsNormBackward<X, Y> p) {
   const int64_t part = group_index(), first = part * p.rows_of_part;
-  if (first >= p.rows) return;  // the whole group
   float* sums = shared_memory<float>() + threadIdx.y * p.width;
   const int begin = static_cast<int>(threadIdx.x) * kCount;
   constexpr int kStep = kThreads * kCount;
   for (int i = begin; i < p.width; i += kStep) store(sums + i, Values<kCount>{});
 
-  const int64_t last = first + p.rows_of_part < p.rows ? first + p.rows_of_part : p.rows;
-  for (int64_t row = first; row < last; ++row) {
+  for (int64_t row = first; row < first + p.rows_of_part; ++row) {
     const int64_t offset = row * p.width;
+    const int width = row < p.rows ? p.width : 0;
     float along = 0;
-    for (int i = begin; i < p.width; i += kStep) {
+    for (int i = begin; i < width; i += kStep) {
       const auto x = load<kCount>(p.x + offset + i), gain = load<kCount>(p.gain + i), dy = load<kCount>(p.dy + offset + i);
       for (int j = 0; j < kCount; ++j) along += x.v[j] * gain.v[j] * dy.v[j];
     }
-    const float inverse = p.inverse[row];
+    const float inverse = width > 0 ? p.inverse[row] : 0;
     const float back = group_sum<kThreads>(along) * inverse * inverse / static_cast<float>(p.width);
-    for (int i = begin; i < p.width; i += kStep) {
+    for (int i = begin; i < width; i += kStep) {
       const auto x = load<kCount>(p.x + offset + i), gain = load<kCount>(p.gain + i), dy = load<kCount>(p.dy + offset + i);
       auto sum = load<kCount>(sums + i);
       Values<kCount> dx = p.dsum ? load<kCount>(p.dsum + offset + i) : Values<kCount>{};
@@ -106,6 +105,7 @@ __global__ void __launch_bounds__(256) rms_norm_backward(RmsNormBackward<X, Y> p
       store(sums + i, sum);
     }
   }
+  if (first >= p.rows) return;
   for (int i = begin; i < p.width; i += kStep) store(p.parts + part * p.width + i, load<kCount>(sums + i));
 }
 
@@ -139,7 +139,7 @@ struct GainParts {
 
 template <int kThreads>
 dim3 group_block() {
-  return {kThreads, kThreads == 32 ? kRowGroups : 1};
+  return {kThreads, kBlockThreads / kThreads};
 }
 
 template <int kThreads, typename X, typename Y>

@@ -12,10 +12,10 @@
 
 namespace replicate::cuda {
 
-constexpr int kTile = 64;             // queries, and keys, of a tile
-constexpr int kWarpRows = 16;         // queries of a warp
-constexpr int kGroups = kTile / 8;    // of scores of a lane
-using Scores = float[kGroups][4];     // [16, 64] over a warp
+constexpr int kTile = 64;           // keys of a tile
+constexpr int kStrip = 16;          // queries of one fragment; a warp has kStrips of them
+constexpr int kGroups = kTile / 8;  // of scores of a lane
+using Scores = float[kGroups][4];   // [16, 64] over a warp
 
 __device__ inline int quad() { return static_cast<int>(lane() / 4); }
 __device__ inline int in_quad() { return static_cast<int>(lane() % 4); }
@@ -31,52 +31,81 @@ struct TileProduct;
 template <int kWidth>
 struct TileProduct<Bfloat16, kWidth> {
   static constexpr int kPitch = cuda::kPitch<Bfloat16, kWidth>;
+  /// Two: every fragment of keys and values that is read serves two products, or shared memory would be slower than they.
+  static constexpr int kStrips = 2;
+  using Output = float[kWidth / 8][4];  // [16, K] over a warp
 
-  /// scores [16, 64] += q [16, K] k^T [K, 64].
-  __device__ static void add_scores(const Bfloat16* q, const Bfloat16* k, Scores& scores) {
+  /// The warp's queries in shared memory as left operands.
+  class Queries {
+   public:
+    __device__ explicit Queries(const Bfloat16* q) : mine_(q + lane() % 16 * kPitch + lane() / 16 * 8) {
+      if constexpr (kHeld) {
 #pragma unroll
-    for (int d = 0; d < kWidth; d += 16) {
-      const int column = d + 2 * in_quad();
-      const uint32_t a[4] = {pair(q, quad(), column), pair(q, quad() + 8, column), pair(q, quad(), column + 8),
-                             pair(q, quad() + 8, column + 8)};
+        for (int s = 0; s < kStrips; ++s) {
 #pragma unroll
-      for (int n = 0; n < kGroups; ++n) {
-        multiply_add(scores[n], a, pair(k, 8 * n + quad(), column), pair(k, 8 * n + quad(), column + 8));
+          for (int i = 0; i < kWidth / 16; ++i) load_matrices(held_[s][i], at(s, i));
+        }
+      }
+    }
+
+    /// Of columns 16 i...
+    __device__ void load(int strip, int i, uint32_t (&a)[4]) const {
+      if constexpr (kHeld) memcpy(a, held_[strip][i], sizeof(a));
+      else load_matrices(a, at(strip, i));
+    }
+
+   private:
+    static constexpr bool kHeld = kWidth <= 64;  // registers are too few for more
+
+    __device__ const Bfloat16* at(int strip, int i) const { return mine_ + strip * kStrip * kPitch + 16 * i; }
+
+    const Bfloat16* mine_;  // what this lane names
+    uint32_t held_[kHeld ? kStrips : 1][kHeld ? kWidth / 16 : 1][4];
+  };
+
+  /// scores [16, 64] += q [16, K] k^T [K, 64], for every strip.
+  __device__ static void add_scores(const Queries& q, const Bfloat16* k, Scores (&scores)[kStrips]) {
+    const Bfloat16* row = k + (lane() % 8 + lane() / 16 * 8) * kPitch + lane() / 8 % 2 * 8;
+#pragma unroll
+    for (int i = 0; i < kWidth / 16; ++i) {
+      uint32_t a[kStrips][4];
+#pragma unroll
+      for (int s = 0; s < kStrips; ++s) q.load(s, i, a[s]);
+#pragma unroll
+      for (int n = 0; n < kGroups; n += 2) {
+        uint32_t b[4];  // of keys 8 n..: columns 0..7 and 8..15; then of keys 8 (n + 1)..
+        load_matrices(b, row + 8 * n * kPitch + 16 * i);
+#pragma unroll
+        for (int s = 0; s < kStrips; ++s) {
+          multiply_add(scores[s][n], a[s], b[0], b[1]);
+          multiply_add(scores[s][n + 1], a[s], b[2], b[3]);
+        }
       }
     }
   }
 
-  /// output [16, K] += p [16, 64] v [64, K].
-  __device__ static void add_values(const Scores& p, const Bfloat16* v, float (&output)[kWidth / 8][4]) {
+  /// output [16, K] += p [16, 64] v [64, K], for every strip.
+  __device__ static void add_values(const Scores (&p)[kStrips], const Bfloat16* v, Output (&output)[kStrips]) {
+    const Bfloat16* row = v + lane() % 16 * kPitch + lane() / 16 * 8;
 #pragma unroll
     for (int c = 0; c < kTile / 16; ++c) {  // 16 keys at a time: two groups of scores are one left operand
-      const uint32_t a[4] = {rounded(p[2 * c][0], p[2 * c][1]), rounded(p[2 * c][2], p[2 * c][3]),
-                             rounded(p[2 * c + 1][0], p[2 * c + 1][1]), rounded(p[2 * c + 1][2], p[2 * c + 1][3])};
-      const Bfloat16* row = v + (16 * c + lane() % 16) * kPitch + lane() / 16 * 8;
+      uint32_t a[kStrips][4];
+#pragma unroll
+      for (int s = 0; s < kStrips; ++s) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) a[s][i] = rounded_pair(p[s][2 * c + i / 2][i % 2 * 2], p[s][2 * c + i / 2][i % 2 * 2 + 1]);
+      }
 #pragma unroll
       for (int n = 0; n < kWidth / 8; n += 2) {
         uint32_t b[4];  // of keys 0..7 and 8..15: values 8 n.., then 8 (n + 1)..
-        load_transposed(b, row + 8 * n);
-        multiply_add(output[n], a, b[0], b[1]);
-        multiply_add(output[n + 1], a, b[2], b[3]);
+        load_transposed(b, row + 16 * c * kPitch + 8 * n);
+#pragma unroll
+        for (int s = 0; s < kStrips; ++s) {
+          multiply_add(output[s][n], a[s], b[0], b[1]);
+          multiply_add(output[s][n + 1], a[s], b[2], b[3]);
+        }
       }
     }
-  }
-
- private:
-  /// Elements (row, column) and (row, column + 1), the first in the lower half.
-  __device__ static uint32_t pair(const Bfloat16* tile, int row, int column) {
-    return *reinterpret_cast<const uint32_t*>(tile + row * kPitch + column);
-  }
-
-  __device__ static uint32_t rounded(float first, float second) {
-    struct alignas(4) Pair {
-      Bfloat16 first, second;
-    };
-    const Pair pair = {__float2bfloat16(first), __float2bfloat16(second)};
-    uint32_t word;
-    memcpy(&word, &pair, sizeof(word));
-    return word;
   }
 };
 
@@ -84,8 +113,12 @@ struct TileProduct<Bfloat16, kWidth> {
 template <int kWidth>
 struct TileProduct<float, kWidth> {
   static constexpr int kPitch = cuda::kPitch<float, kWidth>;
+  static constexpr int kStrips = 1;
+  using Output = float[kWidth / 8][4];
+  using Queries = const float*;
 
-  __device__ static void add_scores(const float* q, const float* k, Scores& scores) {
+  __device__ static void add_scores(Queries q, const float* k, Scores (&strips)[kStrips]) {
+    auto& scores = strips[0];
 #pragma unroll 2
     for (int d = 0; d < kWidth; d += 4) {
       const auto upper = load<4>(q + quad() * kPitch + d), lower = load<4>(q + (quad() + 8) * kPitch + d);
@@ -101,7 +134,8 @@ struct TileProduct<float, kWidth> {
     }
   }
 
-  __device__ static void add_values(const Scores& p, const float* v, float (&output)[kWidth / 8][4]) {
+  __device__ static void add_values(const Scores (&strips)[kStrips], const float* v, Output (&output)[kStrips]) {
+    const auto& p = strips[0];
 #pragma unroll
     for (int n = 0; n < kGroups; ++n) {
 #pragma unroll
@@ -109,7 +143,7 @@ struct TileProduct<float, kWidth> {
 #pragma unroll 1
         for (int t = 0; t < 4; ++t) {  // a row's probabilities lie in its quad
           const unsigned from = 4 * quad() + t;
-          add_row(shuffle(p[n][j], from), shuffle(p[n][2 + j], from), v + (8 * n + 2 * t + j) * kPitch, output);
+          add_row(shuffle(p[n][j], from), shuffle(p[n][2 + j], from), v + (8 * n + 2 * t + j) * kPitch, output[0]);
         }
       }
     }
@@ -122,7 +156,7 @@ struct TileProduct<float, kWidth> {
   }
 
   /// One key's values, for rows g and g + 8.
-  __device__ static void add_row(float upper, float lower, const float* values, float (&output)[kWidth / 8][4]) {
+  __device__ static void add_row(float upper, float lower, const float* values, Output& output) {
 #pragma unroll
     for (int m = 0; m < kWidth / 8; ++m) {
       const auto two = load<2>(values + 8 * m + 2 * in_quad());
