@@ -68,23 +68,12 @@ cuda::AttentionInputs<Element> inputs_of(const Tensor& q, const Tensor& k, const
           static_cast<int>(q.size(1)), static_cast<int>(k.size(1)), static_cast<int>(q.size(3)), static_cast<float>(scale)};
 }
 
-/// On q's device, without waiting for it.
-Tensor positions_on(const Tensor& q, const std::vector<int64_t>& positions) {
-  return at::tensor(positions, at::kLong).pin_memory().to(q.device(), true);
-}
-
 /// What must be read behind the forward pass, from its log-sum-exp.
 template <typename Element>
-void collect(const cuda::AttentionInputs<Element>& in, const Tensor& q, const Tensor& lse, AttentionStatistics& s,
-             cudaStream_t stream) {
+void collect(const cuda::AttentionInputs<Element>& in, const Tensor& lse, AttentionStatistics& s, cudaStream_t stream) {
   const auto* sums = lse.const_data_ptr<float>();
-  const auto pick = [&](auto kernel, const std::vector<int64_t>& positions, const Tensor& to) {
-    if (positions.empty()) return;
-    const auto chosen = positions_on(q, positions);
-    check(kernel(in, sums, chosen.const_data_ptr<int64_t>(), static_cast<int>(positions.size()), data_of<float>(to), stream));
-  };
-  pick(cuda::attention_columns<Element>, s.needs.columns, s.columns);
-  pick(cuda::attention_rows<Element>, s.needs.rows, s.rows);
+  check(cuda::attention_columns(in, sums, s.needs.columns, data_of<float>(s.columns), stream));
+  check(cuda::attention_rows(in, sums, s.needs.rows, data_of<float>(s.rows), stream));
   if (s.needs.received) check(cuda::attention_received(in, sums, data_of<float>(s.received), stream));
   if (s.needs.total) s.total.fill_(1);
 }
@@ -132,7 +121,7 @@ AttentionResult attend_as(const Tensor& q, const Tensor& k, const Tensor& v, con
       stream));
   // exp(score - infinity) = 0: the kernels that follow see nothing of a masked row
   for (const auto& row : spec.rows) lse.select(2, row.query).fill_(INFINITY);
-  collect(in, q, lse, s, stream);
+  collect(in, lse, s, stream);
   for (const auto& row : spec.rows) replace_row(masked_probabilities(q, k, row, spec.scale), v, row.query, result);
   return result;
 }
@@ -209,16 +198,17 @@ cuda::Rows<Element> rows_of(const Tensor& x) {
 
 class CudaCrossEntropy : public torch::autograd::Function<CudaCrossEntropy> {
  public:
-  static Tensor forward(AutogradContext* context, const Tensor& logits, const Tensor& targets) {
-    const auto x = logits.contiguous(), ids = targets.contiguous();
+  static Tensor forward(AutogradContext* context, const Tensor& logits, const Tensor& targets, int64_t ids) {
+    const auto x = logits.contiguous(), wanted = targets.contiguous();
     const OnDevice stream(x);
-    const auto rows = x.size(0), width = x.size(1);
-    auto losses = at::empty({rows}, x.options().dtype(at::kFloat)), lse = at::empty_like(losses);
+    const cuda::LogitRows shape{x.size(0), ids, x.size(1)};
+    auto losses = at::empty({shape.rows}, x.options().dtype(at::kFloat)), lse = at::empty_like(losses);
     with_element(x.scalar_type(), [&]<typename Element>(Element*) {
-      check(cuda::cross_entropy<Element>(data_of<Element>(x), ids.const_data_ptr<int64_t>(), data_of<float>(losses),
-                                         data_of<float>(lse), rows, width, stream));
+      check(cuda::cross_entropy<Element>(data_of<Element>(x), wanted.const_data_ptr<int64_t>(), data_of<float>(losses),
+                                         data_of<float>(lse), shape, stream));
     });
-    context->save_for_backward({x, ids, lse});
+    context->save_for_backward({x, wanted, lse});
+    context->saved_data["ids"] = ids;
     return losses.mean();
   }
 
@@ -227,16 +217,16 @@ class CudaCrossEntropy : public torch::autograd::Function<CudaCrossEntropy> {
     TORCH_CHECK(context->saved_data.count("spent") == 0, "the logits have been overwritten by their gradient already");
     context->saved_data["spent"] = true;
     const auto saved = context->get_saved_variables();
-    const auto &x = saved[0], &ids = saved[1], &lse = saved[2];
+    const auto &x = saved[0], &targets = saved[1], &lse = saved[2];
+    const cuda::LogitRows shape{x.size(0), context->saved_data["ids"].toInt(), x.size(1)};
     const auto scale = gradients[0].to(at::kFloat).contiguous();
     const OnDevice stream(x);
     with_element(x.scalar_type(), [&]<typename Element>(Element*) {
-      check(cuda::cross_entropy_backward<Element>(data_of<Element>(x), ids.const_data_ptr<int64_t>(), data_of<float>(lse),
-                                                  data_of<float>(scale), 1 / static_cast<float>(x.size(0)), x.size(0),
-                                                  x.size(1), stream));
+      check(cuda::cross_entropy_backward<Element>(data_of<Element>(x), targets.const_data_ptr<int64_t>(), data_of<float>(lse),
+                                                  data_of<float>(scale), 1 / static_cast<float>(shape.rows), shape, stream));
     });
     x.unsafeGetTensorImpl()->bump_version();  // who has kept the logits for its own gradient must find out
-    return {x, Tensor()};
+    return {x, Tensor(), Tensor()};
   }
 };
 
@@ -287,6 +277,8 @@ void cuda_swiglu_backward(const Tensor& gate, const Tensor& up, const Tensor& gr
   });
 }
 
-Tensor cuda_cross_entropy(const Tensor& logits, const Tensor& targets) { return CudaCrossEntropy::apply(logits, targets); }
+Tensor cuda_cross_entropy(const Tensor& logits, const Tensor& targets, int64_t ids) {
+  return CudaCrossEntropy::apply(logits, targets, ids);
+}
 
 }  // namespace replicate

@@ -37,9 +37,10 @@ AttentionResult attend_cuda(const Tensor& q, const Tensor& k, const Tensor& v, c
 /// x [..., D] / sqrt(mean x^2 + eps) * gain [D] (float32), rounded to `type`, float32 or bfloat16.
 Tensor cuda_rms_norm(const Tensor& x, const Tensor& gain, double eps, at::ScalarType type);
 
-/// As fused_cross_entropy: float32 from logits [N, V]. The backward pass overwrites the logits with their gradient, so that
-/// nobody else may read them then, and it can run once only. A target outside 0..V-1 makes the loss NaN.
-Tensor cuda_cross_entropy(const Tensor& logits, const Tensor& targets);
+/// As fused_cross_entropy: float32 from logits [N, P], of which the first `ids` columns count and the others get no gradient.
+/// The backward pass overwrites the logits with their gradient, so that nobody else may read them then, and it can run once
+/// only. A target outside 0..ids-1 makes the loss NaN.
+Tensor cuda_cross_entropy(const Tensor& logits, const Tensor& targets, int64_t ids);
 
 // What fused.cpp's RoPE and SwiGLU call, forward and backward; into what the caller made.
 

@@ -206,7 +206,7 @@ Tensor fused_cross_entropy(const Tensor& logits, const Tensor& targets) {
   TORCH_CHECK(logits.dim() == 2 && targets.dim() == 1 && logits.size(0) == targets.size(0), "logits ", logits.sizes(),
               " for targets ", targets.sizes());
   if constexpr (kCudaKernels) {
-    if (logits.is_cuda()) return cuda_cross_entropy(logits, targets);
+    if (logits.is_cuda()) return cuda_cross_entropy(logits, targets, logits.size(1));
   }
   return CrossEntropy::apply(logits, targets);
 }

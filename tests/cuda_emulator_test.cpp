@@ -138,10 +138,11 @@ void expect_attention(const Shape& s, float spread = 1) {
   expect_close(squares, expected.sum_squares, tolerance);
   expect_close(received, expected.received, 2 * tolerance);
 
-  const std::vector<int64_t> positions = {0, s.t / 2, s.t - 1};
-  std::vector<float> columns(rows * 3), some_rows(rows * 3);
-  ASSERT_EQ(attention_columns(in, lse.data(), positions.data(), 3, columns.data(), {}), cudaSuccess);
-  ASSERT_EQ(attention_rows(in, lse.data(), positions.data(), 3, some_rows.data(), {}), cudaSuccess);
+  std::vector<int64_t> positions = {s.t - 1, s.t / 2};
+  for (int64_t i = 0; i < 33; ++i) positions.push_back(i % s.t);  // more than one start of a kernel takes
+  std::vector<float> columns(rows * positions.size()), some_rows(columns.size());
+  ASSERT_EQ(attention_columns(in, lse.data(), positions, columns.data(), {}), cudaSuccess);
+  ASSERT_EQ(attention_rows(in, lse.data(), positions, some_rows.data(), {}), cudaSuccess);
   expect_close(columns, picked(s, expected.a, positions, true), tolerance);
   expect_close(some_rows, picked(s, expected.a, positions, false), tolerance);
 }
@@ -370,8 +371,12 @@ TEST(CudaEmulator, Rotary) {
 
 /// The first row begins `offset` elements behind a multiple of 16 bytes.
 template <typename Element>
-void expect_cross_entropy(int64_t rows, int64_t width, float spread, int64_t offset = 0) {
-  const Numbers<Element> x(rows * width, 1, spread);
+void expect_cross_entropy(int64_t rows, int64_t width, float spread, int64_t offset = 0, int64_t padding = 0) {
+  const LogitRows shape{rows, width, width + padding};
+  Numbers<Element> x(rows * shape.pitch, 1, spread);
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = width; j < shape.pitch; ++j) from_float(x.rounded[i * shape.pitch + j], 1e4F);  // nobody may look at it
+  }
   std::vector<int64_t> targets(rows);
   for (int64_t i = 0; i < rows; ++i) targets[i] = i * 31 % width;
   std::vector<Element> memory(offset + x.rounded.size() + kWide<Element>);
@@ -379,18 +384,18 @@ void expect_cross_entropy(int64_t rows, int64_t width, float spread, int64_t off
   const auto first = std::copy(x.rounded.begin(), x.rounded.end(), memory.begin() + offset) - x.rounded.size();
   std::vector<float> losses(rows), lse(rows);
   const float scale = 0.5F;
-  ASSERT_EQ(cross_entropy(&*first, targets.data(), losses.data(), lse.data(), rows, width, {}), cudaSuccess);
-  ASSERT_EQ(cross_entropy_backward(&*first, targets.data(), lse.data(), &scale, 4, rows, width, {}), cudaSuccess);
+  ASSERT_EQ(cross_entropy(&*first, targets.data(), losses.data(), lse.data(), shape, {}), cudaSuccess);
+  ASSERT_EQ(cross_entropy_backward(&*first, targets.data(), lse.data(), &scale, 4, shape, {}), cudaSuccess);
   const std::vector<Element> logits(first, first + x.rounded.size());
   EXPECT_EQ(to_float(memory.back()), 7);
-  std::vector<double> exact(rows), gradient(rows * width);
+  std::vector<double> exact(rows), gradient(rows * shape.pitch);
   for (int64_t i = 0; i < rows; ++i) {
-    const double* row = &x.exact[i * width];
+    const double* row = &x.exact[i * shape.pitch];
     const double top = *std::max_element(row, row + width);
     double total = 0;
     for (int64_t j = 0; j < width; ++j) total += std::exp(row[j] - top);
     exact[i] = std::log(total) + top - row[targets[i]];
-    for (int64_t j = 0; j < width; ++j) gradient[i * width + j] = 2 * (std::exp(row[j] - top) / total - (j == targets[i]));
+    for (int64_t j = 0; j < width; ++j) gradient[i * shape.pitch + j] = 2 * (std::exp(row[j] - top) / total - (j == targets[i]));
   }
   expect_close(losses, exact, 2e-6);
   expect_close(logits, gradient, kRounding<Element> * std::max(1.F, spread));
@@ -405,13 +410,15 @@ TEST(CudaEmulator, CrossEntropy) {
   expect_cross_entropy<Bfloat16>(9, 1, 1);
   expect_cross_entropy<float>(2, 4100, 1, 3);
   expect_cross_entropy<Bfloat16>(2, 50257, 1, 5);
+  expect_cross_entropy<Bfloat16>(2, 50257, 1, 0, 47);
+  expect_cross_entropy<float>(3, 5, 1, 0, 600);
 }
 
 TEST(CudaEmulator, CrossEntropyOfUnknownIdsIsNaN) {
   const std::vector<float> logits(8, 1.F);
   const std::vector<int64_t> targets = {4, -1};
   std::vector<float> losses(2), lse(2);
-  ASSERT_EQ(cross_entropy(logits.data(), targets.data(), losses.data(), lse.data(), 2, 4, {}), cudaSuccess);
+  ASSERT_EQ(cross_entropy(logits.data(), targets.data(), losses.data(), lse.data(), {2, 4, 4}, {}), cudaSuccess);
   EXPECT_TRUE(std::isnan(losses[0]) && std::isnan(losses[1]));
 }
 

@@ -1,5 +1,7 @@
 #include "models/cuda/attention_statistics.h"
 
+#include <algorithm>
+
 #include "models/cuda/online_softmax.h"
 #include "models/cuda/tile_product.h"
 
@@ -246,16 +248,24 @@ __device__ float probability(const AttentionInputs<Element>& in, const float* lo
   return std::exp(warp_sum(product) * in.scale - log_sum_exp[(b * in.heads + h) * in.length + query]);
 }
 
+/// Positions that travel with the start of a kernel: nobody waits for a copy.
+struct Positions {
+  static constexpr int kMost = 32;
+  int64_t at[kMost];
+  int first, count, all;  ///< numbers first..first + count - 1 of `all`
+};
+
 /// A warp takes one query (columns) or one key (rows).
 template <typename Element, bool kColumns>
-__global__ void pick(AttentionInputs<Element> in, const float* log_sum_exp, const int64_t* positions, int count, float* to) {
+__global__ void pick(AttentionInputs<Element> in, const float* log_sum_exp, Positions positions, float* to) {
   const int64_t position = int64_t{blockIdx.x} * blockDim.y + threadIdx.y, h = blockIdx.y, b = blockIdx.z;
   if (position >= in.length) return;
-  to += (b * in.heads + h) * in.length * count;
-  for (int i = 0; i < count; ++i) {
-    const float p = kColumns ? probability(in, log_sum_exp, b, h, position, positions[i])
-                             : probability(in, log_sum_exp, b, h, positions[i], position);
-    if (lane() == 0) to[kColumns ? position * count + i : i * in.length + position] = p;
+  to += (b * in.heads + h) * in.length * positions.all;
+  for (int i = 0; i < positions.count; ++i) {
+    const int64_t picked = positions.at[i], place = positions.first + i;
+    const float p = kColumns ? probability(in, log_sum_exp, b, h, position, picked)
+                             : probability(in, log_sum_exp, b, h, picked, position);
+    if (lane() == 0) to[kColumns ? position * positions.all + place : place * in.length + position] = p;
   }
 }
 
@@ -276,12 +286,18 @@ dim3 grid_of(const AttentionInputs<Element>& in, int positions) {
 }
 
 template <bool kColumns, typename Element>
-cudaError_t pick_all(const AttentionInputs<Element>& in, const float* log_sum_exp, const int64_t* positions, int count,
-                     float* to, cudaStream_t stream) {
-  constexpr int kPositions = 8;  // of a block, a warp each
+cudaError_t pick_all(const AttentionInputs<Element>& in, const float* log_sum_exp, std::span<const int64_t> positions, float* to,
+                     cudaStream_t stream) {
+  constexpr int kRows = 8;  // of a block, a warp each
   if (!attention_takes(in)) return cudaErrorInvalidValue;
-  return launch(pick<Element, kColumns>, grid_of(in, kPositions), dim3(32, kPositions), 0, stream, in, log_sum_exp, positions,
-                count, to);
+  const int all = static_cast<int>(positions.size());
+  for (int first = 0; first < all; first += Positions::kMost) {
+    Positions some{{}, first, std::min(all - first, Positions::kMost), all};
+    std::copy_n(positions.begin() + first, some.count, some.at);
+    const auto error = launch(pick<Element, kColumns>, grid_of(in, kRows), dim3(32, kRows), 0, stream, in, log_sum_exp, some, to);
+    if (error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
 }
 
 template <typename Element>
@@ -322,24 +338,24 @@ cudaError_t attention_received(const AttentionInputs<Element>& in, const float* 
 }
 
 template <typename Element>
-cudaError_t attention_columns(const AttentionInputs<Element>& in, const float* log_sum_exp, const int64_t* keys, int count,
+cudaError_t attention_columns(const AttentionInputs<Element>& in, const float* log_sum_exp, std::span<const int64_t> keys,
                               float* columns, cudaStream_t stream) {
-  return pick_all<true>(in, log_sum_exp, keys, count, columns, stream);
+  return pick_all<true>(in, log_sum_exp, keys, columns, stream);
 }
 
 template <typename Element>
-cudaError_t attention_rows(const AttentionInputs<Element>& in, const float* log_sum_exp, const int64_t* queries, int count,
+cudaError_t attention_rows(const AttentionInputs<Element>& in, const float* log_sum_exp, std::span<const int64_t> queries,
                            float* rows, cudaStream_t stream) {
-  return pick_all<false>(in, log_sum_exp, queries, count, rows, stream);
+  return pick_all<false>(in, log_sum_exp, queries, rows, stream);
 }
 
 #define REPLICATE_ATTENTION(Element)                                                                                         \
   template bool attention_takes(const AttentionInputs<Element>&);                                                            \
   template cudaError_t attention_forward(const AttentionInputs<Element>&, const AttentionOutputs<Element>&, cudaStream_t);   \
   template cudaError_t attention_received(const AttentionInputs<Element>&, const float*, float*, cudaStream_t);              \
-  template cudaError_t attention_columns(const AttentionInputs<Element>&, const float*, const int64_t*, int, float*,         \
+  template cudaError_t attention_columns(const AttentionInputs<Element>&, const float*, std::span<const int64_t>, float*,    \
                                          cudaStream_t);                                                                      \
-  template cudaError_t attention_rows(const AttentionInputs<Element>&, const float*, const int64_t*, int, float*, cudaStream_t);
+  template cudaError_t attention_rows(const AttentionInputs<Element>&, const float*, std::span<const int64_t>, float*, cudaStream_t);
 REPLICATE_ATTENTION(float)
 REPLICATE_ATTENTION(Bfloat16)
 #undef REPLICATE_ATTENTION

@@ -6,6 +6,8 @@
 //
 // Forward pass: Dao et al. 2022, "FlashAttention", algorithm 1; statistics: online_softmax.h.
 
+#include <span>
+
 #include "models/cuda/runtime.h"
 
 namespace replicate::cuda {
@@ -49,14 +51,14 @@ template <typename Element>
 cudaError_t attention_received(const AttentionInputs<Element>& inputs, const float* log_sum_exp, float* received,
                                cudaStream_t stream);
 
-/// columns [B, H, T, C] = A[q, keys[c]], zero where the key lies ahead; keys [C] int64 on the device, each in 0..T-1.
+/// columns [B, H, T, C] = A[q, keys[c]], zero where the key lies ahead; keys [C] in the processor's memory, each in 0..T-1.
 template <typename Element>
-cudaError_t attention_columns(const AttentionInputs<Element>& inputs, const float* log_sum_exp, const int64_t* keys, int count,
+cudaError_t attention_columns(const AttentionInputs<Element>& inputs, const float* log_sum_exp, std::span<const int64_t> keys,
                               float* columns, cudaStream_t stream);
 
-/// rows [B, H, R, T] = A[queries[r], k], zero ahead of the query; queries [R] int64 on the device, each in 0..T-1.
+/// rows [B, H, R, T] = A[queries[r], k], zero ahead of the query; queries [R] in the processor's memory, each in 0..T-1.
 template <typename Element>
-cudaError_t attention_rows(const AttentionInputs<Element>& inputs, const float* log_sum_exp, const int64_t* queries, int count,
+cudaError_t attention_rows(const AttentionInputs<Element>& inputs, const float* log_sum_exp, std::span<const int64_t> queries,
                            float* rows, cudaStream_t stream);
 
 }  // namespace replicate::cuda

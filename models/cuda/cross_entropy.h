@@ -9,15 +9,23 @@
 
 namespace replicate::cuda {
 
-/// losses [N] and log_sum_exp [N] of logits [N, V], targets [N] int64. A target outside 0..V-1 makes its loss NaN.
-template <typename Element>
-cudaError_t cross_entropy(const Element* logits, const int64_t* targets, float* losses, float* log_sum_exp, int64_t rows,
-                          int64_t width, cudaStream_t stream);
+/// Logits as they lie in memory: [N, P], of which the first V of a row are those of ids. What is behind them, P - V columns
+/// that a product wanted for its own sake, is not looked at, and has no gradient.
+struct LogitRows {
+  int64_t rows = 0;   ///< N
+  int64_t ids = 0;    ///< V
+  int64_t pitch = 0;  ///< P
+};
 
-/// logits [N, V] become *scale * weight * (softmax(logits) - one-hot(target)); scale is one float on the device, the
-/// gradient that the loss has received. For the mean over N rows weight is 1 / N.
+/// losses [N] and log_sum_exp [N] of logits [N, P], targets [N] int64. A target outside 0..V-1 makes its loss NaN.
+template <typename Element>
+cudaError_t cross_entropy(const Element* logits, const int64_t* targets, float* losses, float* log_sum_exp, const LogitRows& shape,
+                          cudaStream_t stream);
+
+/// logits [N, P] become *scale * weight * (softmax(logits) - one-hot(target)), zero behind the ids; scale is one float on the
+/// device, the gradient that the loss has received. For the mean over N rows weight is 1 / N.
 template <typename Element>
 cudaError_t cross_entropy_backward(Element* logits, const int64_t* targets, const float* log_sum_exp, const float* scale,
-                                   float weight, int64_t rows, int64_t width, cudaStream_t stream);
+                                   float weight, const LogitRows& shape, cudaStream_t stream);
 
 }  // namespace replicate::cuda

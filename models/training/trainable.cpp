@@ -51,6 +51,21 @@ BlockWeights in_bfloat16(BlockWeights w) {
   return w;
 }
 
+/// Mean cross-entropy of x [N, D] through a head [V, D].
+Tensor head_loss(const Tensor& x, const Tensor& head, const Tensor& targets) {
+  if constexpr (kCudaKernels) {
+    if (cuda_kernels_take(x)) {
+      // Tensor cores want a multiple of 64 of every dimension, and GPT-2 has 50,257 ids.
+      constexpr int64_t kColumns = 64;
+      const auto ids = head.size(0), behind = (kColumns - ids % kColumns) % kColumns;
+      return cuda_cross_entropy(at::linear(x, at::constant_pad_nd(head, {0, 0, 0, behind})), targets, ids);
+    }
+  }
+  const auto logits = at::linear(x, head);
+  if (is_fused(logits)) return fused_cross_entropy(logits, targets);
+  return at::cross_entropy_loss(widened(logits), targets);
+}
+
 /// A copy of all weights as they were.
 class FrozenWeights : public WeightSource {
  public:
@@ -192,9 +207,7 @@ Tensor TrainableModel::loss(const Tensor& inputs, const Tensor& targets, bool bf
   const auto normed = rms_norm(residual, parameters_.at(kFinalNorm), config_.norm_eps);
   const auto& head = parameters_.at(config_.tied_head ? kEmbedding : kHead);
   const auto type = bfloat16 ? at::kBFloat16 : normed.scalar_type();
-  const auto logits = at::linear(normed.to(type), head.to(type)).flatten(0, 1);  // [B T, V]
-  if (is_fused(logits)) return fused_cross_entropy(logits, targets.flatten());
-  return at::cross_entropy_loss(widened(logits), targets.flatten());
+  return head_loss(normed.to(type).flatten(0, 1), head.to(type), targets.flatten());
 }
 
 std::shared_ptr<const WeightSource> TrainableModel::frozen() const {

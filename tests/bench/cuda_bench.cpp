@@ -217,7 +217,7 @@ void vocabularies(benchmark::internal::Benchmark* bench) {
 }
 
 /// The gradient takes the logits' place, so that from the second run on they are gradients; the time is the same.
-void cross_entropy_kernel(benchmark::State& state) { time_loss(state, cuda_cross_entropy); }
+void cross_entropy_kernel(benchmark::State& state) { time_loss(state, fused_cross_entropy); }
 BENCHMARK(cross_entropy_kernel)->Apply(vocabularies);
 
 void cross_entropy_plain(benchmark::State& state) {
