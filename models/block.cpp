@@ -65,6 +65,12 @@ Tensor rms_norm_as(at::ScalarType type, const Tensor& x, const Tensor& gain, dou
   return rms_norm(x, gain, eps).to(type);
 }
 
+/// Whether x + branch and the norm that the FFN reads are one operation here: where nobody looks at what lies between.
+bool adds_and_norms_at_once(const ModelConfig& config, const Tensor& x, const Tensor& branch, const Tensor& gain) {
+  const bool plain = config.norm_placement == NormPlacement::before && !config.layer_norm && !config.parallel_residual;
+  return plain && cuda_kernels_take(x) && cuda_kernels_take(branch) && x.scalar_type() == at::kFloat && gain.scalar_type() == at::kFloat;
+}
+
 /// Queries or keys [B, n, T, K] from W x [B, T, n K], normed where the model does that.
 Tensor heads_of(const ModelConfig& config, Tensor x, const Tensor& gain) {
   const auto norm = [&](const Tensor& x) { return rms_norm_as(x.scalar_type(), x, gain, config.norm_eps); };
@@ -179,6 +185,12 @@ Tensor block_forward(const ModelConfig& config, const BlockWeights& weights,
   const auto input = visit(tap, Site::block_input, residual);
   const auto attention_normed = visit(tap, Site::attention_normed, before(input, weights.attention_norm, weights.attention_norm_bias));
   const auto attended = attention(config, weights, positions, attention_normed, tap);
+  if constexpr (kCudaKernels) {
+    if (!tap && adds_and_norms_at_once(config, input, attended, weights.ffn_norm)) {
+      const auto [mid, normed] = cuda_add_rms_norm(input, attended, weights.ffn_norm, config.norm_eps);
+      return mid + feed_forward(config, weights, normed, nullptr);
+    }
+  }
   const auto mid = visit(tap, Site::mid_residual, input + behind(attended, weights.attention_post_norm));
   const auto& read = config.parallel_residual ? input : mid;
   const auto ffn_normed = visit(tap, Site::ffn_normed, before(read, weights.ffn_norm, weights.ffn_norm_bias));

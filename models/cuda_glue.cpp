@@ -184,6 +184,47 @@ class CudaRmsNorm : public torch::autograd::Function<CudaRmsNorm> {
   }
 };
 
+/// The residual stream x [N, D] float32 and what a branch adds to it.
+class CudaAddRmsNorm : public torch::autograd::Function<CudaAddRmsNorm> {
+ public:
+  static variable_list forward(AutogradContext* context, const Tensor& input, const Tensor& added, const Tensor& gain,
+                               double eps) {
+    const auto x = input.contiguous(), branch = added.contiguous(), g = gain.contiguous();
+    const OnDevice stream(x);
+    const auto width = static_cast<int>(g.numel());
+    const auto rows = x.numel() / width;
+    auto sum = at::empty_like(x), y = at::empty_like(branch), inverse = at::empty({rows}, g.options());
+    with_element(y.scalar_type(), [&]<typename Element>(Element*) {
+      check(cuda::rms_norm<Element>({data_of<float>(x), data_of<Element>(branch), data_of<float>(g), data_of<float>(sum),
+                                     data_of<Element>(y), data_of<float>(inverse), rows, width, static_cast<float>(eps)},
+                                    stream));
+    });
+    context->save_for_backward({sum, g, inverse});
+    return {sum, y};
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    refuse_second_derivative();
+    const auto saved = context->get_saved_variables();
+    const auto &sum = saved[0], &gain = saved[1], &inverse = saved[2];
+    const auto dsum = gradients[0].contiguous(), dy = gradients[1].contiguous();
+    const OnDevice stream(sum);
+    const auto width = static_cast<int>(gain.numel());
+    const auto rows = inverse.numel();
+    const bool one_type = dy.scalar_type() == at::kFloat;
+    auto dx = at::empty_like(sum), dgain = at::empty_like(gain);
+    const auto dbranch = one_type ? dx : at::empty_like(dy);
+    const auto workspace = at::empty({cuda::rms_norm_workspace(rows, width)}, gain.options());
+    with_element(dy.scalar_type(), [&]<typename Element>(Element*) {
+      check(cuda::rms_norm_backward<Element>({data_of<float>(sum), data_of<float>(gain), data_of<float>(inverse), data_of<Element>(dy),
+                                              data_of<float>(dsum), data_of<float>(dx), one_type ? nullptr : data_of<Element>(dbranch),
+                                              data_of<float>(dgain), data_of<float>(workspace), rows, width},
+                                             stream));
+    });
+    return {dx, dbranch, dgain, Tensor()};
+  }
+};
+
 // ---- SwiGLU
 
 /// Any tensor as rows [N, F], which may lie apart.
@@ -245,6 +286,14 @@ Tensor cuda_rms_norm(const Tensor& x, const Tensor& gain, double eps, at::Scalar
               " for x of ", x.sizes());
   const bool has_kernel = x.scalar_type() == at::kFloat || x.scalar_type() == type;
   return CudaRmsNorm::apply(has_kernel ? x : x.to(at::kFloat), gain, eps, static_cast<int64_t>(type));
+}
+
+SumAndNorm cuda_add_rms_norm(const Tensor& x, const Tensor& branch, const Tensor& gain, double eps) {
+  TORCH_CHECK(x.sizes() == branch.sizes() && x.scalar_type() == at::kFloat && gain.dim() == 1 && x.size(-1) == gain.size(0) &&
+                  gain.scalar_type() == at::kFloat,
+              "a branch of ", branch.sizes(), " and a gain of ", gain.sizes(), " for ", x.sizes());
+  const auto both = CudaAddRmsNorm::apply(x, branch, gain, eps);
+  return {both[0], both[1]};
 }
 
 void cuda_rotary(const Tensor& x, const Tensor& cosine, const Tensor& sine, const Tensor& y, float direction) {

@@ -32,10 +32,17 @@ inline bool cuda_kernels_take(const Tensor& q, const Tensor& k, const Tensor& v,
 AttentionResult attend_cuda(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec,
                             const AttentionNeeds& needs);
 
-// These two have gradients.
+// These have gradients.
 
 /// x [..., D] / sqrt(mean x^2 + eps) * gain [D] (float32), rounded to `type`, float32 or bfloat16.
 Tensor cuda_rms_norm(const Tensor& x, const Tensor& gain, double eps, at::ScalarType type);
+
+/// sum = x + branch, float32, and its RMSNorm rounded to the type of the branch, float32 or bfloat16: what lies between
+/// attention and FFN. All [..., D].
+struct SumAndNorm {
+  Tensor sum, normed;
+};
+SumAndNorm cuda_add_rms_norm(const Tensor& x, const Tensor& branch, const Tensor& gain, double eps);
 
 /// As fused_cross_entropy: float32 from logits [N, P], of which the first `ids` columns count and the others get no gradient.
 /// The backward pass overwrites the logits with their gradient, so that nobody else may read them then, and it can run once

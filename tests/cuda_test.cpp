@@ -164,6 +164,20 @@ TEST_P(Cuda, RmsNormOfTheFloat32Stream) {
   }
 }
 
+TEST_P(Cuda, AddedAndNormedIsThePlainOne) {
+  const auto both = [](const Tensor& sum, const Tensor& normed) { return sum + normed * 3; };
+  expect_same_gradients({floats({4, 65, 576}, 2), normal({4, 65, 576}), floats({576})},
+                        [&](const auto& in) {
+                          const auto [sum, normed] = cuda_add_rms_norm(in[0], in[1], in[2], 1e-5);
+                          return both(sum, normed);
+                        },
+                        [&](const auto& in) {
+                          const auto sum = in[0] + in[1];
+                          return both(sum, rms_norm(sum, in[2], 1e-5));
+                        },
+                        tolerance());
+}
+
 Tensor turned(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
   const auto width = cosine.size(-1);
   const auto halves = x.slice(-1, 0, width).chunk(2, -1);
