@@ -1,14 +1,14 @@
 #include "models/tensor_store.h"
 
-#include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
 
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
 #include "models/formats/safetensors.h"
+#include "models/formats/safetensors_index.h"
+#include "models/formats/text_file.h"
 
 namespace replicate {
 namespace {
@@ -107,31 +107,26 @@ class SafetensorsStore : public TensorStore {
   std::map<std::string, Place> tensors_;
 };
 
-/// The files that an index names, which must lie beside it.
+bool is_there(const fs::path& file) {
+  std::error_code error;
+  return fs::exists(file, error);
+}
+
 std::set<std::string> named_files(const fs::path& index) {
   std::error_code error;
   if (fs::file_size(index, error) > kLargestIndex || error) {
     throw Error("the index of the weights is absurdly large", index.string(), "fetch the model again");
   }
-  try {
-    std::ifstream stream(index);
-    const auto json = nlohmann::json::parse(stream);
-    std::set<std::string> files;
-    for (const auto& [tensor, file] : json.at("weight_map").items()) files.insert(file.get<std::string>());
-    return files;
-  } catch (const nlohmann::json::exception& e) {
-    throw Error(std::string("the index of the weights cannot be read: ") + e.what(), index.string(),
-                "fetch the model again");
-  }
+  return files_of_index(read_text(index), index.string());
 }
 
 }  // namespace
 
 std::string main_encoding(const TensorStore& store) {
-  std::map<std::string, int64_t> elements;
+  std::map<std::string, double> elements;  // whole numbers could overflow in an empty tensor's shape
   for (const auto& name : store.names()) {
     const auto shape = *store.shape(name);
-    elements[store.encoding(name)] += std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+    elements[store.encoding(name)] += std::accumulate(shape.begin(), shape.end(), 1.0, std::multiplies<>());
   }
   const auto most = std::max_element(elements.begin(), elements.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
@@ -139,16 +134,16 @@ std::string main_encoding(const TensorStore& store) {
 }
 
 std::vector<fs::path> safetensors_files(const fs::path& folder) {
-  if (fs::exists(folder / kOneFile)) return {folder / kOneFile};
-  if (!fs::exists(folder / kIndex)) {
-    const bool pickled = fs::exists(folder / "pytorch_model.bin") || fs::exists(folder / "pytorch_model.bin.index.json");
+  if (is_there(folder / kOneFile)) return {folder / kOneFile};
+  if (!is_there(folder / kIndex)) {
+    const bool pickled = is_there(folder / "pytorch_model.bin") || is_there(folder / "pytorch_model.bin.index.json");
     throw Error(std::string("there is no ") + kOneFile + " and no " + kIndex, folder.string(),
                 pickled ? "convert pytorch_model.bin to safetensors: pickles are programs and are never read here"
                         : "name the folder that holds the model");
   }
   std::vector<fs::path> files;
   for (const auto& name : named_files(folder / kIndex)) {
-    if (fs::path(name).filename() != name || !fs::exists(folder / name)) {
+    if (!is_there(folder / name)) {
       throw Error("the index names " + in_quotes(name) + ", which is not in the folder", folder.string(),
                   "fetch all parts of the model");
     }

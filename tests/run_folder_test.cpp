@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,6 +73,25 @@ TEST(ReadText, MissingFilesAndFoldersAreErrors) {
   const TemporaryFolder folder;
   EXPECT_NE(message_of([&] { read_text(folder / "absent"); }).find("absent"), std::string::npos);
   EXPECT_NE(message_of([&] { read_text(folder.path()); }).find("folder"), std::string::npos);
+}
+
+TEST(ReadText, WhatNeedNotEndIsNotRead) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  fs::create_symlink("/dev/zero", folder / "zero");
+  for (const char* name : {"pipe", "zero"}) {
+    EXPECT_NE(message_of([&] { read_text(folder / name); }).find("a pipe or a device"), std::string::npos) << name;
+  }
+}
+
+TEST(ReadText, NoMoreThanAskedFor) {
+  const TemporaryFolder folder;
+  folder.write("a.txt", "12345678");
+  EXPECT_EQ(read_text(folder / "a.txt", 8), "12345678");
+  EXPECT_NE(message_of([&] { read_text(folder / "a.txt", 7); }).find("more than 7 bytes"), std::string::npos);
+  folder.write("large", "");
+  fs::resize_file(folder / "large", uintmax_t{1} << 40);  // a hole: the disk need not have it
+  EXPECT_NE(message_of([&] { read_text(folder / "large"); }).find("too large"), std::string::npos);
 }
 
 TEST(RunFolder, CreatesFoldersAndNamesClaims) {

@@ -193,6 +193,46 @@ TEST(TokenizerJson, RefusesBrokenSplits) {
                   "a pre-tokenizer behind ByteLevel");
 }
 
+/// A text goes through these steps, and what is left goes through bytes.
+json with_steps(const json& normalizers, const json& pattern) {
+  auto file = changed("/normalizer", {{"type", "Sequence"}, {"normalizers", normalizers}});
+  const json split = {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}};
+  const json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+  file["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {split, bytes}}};
+  return file;
+}
+
+TEST(TokenizerJson, APatternWithoutAnEndIsGivenUp) {
+  const auto encode = [](const std::string& pattern) { (void)from(with_steps(json::array(), pattern)).encode(std::string(40, 'a')); };
+  expect_error([&] { encode(R"((?(DEFINE)(a\K))(?=(?1)))"); }, "a match goes back");     // ends before it begins
+  expect_error([&] { encode(R"((?(DEFINE)(\Ka))(?<=(?1))a)"); }, "a match goes back");   // begins within the last one
+  expect_error([&] { encode(R"((?:(?:.|.){22}\x01|.))"); }, "match limit exceeded");     // 2^22 ways at every character
+  expect_error([&] { encode("(*NO_JIT)a"); }, "malformed pattern '(*NO_JIT)a'");
+  EXPECT_NO_THROW(encode(R"(\(*a|a\K)"));
+}
+
+TEST(TokenizerJson, AnOrdinaryPatternGoesBackThroughALongRun) {
+  const std::string spaces(100'000, ' ');
+  EXPECT_EQ(from(with_steps(json::array(), R"(\s*[\r\n]+|\s+)")).encode(spaces).size(), spaces.size());
+}
+
+TEST(TokenizerJson, StepsThatBlowUpATextAreGivenUp) {
+  const json step = {{"type", "Replace"}, {"pattern", {{"String", "e"}}}, {"content", std::string(10, 'e')}};
+  auto file = with_steps(json(12, step), "e");
+  expect_error([&] { (void)from(file).encode("e"); }, "the tokenizer blows up 1 bytes");
+  file["added_tokens"].push_back({{"id", 261}, {"content", "<e>"}, {"special", false}, {"normalized", true}});
+  expect_error([&] { from(file); }, "the tokenizer blows up 3 bytes");
+  EXPECT_EQ(from(with_steps(json::array({step}), "e")).encode(std::string(1000, 'e')).size(), 10'000u);
+}
+
+TEST(TokenizerJson, SplitsThatBlowUpATextAreGivenUp) {
+  const json twice = {{"type", "Metaspace"}, {"replacement", "  "}, {"prepend_scheme", "never"}, {"split", true}};
+  auto file = changed("/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", json(16, twice)}});
+  expect_error([&] { (void)from(file).encode(" a"); }, "the tokenizer blows up 2 bytes");
+  file["pre_tokenizer"]["pretokenizers"] = json(2, twice);
+  EXPECT_NO_THROW((void)from(file).encode(" a"));
+}
+
 TEST(TokenizerJson, RefusesHostileJson) {
   const auto rejected = [](const std::string& text, const std::string& part) {
     expect_error([&] { Tokenizer::from_json_text(text, "test.json"); }, part);

@@ -119,7 +119,22 @@ TEST_F(TokenizerFolder, NamesBosAndEos) {
 
 TEST_F(TokenizerFolder, MayHaveFewerTokensThanTheModelHasRows) {
   EXPECT_EQ(Tokenizer::from_folder(folder_.path(), 300).vocabulary_size(), 257);
-  expect_error([&] { Tokenizer::from_folder(folder_.path(), 200); }, "cannot be shortened");
+}
+
+TEST_F(TokenizerFolder, HasNoMoreTokensThanTheModelHasRows) {
+  auto file = byte_tokenizer_json({{"a", "b"}, {"ab", "c"}});
+  folder_.write("tokenizer.json", file.dump());
+  expect_error([&] { Tokenizer::from_folder(folder_.path(), 258); }, "tokenizer.json has 259 tokens, the model 258");
+  folder_.write("recipe.txt", "");  // a run of `replicate train`, with a beginning of the tokenizer
+  EXPECT_EQ(Tokenizer::from_folder(folder_.path(), 258).encode("abc"), (Ids{257, 1 + 'c'}));
+}
+
+TEST_F(TokenizerFolder, MayHaveSpecialTokensWithoutARow) {
+  auto file = byte_tokenizer_json();
+  file["added_tokens"].push_back({{"id", 257}, {"content", "<image>"}, {"special", true}});
+  folder_.write("tokenizer.json", file.dump());
+  EXPECT_EQ(Tokenizer::from_folder(folder_.path(), 257).encode("<image>").size(), 7u);
+  expect_error([&] { Tokenizer::from_folder(folder_.path(), 256); }, "tokenizer.json has 258 tokens, the model 256");
 }
 
 TEST(TokenizerFolders, HoldATokenizer) {
@@ -152,6 +167,104 @@ TEST(SentencePieceFile, IsFoundInAFolder) {
 TEST(SentencePieceFile, IsRefusedWhenDamaged) {
   expect_error([] { Tokenizer::from_sentencepiece_bytes("no model", "test.model"); }, "not a model of SentencePiece");
   expect_error([] { Tokenizer::from_sentencepiece_bytes("", "test.model"); }, "not a model of SentencePiece");
+}
+
+// What the library would crash on: see check_sentencepiece_model. Messages are made by hand, as protocol buffers spell them.
+
+std::string varint(uint64_t value) {
+  std::string bytes;
+  for (; value > 0x7f; value >>= 7) bytes += static_cast<char>(0x80 | (value & 0x7f));
+  return bytes + static_cast<char>(value);
+}
+
+std::string field(uint32_t number, uint64_t value) { return varint(number << 3) + varint(value); }
+std::string field(uint32_t number, const std::string& bytes) { return varint(number << 3 | 2) + varint(bytes.size()) + bytes; }
+
+enum PieceType : uint64_t { kNormal = 1, kUnknown = 2, kUserDefined = 4 };
+
+std::string piece(const std::string& text, PieceType type = kNormal) { return field(1, field(1, text) + field(3, type)); }
+
+/// Pieces <unk> and a, and rules of the normalizer.
+std::string model_with(const std::string& rules) {
+  return piece("<unk>", kUnknown) + piece("a") + field(3, field(2, rules) + field(3, uint64_t{0}));
+}
+
+/// A double array (see Unit in sentencepiece_check.cpp) with one rule, for A: the root's base is 1, where A is the unit 0x40,
+/// whose base is 2. All other units have labels that no byte is.
+std::vector<uint32_t> one_rule() {
+  std::vector<uint32_t> units(256, 1U << 31);
+  units[0] = 1 << 10;
+  units[0x40] = 0x42 << 10 | 1 << 8 | 'A';
+  return units;
+}
+
+std::string rules(std::vector<uint32_t> units, const std::string& texts = std::string("a\0", 2), uint32_t more_bytes = 0) {
+  const auto bytes = static_cast<uint32_t>(units.size() * sizeof(uint32_t));
+  units.insert(units.begin(), bytes + more_bytes);
+  return std::string(reinterpret_cast<const char*>(units.data()), units.size() * sizeof(uint32_t)) + texts;
+}
+
+std::string rules_with(size_t unit, uint32_t bits) {
+  auto units = one_rule();
+  units[unit] = bits;
+  return rules(units);
+}
+
+void expect_no_model(const std::string& bytes, const std::string& part) {
+  expect_error([&] { Tokenizer::from_sentencepiece_bytes(bytes, "test.model"); }, "not a model of SentencePiece, " + part);
+}
+
+TEST(SentencePieceFile, HasRules) {
+  EXPECT_EQ(Tokenizer::from_sentencepiece_bytes(model_with(rules(one_rule())), "test.model").encode("aAb"), (Ids{1, 1, 0}));
+  // Made by PyPI `sentencepiece`, whose ids these are.
+  const auto tokenizer = Tokenizer::from_sentencepiece(source_folder() / "tests/fuzz/corpus/tokenizer_model/rules.model");
+  EXPECT_EQ(tokenizer.encode("the \ufb01ne SEA"), (Ids{6, 10, 9, 8, 6, 14, 15, 12, 8, 6, 0, 7}));
+  EXPECT_EQ(tokenizer.encode("ABA\uff21 seeds\u200bsea"), (Ids{6, 7, 0, 7, 7, 6, 5, 13, 3, 7}));
+}
+
+TEST(SentencePieceFile, RulesStayWithinTheirTable) {
+  constexpr uint32_t kFar = 0x1fffffU << 10;
+  expect_no_model(model_with(rules_with(0, kFar)), "a rule that leads out of the table");
+  expect_no_model(model_with(rules_with(0, 1U << 31 | kFar)), "a rule that leads out of the table");
+  expect_no_model(model_with(rules_with(0x40, kFar | 'A')), "a rule that leads out of the table");
+  expect_no_model(model_with(rules(std::vector<uint32_t>(255, 1U << 31))), "a rule that leads out of the table");
+  expect_no_model(model_with(rules(one_rule(), "", 4)), "rules of a wrong size");  // as many bytes as there are in all
+  expect_no_model(model_with(rules(one_rule(), "a", 1)), "rules of a wrong size");
+  expect_no_model(model_with(rules({})), "rules of a wrong size");
+  expect_no_model(model_with("\1"), "rules that break off");
+}
+
+TEST(SentencePieceFile, RulesGiveAShortText) {
+  expect_no_model(model_with(rules_with(2, 1U << 31 | 2)), "a rule that gives no text");
+  expect_no_model(model_with(rules(one_rule(), "a")), "a rule without an end");
+  expect_no_model(model_with(rules(one_rule(), std::string(5000, 'a') + '\0')), "a rule that gives 5000 bytes");
+}
+
+TEST(SentencePieceFile, RulesAreNotNestedDeep) {
+  auto endless = one_rule();
+  endless[0x40] = 0x41 << 10 | 1 << 8 | 'A';  // back to the root's base: A, AA, AAA ...
+  expect_no_model(model_with(rules(endless)), "rules within rules");
+  const auto nested = [](size_t count) {
+    std::string model = piece("<unk>", kUnknown);
+    for (size_t size = 1; size <= count; ++size) model += piece(std::string(size, 'a'), kUserDefined);
+    return model;
+  };
+  EXPECT_EQ(Tokenizer::from_sentencepiece_bytes(nested(64), "test.model").vocabulary_size(), 65);
+  expect_no_model(nested(65), "user-defined pieces within pieces");
+}
+
+TEST(SentencePieceFile, PiecesAreShort) {
+  const auto with = [](size_t size) { return piece("<unk>", kUnknown) + piece("a") + piece(std::string(size, 'b')); };
+  EXPECT_EQ(Tokenizer::from_sentencepiece_bytes(with(4096), "test.model").vocabulary_size(), 3);
+  expect_no_model(with(200'000), "a piece of 200000 bytes");
+}
+
+TEST(SentencePieceFile, IsAWholeMessage) {
+  const auto model = model_with(rules(one_rule()));
+  expect_no_model(model.substr(0, model.size() - 1), "a damaged message");
+  expect_no_model(model + "\x0b\x0c", "a damaged message");  // a group
+  expect_no_model(model + std::string("\0\0", 2), "a damaged message");
+  expect_no_model(model + "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "a damaged message");
 }
 #else
 TEST(SentencePieceFile, NeedsTheLibrary) {

@@ -54,7 +54,10 @@ TEST(Tokenizer, MergesTheLowestRankFirst) {
 TEST(Tokenizer, SplitsWordsAsThePreTokenizerSays) {
   EXPECT_EQ(small_tokenizer("gpt-2").encode("a12"), (Ids{1, 10}));
   EXPECT_EQ(small_tokenizer("smollm").encode("a12"), (Ids{1, 9, 14}));
-  EXPECT_EQ(small_tokenizer("llama-bpe").encode("a12"), (Ids{1, 10}));
+  for (const auto* name : {"llama-bpe", "smaug-bpe", "dbrx"}) {
+    EXPECT_EQ(small_tokenizer(name).encode("a12"), (Ids{1, 10})) << name;
+    EXPECT_EQ(small_tokenizer(name).encode("(a"), (Ids{1})) << name;  // "(" goes with the letter, not as in GPT-2
+  }
 }
 
 TEST(Tokenizer, LeavesOutBytesWithoutAToken) {
@@ -90,7 +93,9 @@ TEST(Tokenizer, WholeWordsOfLlama3AreNotSplit) {
     return small_vocabulary(pre).texts("tokenizer.ggml.merges", {"b c"});  // no way to "abc"
   };
   EXPECT_EQ(tokenizer(writer("llama-bpe")).encode("abc"), (Ids{6}));
-  EXPECT_EQ(tokenizer(writer("gpt-2")).encode("abc"), (Ids{1, 8}));
+  for (const auto* name : {"gpt-2", "smaug-bpe", "dbrx"}) {
+    EXPECT_EQ(tokenizer(writer(name)).encode("abc"), (Ids{1, 8})) << name;
+  }
 }
 
 TEST(Tokenizer, KnowsItsSpecialTokens) {

@@ -52,29 +52,29 @@ json parse_json(std::string_view text, const std::string& where) {
   }
 }
 
-const json& Section::require(const char* key) const {
+const json& JsonSection::require(const char* key) const {
   if (const json* found = find(key)) return *found;
   throw Error(path(key) + " is missing", where_, kDamaged);
 }
 
-std::string Section::text(const char* key) const {
+std::string JsonSection::text(const char* key) const {
   if (!require(key).is_string()) fail_kind(key, "a text");
   return require(key).get<std::string>();
 }
 
-bool Section::flag_or(const char* key, bool otherwise) const {
+bool JsonSection::flag_or(const char* key, bool otherwise) const {
   const json* found = find(key);
   if (!found) return otherwise;
   if (!found->is_boolean()) fail_kind(key, "a truth value");
   return found->get<bool>();
 }
 
-const json& Section::list(const char* key) const {
+const json& JsonSection::list(const char* key) const {
   if (!require(key).is_array()) fail_kind(key, "a list");
   return require(key);
 }
 
-void Section::fail_kind(const std::string& key, const std::string& wanted) const {
+void JsonSection::fail_kind(const std::string& key, const std::string& wanted) const {
   throw Error((key.empty() ? name_ : path(key)) + " is not " + wanted, where_, kDamaged);
 }
 

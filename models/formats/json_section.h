@@ -13,9 +13,9 @@ namespace replicate {
 nlohmann::json parse_json(std::string_view text, const std::string& where);
 
 /// An object of such a file; every access says what is wrong with it.
-class Section {
+class JsonSection {
  public:
-  Section(const nlohmann::json& value, std::string name, const std::string& where)
+  JsonSection(const nlohmann::json& value, std::string name, const std::string& where)
       : value_(value), name_(std::move(name)), where_(where) {
     if (!value_.is_object()) fail_kind("", "an object");
   }
@@ -27,11 +27,12 @@ class Section {
   }
 
   const nlohmann::json& require(const char* key) const;
-  Section section(const char* key) const { return {require(key), path(key), where_}; }
+  JsonSection section(const char* key) const { return {require(key), path(key), where_}; }
   std::string text(const char* key) const;
   std::string text_or(const char* key, const char* otherwise) const { return find(key) ? text(key) : otherwise; }
   bool flag_or(const char* key, bool otherwise) const;
   const nlohmann::json& list(const char* key) const;
+  auto items() const { return value_.items(); }  ///< by key
 
   [[noreturn]] void fail_kind(const std::string& key, const std::string& wanted) const;
 

@@ -5,6 +5,7 @@
 
 #include "models/formats/error.h"
 #include "models/formats/mapped_file.h"
+#include "models/formats/sentencepiece_check.h"
 #include "models/formats/tokenizer.h"
 #include "models/formats/tokenizer_builder.h"
 
@@ -53,6 +54,7 @@ std::optional<int64_t> id_or_nothing(int id) { return id < 0 ? std::nullopt : st
 }  // namespace
 
 Tokenizer Tokenizer::from_sentencepiece_bytes(std::string_view bytes, const std::string& where) {
+  check_sentencepiece_model(bytes, where);
   const auto processor = loaded(bytes, where);
   TokenizerBuilder builder(where, {});
   std::vector<std::string> spelled;

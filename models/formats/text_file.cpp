@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "models/formats/error.h"
@@ -11,17 +10,34 @@ namespace replicate {
 
 namespace fs = std::filesystem;
 
-std::string read_text(const fs::path& path) {
+namespace {
+
+/// Before it is opened, as opening a pipe waits for its writer.
+void require_file(const fs::path& path) {
   std::error_code error;
-  if (fs::is_directory(path, error)) {
-    throw Error("this is a folder, not a file", path.string(), "name a file in it");
+  const auto status = fs::status(path, error);
+  if (fs::is_directory(status)) throw Error("this is a folder, not a file", path.string(), "name a file in it");
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
+    throw Error("this is a pipe or a device, not a file", path.string(), "name an ordinary file");
   }
+}
+
+}  // namespace
+
+std::string read_text(const fs::path& path, uintmax_t most) {
+  require_file(path);
   std::ifstream stream(path, std::ios::binary);
   if (!stream) {
     throw Error("cannot read: " + std::generic_category().message(errno), path.string(),
                 "check the name and its permissions");
   }
-  std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  if (error) throw Error("cannot read: " + error.message(), path.string(), "check the name and its permissions");
+  if (size > most) throw Error("too large, more than " + std::to_string(most) + " bytes", path.string(), "check that it is the right file");
+  std::string text(size, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(size));
+  text.resize(static_cast<size_t>(stream.gcount()));
   if (stream.bad()) throw Error("cannot read: " + std::generic_category().message(errno), path.string(), "check the disk");
   return text;
 }

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
 namespace replicate {
 
-/// Reads a whole file. Error when it cannot.
-std::string read_text(const std::filesystem::path& path);
+inline constexpr uintmax_t kLargestText = uintmax_t{1} << 28;  ///< 256 MiB; real files stay below 32 MiB
+
+/// Reads a whole file of at most `most` bytes. Error when it cannot, and for pipes and devices, which need not end.
+std::string read_text(const std::filesystem::path& path, uintmax_t most = kLargestText);
 
 }  // namespace replicate

@@ -13,6 +13,15 @@
 namespace replicate {
 namespace {
 
+/// Steps of a hostile file multiply what those before them made: sixteen that write ten characters for one would make 10^16
+/// of them. Those of real files no more than quadruple a text (a space is written in three bytes, a digit gets such a space
+/// before it), and what they put before it is short.
+void check_growth(size_t bytes, size_t from, size_t times = 1) {
+  constexpr size_t kMostTimes = 16, kMostMore = 4096;
+  if (bytes <= times * (kMostTimes * from + kMostMore)) return;
+  throw Error("the tokenizer blows up " + std::to_string(from) + " bytes", "text", "use another tokenizer");
+}
+
 std::string composed(std::string_view text) {
   utf8proc_uint8_t* result = nullptr;
   const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
@@ -28,6 +37,7 @@ std::string replaced(std::string_view text, const std::string& from, const std::
   size_t done = 0;
   for (size_t at = text.find(from); at != std::string_view::npos; at = text.find(from, done)) {
     result.append(text.substr(done, at - done)).append(to);
+    check_growth(result.size(), text.size());
     done = at + from.size();
   }
   return result.append(text.substr(done));
@@ -88,6 +98,15 @@ Normalizer replacement(std::string from, std::string to) {
   return [from = std::move(from), to = std::move(to)](std::string_view text) { return replaced(text, from, to); };
 }
 
+std::string normalized(const std::vector<Normalizer>& normalizers, std::string_view text) {
+  std::string result(text);
+  for (const auto& normalize : normalizers) {
+    result = normalize(result);
+    check_growth(result.size(), text.size());
+  }
+  return result;
+}
+
 Normalizer prefix(std::string added) {
   return [added = std::move(added)](std::string_view text) {
     return text.empty() ? std::string() : added + std::string(text);
@@ -142,7 +161,11 @@ std::string quoted_pattern(std::string_view text) {
 }
 
 void split_by(const std::vector<Splitter>& splitters, const Piece& piece, const UsePiece& use) {
+  // Over all steps: some split what others made, or leave it out, so that no single part need be large.
+  size_t bytes = 0;
   const std::function<void(const Piece&, size_t)> from = [&](const Piece& part, size_t step) {
+    bytes += part.text.size();
+    check_growth(bytes, piece.text.size(), splitters.size() + 1);
     if (step == splitters.size()) return use(part);
     splitters[step](part, [&](const Piece& next) { from(next, step + 1); });
   };

@@ -16,10 +16,10 @@ constexpr const char* kWhole = "(?s).+";
 /// Collects the steps of a file, in their order.
 class Reader {
  public:
-  void normalize(const Section& step) {
+  void normalize(const JsonSection& step) {
     const auto type = step.text("type");
     auto& normalizers = result_.steps.normalizers;
-    if (type == "Sequence") return each(step, "normalizers", [&](const Section& next) { normalize(next); });
+    if (type == "Sequence") return each(step, "normalizers", [&](const JsonSection& next) { normalize(next); });
     count(step);
     if (type == "NFC") return normalizers.push_back(canonical_composition());
     if (type == "Prepend") return normalizers.push_back(prefix(step.text("prepend")));
@@ -27,9 +27,9 @@ class Reader {
     fail_other_kind("normalizer " + in_quotes(type), step.where());
   }
 
-  void split(const Section& step) {
+  void split(const JsonSection& step) {
     const auto type = step.text("type");
-    if (type == "Sequence") return each(step, "pretokenizers", [&](const Section& next) { split(next); });
+    if (type == "Sequence") return each(step, "pretokenizers", [&](const JsonSection& next) { split(next); });
     count(step);
     if (result_.on_bytes) fail_other_kind("a pre-tokenizer behind ByteLevel", step.where());
     if (type == "Split") return add_split(step);
@@ -39,7 +39,7 @@ class Reader {
     fail_other_kind("pre-tokenizer " + in_quotes(type), step.where());
   }
 
-  JsonTextSteps finish(const Section& file) {
+  JsonTextSteps finish(const JsonSection& file) {
     auto& steps = result_.steps;
     const bool one_pattern = steps.normalizers.empty() && steps.splitters.size() == 1 && patterns_.size() == 1;
     if (one_pattern) {
@@ -56,15 +56,15 @@ class Reader {
 
  private:
   template <typename Use>
-  void each(const Section& sequence, const char* key, const Use& use) {
-    for (const json& item : sequence.list(key)) use(Section(item, sequence.path(key), sequence.where()));
+  void each(const JsonSection& sequence, const char* key, const Use& use) {
+    for (const json& item : sequence.list(key)) use(JsonSection(item, sequence.path(key), sequence.where()));
   }
 
-  void count(const Section& step) {
+  void count(const JsonSection& step) {
     if (++count_ > kMostSteps) fail_other_kind("more than " + std::to_string(kMostSteps) + " steps", step.where());
   }
 
-  std::string literal(const Section& step) const {
+  std::string literal(const JsonSection& step) const {
     auto text = step.section("pattern").text("String");
     if (text.empty()) fail_other_kind("an empty pattern", step.where());
     return text;
@@ -75,7 +75,7 @@ class Reader {
     result_.steps.splitters.push_back(split_at(word_pattern(pattern), Matches::isolated));
   }
 
-  void add_split(const Section& step) {
+  void add_split(const JsonSection& step) {
     const auto pattern = step.section("pattern");
     const auto expression = pattern.find("Regex") ? pattern.text("Regex") : quoted_pattern(literal(step));
     if (expression.size() > kLongestPattern) fail_other_kind("a very long pattern", step.where());
@@ -95,7 +95,7 @@ class Reader {
     result_.steps.splitters.push_back(split_at(word_pattern(expression), matches, inverted));
   }
 
-  void add_metaspace(const Section& step) {
+  void add_metaspace(const JsonSection& step) {
     const auto mark = step.text_or("replacement", "\u2581");
     if (mark.empty()) fail_other_kind("an empty replacement of spaces", step.where());
     // Older files say whether, newer ones when.
@@ -107,7 +107,7 @@ class Reader {
     result_.steps.splitters.push_back(metaspace(mark, when, step.flag_or("split", true)));
   }
 
-  void add_byte_level(const Section& step) {
+  void add_byte_level(const JsonSection& step) {
     if (step.flag_or("add_prefix_space", true)) result_.steps.splitters.push_back(space_prefix());
     if (step.flag_or("use_regex", true)) add_pattern(std::string(kGpt2Words));
     result_.on_bytes = true;
@@ -124,7 +124,7 @@ void fail_other_kind(const std::string& what, const std::string& where) {
   throw Error(what + " is not supported", where, "use a tokenizer.json without it, or SentencePiece's tokenizer.model in its place");
 }
 
-JsonTextSteps text_steps_from(const Section& file) {
+JsonTextSteps text_steps_from(const JsonSection& file) {
   Reader reader;
   if (file.find("normalizer")) reader.normalize(file.section("normalizer"));
   if (file.find("pre_tokenizer")) reader.split(file.section("pre_tokenizer"));

@@ -12,7 +12,7 @@ struct JsonTextSteps {
 };
 
 /// `normalizer` and `pre_tokenizer` of the file. Error on kinds that are not known here.
-JsonTextSteps text_steps_from(const Section& file);
+JsonTextSteps text_steps_from(const JsonSection& file);
 
 /// Where the file uses what this program does not know.
 [[noreturn]] void fail_other_kind(const std::string& what, const std::string& where);

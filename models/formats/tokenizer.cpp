@@ -28,18 +28,20 @@ struct PreTokenizer {
   bool composed = false;  ///< characters are composed first (NFC)
 };
 
+constexpr std::string_view kLlama3Words =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+    R"(|[\s]*[\r\n]+|[\s]+(?![^\s])|[\s]+)";
+
 const PreTokenizer kPreTokenizers[] = {
     {{"gpt-2", "gpt2"}, kGpt2Words, false},
     // Every digit by itself, and GPT-2's pattern between digits, where a digit is an end of text.
     {{"smollm"},
      R"(\p{N}|'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|[\s]+(?![^\s\p{N}])|[\s]+)",
      false},
-    // The pattern of Llama 3.
-    {{"llama-bpe", "llama3", "llama-v3"},
-     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-     R"(|[\s]*[\r\n]+|[\s]+(?![^\s])|[\s]+)",
-     true},
-    // The same with every digit by itself, on composed characters.
+    {{"llama-bpe", "llama3", "llama-v3"}, kLlama3Words, true},
+    // Others with Llama 3's pattern, SmolLM 3 among them: llama.cpp merges their words like any.
+    {{"smaug-bpe", "dbrx"}, kLlama3Words, false},
+    // Llama 3's pattern with every digit by itself, on composed characters.
     {{"qwen2", "deepseek-r1-qwen"},
      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
      R"(|[\s]*[\r\n]+|[\s]+(?![^\s])|[\s]+)",
@@ -179,7 +181,7 @@ void Tokenizer::each_word(const Piece& piece, const UseWord& use_word,
                           const std::function<void(int32_t)>& use_id) const {
   std::string changed;
   std::string_view text = piece.text;
-  for (const auto& normalize : steps_.normalizers) text = changed = normalize(text);
+  if (!steps_.normalizers.empty()) text = changed = normalized(steps_.normalizers, text);
   const auto use_part = [&](std::string_view part) {
     split_by(steps_.splitters, {part, piece.is_start && part.data() == text.data()},
              [&](const Piece& word) { use_word(word.text); });

@@ -140,9 +140,7 @@ void TokenizerBuilder::add_token(AddedToken token, bool normalized) {
   tokenizer_.tokens_.at(static_cast<size_t>(token.id)) = token.text;
   if (!token.special) fingerprint_.add("added " + framed(token.text) + std::to_string(token.id));
   auto& found = normalized ? tokenizer_.normalized_ : tokenizer_.raw_;
-  if (normalized) {
-    for (const auto& normalize : tokenizer_.steps_.normalizers) token.text = normalize(token.text);
-  }
+  if (normalized) token.text = replicate::normalized(tokenizer_.steps_.normalizers, token.text);
   found.add(std::move(token));
 }
 

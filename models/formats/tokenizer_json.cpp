@@ -31,7 +31,7 @@ struct Ends {
 /// How a file is to be read.
 struct Reading {
   std::optional<int64_t> vocabulary;  ///< see from_json
-  bool may_have_spare_ids = false;    ///< a vocabulary larger than the file's is no error
+  bool is_of_model = false;           ///< which has so many rows: they may be more than the file's tokens, not fewer
   std::optional<Ends> ends;           ///< or kEndOfText
 };
 
@@ -49,11 +49,11 @@ int64_t id_in(const json& value, const std::string& text, const std::string& whe
   throw Error("the id of token " + in_quotes(text) + " is not a number in range", where, kDamaged);
 }
 
-std::vector<JsonToken> added_tokens(const Section& file) {
+std::vector<JsonToken> added_tokens(const JsonSection& file) {
   std::vector<JsonToken> result;
   if (!file.find("added_tokens")) return result;
   for (const json& item : file.list("added_tokens")) {
-    const Section token(item, "added_tokens", file.where());
+    const JsonSection token(item, "added_tokens", file.where());
     const std::string text = token.text("content");
     const bool special = token.flag_or("special", false);
     for (const auto* key : {"single_word", "lstrip"}) {
@@ -156,7 +156,7 @@ class Shortening {
 };
 
 /// What would change ids in a way that this program does not know.
-void check_bpe(const Section& model) {
+void check_bpe(const JsonSection& model) {
   if (model.find("dropout") && *model.find("dropout") != 0) fail_other_kind("dropout of merges", model.where());
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (!model.text_or(key, "").empty()) fail_other_kind(model.path(key), model.where());
@@ -166,7 +166,7 @@ void check_bpe(const Section& model) {
 /// A tokenizer.json on its way to a tokenizer.
 class JsonFile {
  public:
-  JsonFile(const Section& file, const Reading& reading)
+  JsonFile(const JsonSection& file, const Reading& reading)
       : file_(file), model_(file.section("model")), reading_(reading), added_(added_tokens(file)),
         text_(text_steps_from(file)), builder_(file.where(), text_.steps) {}
 
@@ -247,8 +247,16 @@ class JsonFile {
 
   /// Nothing where no id goes.
   std::optional<int64_t> shorter(size_t size) const {
-    const bool fits = reading_.may_have_spare_ids && reading_.vocabulary && std::cmp_less_equal(size, *reading_.vocabulary);
-    return fits ? std::nullopt : reading_.vocabulary;
+    if (!reading_.is_of_model || !reading_.vocabulary) return reading_.vocabulary;
+    if (std::cmp_less_equal(size, *reading_.vocabulary)) return std::nullopt;
+    // Gemma 3 has a token for images without a row in those of its models that know texts only; no text gives it.
+    std::set<int64_t> special;
+    for (const auto& added : added_) {
+      if (added.token.special && added.token.id >= *reading_.vocabulary) special.insert(added.token.id);
+    }
+    if (special.size() == size - static_cast<size_t>(*reading_.vocabulary)) return reading_.vocabulary;
+    throw Error("tokenizer.json has " + std::to_string(size) + " tokens, the model " + std::to_string(*reading_.vocabulary),
+                file_.where(), "fetch the two from the same place");
   }
 
   template <typename IsDropped>
@@ -286,8 +294,8 @@ class JsonFile {
     builder_.set_eos(id_of(ends().eos));
   }
 
-  const Section& file_;
-  Section model_;
+  const JsonSection& file_;
+  JsonSection model_;
   const Reading& reading_;
   std::vector<JsonToken> added_;
   JsonTextSteps text_;
@@ -296,7 +304,7 @@ class JsonFile {
 
 Tokenizer tokenizer_from(std::string_view text, const std::string& where, const Reading& reading) {
   const json parsed = parse_json(text, where);
-  const Section file(parsed, "the file", where);
+  const JsonSection file(parsed, "the file", where);
   return JsonFile(file, reading).read();
 }
 
@@ -307,7 +315,7 @@ Tokenizer tokenizer_from(const fs::path& path, const Reading& reading) {
 }
 
 /// A token of tokenizer_config.json: a text, or an object with one; null where there is none.
-std::optional<std::string> named_token(const Section& config, const char* key) {
+std::optional<std::string> named_token(const JsonSection& config, const char* key) {
   const json* value = config.find(key);
   if (!value) return std::nullopt;
   return value->is_object() ? config.section(key).text("content") : config.text(key);
@@ -323,25 +331,27 @@ std::optional<Ends> ends_in(const fs::path& folder) {
   std::ifstream stream(path);
   const std::string where = path.string();
   const json parsed = parse_json(std::string(std::istreambuf_iterator<char>(stream), {}), where);
-  const Section config(parsed, "the file", where);
+  const JsonSection config(parsed, "the file", where);
   return Ends{.bos = named_token(config, "bos_token"), .eos = named_token(config, "eos_token")};
 }
 
 }  // namespace
 
 Tokenizer Tokenizer::from_json(const fs::path& path, std::optional<int64_t> vocabulary) {
-  return tokenizer_from(path, {.vocabulary = vocabulary, .may_have_spare_ids = false, .ends = {}});
+  return tokenizer_from(path, {.vocabulary = vocabulary, .is_of_model = false, .ends = {}});
 }
 
 Tokenizer Tokenizer::from_json_text(std::string_view text, const std::string& where,
                                     std::optional<int64_t> vocabulary) {
-  return tokenizer_from(text, where, {.vocabulary = vocabulary, .may_have_spare_ids = false, .ends = {}});
+  return tokenizer_from(text, where, {.vocabulary = vocabulary, .is_of_model = false, .ends = {}});
 }
 
 Tokenizer Tokenizer::from_folder(const fs::path& folder, int64_t vocabulary) {
   if (fs::exists(folder / "tokenizer.json")) {
+    // A run of our own training may use a beginning of its tokenizer.
+    const bool is_run = fs::exists(folder / "recipe.txt");
     return tokenizer_from(folder / "tokenizer.json",
-                          {.vocabulary = vocabulary, .may_have_spare_ids = true, .ends = ends_in(folder)});
+                          {.vocabulary = vocabulary, .is_of_model = !is_run, .ends = ends_in(folder)});
   }
   if (!fs::exists(folder / "tokenizer.model")) {
     throw Error("there is neither tokenizer.json nor tokenizer.model", folder.string(), "fetch the whole folder of the model");

@@ -23,11 +23,27 @@ Unigram::Unigram(std::vector<std::string> pieces, std::vector<double> scores, st
                  const std::array<int32_t, 256>& byte_ids)
     : pieces_(std::move(pieces)), scores_(std::move(scores)), byte_ids_(byte_ids), unknown_(unknown) {
   for (size_t id = 0; id < pieces_.size(); ++id) {
-    if (pieces_[id].empty()) continue;
-    ids_.insert_or_assign(pieces_[id], static_cast<int32_t>(id));
-    longest_ = std::max(longest_, pieces_[id].size());
+    if (!pieces_[id].empty()) in_order_.push_back(static_cast<int32_t>(id));
   }
+  const auto piece = [&](int32_t id) -> const std::string& { return pieces_[static_cast<size_t>(id)]; };
+  std::sort(in_order_.begin(), in_order_.end(), [&](int32_t a, int32_t b) { return piece(a) < piece(b); });
   unknown_score_ = *std::min_element(scores_.begin(), scores_.end()) - kUnknownPenalty;
+}
+
+/// Pieces with the same first bytes lie side by side, the shortest first; with every byte more they are fewer.
+template <typename Use>
+void Unigram::each_beginning(std::string_view text, const Use& use) const {
+  auto first = in_order_.begin(), last = in_order_.end();
+  for (size_t size = 1; size <= text.size() && first != last; ++size) {
+    const auto wanted = static_cast<unsigned char>(text[size - 1]);
+    const auto byte_of = [&](int32_t id) {
+      const auto& piece = pieces_[static_cast<size_t>(id)];
+      return piece.size() < size ? -1 : static_cast<unsigned char>(piece[size - 1]);
+    };
+    first = std::partition_point(first, last, [&](int32_t id) { return byte_of(id) < wanted; });
+    last = std::partition_point(first, last, [&](int32_t id) { return byte_of(id) == wanted; });
+    if (first != last && pieces_[static_cast<size_t>(*first)].size() == size) use(size, *first);
+  }
 }
 
 std::vector<Unigram::Step> Unigram::best_steps(std::string_view word) const {
@@ -41,12 +57,10 @@ std::vector<Unigram::Step> Unigram::best_steps(std::string_view word) const {
       if (step.begin == std::string::npos || so_far + score > step.score) step = {so_far + score, begin, id};
     };
     bool has_own = false;
-    for (size_t size = 1; size <= std::min(longest_, word.size() - begin); ++size) {
-      const auto found = ids_.find(word.substr(begin, size));
-      if (found == ids_.end()) continue;
-      offer(size, scores_[static_cast<size_t>(found->second)], found->second);
+    each_beginning(word.substr(begin), [&](size_t size, int32_t id) {
+      offer(size, scores_[static_cast<size_t>(id)], id);
       has_own = has_own || size == character.size();
-    }
+    });
     if (!has_own) offer(character.size(), unknown_score_, kUnknown);
     begin += character.size();
   });

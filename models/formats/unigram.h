@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "models/formats/token_model.h"
@@ -20,25 +19,25 @@ class Unigram : public TokenModel {
   /// a token. `byte_ids`: -1 where there is none; all -1 without byte fallback.
   Unigram(std::vector<std::string> pieces, std::vector<double> scores, std::optional<int32_t> unknown,
           const std::array<int32_t, 256>& byte_ids);
-  Unigram(const Unigram&) = delete;  // ids_ points into pieces_
-  Unigram& operator=(const Unigram&) = delete;
 
-  /// O(n * longest piece).
+  /// O(n * longest piece * log pieces).
   void encode(std::string_view word, std::vector<int64_t>& ids) const override;
 
  private:
   struct Step;
 
+  /// Calls `use` with each piece that a text begins with: its size and id.
+  template <typename Use>
+  void each_beginning(std::string_view text, const Use& use) const;
   std::vector<Step> best_steps(std::string_view word) const;
   void put_unknown(std::string_view text, std::vector<int64_t>& ids) const;
 
   std::vector<std::string> pieces_;
   std::vector<double> scores_;
-  std::unordered_map<std::string_view, int32_t> ids_;
+  std::vector<int32_t> in_order_;  ///< ids, by their pieces
   std::array<int32_t, 256> byte_ids_;
   std::optional<int32_t> unknown_;
   double unknown_score_ = 0;
-  size_t longest_ = 0;
 };
 
 }  // namespace replicate

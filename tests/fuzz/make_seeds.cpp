@@ -46,6 +46,37 @@ GgufWriter seed(uint32_t version, const char* pre) {
   return writer;
 }
 
+/// A tiny model's metadata, and the one tensor whose shape tells the vocabulary.
+GgufWriter model_seed(const std::string& architecture) {
+  GgufWriter writer;
+  const auto key = [&](const char* name) { return architecture + "." + name; };
+  writer.text("general.architecture", architecture).integer(key("block_count"), 2).integer(key("context_length"), 32);
+  writer.integer(key("embedding_length"), 8).integer(key("feed_forward_length"), 16);
+  writer.integer(key("attention.head_count"), 2).integer(key("attention.head_count_kv"), 1);
+  writer.integer(key("attention.key_length"), 4).integer(key("attention.value_length"), 4);
+  writer.real(key("attention.layer_norm_rms_epsilon"), 1e-5f).real(key("rope.freq_base"), 10000);
+  return writer.tensor("token_embd.weight", {3, 8}, std::vector<float>(24, 0.25f), TensorType::f16);
+}
+
+GgufWriter llama_seed() {
+  auto writer = model_seed("llama");
+  writer.text("llama.rope.scaling.type", "linear").integer("llama.rope.dimension_count", 4);
+  return writer.tensor("rope_freqs.weight", {2}, std::vector<float>{1, 8});
+}
+
+GgufWriter gemma_seed() {
+  auto writer = model_seed("gemma3");
+  writer.integer("gemma3.attention.sliding_window", 4).integer("gemma3.attention.sliding_window_pattern", 2);
+  writer.real("gemma3.rope.freq_base_swa", 1000).real("gemma3.attention.scale", 0.5f);
+  return writer.real("gemma3.final_logit_softcapping", 0);
+}
+
+GgufWriter phi_seed() {
+  auto writer = model_seed("phi3");
+  writer.integer("phi3.attention.sliding_window", 4).integer("phi3.rope.dimension_count", 2);
+  return writer.real("phi3.rope.scaling.factor", 2);
+}
+
 GgufWriter shard(int64_t number, int64_t count) {
   GgufWriter writer;
   writer.integer("split.no", number).integer("split.count", count).integer("split.tensors.count", count);
@@ -74,6 +105,10 @@ int main(int, char** arguments) {
   replicate::seed(3, "smollm").write(folder / "smollm.gguf");
   replicate::seed(3, "llama-bpe").write(folder / "llama3.gguf");
   replicate::sentencepiece_seed().write(folder / "sentencepiece.gguf");
+  replicate::llama_seed().write(folder / "model_llama.gguf");
+  replicate::gemma_seed().write(folder / "model_gemma3.gguf");
+  replicate::model_seed("qwen3").write(folder / "model_qwen3.gguf");
+  replicate::phi_seed().write(folder / "model_phi3.gguf");
   replicate::shard(1, 3).write(folder / "second_of_three.gguf");
   for (const int64_t count : {1, 2, 3}) {
     replicate::write_split_model(folder / ("split_in_" + std::to_string(count) + ".gguf"), count);

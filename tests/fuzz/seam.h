@@ -4,7 +4,7 @@
 
 namespace replicate {
 
-/// Stands between the files of a split model where a fuzzer has one input for all of them.
+/// Stands between the files of a split model, or a tokenizer and a text, where a fuzzer has one input for all of them.
 constexpr std::string_view kSeam = "=SEAM=";
 
 }  // namespace replicate
