@@ -1,12 +1,13 @@
 #include "harness/inputs.h"
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "harness/run_folder.h"
 #include "harness/statistics.h"
 #include "models/formats/error.h"
+#include "models/formats/json_section.h"
 #include "models/formats/sha256.h"
 
 namespace replicate {
@@ -185,21 +186,39 @@ const std::string& InputMaker::text() {
   return text_;
 }
 
-Inputs read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
-  std::ifstream stream(file);
-  if (!stream || std::filesystem::is_directory(file)) {
-    throw Error("cannot read the token file", file.string(), "name an existing JSON Lines file");
+namespace {
+
+std::string text_of_tokens(const std::filesystem::path& file) {
+  try {
+    return read_text(file);
+  } catch (const Error& error) {
+    throw Error("cannot read the token file: " + error.what_happened(), file.string(), "name an existing JSON Lines file");
   }
+}
+
+nlohmann::json array_in(const std::string& line, const std::string& where) {
+  try {
+    auto array = parse_json(line, where);
+    if (array.is_array() && !array.empty()) return array;
+  } catch (const Error&) {  // its remedy is for files that were fetched
+  }
+  throw Error("not a JSON array of token ids", where, "write one array like [1, 2, 3] a line");
+}
+
+/// Whatever is no number goes by its kind: a list nests, and a text may be as long as the file.
+std::string shown(const nlohmann::json& id) { return id.is_number() ? id.dump() : std::string("of type ") + id.type_name(); }
+
+}  // namespace
+
+Inputs read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
+  std::istringstream stream(text_of_tokens(file));
   std::vector<int64_t> ids;
   InputShape shape;
   std::string line;
   for (int64_t number = 1; std::getline(stream, line); ++number) {
     const auto where = file.string() + ":" + std::to_string(number);
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const auto array = nlohmann::json::parse(line, nullptr, false);
-    if (!array.is_array() || array.empty()) {
-      throw Error("not a JSON array of token ids", where, "write one array like [1, 2, 3] a line");
-    }
+    const auto array = array_in(line, where);
     const auto length = static_cast<int64_t>(array.size());
     if (shape.length == 0) shape.length = length;
     if (length != shape.length) {
@@ -209,7 +228,7 @@ Inputs read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
     }
     for (const auto& id : array) {
       if (!id.is_number_integer() || id < 0 || id >= vocabulary) {
-        throw Error("token id " + id.dump().substr(0, 40) + " is not in the vocabulary", where,
+        throw Error("token id " + shown(id) + " is not in the vocabulary", where,
                     "use integers from 0 to " + std::to_string(vocabulary - 1));
       }
       ids.push_back(id.get<int64_t>());

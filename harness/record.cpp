@@ -8,15 +8,15 @@
 #include "harness/run_folder.h"
 #include "harness/samples.h"
 #include "models/formats/error.h"
+#include "models/formats/json_section.h"
 
 namespace replicate {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::ordered_json;  // written; it looks for a key among all, so it is not for reading what nobody vouches for
 namespace fs = std::filesystem;
 
 constexpr const char* kRemedy = "restore the record or run the claim again";
-constexpr uintmax_t kLargestRecord = uintmax_t{1} << 28;  // 256 MiB; real ones stay below 2 MiB
 
 // ---- writing
 // ----------------------------------------------------------------------------------------
@@ -36,11 +36,7 @@ Json list(const std::vector<T>& items, ToJson to_json) {
   return json;
 }
 
-Json where_json(const std::map<std::string, int64_t>& where) {
-  Json json = Json::object();
-  for (const auto& [key, value] : where) json[key] = value;
-  return json;
-}
+Json where_json(const std::map<std::string, int64_t>& where) { return where; }
 
 /// Figures are numbers in the schema wherever they can be ("20a" cannot).
 Json figure_json(const std::string& figure) {
@@ -230,11 +226,11 @@ void write_tail(Json& json, const Record& record) {
 /// A value of the record and the place it stands at, for messages such as "metrics[2].value".
 class Field {
  public:
-  Field(const Json& json, std::string file, std::string name)
+  Field(const nlohmann::json& json, std::string file, std::string name)
       : json_(json), file_(std::move(file)), name_(std::move(name)) {}
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error("field '" + name_ + "' " + what, file_, kRemedy);
+    throw Error("field " + in_quotes(name_) + " " + what, file_, kRemedy);
   }
 
   bool has(const std::string& key) const { return json_.is_object() && json_.contains(key); }
@@ -245,14 +241,14 @@ class Field {
     if (!json_.is_object()) fail("is not an object");
     const std::string name = name_.empty() ? key : name_ + "." + key;
     const auto found = json_.find(key);
-    if (found == json_.end()) throw Error("field '" + name + "' is missing", file_, kRemedy);
+    if (found == json_.end()) throw Error("field " + in_quotes(name) + " is missing", file_, kRemedy);
     return {*found, file_, name};
   }
 
   std::vector<Field> items() const {
     if (!json_.is_array()) fail("is not a list");
     std::vector<Field> fields;
-    for (const Json& item : json_) {
+    for (const auto& item : json_) {
       fields.emplace_back(item, file_, name_ + "[" + std::to_string(fields.size()) + "]");
     }
     return fields;
@@ -303,7 +299,7 @@ class Field {
   std::vector<double> reals() const { return list(std::mem_fn(&Field::real)); }
 
  private:
-  const Json& json_;
+  const nlohmann::json& json_;
   std::string file_, name_;
 };
 
@@ -492,9 +488,20 @@ Verdict read_verdict(const Field& field) {
   }
 }
 
+/// Bounds are computed from these, for counts alone.
+int64_t part_of(int64_t whole, const Field& field) {
+  const int64_t part = field.integer();
+  if (part < 0 || part > whole) field.fail("is " + std::to_string(part) + " of " + std::to_string(whole) + " runs");
+  return part;
+}
+
 ErrorRates read_error_rates(const Field& field) {
-  return {field.at("null_runs").integer(), field.at("false_passes").integer(), field.at("planted_runs").integer(),
-          field.at("missed").integer()};
+  ErrorRates rates;
+  rates.null_runs = part_of(INT64_MAX, field.at("null_runs"));
+  rates.false_passes = part_of(rates.null_runs, field.at("false_passes"));
+  rates.planted_runs = part_of(INT64_MAX, field.at("planted_runs"));
+  rates.missed = part_of(rates.planted_runs, field.at("missed"));
+  return rates;
 }
 
 Registered read_registered(const Field& field) {
@@ -573,11 +580,11 @@ void read_tail(const Field& root, Record& record) {
   record.peak_memory_mb = root.at("peak_memory_mb").real();
 }
 
-Json parse(const std::string& text, const std::string& where) {
+nlohmann::json parse(const std::string& text, const std::string& where) {
   try {
-    return Json::parse(text);
-  } catch (const Json::exception& error) {
-    throw Error(std::string("this is no JSON: ") + error.what(), where, kRemedy);
+    return parse_json(text, where);
+  } catch (const Error& error) {
+    throw Error("this is no record: " + error.what_happened(), where, kRemedy);
   }
 }
 
@@ -618,7 +625,7 @@ std::string record_to_json(const Record& record) {
 }
 
 Record record_from_json(const std::string& text, const std::string& where) {
-  const Json json = parse(text, where);
+  const auto json = parse(text, where);
   const Field root(json, where, "");
   if (!json.is_object()) throw Error("the record is not an object", where, kRemedy);
   Record record;
@@ -643,10 +650,6 @@ void write_record(const Record& record, const fs::path& folder) {
 
 Record read_record(const fs::path& folder) {
   const fs::path file = folder / "record.json", samples = folder / "samples.csv";
-  std::error_code error;
-  if (fs::file_size(file, error) > kLargestRecord && !error) {
-    throw Error("too large for a record", file.string(), kRemedy);
-  }
   Record record = record_from_json(read_text(file), file.string());
   if (fs::exists(samples)) {
     record.measurement.samples = samples_from_csv(read_text(samples), samples.string());

@@ -4,10 +4,49 @@
 #include <nlohmann/json.hpp>
 
 #include "models/formats/error.h"
+#include "models/formats/json_section.h"
 
 namespace replicate {
+namespace {
 
 constexpr int kSurveySchema = 2;
+constexpr int64_t kLargest = int64_t{1} << 24;  // as of a model's counts
+
+[[noreturn]] void fail(const std::string& where) {
+  throw Error("not a survey", where, "delete the file; it will be made again");
+}
+
+bool between(int64_t least, const std::vector<int64_t>& values) {
+  return std::ranges::all_of(values, [&](int64_t value) { return value >= least && value <= kLargest; });
+}
+
+bool are_layers(const std::vector<int64_t>& values) { return between(1, values) && std::ranges::is_sorted(values); }
+
+/// Layers, neurons and dimensions that some model has, and layers in ascending order: experiments make room for as many, and
+/// search them.
+bool is_sound(const Survey& survey) {
+  std::vector<int64_t> spikes, writers;
+  for (const auto& spike : survey.sinks.spikes) spikes.push_back(spike.layer);
+  for (const auto& one : survey.writers) {
+    writers.push_back(one.layer);
+    for (const auto* list : {&one.neurons, &one.matched_neurons, &one.dimensions, &one.matched_dimensions}) {
+      if (!between(0, *list)) return false;
+    }
+  }
+  if (!are_layers(survey.sinks.sink_layers) || !are_layers(spikes) || !are_layers(writers)) return false;
+  const auto dominant = survey.sinks.dominant_spike;
+  return dominant == 0 || std::ranges::find(spikes, dominant) != spikes.end();
+}
+
+nlohmann::json parse(const std::string& text, const std::string& where) {
+  try {
+    return parse_json(text, where);
+  } catch (const Error&) {  // its remedy is for files that were fetched
+    fail(where);
+  }
+}
+
+}  // namespace
 
 std::vector<int64_t> SinkProfile::sink_layers_after(int64_t layer) const {
   const auto first = std::upper_bound(sink_layers.begin(), sink_layers.end(), layer);
@@ -79,7 +118,7 @@ std::string survey_to_json(const Survey& survey) {
 
 Survey survey_from_json(const std::string& text, const std::string& where) {
   try {
-    const auto json = nlohmann::json::parse(text);
+    const auto json = parse(text, where);
     Survey survey;
     if (json.at("schema") != kSurveySchema) return survey;  // of an older version: made again
     survey.key = json.at("key");
@@ -94,9 +133,10 @@ Survey survey_from_json(const std::string& text, const std::string& where) {
                                 one.at("matched_neurons"), one.at("dimensions"),
                                 one.at("matched_dimensions")});
     }
+    if (!is_sound(survey)) fail(where);
     return survey;
-  } catch (const nlohmann::json::exception& e) {
-    throw Error("not a survey", where, "delete the file; it will be made again");
+  } catch (const nlohmann::json::exception&) {
+    fail(where);
   }
 }
 

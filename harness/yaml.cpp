@@ -47,11 +47,7 @@ YAML::Node load(const std::string& text, const std::string& where, bool lines) {
 }  // namespace
 
 Yaml Yaml::read(const std::filesystem::path& file) {
-  std::error_code error;
-  if (std::filesystem::file_size(file, error) > kLargestFile && !error) {
-    throw Error("too large for a configuration", file.string(), "keep it below 256 KiB");
-  }
-  return {load(read_text(file), file.string(), true), file.string(), {}, true};
+  return {load(read_text(file, kLargestFile), file.string(), true), file.string(), {}, true};
 }
 
 Yaml Yaml::parse(const std::string& text, const std::string& where, const std::string& name) {

@@ -9,14 +9,14 @@ namespace replicate {
 namespace {
 
 /// Tokens of a claim's different inputs; lanes that see the same ones again are not counted.
-int64_t tokens_of(const Record& record) {
-  return std::accumulate(record.inputs.begin(), record.inputs.end(), int64_t{0}, [](int64_t sum, const InputsRecord& inputs) {
-    return sum + inputs.sequences * inputs.length;
+double tokens_of(const Record& record) {
+  return std::accumulate(record.inputs.begin(), record.inputs.end(), 0.0, [](double sum, const InputsRecord& inputs) {
+    return sum + static_cast<double>(inputs.sequences) * static_cast<double>(inputs.length);
   });
 }
 
-std::vector<Line> row(const Line& name, int64_t tokens, double seconds, double megabytes) {
-  return {name, {span::text(tokens > 0 ? format_number(static_cast<double>(tokens)) : "")}, {span::text(format_seconds(seconds))},
+std::vector<Line> row(const Line& name, double tokens, double seconds, double megabytes) {
+  return {name, {span::text(tokens > 0 ? format_number(tokens) : "")}, {span::text(format_seconds(seconds))},
           {span::text(megabytes > 0 ? format_megabytes(megabytes) : "")}};
 }
 

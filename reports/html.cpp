@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -91,13 +92,53 @@ struct Drawing {
   double width = 0, height = 0;
 };
 
+/// What gnuplot draws with; scripts, links, styles and the elements of HTML are not among them.
+bool is_drawn(std::string_view element) {
+  constexpr std::array<std::string_view, 16> kElements = {"circle", "defs", "desc",    "feComposite", "feFlood", "filter", "g",     "image",
+                                                          "path",   "pattern", "polygon", "rect",     "text",    "title",  "tspan", "use"};
+  return std::ranges::find(kElements, element) != kElements.end();
+}
+
+/// Nothing but name = 'value', and no name of an event.
+bool are_plain_attributes(std::string_view text) {
+  static const std::regex kName(R"([ \n\t]+(?!on)[a-z][a-z0-9:-]*[ \n\t]*=[ \n\t]*)", std::regex::icase);
+  constexpr size_t kLongestName = 80;
+  for (size_t quote; (quote = text.find_first_of("'\"")) != std::string_view::npos;) {
+    const size_t end = text.find(text[quote], quote + 1);
+    if (end == std::string_view::npos || quote > kLongestName) return false;
+    if (!std::regex_match(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(quote), kName)) return false;
+    text.remove_prefix(end + 1);
+  }
+  return text.find_first_not_of(" \n\t/") == std::string_view::npos;
+}
+
+/// A folder of a run may come from anywhere: what is drawn in it must stay a drawing on the page, every element closed.
+bool is_only_drawn(std::string_view svg) {
+  std::vector<std::string_view> open;
+  for (size_t start; (start = svg.find('<')) != std::string_view::npos;) {
+    const size_t end = svg.find('>', start);
+    if (end == std::string_view::npos) return false;
+    const bool closes = svg[start + 1] == '/', empty = svg[end - 1] == '/';
+    const auto tag = svg.substr(start + 1 + closes, end - start - 1 - closes);
+    const auto element = tag.substr(0, tag.find_first_of(" \n\t/"));
+    const bool in_words = !open.empty() && (open.back() == "desc" || open.back() == "title");  // there HTML is read as HTML
+    if (!is_drawn(element) || !are_plain_attributes(tag.substr(element.size())) || (in_words && !closes)) return false;
+    if (closes && (open.empty() || open.back() != element)) return false;
+    if (closes) open.pop_back();
+    if (!closes && !empty) open.push_back(element);
+    svg.remove_prefix(end + 1);
+  }
+  return open.empty();
+}
+
 std::optional<Drawing> parse_drawing(const std::string& svg) {
   std::smatch match;
-  static const std::regex kViewBox(R"(<svg[^>]*viewBox=['"]0 0 ([0-9.]+) ([0-9.]+)['"][^>]*>)");
+  static const std::regex kViewBox(R"(<svg[^>]*viewBox=['"]0 0 ([0-9]{1,9}) ([0-9]{1,9})['"][^>]*>)");
   const size_t end = svg.rfind("</svg>");
   const std::string opening = svg.substr(0, 1000);
   if (!std::regex_search(opening, match, kViewBox) || end == std::string::npos) return std::nullopt;
   const auto start = static_cast<size_t>(match.position(0) + match.length(0));
+  if (start > end || !is_only_drawn(std::string_view(svg).substr(start, end - start))) return std::nullopt;
   return Drawing{svg.substr(start, end - start), std::stod(match[1]), std::stod(match[2])};
 }
 
@@ -226,7 +267,7 @@ class HtmlPrinter {
       out_ << inline_drawing(*drawing, figure);
     } else {
       out_ << "<p class=\"note\">The plot is missing: <code>" << escape_html(figure.drawing)
-           << ".svg</code> was not written.</p>\n";
+           << ".svg</code> was not written, or is none of gnuplot's.</p>\n";
     }
     out_ << "<figcaption>" << print(figure.caption) << "</figcaption>\n</figure>\n";
   }

@@ -125,9 +125,10 @@ ColourScale colour_scale(const std::vector<Map>& maps, size_t index) {
   double low = INFINITY, high = -INFINITY;
   for (const Map& map : maps) {
     if (!same_quantity(map, maps[index])) continue;
+    const bool attention = is_attention(map);
     for (const auto& row : map.values)
       for (const double value : row) {
-        if (is_blank(value, is_attention(map))) continue;
+        if (is_blank(value, attention)) continue;
         low = std::min(low, value);
         high = std::max(high, value);
       }

@@ -27,7 +27,12 @@ std::vector<std::string> claims_with_records(const fs::path& run) {
 std::vector<std::string> order_of_summary(const fs::path& run) {
   std::vector<std::string> order;
   if (!fs::exists(run / "summary.json")) return order;
-  const auto json = nlohmann::json::parse(read_text(run / "summary.json"), nullptr, false);
+  nlohmann::json json;
+  try {
+    json = nlohmann::json::parse(read_text(run / "summary.json"), nullptr, false);
+  } catch (const Error&) {
+    return order;
+  }
   if (!json.is_object() || !json.contains("claims") || !json["claims"].is_array()) return order;
   for (const auto& claim : json["claims"])
     if (claim.is_object() && claim.contains("claim") && claim["claim"].is_string())

@@ -204,8 +204,10 @@ std::string escape_markdown(std::string_view text) {
 }
 
 std::string markdown_code(std::string_view text) {
-  std::string code = clean(text), fence = "`";
-  while (code.find(fence) != std::string::npos) fence += '`';
+  std::string code = clean(text);
+  size_t longest = 0, run = 0;
+  for (const char c : code) longest = std::max(longest, run = c == '`' ? run + 1 : 0);
+  const std::string fence(longest + 1, '`');
   replace_all(code, "|", "\\|");  // a table cell ends at a bare bar, even inside code
   const std::string space = fence.size() > 1 ? " " : "";
   return fence + space + code + space + fence;
@@ -249,17 +251,16 @@ std::string pad(const std::string& text, size_t width) {
 
 std::vector<std::string> wrap(std::string_view text, size_t width) {
   std::vector<std::string> lines(1);
-  for (std::string word : split_words(clean(text))) {
+  for (const std::string& whole : split_words(clean(text))) {
+    std::string_view word = whole;
     const size_t gap = lines.back().empty() ? 0 : 1;
     if (gap > 0 && display_width(lines.back()) + gap + display_width(word) > width)
       lines.emplace_back();
-    while (display_width(word) > width) {
-      const size_t bytes = prefix_that_fits(word, width);
+    for (size_t bytes; (bytes = prefix_that_fits(word, width)) < word.size(); word.remove_prefix(bytes)) {
       lines.back() = word.substr(0, bytes);
       lines.emplace_back();
-      word.erase(0, bytes);
     }
-    lines.back() += (lines.back().empty() ? "" : " ") + word;
+    lines.back().append(lines.back().empty() ? "" : " ").append(word);
   }
   return lines;
 }
@@ -330,8 +331,11 @@ std::string plural(size_t count, const std::string& noun) {
 }
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
+  std::string result;
+  size_t done = 0;
+  for (size_t at; (at = text.find(from, done)) != std::string::npos; done = at + from.size())
+    result.append(text, done, at - done).append(to);
+  text = result.append(text, done);
 }
 
 }  // namespace replicate

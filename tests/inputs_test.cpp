@@ -6,6 +6,7 @@
 
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
+#include "tests/expect_error.h"
 #include "tests/gguf_writer.h"
 #include "tests/temporary_folder.h"
 
@@ -187,6 +188,30 @@ TEST_F(InputsTest, TooLittleOrNoProseSaysSo) {
   EXPECT_THROW(maker().make(InputKind::natural, {100000, 64}), Error);
   InputMaker none(byte_tokenizer(), kVocabulary, folder_ / "missing", 1);
   EXPECT_THROW(none.make(InputKind::natural, {1, 16}), Error);
+}
+
+TEST_F(InputsTest, TokensThatAreNoneAreSaidInOneShortLine) {
+  const auto refuse = [&](const std::string& text, const std::string& part) {
+    folder_.write("bad.jsonl", text);
+    expect_error([&] { read_tokens(folder_ / "bad.jsonl", 50); }, part);
+    EXPECT_LT(message_of([&] { read_tokens(folder_ / "bad.jsonl", 50); }).size(), 300U);
+  };
+  const std::string many(1 << 20, '['), closed(1 << 20, ']');
+  refuse(many + closed, "not a JSON array of token ids");
+  refuse("[1, " + many + closed + "]", "not a JSON array of token ids");
+  refuse("[1, [2], 3]", "token id of type array is not in the vocabulary");
+  refuse("[1, \"" + std::string(1 << 20, 'a') + "\"]", "token id of type string is not in the vocabulary");
+  refuse("[1, 50]", "token id 50 is not in the vocabulary");
+  expect_error([&] { read_tokens(folder_ / "none.jsonl", 50); }, "cannot read the token file");
+  expect_error([] { read_tokens("/dev/zero", 50); }, "cannot read the token file: this is a pipe or a device");
+}
+
+TEST_F(InputsTest, TokensAreReadLineByLine) {
+  folder_.write("good.jsonl", "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]\n\n[5,5,5,5,5,5,5,5,5,5,5,5,5,5,5,49]\r\n");
+  const auto inputs = read_tokens(folder_ / "good.jsonl", 50);
+  EXPECT_EQ(inputs.record.sequences, 2);
+  EXPECT_EQ(inputs.record.length, 16);
+  EXPECT_EQ((*inputs.tokens)[1][15].item<int64_t>(), 49);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -244,6 +245,11 @@ TEST(MalformedRecord, NamesFileAndField) {
       {"/verdict", "maybe", "verdict"},
       {"/known_verdict", "maybe", "known_verdict"},
       {"/notes", "text", "notes"},
+      {"/error_rates/null_runs", -1, "error_rates.null_runs"},
+      {"/error_rates/false_passes", -1, "error_rates.false_passes"},
+      {"/error_rates/false_passes", 301, "error_rates.false_passes"},
+      {"/error_rates/planted_runs", -1, "error_rates.planted_runs"},
+      {"/error_rates/missed", 101, "error_rates.missed"},
   };
   for (const auto& [pointer, value, field] : cases) {
     const std::string message = message_with(pointer, value);
@@ -276,6 +282,35 @@ TEST(MalformedRecord, HostileJsonIsAnErrorAndNoCrash) {
                                   std::string(1 << 20, '['), std::string("{\"schema\": 1e999}")}) {
     EXPECT_THROW(record_from_json(text, "file.json"), Error);
   }
+}
+
+TEST(MalformedRecord, NestedTooDeepOrWithAKeyTwiceIsRefused) {
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  EXPECT_NE(message_of([&] { record_from_json("{\"notes\": " + deep + "}", "file.json"); }).find("nested too deep"), std::string::npos);
+  EXPECT_NE(message_of([] { record_from_json("{\"schema\": 1, \"schema\": 1}", "file.json"); }).find("'schema' is there twice"),
+            std::string::npos);
+}
+
+/// Whatever stands in the file: names and what is wrong there are quoted.
+TEST(MalformedRecord, IsSaidInOneShortLine) {
+  const std::string hostile = "\x1b[31m\n\xff" + std::string(100'000, 'a');
+  Json record = Json::parse(record_to_json(full_record()));
+  record["metrics"][0]["where"]["\x1b\n" + std::string(100'000, 'a')] = "no number";
+  for (const std::string& text : {hostile, "{\"" + hostile, "{\"schema\": \"" + hostile, record.dump()}) {
+    const auto message = message_of([&] { record_from_json(text, "file.json"); });
+    EXPECT_FALSE(message.empty());
+    EXPECT_LT(message.size(), 300U);
+    EXPECT_TRUE(std::ranges::all_of(message, [](char c) { return c >= ' ' && c <= '~'; })) << message;
+  }
+}
+
+/// Were each key looked for among all others, these would take minutes.
+TEST(MalformedRecord, ManyKeysAreReadAtOnce) {
+  Record record = full_record();
+  for (int i = 0; i < 300'000; ++i) record.measurement.metrics[0].where["key" + std::to_string(i)] = i;
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(record_from_json(record_to_json(record), "file.json").measurement.metrics[0].where.size(), 300'002U);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
 }
 
 TEST(Samples, EmptyListIsItsHeader) {

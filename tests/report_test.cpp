@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -158,6 +159,35 @@ TEST(ReportText, EscapesLeaveNothingActive) {
   EXPECT_EQ(escape_url("a b/c#d(e)"), "a%20b/c#d%28e%29");
   EXPECT_EQ(clean("\xC0\xAF|\xED\xA0\x80|ok ü 漢"), "��|���|ok ü 漢");
   EXPECT_EQ(clean("a\u202Eb"), "a b");
+}
+
+/// Of what takes minutes where the work grows with the square of the text.
+template <typename Action>
+void expect_at_once(Action action) {
+  const auto start = std::chrono::steady_clock::now();
+  action();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
+TEST(ReportText, LongTextsTakeNoLongTime) {
+  constexpr size_t kLong = 10'000'000;
+  expect_at_once([] { EXPECT_EQ(markdown_code(std::string(kLong, '`')).size(), 3 * kLong + 4); });
+  expect_at_once([] { EXPECT_EQ(wrap(std::string(kLong, 'a'), 100).size(), kLong / 100); });
+  expect_at_once([] {
+    std::string text(kLong, '_');
+    replace_all(text, "_", "_<wbr>");
+    EXPECT_EQ(text.size(), 6 * kLong);
+  });
+}
+
+TEST(ReportText, ReplacesAllAndNotWhatItPutThere) {
+  std::string text = "aaa b a";
+  replace_all(text, "a", "aa");
+  EXPECT_EQ(text, "aaaaaa b aa");
+  replace_all(text, "aa", "");
+  EXPECT_EQ(text, " b ");
+  replace_all(text, "nothing", "x");
+  EXPECT_EQ(text, " b ");
 }
 
 TEST(ReportText, WrapKeepsToTheWidth) {
@@ -367,6 +397,13 @@ TEST(Report, NoRecordsIsSaidPlainly) {
   EXPECT_EQ(nlohmann::json::parse(summary_json({}))["claims"].size(), 0u);
 }
 
+TEST(Report, TokensThatNoNumberCountsAreStillTold) {
+  Record record = sample::sink_onset();
+  record.inputs = {{"a", "tokens", int64_t{1} << 40, int64_t{1} << 40, "", false}};
+  const auto section = std::get<Section>(cost_section({record}).content);
+  EXPECT_EQ(words(tables_in({{section}}).at(0).rows.at(0).at(1)), "1.21 × 10²⁴");
+}
+
 TEST(Report, NullModelIsAnnounced) {
   Record record = sample::sink_onset();
   record.model.reinitialised = true;
@@ -484,6 +521,30 @@ TEST(Report, MissingPlotLeavesANote) {
   EXPECT_NE(html.find("The plot is missing"), std::string::npos);
 }
 
+/// What a folder from elsewhere may hold in the place of gnuplot's drawing.
+TEST(Report, OnlyDrawingsAreEmbedded) {
+  const auto report = [](const std::string& body, const std::string& box = "0 0 1040 300") {
+    const TemporaryFolder folder;
+    folder.write("sink_onset/plot.svg", "<svg viewBox='" + box + "'>" + body + "</svg>");
+    return html_report({sample::sink_onset()}, folder.path());
+  };
+  const std::string note = "The plot is missing";
+  for (const char* good : {"<g id='a'><path d='M0,0'/></g>", "<title>a > b, \"c\" &lt;d></title>", "<polygon  fill = 'red' points = '0,0 '/>",
+                           "<text xml:space=\"preserve\">onload='x'</text>", "\n<use\n\txlink:href='#a'/>\n"}) {
+    EXPECT_EQ(report(good).find(note), std::string::npos) << good;
+  }
+  for (const char* bad :
+       {"<script>alert(1)</script>", "<g onclick='x'/>", "<g ONLOAD = \"x\"/>", "<g onload=x></g>", "<g a='>' onload='x'/>", "<g/onload='x'/>",
+        "<g a='' onload='x'/>", "<g a=\v' onload=x b='/>", "<g a ' onload=x b='/>", "<g a== ' onload=x b='/>", "<foreignObject/>",
+        "<a href='#'>x</a>", "<style>*{display:none}</style>", "<!-- ", "<![CDATA[", "<g>", "</g>", "</svg><p>x</p><svg>", "<title><g/></title>",
+        "<animate attributeName='x'/>", "<iframe src='x'/>", "<g a='x", "<g", "<", "<>"}) {
+    EXPECT_NE(report(bad).find(note), std::string::npos) << bad;
+  }
+  for (const char* box : {"0 0 . .", "0 0 1.2.3 5", "0 0 99999999999999999999 5"}) {
+    EXPECT_NE(report("", box).find(note), std::string::npos) << box;
+  }
+}
+
 // ---- plots ------------------------------------------------------------------------------------
 
 /// PATH as a test wants it; the old one comes back.
@@ -540,6 +601,12 @@ TEST(ReportMaps, AttentionSharesOneScaleOtherQuantitiesDoNot) {
   EXPECT_FALSE(colour_scale(maps, 2).logarithmic);
 }
 
+TEST(ReportMaps, ALargeMapTakesNoLongTime) {
+  Map map{"m", "natural", "", {}, std::vector(1000, std::vector<double>(1000))};
+  for (size_t query = 0; query < 1000; ++query) map.values[query][0] = 0.5;
+  expect_at_once([&] { EXPECT_EQ(colour_scale({map}, 0).high, 1); });
+}
+
 TEST(ReportMaps, ScaleEndsTenThousandfoldBelow) {
   const ColourScale scale = colour_scale({{"m", "natural", "", {}, {{1e-9, 2}}}}, 0);
   EXPECT_TRUE(scale.cut);
@@ -572,6 +639,31 @@ TEST(ReportPlots, ShortLogarithmicAxesHaveLabels) {
   EXPECT_NE(axis(3, 40).find("set ytics (5,10,20,50)"), std::string::npos) << axis(3, 40);
   EXPECT_NE(axis(1, 1e4).find("set ytics 10\n"), std::string::npos) << axis(1, 1e4);
   EXPECT_NE(axis(1e-6, 1e6).find("set ytics 1000\n"), std::string::npos) << axis(1e-6, 1e6);
+}
+
+/// Every axis, and every end that a file may hold: with nothing between them, with no number between them, and the last there are.
+TEST(ReportPlots, AxesOfOddRangesEndAndAreDrawn) {
+  constexpr double kLeast = std::numeric_limits<double>::denorm_min(), kMost = std::numeric_limits<double>::max();
+  const std::vector<std::pair<double, double>> ranges = {{1e20, 1.0000000000000002e20}, {-1.0000000000000002e20, -1e20}, {1e20, 1e20},
+                                                         {kLeast, kLeast},              {kLeast, 2 * kLeast},            {kLeast, kMost},
+                                                         {kMost, kMost},                {-kMost, kMost},                 {1, 1 + 1e-15}};
+  for (const auto& [low, high] : ranges)
+    for (const bool log : {false, true}) {
+      if (log && low <= 0) continue;
+      PanelData data;
+      data.x_min = data.y_min = low, data.x_max = data.y_max = high;
+      data.integer_x = low == std::floor(low);
+      for (const std::string& script : {x_axis(data, log), y_axis(data, log), y_axis(data, log, 5), layer_axis(high, true)}) {
+        EXPECT_LT(script.size(), 500u) << script;
+        EXPECT_EQ(script.find("inf"), std::string::npos) << script;
+        EXPECT_EQ(script.find("nan"), std::string::npos) << script;
+      }
+      Record record = sample::sink_onset();
+      record.panels = {{"p", "x", "y", log, log, {{"s", "natural", "s"}}, {}}};
+      record.measurement.series = {{"s", "natural", "length", {low, high}, {low, high}, {}, {}}};
+      const TemporaryFolder folder;
+      EXPECT_NO_THROW(write_plots(record, folder.path())) << low << " " << high << " " << log;
+    }
 }
 
 TEST(ReportPlots, PanelsWithoutDataSaySo) {
@@ -671,6 +763,9 @@ TEST(ReportRun, DamagedSummaryIsIgnored) {
     folder.write("summary.json", damaged);
     EXPECT_EQ(read_run(folder.path()).size(), 1u) << damaged;
   }
+  fs::remove(folder / "summary.json");
+  fs::create_symlink("/dev/zero", folder / "summary.json");
+  EXPECT_EQ(read_run(folder.path()).size(), 1u);
 }
 
 TEST(ReportRun, EmptyFolderIsAnError) {
@@ -694,6 +789,7 @@ TEST(ReportRun, RenderedAgainItIsTheSame) {
   write_run(folder.path(), sample::records());
   write_reports(folder.path());
   const std::string first = read_text(folder / "report.html");
+  EXPECT_EQ(first.find("The plot is missing"), std::string::npos);
   write_reports(folder.path());
   EXPECT_EQ(read_text(folder / "report.html"), first);
 }

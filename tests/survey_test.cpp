@@ -119,6 +119,24 @@ TEST(Survey, DamagedFilesAreNamed) {
   expect_error([&] { survey_from_json(text, "survey.json"); }, "not a survey");
 }
 
+/// Experiments make room for as many layers as it names.
+TEST(Survey, OfLayersThatNoModelHasIsNone) {
+  const auto refused = [](auto change) {
+    auto survey = with_writers();
+    change(survey);
+    expect_error([&] { survey_from_json(survey_to_json(survey), "survey.json"); }, "not a survey");
+  };
+  refused([](Survey& survey) { survey.sinks.sink_layers = {4, 10'000'000'000}; });
+  refused([](Survey& survey) { survey.sinks.sink_layers = {0, 4}; });
+  refused([](Survey& survey) { survey.sinks.sink_layers = {5, 4}; });
+  refused([](Survey& survey) { survey.sinks.dominant_spike = 5; });
+  refused([](Survey& survey) { survey.sinks.spikes[0].layer = -3; });
+  refused([](Survey& survey) { survey.writers[1].layer = INT64_MAX; });
+  refused([](Survey& survey) { survey.writers[0].neurons = {-1}; });
+  refused([](Survey& survey) { survey.writers[0].matched_dimensions = {INT64_MAX}; });
+  expect_error([] { survey_from_json(std::string(100'000, '[') + std::string(100'000, ']'), "survey.json"); }, "not a survey");
+}
+
 TEST(ExcessAttention, IsZeroForUniformAndOneForAll) {
   const int64_t length = 50;
   const auto uniform = 1 / at::arange(1, length + 1, at::kDouble);

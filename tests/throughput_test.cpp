@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/expect_error.h"
+#include "tests/temporary_folder.h"
+
 namespace replicate {
 namespace {
 
@@ -32,6 +35,39 @@ TEST(Throughput, IsToldWithItsPeaks) {
   EXPECT_NE(said.find("3,200 tokens/s, 12% of the"), std::string::npos) << said;
   EXPECT_NE(said.find("(MFU), 10% of the nominal"), std::string::npos) << said;
   EXPECT_EQ(throughput(run, 16, Peak{flops}).find("nominal"), std::string::npos);
+}
+
+TEST(Throughput, OfARunWithoutTimeIsNotTold) {
+  TrainedRun run;
+  run.recipe.sequences = 4;
+  for (const CurvePoint last : {CurvePoint{.step = 0}, CurvePoint{.step = 100, .seconds = 0}, CurvePoint{.step = -1, .seconds = 1}}) {
+    run.curve = {last};
+    EXPECT_EQ(throughput(run, 16, Peak{1e9}), "no step was made");
+  }
+  run.curve = {{.step = 100, .seconds = 1e-300}};
+  EXPECT_EQ(throughput(run, 16, Peak{1e9}).find('-'), std::string::npos);
+}
+
+TEST(RunHistory, SurvivesItsFile) {
+  const RunHistory history{{{0, 0, NAN, 4.5, NAN}, {10, 1.5, 4.25, 4, 0.5}}, 1.5, "diverged"};
+  const auto text = history_to_json(history);
+  const auto read = history_from_json(text, "run.json");
+  EXPECT_EQ(history_to_json(read), text);
+  EXPECT_EQ(read.curve[1].step, 10);
+  EXPECT_TRUE(std::isnan(read.curve[0].train_loss));
+}
+
+TEST(RunHistory, WithoutAPointIsRefused) {
+  expect_error([] { history_from_json(history_to_json({}), "run.json"); }, "its curve has no point");
+}
+
+TEST(RunHistory, DamageIsSaidInOneShortLine) {
+  const std::string hostile = "\x1b\n\xff" + std::string(100'000, 'a'), deep = std::string(100'000, '[') + std::string(100'000, ']');
+  for (const std::string& text : {hostile, "{\"" + hostile, "{\"seconds\": 1, \"stopped\": \"\", \"curve\": " + deep + "}",
+                                  std::string("[]"), std::string("{\"seconds\": \"1\"}"), std::string("{}")}) {
+    expect_error([&] { history_from_json(text, "run.json"); }, "the history of a training run cannot be read: ");
+    EXPECT_LT(message_of([&] { history_from_json(text, "run.json"); }).size(), 300U);
+  }
 }
 
 }  // namespace

@@ -187,6 +187,35 @@ TEST(TrainerState, OfAnotherRunOrDamagedIsRefused) {
   expect_error([&] { trainer.load(file); }, file.string());
 }
 
+/// Another text of the same length in the place of one in a file.
+void replace_in(const std::filesystem::path& file, const std::string& from, const std::string& to) {
+  std::ifstream in(file, std::ios::binary);
+  std::string bytes(std::istreambuf_iterator<char>(in), {});
+  const auto at = bytes.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  ASSERT_EQ(from.size(), to.size());  // lengths are written down before them
+  std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes.replace(at, from.size(), to);
+}
+
+TEST(TrainerState, OfAStepOutsideTheScheduleIsRefused) {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "state.safetensors";
+  Trainer trainer(recipe(), data(), at::kCPU);
+  train(trainer, 13);
+  trainer.report();
+  const auto refused = [&](const std::string& from, const std::string& to) {
+    trainer.save(file, "");
+    replace_in(file, from, to);
+    expect_error([&] { Trainer(recipe(), data(), at::kCPU).load(file); }, "the training state is at step '");
+  };
+  for (const auto* steps : {"-5", "41", "1x", " 9", "0x", "12"}) {  // of 40, and 13 are reported
+    refused(R"("steps":"13")", R"("steps":")" + std::string(steps) + '"');
+  }
+  for (const auto* reported : {"-1", "14", "x3"}) refused(R"("reported":"13")", R"("reported":")" + std::string(reported) + '"');
+  trainer.save(file, "");
+  EXPECT_NO_THROW(Trainer(recipe(), data(), at::kCPU).load(file));
+}
+
 /// What analysis sees of a saved model is what training had.
 TEST(SavedModel, HasTheLossOfTheTrainer) {
   const TemporaryFolder folder;

@@ -3,13 +3,19 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "harness/experiment.h"
 #include "harness/probes/effective_rank.h"
 #include "harness/probes/watch.h"
 #include "harness/training/compared_arms.h"
+#include "harness/training/make_study.h"
+#include "tests/byte_tokenizer.h"
 #include "tests/expect_error.h"
 #include "tests/planted_model.h"
 #include "tests/small_model.h"
+#include "tests/temporary_folder.h"
 
 namespace replicate {
 namespace {
@@ -513,6 +519,24 @@ TEST(Emergence, SaysWhatNeverAppears) {
   EXPECT_EQ(trial.find("tokens_until_sink"), nullptr);
   EXPECT_TRUE(trial.notes("; never the spike, the sink")) << trial.all_notes();
   EXPECT_EQ(trial.value("seeds_with_sink_head_rms_norm"), 4);
+}
+
+// ---- Texts for a study ------------------------------------------------------------------------------------------
+
+TEST(MakeStudy, RefusesTokensThatWereChangedSince) {
+  const TemporaryFolder folder;
+  folder.write("assets/tokenizers/prose-bpe-4096/tokenizer.json", byte_tokenizer_json().dump());
+  for (const auto* name : {"assets/prose/one.txt", "assets/prose/two.txt"}) folder.write(name, std::string(200, 'a') + name);
+  const auto settings = load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null", "",
+                                       {"training.data=prose", "training.vocabulary=257", "training.length=16"}, std::nullopt});
+  const auto make = [&] { make_study(settings.training, 1, folder / "assets", folder / "runs", at::kCPU); };
+  make();
+  EXPECT_NO_THROW(make());
+  const auto file = std::filesystem::directory_iterator(folder / "runs/tokens")->path();
+  std::fstream(file, std::ios::binary | std::ios::in | std::ios::out).seekp(136).write("\xff\xff", 2);  // the first id
+  expect_error(make, "the ids do not have their checksum (" + file.string() + "): delete the file");
+  std::filesystem::remove(file);
+  EXPECT_NO_THROW(make());
 }
 
 }  // namespace

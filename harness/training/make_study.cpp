@@ -31,14 +31,26 @@ std::string all_text(const fs::path& folder) {
   return text;
 }
 
+/// What was written by an earlier run, and may have been changed since: an id outside the vocabulary would be read as the row
+/// of an embedding that is not there.
+TokenFile verified(const fs::path& file) {
+  try {
+    auto tokens = TokenFile::open(file);
+    tokens.verify();
+    return tokens;
+  } catch (const Error& error) {
+    throw Error(error.what_happened(), error.where(), "delete the file: the next run makes it anew");
+  }
+}
+
 /// Tokenised once for all runs with these texts and this vocabulary.
-fs::path token_file(const fs::path& text, const Tokenizer& tokenizer, const fs::path& runs) {
+TokenFile token_file(const fs::path& text, const Tokenizer& tokenizer, const fs::path& runs) {
   const auto name = text.stem().string() + "-" + hex(corpus_source(text, tokenizer)).substr(0, kHashDigits);
   const auto file = runs / "tokens" / (name + ".tokens");
-  if (fs::exists(file)) return file;
+  if (fs::exists(file)) return verified(file);
   fs::create_directories(file.parent_path());
   tokenize_corpus(text, tokenizer, file);
-  return file;
+  return TokenFile::open(file);
 }
 
 /// Ids of no meaning, to time a step with.
@@ -78,9 +90,8 @@ std::shared_ptr<const TrainingData> data_of(const Recipes& recipes, const fs::pa
   }
   const auto json = tokenizer_file(recipes, assets);
   const auto tokenizer = Tokenizer::from_json(json, vocabulary);
-  const auto file = token_file(texts(recipes.data(), assets), tokenizer, runs);
-  return std::make_shared<TextData>(std::make_shared<const TokenFile>(TokenFile::open(file)), recipes.length(),
-                                    tokenizer.bos(), recipes.bos(), json);
+  const auto file = std::make_shared<const TokenFile>(token_file(texts(recipes.data(), assets), tokenizer, runs));
+  return std::make_shared<TextData>(file, recipes.length(), tokenizer.bos(), recipes.bos(), json);
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ Peak peak_of(at::Device device, bool bfloat16, int64_t threads) {
 
 std::string throughput(const TrainedRun& run, int64_t length, const Peak& peak) {
   const auto& last = run.curve.back();
-  if (last.step == 0) return "no step was made";
+  if (last.step <= 0 || !(last.seconds > 0)) return "no step was made";
   const auto steps_a_second = static_cast<double>(last.step) / last.seconds;
   const auto tokens = steps_a_second * static_cast<double>(run.recipe.sequences * length);
   const auto flops = steps_a_second * step_flops(run.recipe, length);
@@ -79,7 +79,7 @@ std::string throughput(const TrainedRun& run, int64_t length, const Peak& peak) 
   std::snprintf(use, sizeof use, " tokens/s, %.0f%% of the %.3g GFLOP/s that a matrix product reaches here (MFU)",
                 100 * flops / peak.measured, peak.measured / 1e9);
   if (peak.nominal) std::snprintf(nominal, sizeof nominal, ", %.0f%% of the nominal %.4g", 100 * flops / *peak.nominal, *peak.nominal / 1e9);
-  return grouped(static_cast<int64_t>(tokens)) + use + nominal;
+  return grouped(static_cast<int64_t>(std::min(tokens, 1e18))) + use + nominal;
 }
 
 }  // namespace replicate

@@ -1,5 +1,6 @@
 #include "models/training/trainer.h"
 
+#include <charconv>
 #include <cstdio>
 
 #include "models/formats/error.h"
@@ -158,6 +159,14 @@ SafetensorsOutput output(const std::string& name, const Tensor& tensor) {
   throw Error(what, file.string(), "remove the file to begin this run again");
 }
 
+/// Nothing where it is not all of the text.
+std::optional<int64_t> whole_number(const std::string& text) {
+  int64_t number = 0;
+  const auto* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && rest == end ? std::optional(number) : std::nullopt;
+}
+
 }  // namespace
 
 std::map<std::string, Tensor> Trainer::state() const {
@@ -193,6 +202,13 @@ std::string Trainer::load(const std::filesystem::path& file) {
   };
   if (note("format") != kFormat) refuse("this is no training state", file);
   if (note("recipe") != recipe_.text() + data_->fingerprint()) refuse("the training state is of another run", file);
+  const auto steps = whole_number(note("steps")), reported = whole_number(note("reported"));
+  // Batches and rates are there for the steps of the schedule only.
+  if (!steps || !reported || *reported < 0 || *reported > *steps || *steps > recipe_.schedule.steps) {
+    refuse("the training state is at step " + in_quotes(note("steps")) + ", reported to " + in_quotes(note("reported")) + ", of " +
+               std::to_string(recipe_.schedule.steps),
+           file);
+  }
   const c10::NoGradGuard no_grad;
   for (auto& [name, tensor] : state()) {
     const auto& from = stored.tensor(name);
@@ -201,8 +217,8 @@ std::string Trainer::load(const std::filesystem::path& file) {
     decode_floats(from, on_cpu.mutable_data_ptr<float>());
     tensor.copy_(on_cpu);
   }
-  done_ = std::stoll(note("steps"));
-  reported_ = std::stoll(note("reported"));
+  done_ = *steps;
+  reported_ = *reported;
   updates_.fill_(static_cast<double>(done_));
   return note("notes");
 }
