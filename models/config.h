@@ -56,7 +56,7 @@ struct ModelConfig {
   int64_t window = 0;
   std::optional<Rope> sliding_rope = {}; ///< of sliding layers, where it differs (Gemma 3)
 
-  bool begins_with_bos = false;  ///< trained here on sequences that all begin with BOS
+  bool begins_with_bos = false;  ///< trained on sequences that all begin with BOS (Gemma 3, and models of training here)
 
   // Variants of attention, as the paper trains them.
   bool head_rms_norm = false;  ///< head outputs over their own RMS, times a gain [K], before W_O

@@ -57,7 +57,6 @@ Rope rope_of(const Metadata& m, int64_t head_width) {
   if (const auto scaling = m.text("rope.scaling.type"); scaling && *scaling != "none") {
     if (*scaling != "linear") m.refuse("RoPE scaling " + in_quotes(*scaling));
   }
-  if (m.has_tensor("rope_factors_long.weight")) m.refuse("LongRoPE");
   Rope rope{.theta = m.real("rope.freq_base").value_or(10000), .divisors = divisors_of(m.file())};
   const auto width = m.integer("rope.dimension_count").value_or(head_width);
   if (width < 2 || width > head_width || width % 2 != 0) m.refuse("rope.dimension_count " + std::to_string(width));
@@ -70,9 +69,10 @@ Rope rope_of(const Metadata& m, int64_t head_width) {
   return rope;
 }
 
-/// Every sixth layer sees all positions; the others have a window and a RoPE of their own.
+/// Every sixth layer sees all positions, unless the file says otherwise; the others have a window and a RoPE of their own.
 void add_gemma(ModelConfig& c, const Metadata& m) {
-  constexpr int64_t kPattern = 6, kLargestGemma = 62;  // the 27B model scales by width / heads, which no key says
+  constexpr int64_t kLargestGemma = 62;  // the 27B model scales by width / heads, which no key says
+  c.begins_with_bos = true;
   c.norm_placement = NormPlacement::around;
   c.query_key_norm = QueryKeyNorm::head;
   c.activation = Activation::gelu_tanh;
@@ -80,7 +80,15 @@ void add_gemma(ModelConfig& c, const Metadata& m) {
   if (c.layers == kLargestGemma) c.score_scale = std::sqrt(static_cast<double>(c.heads) / static_cast<double>(c.width));
   c.window = m.require_integer("attention.sliding_window");
   c.sliding_rope = Rope{.theta = m.real("rope.freq_base_swa").value_or(10000)};
-  for (int64_t layer = 1; layer <= c.layers; ++layer) c.sliding.push_back(layer % kPattern != 0);
+  const auto pattern = m.integer("attention.sliding_window_pattern").value_or(6);
+  for (int64_t layer = 1; layer <= c.layers; ++layer) c.sliding.push_back(pattern > 0 && layer % pattern != 0);
+}
+
+/// SmolLM 3's every fourth layer does not rotate, which no key says.
+void add_smollm3(Description& d) {
+  constexpr int64_t kPattern = 4;
+  d.storage.interleaved_rope = true;
+  for (int64_t layer = 1; layer <= d.config.layers; ++layer) d.config.unrotated.push_back(layer % kPattern == 0);
 }
 
 void add_architecture(Description& d, const Metadata& m) {
@@ -99,14 +107,23 @@ void add_architecture(Description& d, const Metadata& m) {
   } else if (m.is("phi3")) {
     d.storage.fused = true;
   } else if (m.is("smollm3")) {
-    constexpr int64_t kPattern = 4;
-    for (int64_t layer = 1; layer <= c.layers; ++layer) c.unrotated.push_back(layer % kPattern == 0);
+    add_smollm3(d);
   }
   const auto window = m.integer("attention.sliding_window").value_or(0);
   if (window > 0 && !m.is("gemma3")) {
+    if (m.is("olmo2")) m.refuse("a sliding window in some layers (OLMo 3)");
     c.window = window;
     c.sliding.assign(static_cast<size_t>(c.layers), true);
   }
+  if (const auto scale = m.real("attention.scale"); scale && *scale != 0) c.score_scale = *scale;
+}
+
+/// What would change the numbers and is not applied here.
+void refuse_what_is_not_applied(const Metadata& m) {
+  for (const auto* key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
+    if (m.real(key).value_or(0) != 0) m.refuse(key);
+  }
+  if (m.has_tensor("rope_factors_long.weight")) m.refuse("LongRoPE");
 }
 
 }  // namespace
@@ -119,6 +136,7 @@ Description describe_gguf(const GgufFile& file) {
     throw Error("architecture " + in_quotes(m.architecture()) + " is not supported", where,
                 "use a model of llama, qwen2, qwen3, olmo2, gemma3, phi3 or smollm3");
   }
+  refuse_what_is_not_applied(m);
   Description d;
   auto& c = d.config;
   d.storage.names = Storage::Names::gguf;

@@ -77,10 +77,12 @@ TEST_P(ArchitectureInGguf, ComputesWhatTransformersComputes) {
 
 INSTANTIATE_TEST_SUITE_P(Of, Architecture,
                          testing::Values("llama2", "llama3", "llama_linear_bias", "mistral", "qwen2", "qwen2_sliding",
-                                         "qwen3", "smollm3", "olmo2", "gemma3", "phi3", "gpt_neox", "gpt_neox_serial"),
+                                         "qwen3", "smollm3", "olmo2", "gemma3", "gemma3_six", "phi3", "gpt_neox",
+                                         "gpt_neox_serial"),
                          [](const auto& info) { return info.param; });
 INSTANTIATE_TEST_SUITE_P(Of, ArchitectureInGguf,
-                         testing::Values("llama2", "llama3", "qwen2", "qwen3", "smollm3", "olmo2", "phi3"),
+                         testing::Values("llama2", "llama3", "qwen2", "qwen3", "smollm3", "olmo2", "gemma3", "gemma3_six",
+                                         "phi3"),
                          [](const auto& info) { return info.param; });
 
 // ---- config.json ---------------------------------------------------------------------------------------
@@ -120,6 +122,36 @@ TEST(ConfigJson, GemmaThatSeesImagesHasItsTextModelInside) {
   EXPECT_FALSE(gemma.storage.others.empty());
 }
 
+/// As google/gemma-3-4b-it has it: what is as the library assumes is left out.
+TEST(ConfigJson, GemmaThatSeesImagesLeavesSizesOut) {
+  const auto gemma = describe_config_json(R"({"model_type": "gemma3", "text_config": {"hidden_size": 2560, "intermediate_size": 10240,
+    "model_type": "gemma3_text", "num_hidden_layers": 34, "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+    "sliding_window": 1024}})", "config.json").config;
+  EXPECT_EQ(gemma.heads, 8);
+  EXPECT_EQ(gemma.kv_heads, 4);
+  EXPECT_EQ(gemma.head_width, 256);
+  EXPECT_EQ(gemma.vocabulary, 262208);
+  EXPECT_TRUE(gemma.begins_with_bos);
+  EXPECT_EQ(gemma.rope_of(6)->divisors.front(), 8);
+  EXPECT_EQ(gemma.rope_of(6)->theta, 1e6);
+  EXPECT_TRUE(gemma.rope_of(5)->divisors.empty());
+  EXPECT_EQ(gemma.rope_of(5)->theta, 10000);
+}
+
+TEST(ConfigJson, WhatIsLeftOutIsAsTheLibraryHasIt) {
+  expect_error([] { described(R"("model_type": "mistral")"); }, "key/value heads do not divide");  // 8 of them, and 4 heads
+  EXPECT_EQ(described(R"("model_type": "mistral", "num_key_value_heads": null)").kv_heads, 4);
+  EXPECT_EQ(described(R"("model_type": "mistral", "num_key_value_heads": 2)").window_of(1), 4096);
+  EXPECT_EQ(described(R"("model_type": "mistral", "num_key_value_heads": 2, "sliding_window": null)").window_of(1), std::nullopt);
+  EXPECT_EQ(described(R"("model_type": "llama")").kv_heads, 4);
+}
+
+TEST(ConfigJson, SmolLM3SlidesWhereItDoesNotRotate) {
+  const auto c = described(R"("model_type": "smollm3", "use_sliding_window": true, "sliding_window": 8, "no_rope_layers": [1, 0, 1, 1, 0, 1])");
+  EXPECT_EQ(c.sliding, (std::vector<bool>{false, true, false, false, true, false}));
+  EXPECT_EQ(c.rope_of(2), std::nullopt);
+}
+
 TEST(ConfigJson, WhatIsNotAppliedIsRefused) {
   const auto refuses = [](const std::string& more, const char* what) {
     expect_error([&] { described(R"("model_type": "llama", )" + more); }, what);
@@ -135,9 +167,24 @@ TEST(ConfigJson, WhatIsNotAppliedIsRefused) {
   refuses(R"("rms_norm_eps": "small")", "cannot be read");
   refuses(R"("partial_rotary_factor": 0.1)", "partial_rotary_factor 0.1");
   refuses(R"("partial_rotary_factor": 0.5)", "RoPE turns no whole pairs");
+  refuses(R"("rope_scaling": "yarn")", "RoPE scaling that is no object");
+  expect_error([] { described(R"("model_type": "smollm3", "no_rope_layers": [1e300, 1, 1, 1, 1, 1])"); }, "no_rope_layers");
+  expect_error([] { described(R"("model_type": "gemma3_text", "sliding_window": null)"); }, "without a sliding window");
+  expect_error([] { described(R"("model_type": "mistral", "num_key_value_heads": 2, "layer_types": ["linear", "", "", "", "", ""])"); }, "'linear'");
   expect_error([&] { described(R"("model_type": "mamba")"); }, "'mamba' is not supported");
   expect_error([&] { describe_config_json("[1]", "config.json"); }, "config.json");
   expect_error([&] { describe_config_json(R"({"model_type": "mistral"})", "config.json"); }, "num_hidden_layers");
+}
+
+/// All bytes, NaN where the library has it.
+TEST(Safetensors, EightBitNumbersAreThoseOfPyTorch) {
+  const auto bytes = at::arange(256, at::kByte);
+  for (const auto& [ours, theirs] : {std::pair{Dtype::f8_e4m3, at::kFloat8_e4m3fn}, std::pair{Dtype::f8_e5m2, at::kFloat8_e5m2}}) {
+    const SafetensorsTensor tensor{"a", ours, {256}, std::as_bytes(std::span(bytes.const_data_ptr<uint8_t>(), 256))};
+    auto decoded = at::empty(256);
+    decode_floats(tensor, decoded.mutable_data_ptr<float>());
+    EXPECT_TRUE(at::allclose(decoded, bytes.view(theirs).to(at::kFloat), 0, 0, true)) << dtype_name(ours);
+  }
 }
 
 // ---- folders -------------------------------------------------------------------------------------------
@@ -159,7 +206,11 @@ TEST_F(ModelFolder, AMissingPartIsNamed) {
 
 TEST_F(ModelFolder, AnIndexThatPointsOutsideIsRefused) {
   std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": {"a": "../m/config.json"}})";
-  expect_refused("not in the folder");
+  expect_refused("no file beside it");
+  std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": {"a": ")" << std::string(300, 'x') << "\"}}";
+  expect_refused("no file beside it");
+  std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": {"a": "x\ny"}})";
+  expect_refused("'x?y', which is not in the folder");
   std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": 3})";
   expect_refused("index of the weights");
 }

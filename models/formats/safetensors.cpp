@@ -1,7 +1,9 @@
 #include "models/formats/safetensors.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -34,9 +36,9 @@ struct DtypeFacts {
 };
 
 /// In the order of Dtype.
-constexpr DtypeFacts kDtypes[] = {{"BOOL", 1}, {"U8", 1},   {"I8", 1},  {"I16", 2}, {"U16", 2},
-                                  {"F16", 2},  {"BF16", 2}, {"I32", 4}, {"U32", 4}, {"F32", 4},
-                                  {"F64", 8},  {"I64", 8},  {"U64", 8}};
+constexpr DtypeFacts kDtypes[] = {{"BOOL", 1},    {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
+                                  {"I16", 2},     {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},
+                                  {"U32", 4},     {"F32", 4}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
 
 const DtypeFacts& facts(Dtype dtype) { return kDtypes[static_cast<size_t>(dtype)]; }
 
@@ -198,7 +200,7 @@ class HeaderReader : public json::json_sax_t {
     if (descriptions_.back().dtype) return;
     throw Error(
         "tensor " + last_name() + " is stored as " + in_quotes(name) + ", which is not supported",
-        where_, "use a file stored as F64, F32, F16 or BF16");
+        where_, "use a file stored as F64, F32, F16, BF16 or F8");
   }
 
   void check_whole(const Description& tensor) const {
@@ -342,6 +344,34 @@ void decode_doubles(std::span<const std::byte> bytes, std::span<float> out) {
   }
 }
 
+/// All numbers of an eight-bit type, by their byte.
+using Table = std::array<float, 256>;
+
+/// E5M2 is the upper byte of an F16.
+Table e5m2_numbers() {
+  Table numbers;
+  std::array<std::byte, 2 * numbers.size()> halves{};
+  for (size_t i = 0; i < numbers.size(); ++i) halves[2 * i + 1] = static_cast<std::byte>(i);
+  dequantize(TensorType::f16, halves, numbers);
+  return numbers;
+}
+
+/// E4M3 as PyTorch's float8_e4m3fn: no infinity, and not a number where all bits but the sign are set.
+Table e4m3_numbers() {
+  constexpr int kMantissaBits = 3, kBias = 7, kNotANumber = 0x7f;
+  Table numbers;
+  for (int byte = 0; byte < static_cast<int>(numbers.size()); ++byte) {
+    const int magnitude = byte & 0x7f, exponent = magnitude >> kMantissaBits, mantissa = magnitude & 7;
+    const float size = std::ldexp(static_cast<float>(exponent == 0 ? mantissa : 8 + mantissa), std::max(exponent, 1) - kBias - kMantissaBits);
+    numbers[static_cast<size_t>(byte)] = magnitude == kNotANumber ? std::numeric_limits<float>::quiet_NaN() : byte & 0x80 ? -size : size;
+  }
+  return numbers;
+}
+
+void decode_bytes(const Table& numbers, std::span<const std::byte> bytes, std::span<float> out) {
+  for (size_t i = 0; i < out.size(); ++i) out[i] = numbers[static_cast<size_t>(bytes[i])];
+}
+
 std::optional<TensorType> tensor_type(Dtype dtype) {
   if (dtype == Dtype::f32) return TensorType::f32;
   if (dtype == Dtype::f16) return TensorType::f16;
@@ -354,11 +384,13 @@ std::optional<TensorType> tensor_type(Dtype dtype) {
 void decode_floats(const SafetensorsTensor& tensor, float* out) {
   const std::span<float> numbers(out, static_cast<size_t>(tensor.elements()));
   if (tensor.dtype == Dtype::f64) return decode_doubles(tensor.bytes, numbers);
+  if (tensor.dtype == Dtype::f8_e5m2) return decode_bytes(e5m2_numbers(), tensor.bytes, numbers);
+  if (tensor.dtype == Dtype::f8_e4m3) return decode_bytes(e4m3_numbers(), tensor.bytes, numbers);
   const auto type = tensor_type(tensor.dtype);
   if (!type) {
     throw Error("tensor " + in_quotes(tensor.name) + " is stored as " +
                     std::string(dtype_name(tensor.dtype)) + ", not as real numbers",
-                "safetensors", "use a file stored as F64, F32, F16 or BF16");
+                "safetensors", "use a file stored as F64, F32, F16, BF16 or F8");
   }
   dequantize(*type, tensor.bytes, numbers);
 }

@@ -15,7 +15,7 @@
 namespace replicate {
 
 /// How safetensors stores the numbers of a tensor. In the order in which its own writer sorts.
-enum class Dtype { boolean, u8, i8, i16, u16, f16, bf16, i32, u32, f32, f64, i64, u64 };
+enum class Dtype { boolean, u8, i8, f8_e5m2, f8_e4m3, i16, u16, f16, bf16, i32, u32, f32, f64, i64, u64 };
 
 std::string_view dtype_name(Dtype dtype);  ///< as the format spells it: "F32", "BOOL", ...
 int64_t dtype_bytes(Dtype dtype);          ///< of one number: 1, 2, 4 or 8
@@ -64,7 +64,7 @@ class SafetensorsFile {
   std::map<std::string, size_t, std::less<>> positions_;  ///< in tensors_, by name
 };
 
-/// Decodes F64 (rounded to nearest), F32, F16 or BF16 (exactly) to float32. `out` has room for
+/// Decodes F64 (rounded to nearest), F32, F16, BF16, F8_E4M3 or F8_E5M2 (exactly) to float32. `out` has room for
 /// tensor.elements() numbers. Error when the tensor is stored as anything else.
 void decode_floats(const SafetensorsTensor& tensor, float* out);
 

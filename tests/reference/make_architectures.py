@@ -38,6 +38,9 @@ MODELS = {
     "olmo2": t.Olmo2Config(**SHARED),
     "gemma3": t.Gemma3TextConfig(**SHARED, head_dim=12, query_pre_attn_scalar=10, sliding_window=5,
                                  layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+    # As converters write Gemma to GGUF: without a key for the pattern of six layers or the scale of scores.
+    "gemma3_six": t.Gemma3TextConfig(**{**SHARED, "num_hidden_layers": 7, "intermediate_size": 16, "num_key_value_heads": 1}, head_dim=8,
+                                     query_pre_attn_scalar=8, sliding_window=5),
     "phi3": t.Phi3Config(**{**SHARED, "num_attention_heads": 3, "num_key_value_heads": 1}, rope_parameters=dict(rope_type="default", rope_theta=10000.0,
                                                         partial_rotary_factor=0.5)),
     "gpt_neox": t.GPTNeoXConfig(**NEOX, rope_parameters=dict(rope_type="default", rope_theta=500.0, partial_rotary_factor=0.5)),
@@ -47,7 +50,8 @@ SHARDED = "llama2"
 
 # Those that GGUF can hold, by its name of the architecture.
 IN_GGUF = {"llama2": "llama", "llama3": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "smollm3": "smollm3",
-           "olmo2": "olmo2", "phi3": "phi3"}
+           "olmo2": "olmo2", "gemma3": "gemma3", "gemma3_six": "gemma3", "phi3": "phi3"}
+ADJACENT_PAIRS = ("llama", "smollm3")  # llama.cpp rotates their heads by neighbouring dimensions
 
 
 def make_weights_matter(model):
@@ -68,7 +72,7 @@ def expected(model, ids):
 
 
 def adjacent_pairs(weight, heads):
-    """The order of rows in which llama.cpp keeps a Llama's Q and K."""
+    """The order of rows in which llama.cpp keeps Q and K of some architectures."""
     return weight.reshape(heads, 2, -1, weight.shape[1]).transpose(1, 2).reshape(weight.shape)
 
 
@@ -83,7 +87,14 @@ def write_gguf(folder, config, architecture):
     writer.add_key_length(head_width)
     writer.add_value_length(head_width)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    rope = config.rope_parameters
+    if architecture == "gemma3":
+        writer.add_sliding_window(config.sliding_window)
+        full = config.layer_types.index("full_attention") + 1
+        if full != 6:
+            writer.add_sliding_window_pattern(full)
+        if config.query_pre_attn_scalar != head_width:
+            writer.add_attention_scale(config.query_pre_attn_scalar ** -0.5)
+    rope = config.rope_parameters.get("full_attention", config.rope_parameters)
     writer.add_rope_freq_base(rope["rope_theta"])
     writer.add_rope_dimension_count(int(head_width * rope.get("partial_rotary_factor", 1)))
     names = gguf.get_tensor_name_map({v: k for k, v in gguf.MODEL_ARCH_NAMES.items()}[architecture],
@@ -94,11 +105,13 @@ def write_gguf(folder, config, architecture):
         writer.add_tensor("rope_freqs.weight", (plain / frequencies).numpy())
     for file in sorted(folder.glob("model*.safetensors")):
         for name, weight in load_file(file).items():
-            if architecture == "llama" and name.endswith("q_proj.weight"):
+            if architecture in ADJACENT_PAIRS and name.endswith("q_proj.weight"):
                 weight = adjacent_pairs(weight, config.num_attention_heads)
-            if architecture == "llama" and name.endswith("k_proj.weight"):
+            if architecture in ADJACENT_PAIRS and name.endswith("k_proj.weight"):
                 weight = adjacent_pairs(weight, config.num_key_value_heads)
             vector = weight.dim() == 1
+            if architecture == "gemma3" and vector:
+                weight = weight.float() + 1
             data = weight.float().numpy() if vector else weight.view(torch.uint8).numpy()
             writer.add_tensor(names.get_name(name, (".weight", ".bias")), data,
                               raw_dtype=None if vector else gguf.GGMLQuantizationType.BF16)
