@@ -51,6 +51,7 @@ std::string command_of(const CommandLine& line, const Settings& settings) {
                         shell_word(line.model.empty() ? settings.model.name : line.model) + " --seed " +
                         std::to_string(settings.seed);
   if (line.tokens) command += " --tokens " + shell_word(line.tokens->string());
+  if (!line.bos.empty()) command += " --bos " + line.bos;
   if (settings.dtype != "float32") command += " --dtype " + settings.dtype;
   for (const auto& change : line.overrides) command += " --set " + shell_word(change);
   return command;

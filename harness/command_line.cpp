@@ -42,7 +42,10 @@ constexpr const char* kHelp =
 What to run
   --profile NAME                 configs/profiles: smoke, cpu, nightly
                                  (without it: nightly on a GPU, cpu elsewhere)
-  --model NAME|FILE              configs/models, or the path of a model file
+  --model NAME|PATH              configs/models, or a GGUF file, a Hugging Face
+                                 folder, or a model's folder in its cache
+  --bos on|off|auto              put BOS before what is measured (auto: where a
+                                 model given by its path is known to need it)
   --tokens FILE                  token ids in place of the inputs: JSON Lines,
                                  one array a sequence, all of one length
   --seed N                       seed of inputs, null models and intervals
@@ -87,7 +90,7 @@ po::options_description run_options() {
   options.add_options()("profile", word(), "")("model", word(), "")("tokens", word(), "");
   options.add_options()("seed", word(), "")("set", words(), "")("accept-licence", words(), "");
   options.add_options()("device", word(), "")("threads", word(), "")("out", word(), "");
-  options.add_options()("dtype", word(), "");
+  options.add_options()("dtype", word(), "")("bos", word(), "");
   options.add_options()("resume", "")("strict", "")("yes", "")("offline", "");
   options.add_options()("help,h", "")("version", "")("arm", word(), "")("rate", word(), "");
   return options;
@@ -230,6 +233,7 @@ CommandLine common_line(const po::variables_map& values) {
   line.overrides = texts(values, "set");
   line.accepted_licences = texts(values, "accept-licence");
   line.dtype = text(values, "dtype");
+  line.bos = text(values, "bos");
   line.resume = values.count("resume") > 0;
   line.strict = values.count("strict") > 0;
   return line;
@@ -259,7 +263,7 @@ CommandLine run_line(const Words& words) {
 CommandLine train_line(const Words& words) {
   const po::variables_map values = parse_options(words);
   if (values.count("help")) return help(0);
-  refuse_options(values, "train", {"all", "only", "list", "dry-run", "tokens", "model", "strict"});
+  refuse_options(values, "train", {"all", "only", "list", "dry-run", "tokens", "model", "bos", "strict"});
   auto line = common_line(values);
   line.command = Command::train;
   line.arm = text(values, "arm");
@@ -280,7 +284,7 @@ CommandLine reproduce_line(const Words& words) {
   if (asks_for_help(words)) return help(0);
   if (words.empty() || words[0].starts_with("-")) fail("reproduce lacks its run", "write replicate reproduce RUN");
   const po::variables_map values = parse_options({words.begin() + 1, words.end()});
-  refuse_options(values, "reproduce", {"all", "only", "list", "dry-run", "tokens", "model", "profile", "seed", "set", "dtype",
+  refuse_options(values, "reproduce", {"all", "only", "list", "dry-run", "tokens", "model", "bos", "profile", "seed", "set", "dtype",
                                        "strict", "arm", "rate"});
   auto line = common_line(values);
   line.command = Command::reproduce;

@@ -21,7 +21,7 @@ struct CommandLine {
   int threads = 0;  ///< 0: as many as there are cores
   std::vector<std::string> overrides;
   std::vector<std::string> accepted_licences;
-  std::string dtype;
+  std::string dtype, bos;  ///< empty: as the settings say
   bool resume = false, strict = false;
   std::string arm;             ///< of train; empty: the baseline
   std::optional<double> rate;  ///< of train: the learning rate

@@ -41,7 +41,6 @@ struct StoredModel {
   std::shared_ptr<const WeightSource> weights;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::string sha256, encoding;
-  bool begins_with_bos = false;
 };
 
 StoredModel open_gguf(const ModelSettings& settings, at::Device device) {
@@ -55,14 +54,18 @@ StoredModel open_gguf(const ModelSettings& settings, at::Device device) {
           .encoding = main_encoding(*store)};
 }
 
+bool is_there(const std::filesystem::path& file) {
+  std::error_code error;
+  return std::filesystem::exists(file, error);
+}
+
 /// Where a model's tokenizer lies: with the model, or with the training run which the model is of.
 std::filesystem::path tokenizer_folder(const std::filesystem::path& folder) {
-  const auto parent = std::filesystem::absolute(folder).lexically_normal().parent_path();
-  for (const auto& place : {folder, parent}) {
-    for (const auto* name : {"tokenizer.json", "tokenizer.model"}) {
-      if (std::filesystem::exists(place / name)) return place;
-    }
+  for (const auto* name : {"tokenizer.json", "tokenizer.model"}) {
+    if (is_there(folder / name)) return folder;
   }
+  const auto run = std::filesystem::absolute(folder).lexically_normal().parent_path();
+  if (is_there(run / "recipe.txt") && is_there(run / "tokenizer.json")) return run;
   throw Error("the model has neither tokenizer.json nor tokenizer.model", folder.string(),
               "models trained on a task without text have none; others come with one");
 }
@@ -75,8 +78,7 @@ StoredModel open_folder(const ModelSettings& settings, at::Device device) {
           .tokenizer = std::make_shared<const Tokenizer>(
               Tokenizer::from_folder(tokenizer_folder(folder), model->config.vocabulary)),
           .sha256 = verified_sha256(safetensors_files(folder), settings),
-          .encoding = main_encoding(*safetensors_store(folder)),
-          .begins_with_bos = model->config.begins_with_bos};
+          .encoding = main_encoding(*safetensors_store(folder))};
 }
 
 }  // namespace
@@ -102,7 +104,6 @@ LoadedModel load_model(const ModelSettings& settings, const std::string& dtype, 
   LoadedModel loaded;
   loaded.record = record_of(settings, stored.config, stored.sha256, stored.encoding);
   loaded.tokenizer = stored.tokenizer;
-  loaded.begins_with_bos = stored.begins_with_bos;
   loaded.model = model_of(settings.name, weights);
   if (dtype != "float32") loaded.exact = std::make_shared<const Model>(Model{settings.name + " (float32)", stored.config, weights});
   loaded.null_model = null_model("null");

@@ -15,7 +15,6 @@ struct LoadedModel {
   std::function<std::shared_ptr<const Model>(uint64_t)> reinitialised;  ///< more of that kind, by number
   std::shared_ptr<const Tokenizer> tokenizer;
   ModelRecord record;
-  bool begins_with_bos = false;  ///< a model that was trained here on sequences that begin with BOS
 };
 
 /// Maps the file (GGUF) or folder (safetensors, of Hugging Face or trained here), checks every size, tensor and (where

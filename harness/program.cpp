@@ -29,7 +29,8 @@ SettingsRequest settings_request(const CommandLine& line, bool gpu) {
                           .overrides = line.overrides,
                           .seed = line.seed,
                           .accepted_licences = line.accepted_licences,
-                          .dtype = line.dtype};
+                          .dtype = line.dtype,
+                          .bos = line.bos};
   return line.command == CommandLine::Command::reproduce ? recorded_request(line.before, request) : request;
 }
 

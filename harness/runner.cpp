@@ -124,8 +124,18 @@ class Runner {
                                         request_.assets / "prose", seed);
   }
 
-  /// The settings know it of a named model; a model that was trained here knows it of itself.
-  bool begins_with_bos() const { return settings_.model.bos == "on" || loaded_.begins_with_bos; }
+  /// The settings know it of a named model; a model that is given by its path may know it of itself.
+  bool begins_with_bos() const {
+    return settings_.model.bos == "auto" ? loaded_.model->config.begins_with_bos : settings_.model.bos == "on";
+  }
+
+  /// Whoever gives a path has not read a model's file in configs.
+  std::optional<std::string> note_on_bos() const {
+    if (settings_.model.bos != "auto" || given_) return std::nullopt;
+    if (begins_with_bos()) return "The model was trained with BOS, with which all inputs begin here; --bos off leaves it out.";
+    if (!loaded_.tokenizer->adds_bos()) return std::nullopt;
+    return "The model's tokenizer begins a text with BOS; inputs here do not; --bos on adds it.";
+  }
 
   Context context_for(const ClaimSettings& settings) {
     Context context(settings.parameters);
@@ -537,6 +547,7 @@ class Runner {
         add_dtype_errors(claim, record.measurement);
         auto& notes = record.measurement.notes;
         notes.insert(notes.begin(), claim.settings->notes.begin(), claim.settings->notes.end());
+        if (const auto note = claim.trains() ? std::nullopt : note_on_bos()) notes.insert(notes.begin(), *note);
         apply(judge(record.measurement, claim.settings->judging), record);
         for (size_t i = 0; i < claim.sweep.size(); ++i) add_sweep_point(claim, i, record);
       });
@@ -565,17 +576,26 @@ class Runner {
     return nothing;
   }
 
+  static std::set<std::string> judged_metrics(const Judging& judging) {
+    std::set<std::string> names;
+    for (const auto& criterion : judging.criteria) names.insert(criterion.metric);
+    for (const auto& control : judging.controls) names.insert({control.metric, control.of});
+    return names;
+  }
+
   /// How far the run's dtype moves each judged metric, on the same few sequences.
   static void add_dtype_errors(ClaimRun& claim, Measurement& measurement) {
     if (claim.dtypes.empty()) return;
     const auto reduced = claim.dtypes[0].experiment->reduce(claim.dtypes[0].context);
     const auto exact = claim.dtypes[1].experiment->reduce(claim.dtypes[1].context);
-    std::set<std::string> added;
-    for (const auto& criterion : claim.settings->judging.criteria) {
-      const auto named = [&](const Metric& metric) { return metric.name == criterion.metric; };
+    for (const auto& name : judged_metrics(claim.settings->judging)) {
+      const auto named = [&](const Metric& metric) { return metric.name == name; };
       const auto a = std::find_if(reduced.metrics.begin(), reduced.metrics.end(), named);
       const auto b = std::find_if(exact.metrics.begin(), exact.metrics.end(), named);
-      if (a == reduced.metrics.end() || b == exact.metrics.end() || !added.insert(criterion.metric).second) continue;
+      if (a == reduced.metrics.end() || b == exact.metrics.end()) {
+        measurement.notes.push_back("How far --dtype moves " + name + " was not measured: few sequences do not give it.");
+        continue;
+      }
       Metric error = *a;
       error.name += kDtypeError;
       error.value = std::abs(a->value - b->value);

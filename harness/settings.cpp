@@ -5,12 +5,12 @@
 #include <regex>
 #include <set>
 
+#include "harness/model_path.h"
 #include "harness/parameter_table.h"
 #include "harness/registration.h"
 #include "harness/yaml.h"
 #include "models/description.h"
 #include "models/formats/error.h"
-#include "models/formats/shard_name.h"
 
 namespace replicate {
 namespace fs = std::filesystem;
@@ -497,20 +497,6 @@ bool looks_like_path(const std::string& text) {
   return text.find('/') != std::string::npos || fs::path(text).extension() == ".gguf";
 }
 
-ModelSettings model_from_path(const std::string& text) {
-  std::error_code error;
-  if (!fs::exists(text, error)) {
-    throw Error("there is no such model file", text, "check the path given with --model");
-  }
-  ModelSettings model;
-  model.from_path = true;
-  model.file = text;
-  model.name = fs::path(text).lexically_normal().stem().string();
-  if (const auto shard = ShardName::of(text)) model.name = fs::path(shard->prefix).filename().string();
-  if (model.name.empty()) model.name = fs::absolute(model.file).parent_path().stem().string();
-  return model;
-}
-
 void require_consent(const ModelSettings& model, const std::vector<std::string>& accepted) {
   if (model.consent.empty() || contains(accepted, model.consent)) return;
   throw Error("the model " + model.name + " comes under its own licence: " + model.licence, "--model " + model.name,
@@ -546,7 +532,7 @@ void note_everywhere(Draft& draft, const std::string& note) {
 /// A path: judged as the model that it is by its shape, or by this project's thresholds alone.
 void choose_path(Draft& draft, const std::string& path, const fs::path& folder, const fs::path& assets) {
   auto model = model_from_path(path);
-  if (const auto known = identified(path, folder)) {
+  if (const auto known = identified(model.file, folder)) {
     apply_model(draft, Yaml::read(folder / (*known + ".yaml")), *known, assets);
     model.judged_as = *known;
     model.bos = draft.settings.model.bos;
@@ -697,6 +683,12 @@ std::string known_dtype(const std::string& name) {
   return name;
 }
 
+std::string known_bos(const std::string& name) {
+  const std::vector<std::string> known = {"on", "off", "auto"};
+  if (!contains(known, name)) throw Error("--bos is " + in_quotes(name), "--bos", "give on, off or auto");
+  return name;
+}
+
 /// The claim as it is, on few sequences.
 std::optional<SweepSettings> dtype_check(const ClaimDraft& claim) {
   if (trains(claim)) return std::nullopt;
@@ -835,6 +827,7 @@ Settings load_settings(const SettingsRequest& request) {
   const std::string profile = request.profile.empty() ? kDefaultProfile : request.profile;
   apply_profile(draft, read_named(request.configs / "profiles", "profile", profile), profile);
   choose_model(draft, request.model.empty() ? draft.model : request.model, request);
+  if (!request.bos.empty()) draft.settings.model.bos = known_bos(request.bos);
   if (request.recorded) apply_recorded(draft, Yaml::read(*request.recorded));
   for (const std::string& text : request.overrides) apply_override(draft, text);
   if (request.seed) draft.settings.seed = *request.seed;
@@ -853,10 +846,12 @@ SettingsRequest recorded_request(const fs::path& run, SettingsRequest request) {
   request.recorded = config;
   request.profile = yaml.at("profile").text();
   request.model = model.has("path") ? model.at("path").text() : model.at("name").text();
+  request.bos = model.at("bos").text();
   std::string claims;
   for (const auto& entry : fs::directory_iterator(run)) {
     if (!fs::exists(entry.path() / "record.json")) continue;
-    claims += (claims.empty() ? "" : "|") + entry.path().filename().string();
+    static const std::regex kSign("[^A-Za-z0-9_]");
+    claims += (claims.empty() ? "" : "|") + std::regex_replace(entry.path().filename().string(), kSign, "\\$&");
   }
   if (claims.empty()) throw Error("there are no records", run.string(), "name the folder of a run that ended");
   request.only = "^(" + claims + ")$";

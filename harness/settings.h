@@ -96,7 +96,7 @@ struct ModelSettings {
   bool from_path = false;             ///< named by its path, not by a file in configs/models
   bool reinitialised = false;         ///< the null model: this file's configuration, fresh weights
   std::optional<std::string> sha256;  ///< expected, when the YAML pins it
-  std::string bos = "off";            ///< "on" for a model that was trained with BOS and needs it
+  std::string bos = "off";            ///< "on" for a model that was trained with BOS and needs it; "auto": as ModelConfig says
   std::string licence, source;
   std::string pilot;                  ///< how sources of thresholds name a pilot on this model; empty: there was none
   std::string consent;                ///< name of the licence that --accept-licence must accept; empty: none
@@ -127,6 +127,7 @@ struct SettingsRequest {
   std::optional<uint64_t> seed;
   std::vector<std::string> accepted_licences = {};
   std::string dtype = {};  ///< float32 | bfloat16 | float16; empty: float32
+  std::string bos = {};    ///< on | off | auto; empty: as the model's file says, auto for a path
   std::optional<std::filesystem::path> recorded = {};  ///< config.yaml of a run: its numbers and parameters, before overrides
 };
 

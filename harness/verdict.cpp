@@ -133,18 +133,26 @@ bool missing_allowed(const Measurement& measurement) {
   return measurement.unmet || measurement.inapplicable;
 }
 
+double arithmetic_error(const Measurement& measurement, const std::string& name) {
+  const Metric* error = find(measurement, name + kDtypeError);
+  return error ? error->value : 0;
+}
+
+/// Products in a smaller type could have moved what is nearer than their error to where it is decided.
+Finding beyond_arithmetic(Finding finding, double margin, double error) {
+  if (finding.outcome == kInconclusive || margin >= error) return finding;
+  return {kInconclusive, finding.clause + ", but the margin of " + short_number(margin) + " is within the error of the arithmetic, " +
+                             short_number(error)};
+}
+
 Finding criterion_finding(const Measurement& measurement, const Criterion& criterion,
                           int64_t minimum_n) {
   if (missing_allowed(measurement) && !find(measurement, criterion.metric)) return {kNotMeasured, {}};
   const std::string what = "the criterion " + criterion.metric + " " + criterion.op + " " +
                            short_number(criterion.threshold);
   const Metric& metric = required(measurement, criterion.metric, what);
-  Finding finding = judge_criterion(criterion, metric, minimum_n);
-  const Metric* error = find(measurement, criterion.metric + kDtypeError);
-  const double margin = std::abs(metric.value - criterion.threshold);
-  if (!error || finding.outcome == kInconclusive || margin >= error->value) return finding;
-  return {kInconclusive, finding.clause + ", but the margin of " + short_number(margin) + " is within the error of the arithmetic, " +
-                             short_number(error->value)};
+  return beyond_arithmetic(judge_criterion(criterion, metric, minimum_n), std::abs(metric.value - criterion.threshold),
+                           arithmetic_error(measurement, criterion.metric));
 }
 
 Finding control_finding(const Measurement& measurement, const Control& control, int64_t minimum_n) {
@@ -153,7 +161,9 @@ Finding control_finding(const Measurement& measurement, const Control& control, 
     return {kNotMeasured, "control " + control.metric + " was not measured"};
   }
   const Metric& effect = required(measurement, control.of, "the control " + control.metric);
-  return judge_control(control, *metric, effect, minimum_n);
+  const double error = arithmetic_error(measurement, control.metric) + control.fraction * arithmetic_error(measurement, control.of);
+  return beyond_arithmetic(judge_control(control, *metric, effect, minimum_n),
+                           std::abs(std::abs(metric->value) - limit_of(control, effect)), error);
 }
 
 /// The clauses of all findings, sorted by what they say for the verdict.

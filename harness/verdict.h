@@ -39,7 +39,8 @@ struct Judgement {
 ///   on the wrong side, and is inconclusive when it straddles or has no interval (n below
 ///   minimum_n).
 /// - A criterion on a metric that comes with another of its name and `_dtype_error` is inconclusive when its margin is
-/// smaller than that: products in a smaller type could have moved it over the threshold.
+/// smaller than that: products in a smaller type could have moved it over the threshold. So is a control, by its own error
+/// and that of its limit together.
 /// - A control is negative when its interval stays below fraction * |effect|, fires when wholly
 /// outside,
 ///   else inconclusive; "not measured" where the measurement lacks it (--tokens has no null model).

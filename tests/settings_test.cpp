@@ -4,6 +4,8 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <regex>
+#include <sstream>
 
 #include "harness/yaml.h"
 #include "tests/temporary_folder.h"
@@ -434,6 +436,40 @@ TEST_F(SettingsTest, ModelMayBeAPath) {
   expect_has(message_of([&] { load_settings(path); }), "no such model file");
 }
 
+TEST_F(SettingsTest, AFolderIsNamedWholeAndACachedModelByItsName) {
+  SettingsRequest path = request();
+  const auto named = [&](const std::string& folder) {
+    path.model = (folder_ / folder).string();
+    return load_settings(path).model;
+  };
+  folder_.write("files/Llama-3.1-8B/config.json", "{}");
+  EXPECT_EQ(named("files/Llama-3.1-8B").name, "Llama-3.1-8B");
+  EXPECT_EQ(named("files/Llama-3.1-8B/").name, "Llama-3.1-8B");
+  const std::string cached = "hub/models--meta--Llama-3.2-1B";
+  folder_.write(cached + "/snapshots/abc123/config.json", "{}");
+  expect_has(message_of([&] { named(cached); }), "no snapshot that refs/main names");
+  folder_.write(cached + "/refs/main", "abc123");
+  EXPECT_EQ(named(cached).name, "Llama-3.2-1B");
+  EXPECT_EQ(named(cached).file, folder_ / cached / "snapshots/abc123");
+  EXPECT_EQ(named(cached + "/snapshots/abc123").name, "Llama-3.2-1B");
+  folder_.write(cached + "/refs/main", "../../other");
+  expect_has(message_of([&] { named(cached); }), "no snapshot that refs/main names");
+}
+
+TEST_F(SettingsTest, BosIsWhatTheOptionSaysElseTheModelsFileElseUpToTheModel) {
+  SettingsRequest any = request();
+  folder_.write("files/mine.gguf", "x");
+  EXPECT_EQ(load_settings(any).model.bos, "on");
+  any.bos = "off";
+  EXPECT_EQ(load_settings(any).model.bos, "off");
+  any.model = (folder_ / "files/mine.gguf").string();
+  EXPECT_EQ(load_settings(any).model.bos, "off");
+  any.bos = "";
+  EXPECT_EQ(load_settings(any).model.bos, "auto");
+  any.bos = "maybe";
+  expect_has(message_of([&] { load_settings(any); }), "--bos is 'maybe'");
+}
+
 constexpr const char* kFamous = R"(name: famous
 identity: {architecture: llama, layers: 2, width: 8, heads: 2, kv_heads: 2, hidden: 16, vocabulary: 40, context: 64}
 bos: on
@@ -691,6 +727,24 @@ TEST_F(SettingsTest, MistakesInWhatWasRecordedAreFound) {
   expect_has(validate_configs(folder_.path())[0], "did you mean 'alpha_claim'?");
 }
 
+/// Any name may stand in the folder of a run; it selects no claim but the one that has it.
+TEST_F(SettingsTest, ARecordedRunSelectsTheClaimsOfItsFolders) {
+  folder_.write("run/config.yaml", load().yaml());
+  for (const char* name : {"beta_claim", "alpha(", "a|.*", "[x", "al.ha_claim", "\\ \n\xfc$&"}) {
+    folder_.write(std::string("run/") + name + "/record.json", "{}");
+  }
+  const auto request = recorded_request(folder_ / "run", {});
+  EXPECT_EQ(request.profile, "small");
+  const std::regex only(request.only);
+  EXPECT_TRUE(std::regex_search("beta_claim", only));
+  EXPECT_FALSE(std::regex_search("alpha_claim", only)) << request.only;
+}
+
+TEST_F(SettingsTest, AConfigurationIsAnOrdinaryFile) {
+  fs::create_symlink("/dev/zero", folder_ / "zero.yaml");
+  expect_has(message_of([&] { Yaml::read(folder_ / "zero.yaml"); }), "a pipe or a device");
+}
+
 TEST_F(SettingsTest, ValidationReportsEveryBrokenClaim) {
   folder_.write("claims/alpha_claim.yaml", "id: [");
   folder_.write("claims/beta_claim.yaml", "id: {");
@@ -721,6 +775,40 @@ TEST(YamlQuoted, ReadsBack) {
 // ---------------------------------------------------------------------
 
 const fs::path kConfigs = fs::path(REPLICATE_SOURCE_DIR) / "configs";
+
+/// Their config.json as Meta published it, but for what is not read.
+constexpr const char* kLlama2 = R"({"model_type": "llama", "num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32,
+  "num_key_value_heads": 32, "intermediate_size": 11008, "vocab_size": 32000, "max_position_embeddings": 4096, "rms_norm_eps": 1e-05})";
+constexpr const char* kLlama3 = R"({"model_type": "llama", "num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32,
+  "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256, "max_position_embeddings": 8192, "rope_theta": 500000.0})";
+
+/// Thresholds of a claim for a model of this shape, as "metric op threshold".
+std::vector<std::string> thresholds(const char* config, const std::string& claim) {
+  const TemporaryFolder folder;
+  folder.write("paper/config.json", config);
+  const auto settings = load_settings({kConfigs, "", "", (folder / "paper").string(), claim, {}, std::nullopt});
+  std::vector<std::string> all;
+  for (const auto& c : settings.claims.at(0).judging.criteria) {
+    std::ostringstream text;
+    text << c.metric << " " << c.op << " " << c.threshold;
+    all.push_back(text.str());
+  }
+  return all;
+}
+
+TEST(PapersModels, AreJudgedByThePapersNumbers) {
+  const auto expect = [](const char* config, const char* claim, const char* threshold) {
+    const auto all = thresholds(config, claim);
+    EXPECT_TRUE(std::find(all.begin(), all.end(), threshold) != all.end()) << claim << " " << threshold;
+  };
+  expect(kLlama2, "sink_onset", "onset_layer >= 3");
+  expect(kLlama2, "sink_onset", "onset_layer <= 3");
+  expect(kLlama2, "dimension_disparity", "dominance_ratio > 200");
+  expect(kLlama2, "super_neuron_alignment", "named_neuron_writes_named_dimension >= 1");
+  expect(kLlama2, "output_projection_alignment", "kendall_tau_mean_layer2 >= 0.27");
+  expect(kLlama3, "sink_onset", "onset_layer >= 3");
+  expect(kLlama3, "super_neuron_alignment", "named_neuron_written_share >= 0.5");
+}
 
 TEST(OwnSettings, AreValid) { EXPECT_EQ(validate_configs(kConfigs), std::vector<std::string>()); }
 

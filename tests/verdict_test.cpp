@@ -101,6 +101,19 @@ TEST(Verdict, AMarginWithinTheErrorOfTheArithmeticDecidesNothing) {
   EXPECT_NE(with_error(0.3).reason.find("within the error of the arithmetic, 0.3"), std::string::npos);
 }
 
+TEST(Verdict, AControlWithinTheErrorOfTheArithmeticDecidesNothing) {
+  const auto outcome = [](double of_control, double of_effect) {
+    const auto measurement = measured({metric("effect", 1, 0.9, 1.1), metric("control", 0.1, 0.05, 0.15),  // the limit is 0.2
+                                       {"control_dtype_error", of_control, {}, {}, 8, "natural", {}},
+                                       {"effect_dtype_error", of_effect, {}, {}, 8, "natural", {}}});
+    return judge(measurement, with_control()).controls[0].outcome;
+  };
+  EXPECT_EQ(outcome(0.09, 0), "negative");
+  EXPECT_EQ(outcome(0.11, 0), "inconclusive");
+  EXPECT_EQ(outcome(0.09, 0.04), "negative");
+  EXPECT_EQ(outcome(0.09, 0.06), "inconclusive");
+}
+
 TEST(Verdict, UnknownOperatorIsAnError) {
   EXPECT_NE(message_of([] { verdict("==", 1, 1, 1); }).find("'=='"), std::string::npos);
 }
