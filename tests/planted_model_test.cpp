@@ -173,6 +173,46 @@ TEST(PlantedModel, ALargerDeviationMakesASinkAndALargerNormDoesNot) {
   EXPECT_LT(mean_of(scaled(8).attention(1)), 0.01);
 }
 
+// ---- what a paper names of its model, as configs/models/llama-2-7b.yaml has it ----------------------------------------
+
+double metric(const Trial& trial, const std::string& name) {
+  for (const auto& one : trial.measurement.metrics) {
+    if (one.name == name) return one.value;
+  }
+  ADD_FAILURE() << name << " was not measured: " << trial.judgement.reason;
+  return 0;
+}
+
+TEST(PlantedModel, ANamedNeuronIsJudgedByWhatItWrites) {
+  ExperimentBench bench(planted_model(1));
+  const auto named = [&](int64_t neuron, int64_t dimension) {
+    return bench.run("super_neuron_alignment", {"named.layer=" + std::to_string(kPlantedSpike), "named.neuron=" + std::to_string(neuron),
+                                                "named.dimensions=[3, " + std::to_string(dimension) + "]"});
+  };
+  const auto right = named(kPlantedNeuron, kPlantedDimension);
+  EXPECT_GT(metric(right, "named_neuron_written_share"), 0.99);
+  EXPECT_GT(metric(right, "named_neuron_selectivity"), 20);
+  EXPECT_EQ(metric(right, "named_neuron_writes_named_dimension"), 1);
+  EXPECT_EQ(metric(named(kPlantedNeuron, kPlantedDimension + 1), "named_neuron_writes_named_dimension"), 0);
+  EXPECT_LT(metric(named(kPlantedNeuron + 1, kPlantedDimension), "named_neuron_written_share"), 0.01);
+  EXPECT_EQ(named(1 << 20, 0).judgement.verdict, Verdict::error);
+}
+
+TEST(PlantedModel, ANamedLayersDominanceIsMeasuredBehindItsNorm) {
+  ExperimentBench bench(planted_model(1));
+  const auto behind = [&](int64_t layer) {
+    return metric(bench.run("dimension_disparity", {"named_layer=" + std::to_string(layer)}), "dominance_ratio_normed_named");
+  };
+  EXPECT_GT(behind(kPlantedSpike + 1), 10 * behind(kPlantedSpike));
+}
+
+TEST(PlantedModel, TheTauOfThePapersLayerHasAName) {
+  ExperimentBench bench(planted_model(1));
+  const auto tau = metric(bench.run("output_projection_alignment"), "kendall_tau_mean_layer2");
+  EXPECT_GT(tau, -1);
+  EXPECT_LT(tau, 1);
+}
+
 // ---- the claims on it ---------------------------------------------------------------------------------------------
 
 /// What a claim must come to with the whole write and without it. A claim that passes by arithmetic stands here with
