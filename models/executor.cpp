@@ -440,7 +440,10 @@ Cost estimate(const Plan& plan, const ExecutorOptions& options) {
       cost.bytes = std::max(cost.bytes, 4 * (residuals + batch + weights));
     }
     for (const auto& group : regroup(groups, c.layers + 1)) {
-      cost.flops += head_flops(group) + probe_flops(group, c.layers + 1);
+      const auto head = head_flops(group);
+      cost.flops += head + probe_flops(group, c.layers + 1);
+      const double logits = static_cast<double>(batch_sequences(group, options) * group.length());
+      if (head > 0) cost.bytes = std::max(cost.bytes, 4.0 * static_cast<double>(c.vocabulary) * (static_cast<double>(c.width) + logits));
     }
     return true;
   });

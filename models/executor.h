@@ -40,7 +40,7 @@ using Plan = std::vector<Lane>;
 /// What a plan costs, known before it runs.
 struct Cost {
   double flops = 0;
-  double bytes = 0;  ///< activations and one layer's weights at the peak
+  double bytes = 0;  ///< at the peak: activations and one layer's weights, or the head and logits
 };
 
 struct ExecutorOptions {

@@ -1,6 +1,7 @@
 #include "models/weights.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 namespace replicate {
@@ -42,8 +43,15 @@ class RandomWeights : public WeightSource {
     return w;
   }
 
+  /// Draws the whole table, keeps the rows that occur: it may be larger than a block.
   Tensor embed(const Tensor& ids) const override {
-    return table(0).index_select(0, ids.reshape({-1})).view({ids.size(0), ids.size(1), -1}).to(device_);
+    const auto flat = ids.to(at::kCPU).reshape({-1});
+    auto rows = at::empty({flat.numel(), config_.width}, at::kFloat);
+    each_part_of_table(0, [&](int64_t first, const Tensor& part) {
+      const auto here = at::nonzero((flat >= first).logical_and(flat < first + part.size(0))).flatten();
+      rows.index_copy_(0, here, part.index_select(0, flat.index_select(0, here) - first));
+    });
+    return rows.view({ids.size(0), ids.size(1), config_.width}).to(device_);
   }
   Tensor final_norm() const override { return at::ones({config_.width}, device_); }
   Tensor final_norm_bias() const override {
@@ -64,8 +72,21 @@ class RandomWeights : public WeightSource {
   }
 
   Tensor table(int64_t index) const {
+    auto whole = at::empty({config_.vocabulary, config_.width}, at::kFloat);
+    each_part_of_table(index, [&](int64_t first, const Tensor& part) { whole.narrow(0, first, part.size(0)).copy_(part); });
+    return whole;
+  }
+
+  /// Rows from `first` on, part after part. LibTorch draws 16 numbers at a time and treats the end of a tensor apart, so that
+  /// parts of a multiple of 16 rows, the last one longer, have the numbers of a table that is drawn at once.
+  void each_part_of_table(int64_t index, const std::function<void(int64_t first, const Tensor& part)>& use) const {
+    constexpr int64_t kRows = 4096;
     auto generator = generator_for(index);
-    return at::normal(0, kSpread, {config_.vocabulary, config_.width}, generator);
+    for (int64_t first = 0; first < config_.vocabulary;) {
+      const auto left = config_.vocabulary - first, count = left < 2 * kRows ? left : kRows;
+      use(first, at::normal(0, kSpread, {count, config_.width}, generator));
+      first += count;
+    }
   }
 
   ModelConfig config_;

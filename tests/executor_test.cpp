@@ -297,5 +297,21 @@ TEST(RandomWeights, AreTheSameForTheSameSeedAndAnyOrder) {
   EXPECT_FALSE(at::equal(a->block(1).gate, random_weights(config, 4, at::kCPU)->block(1).gate));
 }
 
+/// Whether or not the last part has a row of its own, and whatever the width.
+TEST(RandomWeights, ATableDrawnInPartsIsTheTableDrawnAtOnce) {
+  for (const auto& [vocabulary, width] : {std::pair{40, 8}, {8191, 6}, {8192, 6}, {9000, 10}, {12289, 2}}) {
+    auto config = small_model()->config;
+    config.vocabulary = vocabulary;
+    config.width = width;
+    auto generator = at::detail::createCPUGenerator();
+    generator.set_current_seed(3 * 1000003);  // what seed 3 makes of the table
+    const auto whole = at::normal(0, 0.02, {vocabulary, width}, generator);
+    const auto weights = random_weights(config, 3, at::kCPU);
+    EXPECT_TRUE(at::equal(weights->head(), whole)) << vocabulary;
+    const auto ids = at::tensor({int64_t{0}, int64_t{vocabulary} - 1, int64_t{7}, int64_t{7}}).view({2, 2});
+    EXPECT_TRUE(at::equal(weights->embed(ids), whole.index_select(0, ids.flatten()).view({2, 2, width}))) << vocabulary;
+  }
+}
+
 }  // namespace
 }  // namespace replicate

@@ -29,16 +29,44 @@ Tensor robust_z(const Tensor& x) {
   return (x - centre) / (1.4826 * spread);
 }
 
-NeuronWeights neuron_weights(const BlockWeights& weights) {
-  const auto down = to_host(weights.down).t().contiguous();  // [F, D]
-  const auto energy = down.square();
+namespace {
+
+/// Of neurons [first, first + count): the logarithms of row norms [2, n], norm, kurtosis and top share [3, n], outlier dimension [n].
+struct Strip {
+  Tensor log_norms, of_down, outlier_dimension;
+};
+
+Strip strip_of(const BlockWeights& weights, int64_t first, int64_t count) {
   const auto& gate = weights.gate.defined() ? weights.gate : weights.up;  // without a gate, up's rows are what reads
-  return {.gate_norm_z = robust_z(to_host(row_norms(gate, weights.ffn_norm)).log()),
-          .up_norm_z = robust_z(to_host(row_norms(weights.up, weights.ffn_norm)).log()),
-          .down_norm = energy.sum(-1).sqrt(),
-          .down_kurtosis = kurtosis(down),
-          .down_top_share = std::get<0>(energy.topk(2, -1)).sum(-1) / energy.sum(-1),
+  const auto norms = [&](const Tensor& rows) { return to_host(row_norms(rows.narrow(0, first, count), weights.ffn_norm)).log(); };
+  const auto down = to_host(weights.down.narrow(1, first, count)).t().contiguous();  // [n, D]
+  const auto energy = down.square();
+  const auto whole = energy.sum(-1);
+  return {.log_norms = at::stack({norms(gate), norms(weights.up)}),
+          .of_down = at::stack({whole.sqrt(), kurtosis(down), std::get<0>(energy.topk(2, -1)).sum(-1) / whole}),
           .outlier_dimension = energy.argmax(-1)};
+}
+
+}  // namespace
+
+/// In strips of neurons: in float64 a large model's matrices would be several times the block itself.
+NeuronWeights neuron_weights(const BlockWeights& weights) {
+  constexpr int64_t kStrip = 1024;
+  const auto neurons = weights.up.size(0);
+  std::vector<Tensor> log_norms, of_down, outliers;
+  for (int64_t first = 0; first < neurons; first += kStrip) {
+    const auto strip = strip_of(weights, first, std::min(kStrip, neurons - first));
+    log_norms.push_back(strip.log_norms);
+    of_down.push_back(strip.of_down);
+    outliers.push_back(strip.outlier_dimension);
+  }
+  const auto norms = at::cat(log_norms, 1), down = at::cat(of_down, 1);
+  return {.gate_norm_z = robust_z(norms[0]),
+          .up_norm_z = robust_z(norms[1]),
+          .down_norm = down[0],
+          .down_kurtosis = down[1],
+          .down_top_share = down[2],
+          .outlier_dimension = at::cat(outliers)};
 }
 
 ProbeNeeds NeuronProbe::needs(int64_t layer, int64_t layers) const {
