@@ -83,7 +83,8 @@ std::string CostTable::text(double flops) const {
          row("all, passes shared", "", "", tflop_text(flops + training_flops_),
              duration_text(flops / rate_ + training_seconds_), "") +
          "Times are estimated at " + number(rate_ / 1e9, 0) +
-         " GFLOP/s, measured now on two layers. Layers were assumed; the survey will find them.\n";
+         " GFLOP/s, measured now on two layers. Layers were assumed; the survey will find them.\n"
+         "MiB are activations and weights at the peak; the program and the parts of a model file that are being read come on top.\n";
 }
 
 }  // namespace replicate
