@@ -190,6 +190,7 @@ void check_contradictions(const po::variables_map& values) {
     }
   };
   both("all", "only");
+  both("tokens", "bos");
   both("list", "dry-run");
   both("list", "resume");
   if (values.count("resume") && !values.count("out")) {

@@ -102,7 +102,7 @@ Inputs InputMaker::make(InputKind kind, InputShape shape, bool bos, Region regio
 
 int64_t InputMaker::bos() const {
   if (tokenizer_->bos()) return *tokenizer_->bos();
-  throw Error("the vocabulary has no BOS token", "inputs with bos", "set bos: off for this model");
+  throw Error("the vocabulary has no BOS token", "inputs with bos", "measure this model with --bos off");
 }
 
 Inputs InputMaker::replaced(const Inputs& inputs, int64_t position, const std::vector<int64_t>& ids,

@@ -5,6 +5,7 @@
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
 #include "models/formats/sha256.h"
+#include "models/formats/text_file.h"
 #include "models/stored_model.h"
 #include "models/stored_weights.h"
 
@@ -52,11 +53,6 @@ StoredModel open_gguf(const ModelSettings& settings, at::Device device) {
           .tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_gguf(*file)),
           .sha256 = verified_sha256(file->files(), settings),
           .encoding = main_encoding(*store)};
-}
-
-bool is_there(const std::filesystem::path& file) {
-  std::error_code error;
-  return std::filesystem::exists(file, error);
 }
 
 /// Where a model's tokenizer lies: with the model, or with the training run which the model is of.

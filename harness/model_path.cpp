@@ -1,10 +1,11 @@
 #include "harness/model_path.h"
 
 #include <algorithm>
-#include <fstream>
+#include <cctype>
 
 #include "models/formats/error.h"
 #include "models/formats/shard_name.h"
+#include "models/formats/text_file.h"
 
 namespace replicate {
 namespace {
@@ -13,6 +14,7 @@ namespace fs = std::filesystem;
 
 /// How the cache calls the folder of ORGANISATION/NAME: models--ORGANISATION--NAME.
 constexpr std::string_view kCached = "models--", kCachedSeparator = "--";
+constexpr uintmax_t kLongestRevision = 256;
 
 bool is_cached(const fs::path& folder) { return folder.filename().string().starts_with(kCached); }
 
@@ -20,10 +22,10 @@ bool is_cached(const fs::path& folder) { return folder.filename().string().start
 fs::path resolved(const fs::path& path) {
   std::error_code error;
   if (!is_cached(path) || !fs::is_directory(path / "snapshots", error)) return path;
-  std::string revision;
-  std::ifstream(path / "refs" / "main") >> revision;
-  const auto snapshot = path / "snapshots" / fs::path(revision).filename();
-  if (!revision.empty() && fs::is_directory(snapshot, error)) return snapshot;
+  const auto reference = path / "refs" / "main";
+  const auto revision = is_there(reference) ? read_text(reference, kLongestRevision) : std::string();
+  const bool is_hash = !revision.empty() && std::all_of(revision.begin(), revision.end(), [](unsigned char c) { return std::isalnum(c); });
+  if (is_hash && is_there(path / "snapshots" / revision)) return path / "snapshots" / revision;
   throw Error("the cache has no snapshot that refs/main names", path.string(), "name a folder under snapshots/");
 }
 
@@ -33,7 +35,8 @@ std::string name_in_cache(const fs::path& folder) {
   return name.substr(name.rfind(kCachedSeparator) + kCachedSeparator.size());
 }
 
-std::string name_of(const fs::path& file) {
+std::string name_of(const fs::path& path) {
+  const auto file = fs::absolute(path).lexically_normal();
   if (const auto shard = ShardName::of(file.string())) return fs::path(shard->prefix).filename().string();
   if (file.extension() == ".gguf") return file.stem().string();
   for (auto folder = file; folder.has_relative_path(); folder = folder.parent_path()) {
@@ -49,13 +52,13 @@ ModelSettings model_from_path(const std::string& text) {
   if (!fs::exists(text, error)) {
     throw Error("there is no such model file", text, "check the path given with --model");
   }
-  auto path = fs::absolute(text).lexically_normal();
+  fs::path path = text;
   if (!path.has_filename()) path = path.parent_path();  // a slash at its end
   ModelSettings model;
   model.from_path = true;
   model.file = resolved(path);
   model.name = name_of(model.file);
-  model.bos = "auto";
+  model.bos = std::nullopt;
   return model;
 }
 

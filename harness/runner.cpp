@@ -23,7 +23,7 @@ namespace replicate {
 namespace {
 
 /// Raised when the same settings come to mean other numbers, so that --resume keeps none of the old ones.
-constexpr int kMeasurementVersion = 3;
+constexpr int kMeasurementVersion = 4;
 constexpr const char* kTokensPerParameter = "tokens_per_parameter";  // the part of a minimum_scale that is known beforehand
 constexpr uintmax_t kRunBytes = 64 << 20;  // records, plots and report of one run, generously
 
@@ -72,6 +72,13 @@ class Runner {
     if (request.tokens) given_ = read_tokens(*request.tokens, loaded_.model->config.vocabulary);
     options_.device = request.device;
     if (settings_.batch_tokens > 0) options_.batch_tokens = settings_.batch_tokens;
+  }
+
+  /// Of config.yaml, what was up to the model decided.
+  std::string config() const {
+    auto settings = settings_;
+    settings.model.bos = begins_with_bos();
+    return settings.yaml();
   }
 
   RunOutcome run(const RunFolder& folder, Progress& progress) {
@@ -126,15 +133,15 @@ class Runner {
 
   /// The settings know it of a named model; a model that is given by its path may know it of itself.
   bool begins_with_bos() const {
-    return settings_.model.bos == "auto" ? loaded_.model->config.begins_with_bos : settings_.model.bos == "on";
+    return settings_.model.bos.value_or(loaded_.model->config.begins_with_bos);
   }
 
   /// Whoever gives a path has not read a model's file in configs.
   std::optional<std::string> note_on_bos() const {
-    if (settings_.model.bos != "auto" || given_) return std::nullopt;
-    if (begins_with_bos()) return "The model was trained with BOS, with which all inputs begin here; --bos off leaves it out.";
+    if (!settings_.model.from_path || given_) return std::nullopt;
+    if (begins_with_bos()) return "Natural inputs begin with BOS here; --bos off leaves it out.";
     if (!loaded_.tokenizer->adds_bos()) return std::nullopt;
-    return "The model's tokenizer begins a text with BOS; inputs here do not; --bos on adds it.";
+    return "The model's tokenizer begins a text with BOS, natural inputs here do not; --bos on adds it.";
   }
 
   Context context_for(const ClaimSettings& settings) {
@@ -593,7 +600,7 @@ class Runner {
       const auto a = std::find_if(reduced.metrics.begin(), reduced.metrics.end(), named);
       const auto b = std::find_if(exact.metrics.begin(), exact.metrics.end(), named);
       if (a == reduced.metrics.end() || b == exact.metrics.end()) {
-        measurement.notes.push_back("How far --dtype moves " + name + " was not measured: few sequences do not give it.");
+        measurement.notes.push_back("How far --dtype moves " + name + " was not measured.");
         continue;
       }
       Metric error = *a;
@@ -730,7 +737,7 @@ RunOutcome run_claims(const RunRequest& request, Progress& progress) {
   Runner runner(request);
   const RunFolder folder(request.out, kRunBytes);
   log_to(folder.path() / "log.txt");
-  write_atomically(folder.path() / "config.yaml", request.settings.yaml());
+  write_atomically(folder.path() / "config.yaml", runner.config());
   if (request.tokens) write_atomically(folder.path() / kTokensFile, read_text(*request.tokens));
   return runner.run(folder, progress);
 }

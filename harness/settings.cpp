@@ -472,7 +472,7 @@ ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::pa
   }
   model.reinitialised = yaml.flag_or("reinitialised", false);
   if (const auto sha256 = yaml.find("sha256")) model.sha256 = read_sha256(*sha256);
-  if (const auto bos = yaml.find("bos")) model.bos = bos->flag() ? "on" : "off";
+  if (const auto bos = yaml.find("bos")) model.bos = bos->flag();
   model.licence = yaml.text_or("licence", {});
   model.consent = yaml.text_or("consent", {});
   model.source = yaml.text_or("source", {});
@@ -683,10 +683,11 @@ std::string known_dtype(const std::string& name) {
   return name;
 }
 
-std::string known_bos(const std::string& name) {
+/// Nothing: up to the model.
+std::optional<bool> known_bos(const std::string& name) {
   const std::vector<std::string> known = {"on", "off", "auto"};
-  if (!contains(known, name)) throw Error("--bos is " + in_quotes(name), "--bos", "give on, off or auto");
-  return name;
+  if (!contains(known, name)) throw Error("unknown use of BOS " + in_quotes(name), "--bos", "give on, off or auto");
+  return name == "auto" ? std::nullopt : std::optional(name == "on");
 }
 
 /// The claim as it is, on few sequences.
@@ -741,7 +742,7 @@ std::string model_yaml(const ModelSettings& model) {
   if (model.from_path) text += "  path: " + yaml_quoted(fs::absolute(model.file).lexically_normal().string()) + "\n";
   if (model.sha256) text += "  sha256: " + *model.sha256 + "\n";
   if (!model.judged_as.empty()) text += "  judged_as: " + yaml_quoted(model.judged_as) + "\n";
-  text += "  bos: " + model.bos + "\n";
+  text += std::string("  bos: ") + (!model.bos ? "auto" : *model.bos ? "on" : "off") + "\n";
   return text + "  reinitialised: " + (model.reinitialised ? "true" : "false") + "\n";
 }
 
@@ -847,11 +848,11 @@ SettingsRequest recorded_request(const fs::path& run, SettingsRequest request) {
   request.profile = yaml.at("profile").text();
   request.model = model.has("path") ? model.at("path").text() : model.at("name").text();
   request.bos = model.at("bos").text();
+  const std::regex sign("[^A-Za-z0-9_]");
   std::string claims;
   for (const auto& entry : fs::directory_iterator(run)) {
     if (!fs::exists(entry.path() / "record.json")) continue;
-    static const std::regex kSign("[^A-Za-z0-9_]");
-    claims += (claims.empty() ? "" : "|") + std::regex_replace(entry.path().filename().string(), kSign, "\\$&");
+    claims += (claims.empty() ? "" : "|") + std::regex_replace(entry.path().filename().string(), sign, "\\$&");
   }
   if (claims.empty()) throw Error("there are no records", run.string(), "name the folder of a run that ended");
   request.only = "^(" + claims + ")$";

@@ -96,7 +96,7 @@ struct ModelSettings {
   bool from_path = false;             ///< named by its path, not by a file in configs/models
   bool reinitialised = false;         ///< the null model: this file's configuration, fresh weights
   std::optional<std::string> sha256;  ///< expected, when the YAML pins it
-  std::string bos = "off";            ///< "on" for a model that was trained with BOS and needs it; "auto": as ModelConfig says
+  std::optional<bool> bos = false;    ///< natural inputs begin with BOS; nothing: as ModelConfig says that the model was trained
   std::string licence, source;
   std::string pilot;                  ///< how sources of thresholds name a pilot on this model; empty: there was none
   std::string consent;                ///< name of the licence that --accept-licence must accept; empty: none

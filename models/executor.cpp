@@ -439,12 +439,15 @@ Cost estimate(const Plan& plan, const ExecutorOptions& options) {
                                         2.0 * c.kv_heads * c.head_width + 3.0 * c.hidden);
       cost.bytes = std::max(cost.bytes, 4 * (residuals + batch + weights));
     }
+    double residuals = 0, head = 0;
     for (const auto& group : regroup(groups, c.layers + 1)) {
-      const auto head = head_flops(group);
-      cost.flops += head + probe_flops(group, c.layers + 1);
+      const auto flops = head_flops(group);
+      cost.flops += flops + probe_flops(group, c.layers + 1);
+      residuals += static_cast<double>(group.sequences() * group.length() * c.width);
       const double logits = static_cast<double>(batch_sequences(group, options) * group.length());
-      if (head > 0) cost.bytes = std::max(cost.bytes, 4.0 * static_cast<double>(c.vocabulary) * (static_cast<double>(c.width) + logits));
+      if (flops > 0) head = std::max(head, static_cast<double>(c.vocabulary) * (static_cast<double>(c.width) + logits));
     }
+    cost.bytes = std::max(cost.bytes, 4 * (residuals + head));
     return true;
   });
   return cost;

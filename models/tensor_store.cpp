@@ -107,17 +107,8 @@ class SafetensorsStore : public TensorStore {
   std::map<std::string, Place> tensors_;
 };
 
-bool is_there(const fs::path& file) {
-  std::error_code error;
-  return fs::exists(file, error);
-}
-
 std::set<std::string> named_files(const fs::path& index) {
-  std::error_code error;
-  if (fs::file_size(index, error) > kLargestIndex || error) {
-    throw Error("the index of the weights is absurdly large", index.string(), "fetch the model again");
-  }
-  return files_of_index(read_text(index), index.string());
+  return files_of_index(read_text(index, kLargestIndex), index.string());
 }
 
 }  // namespace

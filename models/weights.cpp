@@ -47,10 +47,13 @@ class RandomWeights : public WeightSource {
   Tensor embed(const Tensor& ids) const override {
     const auto flat = ids.to(at::kCPU).reshape({-1});
     auto rows = at::empty({flat.numel(), config_.width}, at::kFloat);
+    int64_t found = 0;
     each_part_of_table(0, [&](int64_t first, const Tensor& part) {
       const auto here = at::nonzero((flat >= first).logical_and(flat < first + part.size(0))).flatten();
+      found += here.numel();
       rows.index_copy_(0, here, part.index_select(0, flat.index_select(0, here) - first));
     });
+    TORCH_CHECK(found == flat.numel(), "ids beyond the table of embeddings");
     return rows.view({ids.size(0), ids.size(1), config_.width}).to(device_);
   }
   Tensor final_norm() const override { return at::ones({config_.width}, device_); }

@@ -187,7 +187,7 @@ TEST_F(SettingsTest, ReadsProfileAndModel) {
   EXPECT_EQ(settings.survey.integer("length"), 128);
   EXPECT_EQ(settings.model.name, "tiny");
   EXPECT_EQ(settings.model.file, "/assets/models/tiny.gguf");
-  EXPECT_EQ(settings.model.bos, "on");
+  EXPECT_EQ(settings.model.bos, std::optional(true));
   EXPECT_FALSE(settings.model.reinitialised);
   EXPECT_FALSE(settings.claims[1].known);
   ASSERT_TRUE(settings.claims[0].known);
@@ -459,15 +459,15 @@ TEST_F(SettingsTest, AFolderIsNamedWholeAndACachedModelByItsName) {
 TEST_F(SettingsTest, BosIsWhatTheOptionSaysElseTheModelsFileElseUpToTheModel) {
   SettingsRequest any = request();
   folder_.write("files/mine.gguf", "x");
-  EXPECT_EQ(load_settings(any).model.bos, "on");
+  EXPECT_EQ(load_settings(any).model.bos, std::optional(true));
   any.bos = "off";
-  EXPECT_EQ(load_settings(any).model.bos, "off");
+  EXPECT_EQ(load_settings(any).model.bos, std::optional(false));
   any.model = (folder_ / "files/mine.gguf").string();
-  EXPECT_EQ(load_settings(any).model.bos, "off");
+  EXPECT_EQ(load_settings(any).model.bos, std::optional(false));
   any.bos = "";
-  EXPECT_EQ(load_settings(any).model.bos, "auto");
+  EXPECT_EQ(load_settings(any).model.bos, std::nullopt);
   any.bos = "maybe";
-  expect_has(message_of([&] { load_settings(any); }), "--bos is 'maybe'");
+  expect_has(message_of([&] { load_settings(any); }), "unknown use of BOS 'maybe'");
 }
 
 constexpr const char* kFamous = R"(name: famous
@@ -493,7 +493,7 @@ TEST_F(SettingsTest, APathIsJudgedAsTheModelWhoseShapeItHas) {
   const Settings settings = load_settings(path);
   EXPECT_EQ(settings.model.name, "mine");
   EXPECT_EQ(settings.model.judged_as, "famous");
-  EXPECT_EQ(settings.model.bos, "on");
+  EXPECT_EQ(settings.model.bos, std::optional(true));
   const auto& alpha = settings.claims[1];
   EXPECT_EQ(alpha.parameters.integer("target"), 3);
   ASSERT_EQ(alpha.judging.criteria.size(), 2u);

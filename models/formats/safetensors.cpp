@@ -362,8 +362,10 @@ Table e4m3_numbers() {
   Table numbers;
   for (int byte = 0; byte < static_cast<int>(numbers.size()); ++byte) {
     const int magnitude = byte & 0x7f, exponent = magnitude >> kMantissaBits, mantissa = magnitude & 7;
-    const float size = std::ldexp(static_cast<float>(exponent == 0 ? mantissa : 8 + mantissa), std::max(exponent, 1) - kBias - kMantissaBits);
-    numbers[static_cast<size_t>(byte)] = magnitude == kNotANumber ? std::numeric_limits<float>::quiet_NaN() : byte & 0x80 ? -size : size;
+    const auto digits = static_cast<float>(exponent == 0 ? mantissa : 8 + mantissa);
+    const float size = magnitude == kNotANumber ? std::numeric_limits<float>::quiet_NaN()
+                                                : std::ldexp(digits, std::max(exponent, 1) - kBias - kMantissaBits);
+    numbers[static_cast<size_t>(byte)] = byte & 0x80 ? -size : size;
   }
   return numbers;
 }

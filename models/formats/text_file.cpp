@@ -24,6 +24,11 @@ void require_file(const fs::path& path) {
 
 }  // namespace
 
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
 std::string read_text(const fs::path& path, uintmax_t most) {
   require_file(path);
   std::ifstream stream(path, std::ios::binary);
