@@ -48,8 +48,7 @@ std::string name_of(const fs::path& path) {
 }  // namespace
 
 ModelSettings model_from_path(const std::string& text) {
-  std::error_code error;
-  if (!fs::exists(text, error)) {
+  if (!is_there(text)) {
     throw Error("there is no such model file", text, "check the path given with --model");
   }
   fs::path path = text;

@@ -11,6 +11,7 @@
 #include "harness/yaml.h"
 #include "models/description.h"
 #include "models/formats/error.h"
+#include "models/formats/text_file.h"
 
 namespace replicate {
 namespace fs = std::filesystem;
@@ -547,9 +548,8 @@ void choose_path(Draft& draft, const std::string& path, const fs::path& folder, 
 
 void choose_model(Draft& draft, const std::string& model, const SettingsRequest& request) {
   const fs::path folder = request.configs / "models";
-  std::error_code error;
   const bool named = contains(names_in(folder), model);
-  if (!named && (looks_like_path(model) || fs::exists(model, error))) {
+  if (!named && (looks_like_path(model) || is_there(model))) {
     return choose_path(draft, model, folder, request.assets);
   }
   apply_model(draft, read_named(folder, "model", model), model, request.assets);

@@ -48,7 +48,7 @@ class RandomWeights : public WeightSource {
     const auto flat = ids.to(at::kCPU).reshape({-1});
     auto rows = at::empty({flat.numel(), config_.width}, at::kFloat);
     int64_t found = 0;
-    each_part_of_table(0, [&](int64_t first, const Tensor& part) {
+    each_part_of_embedding([&](int64_t first, const Tensor& part) {
       const auto here = at::nonzero((flat >= first).logical_and(flat < first + part.size(0))).flatten();
       found += here.numel();
       rows.index_copy_(0, here, part.index_select(0, flat.index_select(0, here) - first));
@@ -61,7 +61,8 @@ class RandomWeights : public WeightSource {
     return config_.layer_norm ? at::zeros({config_.width}, device_) : Tensor();
   }
   Tensor head() const override {
-    return table(config_.tied_head ? 0 : config_.layers + 1).to(device_);
+    auto generator = generator_for(config_.tied_head ? 0 : config_.layers + 1);
+    return at::normal(0, kSpread, {config_.vocabulary, config_.width}, generator).to(device_);
   }
 
  private:
@@ -74,17 +75,11 @@ class RandomWeights : public WeightSource {
     return generator;
   }
 
-  Tensor table(int64_t index) const {
-    auto whole = at::empty({config_.vocabulary, config_.width}, at::kFloat);
-    each_part_of_table(index, [&](int64_t first, const Tensor& part) { whole.narrow(0, first, part.size(0)).copy_(part); });
-    return whole;
-  }
-
-  /// Rows from `first` on, part after part. LibTorch draws 16 numbers at a time and treats the end of a tensor apart, so that
-  /// parts of a multiple of 16 rows, the last one longer, have the numbers of a table that is drawn at once.
-  void each_part_of_table(int64_t index, const std::function<void(int64_t first, const Tensor& part)>& use) const {
+  /// The embedding's rows from `first` on, part after part. LibTorch draws 16 numbers at a time and treats the end of a tensor
+  /// apart, so that parts of a multiple of 16 rows, the last one longer, have the numbers of a table that is drawn at once.
+  void each_part_of_embedding(const std::function<void(int64_t first, const Tensor& part)>& use) const {
     constexpr int64_t kRows = 4096;
-    auto generator = generator_for(index);
+    auto generator = generator_for(0);
     for (int64_t first = 0; first < config_.vocabulary;) {
       const auto left = config_.vocabulary - first, count = left < 2 * kRows ? left : kRows;
       use(first, at::normal(0, kSpread, {count, config_.width}, generator));

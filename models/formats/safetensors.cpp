@@ -386,8 +386,9 @@ std::optional<TensorType> tensor_type(Dtype dtype) {
 void decode_floats(const SafetensorsTensor& tensor, float* out) {
   const std::span<float> numbers(out, static_cast<size_t>(tensor.elements()));
   if (tensor.dtype == Dtype::f64) return decode_doubles(tensor.bytes, numbers);
-  if (tensor.dtype == Dtype::f8_e5m2) return decode_bytes(e5m2_numbers(), tensor.bytes, numbers);
-  if (tensor.dtype == Dtype::f8_e4m3) return decode_bytes(e4m3_numbers(), tensor.bytes, numbers);
+  static const Table kE5m2 = e5m2_numbers(), kE4m3 = e4m3_numbers();  // weights are decoded a few rows at a time
+  if (tensor.dtype == Dtype::f8_e5m2) return decode_bytes(kE5m2, tensor.bytes, numbers);
+  if (tensor.dtype == Dtype::f8_e4m3) return decode_bytes(kE4m3, tensor.bytes, numbers);
   const auto type = tensor_type(tensor.dtype);
   if (!type) {
     throw Error("tensor " + in_quotes(tensor.name) + " is stored as " +

@@ -9,6 +9,7 @@
 #include "models/formats/error.h"
 #include "models/formats/json_section.h"
 #include "models/formats/mapped_file.h"
+#include "models/formats/text_file.h"
 #include "models/formats/text_steps_json.h"
 #include "models/formats/tokenizer.h"
 #include "models/formats/tokenizer_builder.h"
@@ -347,13 +348,13 @@ Tokenizer Tokenizer::from_json_text(std::string_view text, const std::string& wh
 }
 
 Tokenizer Tokenizer::from_folder(const fs::path& folder, int64_t vocabulary) {
-  if (fs::exists(folder / "tokenizer.json")) {
+  if (is_there(folder / "tokenizer.json")) {
     // A run of our own training may use a beginning of its tokenizer.
-    const bool is_run = fs::exists(folder / "recipe.txt");
+    const bool is_run = is_there(folder / "recipe.txt");
     return tokenizer_from(folder / "tokenizer.json",
                           {.vocabulary = vocabulary, .is_of_model = !is_run, .ends = ends_in(folder)});
   }
-  if (!fs::exists(folder / "tokenizer.model")) {
+  if (!is_there(folder / "tokenizer.model")) {
     throw Error("there is neither tokenizer.json nor tokenizer.model", folder.string(), "fetch the whole folder of the model");
   }
   auto tokenizer = from_sentencepiece(folder / "tokenizer.model");
