@@ -7,14 +7,6 @@
 namespace replicate {
 namespace {
 
-constexpr const char* kNoBreak = "\u00A0";
-
-/// "(≥ 0.2)": what the criterion asks for, never broken across lines.
-std::string wanted(const Criterion& criterion) {
-  return std::string("(") + op_sign(criterion.op) + kNoBreak + format_number(criterion.threshold) +
-         ")";
-}
-
 /// "0.4963237668, 16 units of sampling, natural"
 std::string exact_text(const Metric& metric) {
   char number[32];
@@ -57,8 +49,10 @@ Line headline_line(const Headline& headline) {
   const MetricText shown = format_metric(*headline.metric);
   Line line = {span::code(headline.metric->name), span::line_break(), span::strong(shown.value)};
   if (!shown.interval.empty()) line.push_back(span::text(" " + shown.interval));
-  if (headline.criterion == nullptr) return line;
-  append(line, {span::text(" "), span::muted(wanted(*headline.criterion))});
+  std::string asked = asked_of(headline);
+  if (asked.empty()) return line;
+  if (headline.criterion) replace_all(asked, " ", "\u00A0");  // "≥ 0.2" stays on its line
+  append(line, {span::text(" "), span::muted("(" + asked + ")")});
   return line;
 }
 

@@ -65,22 +65,12 @@ Line measured_line(const Record* record, const std::string& metric) {
   return headline.metric == nullptr ? Line{span::muted(record->reason)} : headline_line(headline);
 }
 
-/// What decided a verdict other than pass, where the row shows another number.
-std::string deciding(const Record& record, const std::string& shown) {
-  const std::string verdict = to_string(record.verdict);
-  for (const Criterion& criterion : record.criteria)
-    if (criterion.outcome == verdict) return criterion.metric == shown ? "" : criterion.metric;
-  for (const Control& control : record.controls)
-    if (look_of(control.outcome).icon == look_of(verdict).icon) return control.metric;
-  return "";
-}
-
 Line verdict_line(const Record* record, const std::string& metric) {
   if (record == nullptr) return {span::muted("–")};
   Line line = {span::verdict(to_string(record->verdict))};
-  const bool decided = record->verdict == Verdict::fail || record->verdict == Verdict::inconclusive;
-  const std::string by = decided ? deciding(*record, metric) : "";
-  if (!by.empty()) append(line, {span::line_break(), span::muted("at "), span::code(by)});
+  const auto by = decider(*record);
+  if (by && by->metric->name != metric)
+    append(line, {span::line_break(), span::muted("at "), span::code(by->metric->name)});
   return line;
 }
 

@@ -56,9 +56,7 @@ Lines measured_lines(const Headline& headline, size_t width) {
   const MetricText shown = format_metric(*headline.metric);
   std::string number = shown.value;
   if (!shown.interval.empty()) number += " " + shown.interval;
-  if (headline.criterion != nullptr)
-    number += " (" + op_sign(headline.criterion->op) + " " +
-              format_number(headline.criterion->threshold) + ")";
+  if (const auto asked = asked_of(headline); !asked.empty()) number += " (" + asked + ")";
   Lines lines = wrap(headline.metric->name, width);
   for (const std::string& part : wrap(number, width - 2)) lines.push_back("  " + part);
   return lines;

@@ -60,7 +60,30 @@ std::vector<Headline> headlines(const Record& record) {
   if (result.empty() && !record.measurement.metrics.empty())
     result.push_back({&record.measurement.metrics.front(), nullptr});
   result.resize(std::min(result.size(), kMostHeadlines));
+  const auto by = decider(record);
+  const auto is_shown = [&](const Headline& headline) { return headline.metric == by->metric; };
+  if (by && std::none_of(result.begin(), result.end(), is_shown)) result.push_back(*by);
   return result;
+}
+
+std::optional<Headline> decider(const Record& record) {
+  if (record.verdict != Verdict::fail && record.verdict != Verdict::inconclusive) return {};
+  const std::string look = look_of(to_string(record.verdict)).icon;
+  for (const Criterion& criterion : record.criteria) {
+    const Metric* metric = find_metric(record, criterion.metric);
+    if (metric && look_of(criterion.outcome).icon == look) return Headline{metric, &criterion};
+  }
+  for (const Control& control : record.controls) {
+    const Metric* metric = find_metric(record, control.metric);
+    if (metric && look_of(control.outcome).icon == look) return Headline{metric, nullptr, &control};
+  }
+  return {};
+}
+
+std::string asked_of(const Headline& headline) {
+  if (const Criterion* criterion = headline.criterion) return op_sign(criterion->op) + " " + format_number(criterion->threshold);
+  if (const Control* control = headline.control) return "control, within ± " + format_number(control->fraction) + " × " + control->of;
+  return "";
 }
 
 bool is_known(const Record& record) { return record.known_verdict == record.verdict; }

@@ -28,13 +28,22 @@ bool is_of_sweep(const Record& record, const Metric& metric);
 /// "holds at 5 of 6 variations", or nothing without a sweep.
 std::string sweep_note(const Record& record);
 
-/// One finding of the summary table: a judged metric and the criterion it met or did not.
+/// One finding of the summary table: a judged metric and the criterion it met or did not, or the control it is.
 struct Headline {
   const Metric* metric = nullptr;
   const Criterion* criterion = nullptr;  ///< null when the claim has no criteria
+  const Control* control = nullptr;
 };
-/// The criteria's metrics, or the first metric of a claim without criteria; at most three.
+/// The first three criteria's metrics, or the first metric of a claim without criteria, and what decided the verdict where
+/// that is none of these.
 std::vector<Headline> headlines(const Record& record);
+
+/// The first criterion, else control, that made a verdict `fail` or `inconclusive`; nothing for other verdicts and for those
+/// that neither made.
+std::optional<Headline> decider(const Record& record);
+
+/// "≥ 0.2", "control, within ± 0.5 × excess_attention", or nothing.
+std::string asked_of(const Headline& headline);
 
 /// configs/models lists this very verdict for this model: an expected result.
 bool is_known(const Record& record);

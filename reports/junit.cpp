@@ -42,9 +42,7 @@ std::string metric_line(const Headline& headline) {
   const MetricText shown = format_metric(*headline.metric);
   std::string line = headline.metric->name + " " + shown.value;
   if (!shown.interval.empty()) line += " " + shown.interval;
-  if (headline.criterion != nullptr)
-    line +=
-        " (" + headline.criterion->op + " " + format_number(headline.criterion->threshold) + ")";
+  if (const auto asked = asked_of(headline); !asked.empty()) line += " (" + asked + ")";
   return line + "\n";
 }
 

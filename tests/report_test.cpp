@@ -328,6 +328,26 @@ TEST(ReportMetrics, DistanceToThePaperIsSpelledOut) {
   EXPECT_TRUE(paper_distance_blocks(sample::sink_onset()).empty());
 }
 
+TEST(Report, WhatDecidedAVerdictIsAmongItsFindings) {
+  Record record;
+  for (const auto* name : {"a", "b", "c", "d", "control"}) record.measurement.metrics.push_back({name, 1, {}, {}, {}, {}, {}});
+  for (const auto* name : {"a", "b", "c", "d"}) record.criteria.push_back({name, ">=", 0.5, "", "pass"});
+  record.controls = {{"control", "a", 0.25, "", "negative"}};
+  const auto last = [&] { return headlines(record).back(); };
+  record.verdict = Verdict::pass;
+  EXPECT_EQ(last().metric->name, "c");
+  record.verdict = Verdict::inconclusive;  // by a rule of the claim
+  EXPECT_EQ(last().metric->name, "c");
+  record.controls[0].outcome = "inconclusive";
+  EXPECT_EQ(asked_of(last()), "control, within ± 0.25 × a");
+  record.verdict = Verdict::fail;
+  record.criteria[3].outcome = "fail";
+  EXPECT_EQ(last().metric->name + " " + asked_of(last()), "d ≥ 0.5");
+  record.criteria[1].outcome = "fail";
+  EXPECT_EQ(decider(record)->metric->name, "b");
+  EXPECT_EQ(headlines(record).size(), 3u);
+}
+
 TEST(Report, DaggerStandsOnceInATitle) {
   Record record = sample::variance_discrepancy();
   EXPECT_EQ(dagger_after_title(record), " †");
