@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "models/description.h"
 #include "models/formats/error.h"
@@ -20,7 +21,12 @@ class Metadata {
   bool is(const char* name) const { return architecture_ == name; }
   std::optional<int64_t> integer(const char* key) const { return file_.integer(prefix_ + key); }
   std::optional<double> real(const char* key) const { return file_.real(prefix_ + key); }
+  std::optional<bool> boolean(const char* key) const { return file_.boolean(prefix_ + key); }
   std::optional<std::string> text(const char* key) const { return file_.text(prefix_ + key); }
+  /// Nothing where the key is absent or a single value.
+  std::optional<std::vector<bool>> flags(const char* key) const {
+    return file_.is_array(prefix_ + key) ? file_.booleans(prefix_ + key) : std::nullopt;
+  }
   int64_t require_integer(const char* key) const { return file_.require_integer(prefix_ + key); }
   double require_real(const char* key) const { return file_.require_real(prefix_ + key); }
   bool has_tensor(const char* name) const { return file_.find(name) != nullptr; }
@@ -41,6 +47,14 @@ int64_t rows_of_embedding(const GgufFile& file) {
   throw Error("token_embd.weight is no matrix", file.where(), "the file is damaged or not a model of this kind");
 }
 
+/// Llama 3.1 and later scale RoPE, which GGUF has as a table only: the first converters of such models made none.
+bool lacks_table(const Metadata& m) {
+  constexpr int64_t kVocabulary = 128256, kContext = 131072;
+  constexpr double kTheta = 500000;
+  return m.is("llama") && !m.has_tensor("rope_freqs.weight") && rows_of_embedding(m.file()) == kVocabulary &&
+         m.integer("context_length") == kContext && m.real("rope.freq_base") == kTheta;
+}
+
 /// Llama 3's scaling comes as a table that its converter has computed.
 std::vector<double> divisors_of(const GgufFile& file) {
   const auto* stored = file.find("rope_freqs.weight");
@@ -57,7 +71,12 @@ Rope rope_of(const Metadata& m, int64_t head_width) {
   if (const auto scaling = m.text("rope.scaling.type"); scaling && *scaling != "none") {
     if (*scaling != "linear") m.refuse("RoPE scaling " + in_quotes(*scaling));
   }
-  Rope rope{.theta = m.real("rope.freq_base").value_or(10000), .divisors = divisors_of(m.file())};
+  if (lacks_table(m)) {
+    throw Error("a Llama 3.1 or later without rope_freqs.weight", m.file().where(), "convert the model again, with a newer llama.cpp");
+  }
+  // Older converters of Ollama give Gemma's another name; it is never 10000.
+  const double theta = m.is("gemma3") ? m.require_real("rope.freq_base") : m.real("rope.freq_base").value_or(10000);
+  Rope rope{.theta = theta, .divisors = divisors_of(m.file())};
   const auto width = m.integer("rope.dimension_count").value_or(head_width);
   if (width < 2 || width > head_width || width % 2 != 0) m.refuse("rope.dimension_count " + std::to_string(width));
   if (width != head_width) rope.width = width;
@@ -67,6 +86,19 @@ Rope rope_of(const Metadata& m, int64_t head_width) {
     rope.divisors.assign(static_cast<size_t>(width / 2), factor);
   }
   return rope;
+}
+
+/// Which layers have a window: a flag for each (as Ollama writes it), or the last of every so many has none.
+std::vector<bool> windows_of(const Metadata& m, int64_t layers) {
+  constexpr const char* kPattern = "attention.sliding_window_pattern";
+  if (auto flags = m.flags(kPattern)) {
+    if (!std::cmp_equal(flags->size(), layers)) m.refuse(std::to_string(flags->size()) + " windows for " + std::to_string(layers) + " layers");
+    return std::move(*flags);
+  }
+  const auto pattern = m.integer(kPattern).value_or(6);
+  std::vector<bool> windows;
+  for (int64_t layer = 1; layer <= layers; ++layer) windows.push_back(pattern > 0 && layer % pattern != 0);
+  return windows;
 }
 
 /// Every sixth layer sees all positions, unless the file says otherwise; the others have a window and a RoPE of their own.
@@ -80,8 +112,7 @@ void add_gemma(ModelConfig& c, const Metadata& m) {
   if (c.layers == kLargestGemma) c.score_scale = std::sqrt(static_cast<double>(c.heads) / static_cast<double>(c.width));
   c.window = m.require_integer("attention.sliding_window");
   c.sliding_rope = Rope{.theta = m.real("rope.freq_base_swa").value_or(10000)};
-  const auto pattern = m.integer("attention.sliding_window_pattern").value_or(6);
-  for (int64_t layer = 1; layer <= c.layers; ++layer) c.sliding.push_back(pattern > 0 && layer % pattern != 0);
+  c.sliding = windows_of(m, c.layers);
 }
 
 /// SmolLM 3's every fourth layer does not rotate, which no key says.
@@ -123,6 +154,7 @@ void refuse_what_is_not_applied(const Metadata& m) {
   for (const auto* key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
     if (m.real(key).value_or(0) != 0) m.refuse(key);
   }
+  if (!m.boolean("attention.causal").value_or(true)) m.refuse("attention to later tokens");
   if (m.has_tensor("rope_factors_long.weight")) m.refuse("LongRoPE");
 }
 

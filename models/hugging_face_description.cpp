@@ -205,7 +205,7 @@ void refuse_what_is_not_applied(const Json& json, const std::string& where) {
   for (const auto* key : {"attn_logit_softcapping", "final_logit_softcapping", "quantization_config"}) {
     if (is_given(json, key)) refuse(key, where);
   }
-  if (value_or(json, "use_bidirectional_attention", false)) refuse("attention to later tokens", where);
+  if (value_or(json, "use_bidirectional_attention", false) || !value_or(json, "is_causal", true)) refuse("attention to later tokens", where);
 }
 
 /// The arms that are trained here.
@@ -264,6 +264,7 @@ Description describe_config_json(std::string_view text, const std::string& where
   try {
     const auto json = parse_json(text, where);
     if (value_or<std::string>(json, "model_type", "") != "gemma3") return describe(json, where);
+    refuse_what_is_not_applied(json, where);
     auto inner = json.at("text_config");  // of a model that sees images, too
     inner["model_type"] = "gemma3_text";
     auto d = describe(inner, where);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
 
 #include "harness/probes/sink_probes.h"
 #include "harness/probes/watch.h"
@@ -15,6 +16,7 @@
 #include "models/stored_weights.h"
 #include "tests/assets.h"
 #include "tests/expect_error.h"
+#include "tests/gguf_writer.h"
 #include "tests/temporary_folder.h"
 
 namespace replicate {
@@ -160,6 +162,7 @@ TEST(ConfigJson, WhatIsNotAppliedIsRefused) {
   refuses(R"("mlp_bias": true)", "mlp_bias");
   refuses(R"("hidden_act": "relu")", "activation 'relu'");
   refuses(R"("quantization_config": {"bits": 4})", "quantization_config");
+  refuses(R"("is_causal": false)", "attention to later tokens");
   refuses(R"("head_dim": 1000000000)", "head width");
   refuses(R"("head_dim": 7)", "odd");
   refuses(R"("num_key_value_heads": 3)", "divide");
@@ -172,8 +175,70 @@ TEST(ConfigJson, WhatIsNotAppliedIsRefused) {
   expect_error([] { described(R"("model_type": "gemma3_text", "sliding_window": null)"); }, "without a sliding window");
   expect_error([] { described(R"("model_type": "mistral", "num_key_value_heads": 2, "layer_types": ["linear", "", "", "", "", ""])"); }, "'linear'");
   expect_error([&] { described(R"("model_type": "mamba")"); }, "'mamba' is not supported");
+  expect_error([&] { describe_config_json(R"({"model_type": "gemma3", "quantization_config": {}, "text_config": {}})", "config.json"); },
+               "quantization_config");
   expect_error([&] { describe_config_json("[1]", "config.json"); }, "config.json");
   expect_error([&] { describe_config_json(R"({"model_type": "mistral"})", "config.json"); }, "num_hidden_layers");
+}
+
+// ---- GGUF's metadata -----------------------------------------------------------------------------------
+
+/// A model of six layers with what `more` adds.
+ModelConfig described_gguf(const std::string& architecture, const std::function<void(GgufWriter&, const std::string& prefix)>& more,
+                           int64_t vocabulary = 40) {
+  GgufWriter writer;
+  const auto prefix = architecture + ".";
+  writer.text("general.architecture", architecture).integer(prefix + "block_count", 6).integer(prefix + "embedding_length", 2);
+  writer.integer(prefix + "attention.head_count", 1).integer(prefix + "feed_forward_length", 2);
+  writer.real(prefix + "attention.layer_norm_rms_epsilon", 1e-6f);
+  more(writer, prefix);
+  const std::vector<float> zeros(static_cast<size_t>(2 * vocabulary));
+  const auto bytes = writer.tensor("token_embd.weight", {vocabulary, 2}, zeros).bytes();
+  return describe_gguf(GgufFile::parse(bytes, "test.gguf")).config;
+}
+
+TEST(GgufMetadata, GemmaSaysWhichLayersHaveAWindow) {
+  const auto gemma = [](const std::function<void(GgufWriter&)>& pattern) {
+    return described_gguf("gemma3", [&](GgufWriter& writer, const std::string& prefix) {
+      writer.integer(prefix + "attention.sliding_window", 4).real(prefix + "rope.freq_base", 1e6f);
+      pattern(writer);
+    });
+  };
+  const auto flags = [](std::vector<uint8_t> layers) {  // as Ollama's converter writes them
+    return [layers](GgufWriter& writer) {
+      ByteWriter list;
+      list.number(uint32_t{7}).number(static_cast<uint64_t>(layers.size())).raw(std::as_bytes(std::span(layers)));
+      writer.raw_value("gemma3.attention.sliding_window_pattern", 9, list.bytes());
+    };
+  };
+  const auto every_third = [](GgufWriter& writer) { writer.integer("gemma3.attention.sliding_window_pattern", 3); };
+  EXPECT_EQ(gemma([](GgufWriter&) {}).sliding, (std::vector<bool>{true, true, true, true, true, false}));
+  EXPECT_EQ(gemma(every_third).sliding, (std::vector<bool>{true, true, false, true, true, false}));
+  EXPECT_EQ(gemma(flags({1, 1, 0, 1, 1, 0})).sliding, gemma(every_third).sliding);
+  expect_error([&] { gemma(flags({1, 0})); }, "2 windows for 6 layers");
+}
+
+TEST(GgufMetadata, GemmaNamesTheBaseOfItsRope) {
+  const auto window = [](GgufWriter& writer, const std::string& prefix) { writer.integer(prefix + "attention.sliding_window", 4); };
+  expect_error([&] { described_gguf("gemma3", window); }, "'gemma3.rope.freq_base' is missing");
+}
+
+TEST(GgufMetadata, AttentionToLaterTokensIsRefused) {
+  const auto causal = [](bool value) {
+    return [value](GgufWriter& writer, const std::string& prefix) { writer.boolean(prefix + "attention.causal", value); };
+  };
+  EXPECT_EQ(described_gguf("qwen3", causal(true)).layers, 6);
+  expect_error([&] { described_gguf("qwen3", causal(false)); }, "attention to later tokens");
+}
+
+TEST(GgufMetadata, LaterLlamasNeedTheirTable) {
+  const auto context = [](int64_t length) {
+    return [length](GgufWriter& writer, const std::string& prefix) {
+      writer.integer(prefix + "context_length", length).real(prefix + "rope.freq_base", 500000);
+    };
+  };
+  EXPECT_EQ(described_gguf("llama", context(8192), 128256).rope.theta, 500000);  // Llama 3
+  expect_error([&] { described_gguf("llama", context(131072), 128256); }, "without rope_freqs.weight");
 }
 
 /// All bytes, NaN where the library has it.
@@ -221,6 +286,23 @@ TEST_F(ModelFolder, PicklesAreNeverRead) {
   }
   std::ofstream(model() / "pytorch_model.bin") << "x";
   expect_refused("convert pytorch_model.bin");
+}
+
+/// As embedding models of Qwen 3 are published: tensors are called layers.0... without model. before it.
+TEST_F(ModelFolder, AModelThatWasSavedWithoutItsHeadIsRead) {
+  std::filesystem::remove_all(model());
+  std::filesystem::copy(golden() / "qwen3", model());
+  const auto weights = model() / "model.safetensors";
+  auto bytes = read_text(weights);
+  const auto header_end = bytes.find("}}") + 2;
+  auto header = bytes.substr(8, header_end - 8);
+  const std::string front = "model.";
+  for (auto at = header.find(front); at != std::string::npos; at = header.find(front)) header.erase(at, front.size());
+  header.resize(header_end - 8, ' ');
+  std::ofstream(weights, std::ios::binary) << bytes.substr(0, 8) << header << bytes.substr(header_end);
+  const auto headless = open_model_folder(model(), "qwen3", at::kCPU);
+  const auto whole = open_model_folder(golden() / "qwen3", "qwen3", at::kCPU);
+  EXPECT_TRUE(at::equal(headless->weights->final_norm(), whole->weights->final_norm()));
 }
 
 TEST_F(ModelFolder, ABiasThatTheConfigurationDoesNotKnowIsRefused) {

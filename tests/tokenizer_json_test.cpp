@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/formats/byte_level.h"
+#include "models/formats/text_steps.h"
 #include "models/formats/tokenizer.h"
 #include "tests/assets.h"
 #include "tests/byte_tokenizer.h"
@@ -120,6 +121,16 @@ TEST(TokenizerJson, KeepsWhatASplitLeavesBetweenItsMatches) {
   EXPECT_EQ(from(file).encode("abc"), (Ids{258}));
 }
 
+TEST(TokenizerJson, AnchorsOfASplitAreThoseOfLines) {  // words as `tokenizers` gives them
+  const auto words = [](const char* pattern) {
+    std::vector<std::string> words;
+    split_by(words_of(pattern).splitters, {"a \nb c", true}, [&](const Piece& word) { words.emplace_back(word.text); });
+    return words;
+  };
+  EXPECT_EQ(words(R"(\s+$)"), (std::vector<std::string>{"a", " ", "\nb c"}));
+  EXPECT_EQ(words("^b|[[:digit:]]"), (std::vector<std::string>{"a \n", "b", " c"}));
+}
+
 TEST(ByteLevel, SpellsWhiteSpaceOut) {
   EXPECT_EQ(with_white_space(R"([^\s\p{L}]|\s+(?!\S)|\\s)"),
             R"([^\p{Z}\t-\r\x{85}\p{L}]|[\p{Z}\t-\r\x{85}]+(?![^\p{Z}\t-\r\x{85}])|\\s)");
@@ -184,7 +195,10 @@ TEST(TokenizerJson, RefusesBrokenSplits) {
     return json{{"type", "Split"}, {"pattern", pattern}, {"behavior", behavior}};
   };
   expect_rejected(with_split(split({{"Regex", "("}})), "malformed pattern '('");
-  expect_rejected(with_split(split({{"Regex", "\\C"}})), "malformed pattern");
+  for (const auto* broken : {"\\C", "\\", "\\p{"}) expect_rejected(with_split(split({{"Regex", broken}})), "malformed pattern");
+  for (const auto* other : {R"(\p{N}{1,3}+)", R"([\p{L}&&[a-z]])", R"([a[bc]])", R"(\h+)", R"(\p{L}\H)", "(?m:.)"}) {
+    expect_rejected(with_split(split({{"Regex", other}})), "in the pattern");
+  }
   expect_rejected(with_split(split({{"String", ""}})), "an empty pattern");
   expect_rejected(with_split(split({{"Other", " "}})), "pattern.String is missing");
   expect_rejected(with_split(split({{"Regex", std::string(20'000, 'a')}})), "a very long pattern");

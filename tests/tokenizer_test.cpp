@@ -88,6 +88,31 @@ TEST(Tokenizer, TakesSpecialTokensForPlainText) {
   EXPECT_EQ(small_tokenizer().decode(Ids{0, 1}), "<s>a");
 }
 
+TEST(Tokenizer, FindsUserDefinedTokensBeforeWords) {
+  auto tokens = kTokens;
+  tokens.push_back("<think>");
+  std::vector<int32_t> types(tokens.size(), 1);
+  const auto with = [&](int32_t type) {
+    types.back() = type;
+    GgufWriter writer;
+    writer.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "qwen2");
+    return tokenizer(writer.texts("tokenizer.ggml.tokens", tokens).texts("tokenizer.ggml.merges", kMerges).integers("tokenizer.ggml.token_type", types));
+  };
+  EXPECT_EQ(with(4).encode("ab<think>b"), (Ids{5, 15, 2}));
+  EXPECT_FALSE(with(4).is_special(15));
+  EXPECT_EQ(with(4).decode(Ids{15}), "<think>");
+  EXPECT_EQ(with(3).encode("ab<think>b"), (Ids{5, 2}));  // no other character of it is a token
+  EXPECT_NE(with(3).fingerprint(), with(4).fingerprint());
+}
+
+TEST(Tokenizer, BosIsAddedAsLlamaCppAddsIt) {
+  const auto adds = [](const char* pre) { return small_tokenizer(pre).adds_bos(); };
+  EXPECT_TRUE(adds("llama-bpe"));
+  for (const auto* pre : {"gpt-2", "smollm", "qwen2", "smaug-bpe", "dbrx"}) EXPECT_FALSE(adds(pre)) << pre;
+  auto silent = small_vocabulary("llama-bpe").texts("tokenizer.ggml.merges", kMerges);
+  EXPECT_FALSE(tokenizer(silent.boolean("tokenizer.ggml.add_bos_token", false)).adds_bos());
+}
+
 TEST(Tokenizer, WholeWordsOfLlama3AreNotSplit) {
   const auto writer = [](const std::string& pre) {
     return small_vocabulary(pre).texts("tokenizer.ggml.merges", {"b c"});  // no way to "abc"
@@ -264,11 +289,15 @@ GgufWriter small_sentencepiece(const std::vector<float>& scores = {0, 0, 0, 0, -
   writer.reals("tokenizer.ggml.scores", scores);
   writer.integers("tokenizer.ggml.token_type", {2, 3, 6, 6, 1, 1, 1, 1, 1, 4});
   writer.integer("tokenizer.ggml.unknown_token_id", unknown).integer("tokenizer.ggml.bos_token_id", 1);
+  return writer;
+}
+
+GgufWriter without_prefix(GgufWriter writer = small_sentencepiece()) {
   return writer.boolean("tokenizer.ggml.add_space_prefix", false);
 }
 
 TEST(SentencePiece, MergesTheHighestScoreFirst) {
-  const auto tokens = tokenizer(small_sentencepiece());
+  const auto tokens = tokenizer(without_prefix());
   EXPECT_EQ(tokens.encode("ab"), (Ids{6}));
   EXPECT_EQ(tokens.encode("ab a"), (Ids{4, 8, 4}));  // b and the space first, so that neither ab nor the space and a
   EXPECT_EQ(tokens.decode(Ids{4, 8, 4}), "ab a");
@@ -276,18 +305,26 @@ TEST(SentencePiece, MergesTheHighestScoreFirst) {
 }
 
 TEST(SentencePiece, UserDefinedPiecesAreFoundFirst) {
-  EXPECT_EQ(tokenizer(small_sentencepiece()).encode("b  a"), (Ids{5, 9, 4}));
+  EXPECT_EQ(tokenizer(without_prefix()).encode("b  a"), (Ids{5, 9, 4}));
+}
+
+TEST(SentencePiece, EveryPartHasASpaceOfItsOwn) {  // as llama.cpp has it, and `tokenizers` with the prefix of every section
+  const auto tokens = tokenizer(small_sentencepiece());
+  EXPECT_EQ(tokens.encode("a"), (Ids{7}));
+  EXPECT_EQ(tokens.encode("a  a"), (Ids{7, 9, 7}));
+  EXPECT_EQ(tokens.encode("  a"), (Ids{9, 7}));
+  EXPECT_EQ(tokens.encode(""), (Ids{}));
 }
 
 TEST(SentencePiece, UnknownCharactersBecomeBytesOrOneUnknown) {
-  const auto tokens = tokenizer(small_sentencepiece());
+  const auto tokens = tokenizer(without_prefix());
   EXPECT_EQ(tokens.encode("a\u00e9"), (Ids{4, 2, 3}));
   EXPECT_EQ(tokens.decode(Ids{2, 3}), "\u00e9");
   EXPECT_EQ(tokens.encode("a\u4e2d"), (Ids{4, 0}));
 }
 
 TEST(SentencePiece, SpecialPiecesAreNoText) {
-  const auto tokens = tokenizer(small_sentencepiece());
+  const auto tokens = tokenizer(without_prefix());
   EXPECT_TRUE(tokens.is_special(1));
   EXPECT_TRUE(tokens.adds_bos());
   for (const auto id : tokens.encode("<s>a")) EXPECT_NE(id, 1);

@@ -483,6 +483,11 @@ GgufFile GgufFile::parse(std::span<const std::byte> bytes, std::string where) {
 
 bool GgufFile::has(std::string_view key) const { return metadata_.contains(key); }
 
+bool GgufFile::is_array(std::string_view key) const {
+  const auto found = metadata_.find(key);
+  return found != metadata_.end() && found->second.is_array;
+}
+
 template <typename Item>
 std::vector<Item> GgufFile::decode(std::string_view key, const Value& value) const {
   ByteReader in(value.bytes, where_);
@@ -544,6 +549,9 @@ std::optional<std::vector<int64_t>> GgufFile::integers(std::string_view key) con
 }
 std::optional<std::vector<double>> GgufFile::reals(std::string_view key) const {
   return array<double>(key);
+}
+std::optional<std::vector<bool>> GgufFile::booleans(std::string_view key) const {
+  return array<bool>(key);
 }
 std::optional<std::vector<std::string>> GgufFile::texts(std::string_view key) const {
   return array<std::string>(key);

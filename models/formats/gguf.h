@@ -54,12 +54,14 @@ class GgufFile {
   // any width and sign count as integers (an unsigned one beyond int64 is an Error); `real` and
   // `reals` take integers too.
   bool has(std::string_view key) const;
+  bool is_array(std::string_view key) const;  ///< false when the key is absent
   std::optional<int64_t> integer(std::string_view key) const;
   std::optional<double> real(std::string_view key) const;
   std::optional<bool> boolean(std::string_view key) const;
   std::optional<std::string> text(std::string_view key) const;
   std::optional<std::vector<int64_t>> integers(std::string_view key) const;
   std::optional<std::vector<double>> reals(std::string_view key) const;
+  std::optional<std::vector<bool>> booleans(std::string_view key) const;
   std::optional<std::vector<std::string>> texts(std::string_view key) const;
 
   // The same for keys that must be there: Error naming key and file when they are not.

@@ -50,9 +50,9 @@ Regex::Regex(const std::string& pattern, Text text) {
   if (pattern.starts_with("(*")) {
     throw Error("malformed pattern " + in_quotes(pattern), "character 0", "give one without (*...)");
   }
-  // \C would split a character.
+  // \C would split a character. Anchors are those of lines, as Oniguruma has them.
   const uint32_t options =
-      PCRE2_NEVER_BACKSLASH_C | (text == Text::utf8 ? PCRE2_UTF | PCRE2_UCP : 0);
+      PCRE2_NEVER_BACKSLASH_C | PCRE2_MULTILINE | (text == Text::utf8 ? PCRE2_UTF | PCRE2_UCP : 0);
   int code = 0;
   size_t offset = 0;
   pcre2_code* compiled =

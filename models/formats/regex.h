@@ -14,7 +14,8 @@ class Regex {
  public:
   enum class Text { utf8, bytes };
 
-  /// With Text::utf8, \p and caseless matching follow Unicode. Error when the pattern is malformed.
+  /// With Text::utf8, \p and caseless matching follow Unicode. ^ and $ stand for the ends of a line. Error when the pattern is
+  /// malformed.
   Regex(const std::string& pattern, Text text);
 
   /// Calls `use` for every match from left to right. With Text::utf8, `text` must be well-formed.

@@ -123,9 +123,11 @@ SentencePieceBpe::SentencePieceBpe(std::vector<std::string> pieces, std::vector<
     const auto id = static_cast<int32_t>(i);
     auto& piece = pieces_[i];
     if (piece.empty()) continue;
-    if (kinds[i] == Kind::user_defined) piece = with_marked_spaces(piece, false);  // llama.cpp's converter unmarks them
     if (kinds[i] == Kind::byte && byte_spelled(piece) >= 0) byte_ids_[static_cast<size_t>(byte_spelled(piece))] = id;
-    if (kinds[i] == Kind::user_defined) user_defined_.add({.text = piece, .id = id});
+    if (kinds[i] == Kind::user_defined) {  // llama.cpp's converter unmarks them, others do not
+      user_defined_.add({.text = bytes_of(piece, kinds[i]), .id = id});
+      piece = with_marked_spaces(piece, false);
+    }
     if (kinds[i] == Kind::normal || kinds[i] == Kind::user_defined) ids_.emplace(piece, id);
   }
 }
@@ -145,9 +147,15 @@ const int32_t* SentencePieceBpe::find(std::string_view text) const {
 }
 
 void SentencePieceBpe::encode(std::string_view text, std::vector<int64_t>& ids) const {
-  user_defined_.split(
-      with_marked_spaces(text, space_prefix_), [&](std::string_view part) { encode_part(part, ids); },
-      [&](int32_t id) { ids.push_back(id); });
+  bool is_first = true;  // of the text, or behind a user-defined piece
+  const auto put_part = [&](std::string_view part) {
+    encode_part(with_marked_spaces(part, space_prefix_ && is_first), ids);
+    is_first = false;
+  };
+  user_defined_.split(text, put_part, [&](int32_t id) {
+    ids.push_back(id);
+    is_first = true;
+  });
 }
 
 void SentencePieceBpe::encode_part(std::string_view text, std::vector<int64_t>& ids) const {

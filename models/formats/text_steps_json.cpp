@@ -1,5 +1,6 @@
 #include "models/formats/text_steps_json.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "models/formats/byte_level.h"
@@ -12,6 +13,29 @@ using nlohmann::json;
 constexpr size_t kLongestPattern = 10'000;
 constexpr size_t kMostSteps = 16;
 constexpr const char* kWhole = "(?s).+";
+
+/// What Oniguruma, in which the library searches, understands otherwise than PCRE2. No tokenizer of the models that are known
+/// here has it.
+void check_dialect(std::string_view pattern, const std::string& where) {
+  const auto refuse = [&](std::string_view what) { fail_other_kind(in_quotes(what) + " in the pattern " + in_quotes(pattern), where); };
+  bool in_brackets = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const auto rest = pattern.substr(i);
+    if (rest.front() == '\\') {
+      if (rest.starts_with("\\h") || rest.starts_with("\\H")) refuse(rest.substr(0, 2));  // hexadecimal, or a space
+      const bool has_name = rest.size() > 2 && rest[2] == '{' && rest.find_first_of("pPx") == 1;
+      i += has_name ? std::min(rest.find('}'), rest.size()) : 1;
+    } else if (in_brackets) {
+      if (rest.starts_with("&&")) refuse("&&");                                 // an intersection, or two characters
+      if (rest.front() == '[' && !rest.starts_with("[:")) refuse("[ in brackets");  // a class, or a character
+      in_brackets = rest.front() != ']';
+    } else {
+      in_brackets = rest.front() == '[';
+      if (rest.starts_with("}+")) refuse("}+");    // repeated, or possessive
+      if (rest.starts_with("(?m")) refuse("(?m");  // of dots, or of anchors
+    }
+  }
+}
 
 /// Collects the steps of a file, in their order.
 class Reader {
@@ -79,6 +103,7 @@ class Reader {
     const auto pattern = step.section("pattern");
     const auto expression = pattern.find("Regex") ? pattern.text("Regex") : quoted_pattern(literal(step));
     if (expression.size() > kLongestPattern) fail_other_kind("a very long pattern", step.where());
+    if (pattern.find("Regex")) check_dialect(expression, step.where());
     const bool inverted = step.flag_or("invert", false);
     const auto behavior = step.text("behavior");
     auto matches = Matches::isolated;

@@ -24,8 +24,9 @@ struct TextHash {
 struct PreTokenizer {
   std::vector<std::string_view> names;  ///< in tokenizer.ggml.pre
   std::string_view pattern;             ///< see with_white_space
-  bool whole_words;  ///< a word that is a token is not split, whatever the merges
-  bool composed = false;  ///< characters are composed first (NFC)
+  bool whole_words = false;  ///< a word that is a token is not split, whatever the merges
+  bool composed = false;     ///< characters are composed first (NFC)
+  bool adds_bos = false;     ///< unless the file says otherwise, as llama.cpp has it
 };
 
 constexpr std::string_view kLlama3Words =
@@ -33,19 +34,18 @@ constexpr std::string_view kLlama3Words =
     R"(|[\s]*[\r\n]+|[\s]+(?![^\s])|[\s]+)";
 
 const PreTokenizer kPreTokenizers[] = {
-    {{"gpt-2", "gpt2"}, kGpt2Words, false},
+    {.names = {"gpt-2", "gpt2"}, .pattern = kGpt2Words},
     // Every digit by itself, and GPT-2's pattern between digits, where a digit is an end of text.
-    {{"smollm"},
-     R"(\p{N}|'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|[\s]+(?![^\s\p{N}])|[\s]+)",
-     false},
-    {{"llama-bpe", "llama3", "llama-v3"}, kLlama3Words, true},
+    {.names = {"smollm"},
+     .pattern = R"(\p{N}|'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|[\s]+(?![^\s\p{N}])|[\s]+)"},
+    {.names = {"llama-bpe", "llama3", "llama-v3"}, .pattern = kLlama3Words, .whole_words = true, .adds_bos = true},
     // Others with Llama 3's pattern, SmolLM 3 among them: llama.cpp merges their words like any.
-    {{"smaug-bpe", "dbrx"}, kLlama3Words, false},
+    {.names = {"smaug-bpe", "dbrx"}, .pattern = kLlama3Words},
     // Llama 3's pattern with every digit by itself, on composed characters.
-    {{"qwen2", "deepseek-r1-qwen"},
-     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+    {.names = {"qwen2", "deepseek-r1-qwen"},
+     .pattern = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
      R"(|[\s]*[\r\n]+|[\s]+(?![^\s])|[\s]+)",
-     false, true},
+     .composed = true},
 };
 
 const PreTokenizer& pre_tokenizer(const GgufFile& file) {
@@ -73,16 +73,16 @@ TextSteps steps_of(const PreTokenizer& pre) {
 /// GGUF's numbers for kinds of tokens.
 enum TokenType : int64_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
 
-void read_types(const GgufFile& file, size_t tokens, TokenizerBuilder& builder) {
-  const auto types = file.integers("tokenizer.ggml.token_type");
-  if (!types) return;
-  if (types->size() != tokens) {
-    builder.fail(std::to_string(types->size()) + " token types for " + std::to_string(tokens) +
-                 " tokens");
-  }
-  for (size_t id = 0; id < types->size(); ++id) {
-    const int64_t type = (*types)[id];
-    if (type == kUnknown || type == kControl || type == kUnused) builder.set_special(id);
+/// Empty where the file does not say.
+std::vector<int64_t> types_of(const GgufFile& file, size_t tokens, const TokenizerBuilder& builder) {
+  auto types = file.integers("tokenizer.ggml.token_type").value_or(std::vector<int64_t>());
+  if (types.empty() || types.size() == tokens) return types;
+  builder.fail(std::to_string(types.size()) + " token types for " + std::to_string(tokens) + " tokens");
+}
+
+void set_special(const std::vector<int64_t>& types, TokenizerBuilder& builder) {
+  for (size_t id = 0; id < types.size(); ++id) {
+    if (types[id] == kUnknown || types[id] == kControl || types[id] == kUnused) builder.set_special(id);
   }
 }
 
@@ -130,7 +130,7 @@ Tokenizer sentencepiece_from(const GgufFile& file) {
   const auto unknown = read_id(file, "tokenizer.ggml.unknown_token_id", tokens, builder);
   builder.set_pieces(std::move(pieces), {scores.begin(), scores.end()}, kinds, unknown,
                      file.boolean("tokenizer.ggml.add_space_prefix").value_or(true));
-  read_types(file, tokens, builder);
+  set_special(types_of(file, tokens, builder), builder);
   read_ends(file, tokens, true, builder);
   return builder.finish();
 }
@@ -148,11 +148,15 @@ Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
   TokenizerBuilder builder(file.where(), steps_of(pre));
   auto texts = file.require_texts("tokenizer.ggml.tokens");
   const size_t tokens = texts.size();
-  builder.set_tokens(std::move(texts));
-  read_types(file, tokens, builder);
+  const auto types = types_of(file, tokens, builder);
+  builder.set_tokens(texts);
+  set_special(types, builder);
+  for (size_t id = 0; id < types.size(); ++id) {
+    if (types[id] == kUserDefined) builder.add_token({.text = texts[id], .id = static_cast<int32_t>(id)}, false);
+  }
   read_merges(file, builder);
   if (pre.whole_words) builder.use_whole_words();
-  read_ends(file, tokens, false, builder);
+  read_ends(file, tokens, pre.adds_bos, builder);
   return builder.finish();
 }
 

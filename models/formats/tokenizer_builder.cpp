@@ -119,7 +119,7 @@ void TokenizerBuilder::set_pieces(std::vector<std::string> pieces, std::vector<f
   if (!unknown && std::find(has.begin(), has.end(), false) != has.end()) fail("no unknown token, and not every byte is one");
   set_model(std::make_shared<const SentencePieceBpe>(std::move(pieces), std::move(scores), kinds,
                                                      static_cast<int32_t>(unknown.value_or(0)), space_prefix),
-            std::move(bytes), space_prefix ? "space prefix" : "no prefix");
+            std::move(bytes), space_prefix ? "space prefix of every part" : "no prefix");
 }
 
 void TokenizerBuilder::set_model(std::shared_ptr<const TokenModel> model, std::vector<std::string> bytes,

@@ -27,6 +27,7 @@ constexpr uintmax_t kLargestConfig = 16 << 20;
 /// What stands before and behind a text, as the vocabulary spells it.
 struct Ends {
   std::optional<std::string> bos, eos;
+  std::optional<bool> adds_bos;  ///< nothing where only tokenizer.json tells
 };
 
 /// How a file is to be read.
@@ -82,7 +83,8 @@ class TokensById {
     std::vector<std::string> texts;
     for (const auto& [id, text] : by_id_) {
       if (!std::cmp_equal(id, texts.size())) {
-        throw Error("token id " + std::to_string(texts.size()) + " is missing", where_, kDamaged);
+        throw Error("token id " + std::to_string(texts.size()) + " is missing among " + std::to_string(by_id_.size()), where_,
+                    "fetch the file again, or use a tokenizer whose ids have no hole");
       }
       texts.push_back(text);
     }
@@ -271,11 +273,12 @@ class JsonFile {
 
   Ends ends() const {
     if (reading_.ends) return *reading_.ends;
-    return {.bos = kEndOfText, .eos = kEndOfText};
+    return {.bos = kEndOfText, .eos = kEndOfText, .adds_bos = {}};
   }
 
-  /// What `tokenizers` puts before a text by itself.
+  /// What `tokenizers` puts before a text by itself, unless `transformers` overrules it.
   bool adds_bos() const {
+    if (ends().adds_bos) return *ends().adds_bos;
     const auto begins_with_special = [](const json& step) {
       const auto single = step.is_object() && step.value("type", json()) == "TemplateProcessing" ? step.find("single") : step.end();
       return step.is_object() && single != step.end() && single->is_array() && !single->empty() && single->front().contains("SpecialToken");
@@ -322,6 +325,15 @@ std::optional<std::string> named_token(const JsonSection& config, const char* ke
   return value->is_object() ? config.section(key).text("content") : config.text(key);
 }
 
+/// The classes of Llama's and Gemma's tokenizers put BOS before a text as the configuration says; others do as tokenizer.json does.
+std::optional<bool> named_habit(const JsonSection& config) {
+  constexpr std::string_view kClasses[] = {"LlamaTokenizer", "LlamaTokenizerFast", "GemmaTokenizer", "GemmaTokenizerFast"};
+  const auto name = config.text_or("tokenizer_class", "");
+  const bool decides = std::find(std::begin(kClasses), std::end(kClasses), name) != std::end(kClasses);
+  if (!decides || !config.find("add_bos_token")) return std::nullopt;
+  return config.flag_or("add_bos_token", true);
+}
+
 /// Nothing where the folder does not say.
 std::optional<Ends> ends_in(const fs::path& folder) {
   const auto path = folder / "tokenizer_config.json";
@@ -333,7 +345,7 @@ std::optional<Ends> ends_in(const fs::path& folder) {
   const std::string where = path.string();
   const json parsed = parse_json(std::string(std::istreambuf_iterator<char>(stream), {}), where);
   const JsonSection config(parsed, "the file", where);
-  return Ends{.bos = named_token(config, "bos_token"), .eos = named_token(config, "eos_token")};
+  return Ends{.bos = named_token(config, "bos_token"), .eos = named_token(config, "eos_token"), .adds_bos = named_habit(config)};
 }
 
 }  // namespace
@@ -358,6 +370,7 @@ Tokenizer Tokenizer::from_folder(const fs::path& folder, int64_t vocabulary) {
     throw Error("there is neither tokenizer.json nor tokenizer.model", folder.string(), "fetch the whole folder of the model");
   }
   auto tokenizer = from_sentencepiece(folder / "tokenizer.model");
+  if (const auto ends = ends_in(folder)) tokenizer.adds_bos_ = ends->adds_bos.value_or(tokenizer.adds_bos_);
   if (tokenizer.vocabulary_size() <= vocabulary) return tokenizer;
   throw Error("tokenizer.model has " + std::to_string(tokenizer.vocabulary_size()) + " tokens, the model " +
                   std::to_string(vocabulary), folder.string(), "fetch the two from the same place");
