@@ -69,8 +69,8 @@ Line verdict_line(const Record* record, const std::string& metric) {
   if (record == nullptr) return {span::muted("–")};
   Line line = {span::verdict(to_string(record->verdict))};
   const auto by = decider(*record);
-  if (by && by->metric->name != metric)
-    append(line, {span::line_break(), span::muted("at "), span::code(by->metric->name)});
+  if (by && (by->control || by->metric->name != metric))
+    append(line, {span::line_break(), span::muted(by->control ? "at control " : "at "), span::code(by->metric->name)});
   return line;
 }
 

@@ -61,7 +61,7 @@ std::vector<Headline> headlines(const Record& record) {
     result.push_back({&record.measurement.metrics.front(), nullptr});
   result.resize(std::min(result.size(), kMostHeadlines));
   const auto by = decider(record);
-  const auto is_shown = [&](const Headline& headline) { return headline.metric == by->metric; };
+  const auto is_shown = [&](const Headline& headline) { return headline.metric == by->metric && headline.control == by->control; };
   if (by && std::none_of(result.begin(), result.end(), is_shown)) result.push_back(*by);
   return result;
 }

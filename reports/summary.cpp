@@ -32,6 +32,8 @@ Json headline_json(const Headline& headline, const std::vector<FamilyMember>& fa
                  {"effect_size", number_json(criterion->effect_size)},
                  {"p", number_json(criterion->p)},
                  {"p_holm", number_json(adjusted_p(family, *criterion))}});
+  if (const Control* control = headline.control)
+    json["control"] = {{"of", control->of}, {"fraction", control->fraction}, {"outcome", control->outcome}};
   return json;
 }
 

@@ -340,6 +340,10 @@ TEST(Report, WhatDecidedAVerdictIsAmongItsFindings) {
   EXPECT_EQ(last().metric->name, "c");
   record.controls[0].outcome = "inconclusive";
   EXPECT_EQ(asked_of(last()), "control, within ± 0.25 × a");
+  EXPECT_NE(summary_json({record}).find(R"("of": "a")"), std::string::npos);
+  record.controls[0].metric = "c";  // which is a criterion's, too
+  EXPECT_EQ(asked_of(last()), "control, within ± 0.25 × a");
+  record.controls[0].metric = "control";
   record.verdict = Verdict::fail;
   record.criteria[3].outcome = "fail";
   EXPECT_EQ(last().metric->name + " " + asked_of(last()), "d ≥ 0.5");

@@ -117,16 +117,6 @@ TEST_F(TokenizerFolder, NamesBosAndEos) {
   EXPECT_EQ(tokenizer.eos(), 1 + 'a');
 }
 
-TEST_F(TokenizerFolder, SaysWhetherTextsBeginWithBos) {
-  const auto adds = [&](const std::string& config) {
-    folder_.write("tokenizer_config.json", config);
-    return Tokenizer::from_folder(folder_.path(), 257).adds_bos();
-  };
-  EXPECT_TRUE(adds(R"({"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": true})"));  // as DeepSeek's R1 distilled has it
-  EXPECT_FALSE(adds(R"({"tokenizer_class": "LlamaTokenizerFast"})"));
-  EXPECT_FALSE(adds(R"({"tokenizer_class": "Qwen2Tokenizer", "add_bos_token": true})"));
-}
-
 TEST_F(TokenizerFolder, MayHaveFewerTokensThanTheModelHasRows) {
   EXPECT_EQ(Tokenizer::from_folder(folder_.path(), 300).vocabulary_size(), 257);
 }
@@ -172,7 +162,7 @@ TEST(SentencePieceFile, IsFoundInAFolder) {
   fs::copy_file(tokenizer_golden("sentencepiece.model"), folder / "tokenizer.model");
   EXPECT_EQ(Tokenizer::from_folder(folder.path(), 700).vocabulary_size(), 700);
   EXPECT_TRUE(Tokenizer::from_folder(folder.path(), 700).adds_bos());
-  folder.write("tokenizer_config.json", R"({"tokenizer_class": "LlamaTokenizer", "add_bos_token": false})");
+  folder.write("tokenizer_config.json", R"({"add_bos_token": false})");
   EXPECT_FALSE(Tokenizer::from_folder(folder.path(), 700).adds_bos());
   expect_error([&] { Tokenizer::from_folder(folder.path(), 699); }, "tokenizer.model has 700 tokens, the model 699");
 }

@@ -105,6 +105,31 @@ TEST(Tokenizer, FindsUserDefinedTokensBeforeWords) {
   EXPECT_NE(with(3).fingerprint(), with(4).fingerprint());
 }
 
+TEST(Tokenizer, UserDefinedTokensAreText) {
+  auto tokens = kTokens;
+  tokens.push_back("\xa9");  // the end of a character
+  std::vector<int32_t> types(tokens.size(), 1);
+  types.back() = 4;
+  auto writer = GgufWriter().text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "gpt-2");
+  writer.texts("tokenizer.ggml.tokens", tokens).texts("tokenizer.ggml.merges", kMerges).integers("tokenizer.ggml.token_type", types);
+  expect_error([&] { tokenizer(writer); }, "is no UTF-8");
+}
+
+TEST(AddedTokens, TheLongestThatBeginsFirstIsFound) {
+  AddedTokens added;
+  int32_t id = 0;
+  for (const auto* text : {"ab", "abcd", "bcde", "", "ab"}) added.add({.text = text, .id = id++});
+  const auto found = [&](std::string_view text) {
+    std::string found;
+    added.split(text, [&](std::string_view part) { found += std::string(part) + " "; }, [&](int32_t i) { found += std::to_string(i) + " "; });
+    return found;
+  };
+  EXPECT_EQ(found("xabcabcde"), "x 0 c 1 e ");
+  EXPECT_EQ(found("abbcde"), "0 2 ");
+  EXPECT_EQ(found("bcd"), "bcd ");
+  EXPECT_EQ(found(""), "");
+}
+
 TEST(Tokenizer, BosIsAddedAsLlamaCppAddsIt) {
   const auto adds = [](const char* pre) { return small_tokenizer(pre).adds_bos(); };
   EXPECT_TRUE(adds("llama-bpe"));

@@ -1,6 +1,6 @@
 #include "models/formats/added_tokens.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "models/formats/byte_level.h"
 #include "models/formats/regex.h"
@@ -19,19 +19,31 @@ size_t white_space_at(std::string_view text) {
 
 void AddedTokens::add(AddedToken token) {
   if (token.text.empty()) return;
-  auto& sizes = sizes_[static_cast<unsigned char>(token.text.front())];
-  const auto place = std::lower_bound(sizes.begin(), sizes.end(), token.text.size(), std::greater<>());
-  if (place == sizes.end() || *place != token.text.size()) sizes.insert(place, token.text.size());
-  auto text = token.text;
-  tokens_.emplace(std::move(text), std::move(token));
+  uint32_t node = 0;
+  for (const char c : token.text) {
+    const auto byte = static_cast<unsigned char>(c);
+    auto& next = node == 0 ? first_[byte] : further_[uint64_t{node} * 256 + byte];
+    if (next == 0) {
+      next = static_cast<uint32_t>(ends_.size());
+      ends_.push_back(-1);
+    }
+    node = next;
+  }
+  if (ends_[node] >= 0) return;
+  ends_[node] = static_cast<int32_t>(tokens_.size());
+  tokens_.push_back(std::move(token));
 }
 
 const AddedToken* AddedTokens::longest_at(std::string_view text) const {
-  for (const auto size : sizes_[static_cast<unsigned char>(text.front())]) {
-    if (size > text.size()) continue;
-    if (const auto found = tokens_.find(std::string(text.substr(0, size))); found != tokens_.end()) return &found->second;
+  const AddedToken* longest = nullptr;
+  auto node = first_[static_cast<unsigned char>(text.front())];
+  for (size_t at = 1; node != 0; ++at) {
+    if (ends_[node] >= 0) longest = &tokens_[static_cast<size_t>(ends_[node])];
+    if (at == text.size()) break;
+    const auto next = further_.find(uint64_t{node} * 256 + static_cast<unsigned char>(text[at]));
+    node = next == further_.end() ? 0 : next->second;
   }
-  return nullptr;
+  return longest;
 }
 
 void AddedTokens::split(std::string_view text, const std::function<void(std::string_view)>& use_text,

@@ -21,7 +21,8 @@ struct AddedToken {
 /// Finds added tokens in texts: from left to right, the longest of those that begin at a place.
 class AddedTokens {
  public:
-  /// One without text is never found; of two with the same text, the first counts.
+  /// One without text is never found; of two with the same text, the first counts. The text must be well-formed UTF-8, so
+  /// that none is found within a character.
   void add(AddedToken token);
   bool empty() const { return tokens_.empty(); }
 
@@ -32,8 +33,11 @@ class AddedTokens {
  private:
   const AddedToken* longest_at(std::string_view text) const;
 
-  std::unordered_map<std::string, AddedToken> tokens_;
-  std::array<std::vector<size_t>, 256> sizes_;  ///< of those with this first byte, the longest first
+  // The tree of all texts: a search goes no further than one agrees. Node 0 is the root, and no node's successor.
+  std::vector<AddedToken> tokens_;
+  std::vector<int32_t> ends_ = {-1};                ///< by node: the token that ends there, or -1
+  std::array<uint32_t, 256> first_{};               ///< the root's successors
+  std::unordered_map<uint64_t, uint32_t> further_;  ///< those of another node: by node * 256 + byte
 };
 
 }  // namespace replicate

@@ -134,11 +134,13 @@ SentencePieceBpe::SentencePieceBpe(std::vector<std::string> pieces, std::vector<
 
 std::string SentencePieceBpe::bytes_of(std::string_view piece, Kind kind) {
   if (kind == Kind::byte && byte_spelled(piece) >= 0) return std::string(1, static_cast<char>(byte_spelled(piece)));
-  std::string bytes(piece);
-  for (auto at = bytes.find(kSpace); at != std::string::npos; at = bytes.find(kSpace, at + 1)) {
-    bytes.replace(at, kSpace.size(), " ");
+  std::string bytes;
+  size_t done = 0;
+  for (auto at = piece.find(kSpace); at != std::string_view::npos; at = piece.find(kSpace, done)) {
+    bytes.append(piece.substr(done, at - done)).append(" ");
+    done = at + kSpace.size();
   }
-  return bytes;
+  return bytes.append(piece.substr(done));
 }
 
 const int32_t* SentencePieceBpe::find(std::string_view text) const {

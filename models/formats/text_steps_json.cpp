@@ -14,25 +14,38 @@ constexpr size_t kLongestPattern = 10'000;
 constexpr size_t kMostSteps = 16;
 constexpr const char* kWhole = "(?s).+";
 
-/// What Oniguruma, in which the library searches, understands otherwise than PCRE2. No tokenizer of the models that are known
-/// here has it.
+/// Options in parentheses: (?i), (?m-i:. Nothing for groups of other kinds.
+std::string_view options_at(std::string_view pattern) {
+  if (!pattern.starts_with("(?")) return {};
+  const auto end = pattern.find_first_not_of("abcdefghijklmnopqrstuvwxyz-", 2);
+  return end == std::string_view::npos || end == 2 ? std::string_view() : pattern.substr(0, end + 1);
+}
+
+/// What Oniguruma, in which the library searches, understands otherwise than PCRE2. The tokenizers of the architectures that
+/// are known here do without.
 void check_dialect(std::string_view pattern, const std::string& where) {
   const auto refuse = [&](std::string_view what) { fail_other_kind(in_quotes(what) + " in the pattern " + in_quotes(pattern), where); };
   bool in_brackets = false;
   for (size_t i = 0; i < pattern.size(); ++i) {
     const auto rest = pattern.substr(i);
-    if (rest.front() == '\\') {
-      if (rest.starts_with("\\h") || rest.starts_with("\\H")) refuse(rest.substr(0, 2));  // hexadecimal, or a space
-      const bool has_name = rest.size() > 2 && rest[2] == '{' && rest.find_first_of("pPx") == 1;
-      i += has_name ? std::min(rest.find('}'), rest.size()) : 1;
+    if (rest.size() > 1 && rest.front() == '\\') {
+      const auto is_one_of = [&](std::string_view letters) { return letters.find(rest[1]) != std::string_view::npos; };
+      const bool has_braces = rest.substr(2).starts_with('{');
+      // Marks are parts of words, h is hexadecimal, v one character, a property has braces, and there are no quotes.
+      if (is_one_of("wWbBhHvVQE") || (is_one_of("pP") && !has_braces)) refuse(rest.substr(0, 2));
+      i += is_one_of("pPx") && has_braces ? std::min(rest.find('}'), rest.size()) : 1;
     } else if (in_brackets) {
-      if (rest.starts_with("&&")) refuse("&&");                                 // an intersection, or two characters
-      if (rest.front() == '[' && !rest.starts_with("[:")) refuse("[ in brackets");  // a class, or a character
+      if (rest.front() == '[') refuse("[ in brackets");  // a class of its own
+      if (rest.starts_with("&&")) refuse("&&");          // an intersection
       in_brackets = rest.front() != ']';
     } else {
       in_brackets = rest.front() == '[';
-      if (rest.starts_with("}+")) refuse("}+");    // repeated, or possessive
-      if (rest.starts_with("(?m")) refuse("(?m");  // of dots, or of anchors
+      for (const auto* repeat : {"}+", "{,"}) {  // a repetition of repetitions, and one from zero on
+        if (rest.starts_with(repeat)) refuse(repeat);
+      }
+      const auto options = options_at(rest);  // m is that of dots, and what is set within a group holds up to its end
+      const bool is_known = options.empty() || options == "(?i:" || (options == "(?i)" && i == 0);
+      if (!is_known) refuse(options);
     }
   }
 }

@@ -75,9 +75,10 @@ enum TokenType : int64_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnuse
 
 /// Empty where the file does not say.
 std::vector<int64_t> types_of(const GgufFile& file, size_t tokens, const TokenizerBuilder& builder) {
-  auto types = file.integers("tokenizer.ggml.token_type").value_or(std::vector<int64_t>());
-  if (types.empty() || types.size() == tokens) return types;
-  builder.fail(std::to_string(types.size()) + " token types for " + std::to_string(tokens) + " tokens");
+  auto types = file.integers("tokenizer.ggml.token_type");
+  if (!types) return {};
+  if (types->size() == tokens) return std::move(*types);
+  builder.fail(std::to_string(types->size()) + " token types for " + std::to_string(tokens) + " tokens");
 }
 
 void set_special(const std::vector<int64_t>& types, TokenizerBuilder& builder) {

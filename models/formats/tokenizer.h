@@ -21,8 +21,8 @@ class GgufFile;
 
 /// Text to token ids, as the file that comes with a model says: added tokens are found first; what lies between them is
 /// normalized, split into words, and each word goes through a model, which is BPE on bytes or characters, Unigram, or
-/// SentencePiece's. Gives the ids of PyPI `tokenizers`, of `sentencepiece` for its own files, of llama.cpp for those in GGUF.
-/// Thread-safe once made.
+/// SentencePiece's. Gives the ids of PyPI `tokenizers`, of `sentencepiece` for its own files, of llama.cpp for such pieces in
+/// GGUF (but where user-defined tokens overlap, the leftmost counts everywhere, not the longest). Thread-safe once made.
 ///
 /// What is a letter, a digit or a space follows the Unicode version of the PCRE2 library (14 in
 /// Debian 12); characters that came later may be split otherwise.

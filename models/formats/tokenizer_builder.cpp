@@ -46,6 +46,11 @@ void TokenizerBuilder::check_size(size_t tokens) const {
   }
 }
 
+/// The tokens of JSON are well-formed, those of GGUF any bytes.
+void TokenizerBuilder::check_added(std::string_view text) const {
+  if (replace_invalid_utf8(text) != text) fail("token " + in_quotes(text) + " is no UTF-8");
+}
+
 void TokenizerBuilder::keep_texts(std::vector<std::string> texts) {
   check_size(texts.size());
   texts_ = std::move(texts);
@@ -113,6 +118,7 @@ void TokenizerBuilder::set_pieces(std::vector<std::string> pieces, std::vector<f
   std::array<bool, 256> has{};
   for (size_t id = 0; id < pieces.size(); ++id) {
     bytes.push_back(SentencePieceBpe::bytes_of(pieces[id], kinds[id]));
+    if (kinds[id] == Kind::user_defined) check_added(pieces[id]);
     if (kinds[id] == Kind::byte && bytes.back().size() == 1) has[static_cast<unsigned char>(bytes.back().front())] = true;
     fingerprint_.add(framed(pieces[id]) + std::to_string(scores[id]) + " " + std::to_string(static_cast<int>(kinds[id])));
   }
@@ -137,6 +143,7 @@ void TokenizerBuilder::set_special(size_t id) {
 }
 
 void TokenizerBuilder::add_token(AddedToken token, bool normalized) {
+  check_added(token.text);
   tokenizer_.tokens_.at(static_cast<size_t>(token.id)) = token.text;
   if (!token.special) fingerprint_.add("added " + framed(token.text) + std::to_string(token.id));
   auto& found = normalized ? tokenizer_.normalized_ : tokenizer_.raw_;

@@ -53,6 +53,7 @@ class TokenizerBuilder {
 
  private:
   int32_t id_of(std::string_view text, std::string_view merge) const;
+  void check_added(std::string_view text) const;
   void check_size(size_t tokens) const;
   void keep_texts(std::vector<std::string> texts);
 

@@ -27,7 +27,7 @@ constexpr uintmax_t kLargestConfig = 16 << 20;
 /// What stands before and behind a text, as the vocabulary spells it.
 struct Ends {
   std::optional<std::string> bos, eos;
-  std::optional<bool> adds_bos;  ///< nothing where only tokenizer.json tells
+  std::optional<bool> adds_bos;  ///< of tokenizer.model; tokenizer.json says it itself
 };
 
 /// How a file is to be read.
@@ -276,9 +276,8 @@ class JsonFile {
     return {.bos = kEndOfText, .eos = kEndOfText, .adds_bos = {}};
   }
 
-  /// What `tokenizers` puts before a text by itself, unless `transformers` overrules it.
+  /// What `tokenizers` puts before a text by itself; `transformers` 5 takes it from here alone, too.
   bool adds_bos() const {
-    if (ends().adds_bos) return *ends().adds_bos;
     const auto begins_with_special = [](const json& step) {
       const auto single = step.is_object() && step.value("type", json()) == "TemplateProcessing" ? step.find("single") : step.end();
       return step.is_object() && single != step.end() && single->is_array() && !single->empty() && single->front().contains("SpecialToken");
@@ -325,15 +324,6 @@ std::optional<std::string> named_token(const JsonSection& config, const char* ke
   return value->is_object() ? config.section(key).text("content") : config.text(key);
 }
 
-/// The classes of Llama's and Gemma's tokenizers put BOS before a text as the configuration says; others do as tokenizer.json does.
-std::optional<bool> named_habit(const JsonSection& config) {
-  constexpr std::string_view kClasses[] = {"LlamaTokenizer", "LlamaTokenizerFast", "GemmaTokenizer", "GemmaTokenizerFast"};
-  const auto name = config.text_or("tokenizer_class", "");
-  const bool decides = std::find(std::begin(kClasses), std::end(kClasses), name) != std::end(kClasses);
-  if (!decides || !config.find("add_bos_token")) return std::nullopt;
-  return config.flag_or("add_bos_token", true);
-}
-
 /// Nothing where the folder does not say.
 std::optional<Ends> ends_in(const fs::path& folder) {
   const auto path = folder / "tokenizer_config.json";
@@ -345,7 +335,9 @@ std::optional<Ends> ends_in(const fs::path& folder) {
   const std::string where = path.string();
   const json parsed = parse_json(std::string(std::istreambuf_iterator<char>(stream), {}), where);
   const JsonSection config(parsed, "the file", where);
-  return Ends{.bos = named_token(config, "bos_token"), .eos = named_token(config, "eos_token"), .adds_bos = named_habit(config)};
+  Ends ends{.bos = named_token(config, "bos_token"), .eos = named_token(config, "eos_token"), .adds_bos = {}};
+  if (config.find("add_bos_token")) ends.adds_bos = config.flag_or("add_bos_token", true);
+  return ends;
 }
 
 }  // namespace
