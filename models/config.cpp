@@ -11,9 +11,10 @@ void require(bool holds, const std::string& what, const std::string& where) {
 
 /// Sizes far beyond any model: a file that claims more is damaged, and products of two stay below 2^63.
 constexpr int64_t kLargest = int64_t{1} << 24;
+constexpr int64_t kMostLayers = 10'000;  // each is described: a number in a file must not make that long
 
-void check_size(int64_t value, const std::string& name, const std::string& where) {
-  require(value >= 1 && value <= kLargest, name + " is " + std::to_string(value), where);
+void check_size(int64_t value, const std::string& name, const std::string& where, int64_t largest = kLargest) {
+  require(value >= 1 && value <= largest, name + " is " + std::to_string(value), where);
 }
 
 void check_rope(const Rope& rope, int64_t head_width, const std::string& where) {
@@ -32,7 +33,7 @@ void check_layers(const std::vector<bool>& flags, int64_t layers, const std::str
 }  // namespace
 
 void check_counts(const ModelConfig& c, const std::string& where) {
-  check_size(c.layers, "the number of layers", where);
+  check_size(c.layers, "the number of layers", where, kMostLayers);
   check_size(c.width, "the model width", where);
   check_size(c.heads, "the number of heads", where);
   check_size(c.kv_heads, "the number of key/value heads", where);

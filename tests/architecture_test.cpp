@@ -175,6 +175,9 @@ TEST(ConfigJson, WhatIsNotAppliedIsRefused) {
   expect_error([] { described(R"("model_type": "gemma3_text", "sliding_window": null)"); }, "without a sliding window");
   expect_error([] { described(R"("model_type": "mistral", "num_key_value_heads": 2, "layer_types": ["linear", "", "", "", "", ""])"); }, "'linear'");
   expect_error([&] { described(R"("model_type": "mamba")"); }, "'mamba' is not supported");
+  auto deep = config_json(R"("model_type": "llama")");
+  deep.replace(deep.find(": 6,"), 4, ": 586478,");
+  expect_error([&] { describe_config_json(deep, "config.json"); }, "the number of layers is 586478");
   expect_error([&] { describe_config_json(R"({"model_type": "gemma3", "quantization_config": {}, "text_config": {}})", "config.json"); },
                "quantization_config");
   expect_error([&] { describe_config_json("[1]", "config.json"); }, "config.json");
