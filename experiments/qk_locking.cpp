@@ -179,7 +179,7 @@ class QkLocking : public Experiment {
   static void across_heads(const Observed& one, const std::vector<int64_t>& sinks, Measure& measure) {
     const auto [aligned, share] = all_heads(one, sinks);
     const auto heads = aligned.size(1) / static_cast<int64_t>(sinks.size());
-    std::vector<Column> columns;
+    std::vector<SampleColumn> columns;
     for (const auto* name : {"key_query_alignment", "positive_score_share"}) {
       for (const auto layer : sinks) {
         for (int64_t h = 1; h <= heads; ++h) columns.push_back({name, {{"layer", layer}, {"head", h}}});

@@ -224,7 +224,7 @@ class SideEffects : public Experiment {
   /// The largest over neurons of mean over sequences (largest change at a later position) / mean |z_k|.
   void other_activation(const Intervention& changed, const Condition& condition, const Tensor& moved,
                         const Tensor& at_target, Measure& measure) const {
-    std::vector<Column> columns;
+    std::vector<SampleColumn> columns;
     for (const std::string name : {"other_activation_change", "target_activation"}) {
       for (const auto neuron : neurons_) {
         columns.push_back({name + "_" + changed.name, {{"layer", spike_}, {"neuron", neuron}}});

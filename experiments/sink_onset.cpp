@@ -71,8 +71,8 @@ std::string stages(const SinkProfile& profile) {
 }
 
 /// Names of the columns of pack_sink_series.
-std::vector<Column> columns(int64_t layers) {
-  std::vector<Column> all;
+std::vector<SampleColumn> columns(int64_t layers) {
+  std::vector<SampleColumn> all;
   for (int64_t l = 1; l <= layers; ++l) all.push_back({"excess_attention", {{"layer", l}}});
   for (const auto* norm : {"first_token_norm", "other_token_median_norm"}) {
     for (int64_t l = 1; l <= layers + 1; ++l) all.push_back({norm, {{"layer", l}}});
@@ -143,7 +143,7 @@ class SinkOnset : public Experiment {
   void sink_rates(const Context& context, Measure& measure) const {
     const auto& one = observed_.front();
     const auto layers = context.config().layers;
-    std::vector<Column> columns;
+    std::vector<SampleColumn> columns;
     for (int64_t l = 1; l <= layers; ++l) columns.push_back({"sink_rate", {{"layer", l}}});
     measure.of_means({"max_sink_rate", "mean_sink_rate"}, one.condition, columns,
                      one.sink_rate(context.parameters.real("sink_rate.eps")),

@@ -174,7 +174,7 @@ class SuperNeuronAlignment : public Experiment {
                              Measure& measure) {
     const auto& probe = *one.neurons;
     const auto found = candidates(probe.weights(spike), limits);
-    std::vector<Column> columns;
+    std::vector<SampleColumn> columns;
     for (const auto* name : {"activation_first", "activation_rest_max", "written_share"}) {
       for (const auto n : found) columns.push_back({name, {{"layer", spike}, {"neuron", n}}});
     }

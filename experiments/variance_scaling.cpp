@@ -254,7 +254,7 @@ class VarianceScaling : public Experiment {
   /// Of the mean curve, again in every resample.
   static void spearman_of(const Sampled& one, const Value& value, Measure& measure) {
     const auto [lambdas, values] = points(one.variance, value);
-    std::vector<Column> columns;
+    std::vector<SampleColumn> columns;
     for (const auto& [lambda, lane] : one.variance) {
       columns.push_back({"attention_to_target_variance", {{"lambda", lambda}}});
     }

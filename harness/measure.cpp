@@ -84,7 +84,7 @@ void Measure::ratio(const std::string& name, const Condition& condition, const T
 }
 
 void Measure::of_means(const std::vector<std::string>& names, const Condition& condition,
-                       const std::vector<Column>& columns, const Tensor& values, const OfMeans& f) {
+                       const std::vector<SampleColumn>& columns, const Tensor& values, const OfMeans& f) {
   TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(columns.size()),
               "per-sequence values must be [B, X] with a name for each of X");
   for (size_t x = 0; x < columns.size(); ++x) {

@@ -9,7 +9,7 @@
 namespace replicate {
 
 /// What one column of per-sequence values is, for samples.csv.
-struct Column {
+struct SampleColumn {
   std::string name;
   std::map<std::string, int64_t> where = {};
 };
@@ -42,7 +42,7 @@ class Measure {
   /// applied, and again on every resample, so that a layer found on the means is found again each time.
   /// `columns` names the X columns, which are kept as samples.
   void of_means(const std::vector<std::string>& names, const Condition& condition,
-                const std::vector<Column>& columns, const Tensor& values, const OfMeans& f);
+                const std::vector<SampleColumn>& columns, const Tensor& values, const OfMeans& f);
 
   /// Metrics of the population of a condition's sequences; f gives one column a name.
   void population(const std::vector<std::string>& names, const Condition& condition,

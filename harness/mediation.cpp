@@ -242,7 +242,7 @@ void Mediation::removal(const Intervention& one, const Held& held, const SinkPro
   }
   // Where the layers are those of the judged ones, the first two lanes stand there already.
   const size_t shown = held.suffix.empty() || held.spike != sinks.dominant_spike ? 0 : 2;
-  std::vector<Column> columns;
+  std::vector<SampleColumn> columns;
   std::vector<Tensor> values;
   for (size_t i = 0; i < lanes.size(); ++i) {
     columns.push_back({"attention_to_target_" + endings[i] + held.suffix});
