@@ -25,7 +25,7 @@ struct Problem {
 };
 
 AttentionNeeds everything(int64_t t) {
-  return {{0, 3, t - 1}, {0, 5, t - 1}, true, true, true};
+  return {.columns = {0, 3, t - 1}, .rows = {0, 5, t - 1}, .received = true, .entropy = true, .sum_squares = true, .total = true};
 }
 
 /// The whole T x T matrix in float64, from the definition: the reference for both paths.
@@ -42,7 +42,8 @@ Tensor materialised(const Problem& p) {
       for (const auto key : row.keys[row.keys.size() == 1 ? 0 : b]) visible[b][0][row.query][key] = true;
     }
   }
-  return scores.masked_fill(visible.logical_not(), -INFINITY).softmax(-1);
+  scores = scores.masked_fill(visible.logical_not(), -INFINITY);
+  return p.spec.sigmoid_bias ? (scores + *p.spec.sigmoid_bias).sigmoid() : scores.softmax(-1);
 }
 
 void expect_close(const Tensor& actual, const Tensor& expected, double tolerance = 2e-6) {
@@ -62,6 +63,7 @@ void expect_matches_definition(const Problem& p, const AttentionResult& result) 
   expect_close(s.received, a.tril(-1).sum(2), 1e-5);
   expect_close(s.entropy, at::special_entr(a).sum(3), 1e-5);
   expect_close(s.sum_squares, a.square().sum(3));
+  expect_close(s.total, a.sum(3), 1e-5);
 }
 
 TEST(Attention, HandComputedTwoPositions) {
@@ -144,6 +146,15 @@ TEST_P(BothPaths, ExtremeScoresStayFinite) {
   EXPECT_TRUE(result.output.isfinite().all().item<bool>());
   EXPECT_TRUE(result.statistics.entropy.isfinite().all().item<bool>());
   expect_close(result.statistics.row(79).sum(-1), at::ones({1, 1}), 1e-5);
+}
+
+/// The only attention whose rows do not sum to one, so the only one on which `total` could be wrong without being seen.
+TEST(Attention, SigmoidRowsSumToWhatTheirWeightsDo) {
+  Problem p(2, 6, 2, 130, 16);
+  p.spec.sigmoid_bias = -std::log(130.0);
+  const auto result = attend(p.q, p.k, p.v, p.spec, everything(130));
+  expect_matches_definition(p, result);
+  EXPECT_GT((result.statistics.total - 1).abs().max().item<double>(), 0.1);
 }
 
 TEST(Attention, DoesNotDependOnThreads) {
