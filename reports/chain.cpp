@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
+#include "harness/survey.h"
 #include "reports/findings.h"
 
 namespace replicate {
 namespace {
 
 constexpr size_t kFewestPanels = 3;
-constexpr double kSinkExcess = 0.2;  // a sink layer's excess attention, by definition
 
 /// The judged condition's series over the layers: the first of that name. Null where there is none.
 const Series* layer_series(const Record& record, const std::string& name) {
