@@ -7,6 +7,7 @@
 #include <regex>
 #include <sstream>
 
+#include "harness/parameter_table.h"
 #include "harness/yaml.h"
 #include "tests/temporary_folder.h"
 
@@ -693,6 +694,20 @@ TEST_F(SettingsTest, ValidationListsOneLineAFinding) {
   expect_has(findings[1], "did you mean 'model'?");
   expect_has(findings[2], "not the file's name");
   for (const auto& finding : findings) EXPECT_EQ(finding.find('\n'), std::string::npos);
+}
+
+/// Such a line looks like a decision and goes stale: when the claim's own value changes, the profile keeps the old one.
+TEST(Configs, NoProfileRepeatsAClaimsOwnValue) {
+  const fs::path configs = fs::path(REPLICATE_SOURCE_DIR) / "configs";
+  for (const auto& file : fs::directory_iterator(configs / "profiles")) {
+    const auto profile = Yaml::read(file.path());
+    for (const auto& [id, changed] : profile.at("claims").entries()) {
+      const ParameterTable own(Yaml::read(configs / "claims" / (id + ".yaml")).at("parameters"));
+      for (const auto& parameter : ParameterTable(changed).parameters()) {
+        EXPECT_NE(parameter.values, own.find(parameter.key)->values) << parameter.where << ": " << parameter.key;
+      }
+    }
+  }
 }
 
 constexpr const char* kRegistered = R"(models:
