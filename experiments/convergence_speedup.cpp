@@ -221,7 +221,7 @@ class ConvergenceSpeedup : public Experiment {
   }
 };
 
-REPLICATE_EXPERIMENT(convergence_speedup, ConvergenceSpeedup);
+REPLICATE_EXPERIMENT(convergence_speedup, ConvergenceSpeedup, "equivalence_margin");
 
 }  // namespace
 }  // namespace replicate

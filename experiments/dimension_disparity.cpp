@@ -91,7 +91,7 @@ class DimensionDisparity : public Experiment {
   std::vector<Observed> observed_;
 };
 
-REPLICATE_EXPERIMENT(dimension_disparity, DimensionDisparity);
+REPLICATE_EXPERIMENT(dimension_disparity, DimensionDisparity, "natural", "random", "null_model", "named_layer");
 
 }  // namespace
 }  // namespace replicate

@@ -48,7 +48,8 @@ class DisparityMediation : public Experiment {
   Mediation mediation_{"disparity_mediation", top4, {{"_top2", top2}, {"_but_top4", all_but_top4}}};
 };
 
-REPLICATE_EXPERIMENT(disparity_mediation, DisparityMediation);
+REPLICATE_EXPERIMENT(disparity_mediation, DisparityMediation,
+                     "natural", "random", "calibration.sequences", "target", "amplification");
 
 }  // namespace
 }  // namespace replicate

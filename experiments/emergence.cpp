@@ -203,7 +203,9 @@ class Emergence : public Experiment {
   std::map<std::string, BySeed<Along>> seen_;
 };
 
-REPLICATE_EXPERIMENT(emergence, Emergence);
+REPLICATE_EXPERIMENT(emergence, Emergence,
+                     "validation.sequences", "thresholds.selectivity", "thresholds.norm_growth", "thresholds.excess",
+                     "thresholds.rank_drop", "early");
 
 }  // namespace
 }  // namespace replicate

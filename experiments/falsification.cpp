@@ -326,7 +326,7 @@ class Falsification : public Experiment {
   std::vector<Compared> compared_;
 };
 
-REPLICATE_EXPERIMENT(falsification, Falsification);
+REPLICATE_EXPERIMENT(falsification, Falsification, "natural", "random", "queries");
 
 }  // namespace
 }  // namespace replicate

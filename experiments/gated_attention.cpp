@@ -138,7 +138,7 @@ class GatedAttention : public Experiment {
   std::map<std::string, BySeed<Seen>> seen_;
 };
 
-REPLICATE_EXPERIMENT(gated_attention, GatedAttention);
+REPLICATE_EXPERIMENT(gated_attention, GatedAttention, "random.sequences");
 
 }  // namespace
 }  // namespace replicate

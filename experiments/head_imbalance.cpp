@@ -224,7 +224,7 @@ class HeadImbalance : public Experiment {
   std::vector<Observed> nulls_;
 };
 
-REPLICATE_EXPERIMENT(head_imbalance, HeadImbalance);
+REPLICATE_EXPERIMENT(head_imbalance, HeadImbalance, "natural", "random", "null_models");
 
 }  // namespace
 }  // namespace replicate

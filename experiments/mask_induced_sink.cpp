@@ -225,7 +225,7 @@ class MaskInducedSink : public Experiment {
   std::vector<std::pair<int64_t, Observed>> dose_;  // by number of earlier positions seen
 };
 
-REPLICATE_EXPERIMENT(mask_induced_sink, MaskInducedSink);
+REPLICATE_EXPERIMENT(mask_induced_sink, MaskInducedSink, "natural", "random", "target", "dose");
 
 }  // namespace
 }  // namespace replicate

@@ -164,7 +164,9 @@ class OutputProjectionAlignment : public Experiment {
   std::vector<Observed> observed_;    // the judged condition first
 };
 
-REPLICATE_EXPERIMENT(output_projection_alignment, OutputProjectionAlignment);
+REPLICATE_EXPERIMENT(output_projection_alignment, OutputProjectionAlignment,
+                     "judged_on", "random", "natural", "null_model", "permutations",
+                     "permuted_projections", "tau_resamples");
 
 }  // namespace
 }  // namespace replicate

@@ -206,7 +206,7 @@ class QkLocking : public Experiment {
   std::vector<Observed> observed_;
 };
 
-REPLICATE_EXPERIMENT(qk_locking, QkLocking);
+REPLICATE_EXPERIMENT(qk_locking, QkLocking, "natural", "random", "null_model");
 
 }  // namespace
 }  // namespace replicate

@@ -142,7 +142,7 @@ class RankCollapse : public Experiment {
   std::shared_ptr<StackedRank> stacked_;
 };
 
-REPLICATE_EXPERIMENT(rank_collapse, RankCollapse);
+REPLICATE_EXPERIMENT(rank_collapse, RankCollapse, "natural", "random", "null_model");
 
 }  // namespace
 }  // namespace replicate

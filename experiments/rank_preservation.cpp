@@ -133,7 +133,7 @@ class RankPreservation : public Experiment {
   std::map<std::string, BySeed<Seen>> seen_;
 };
 
-REPLICATE_EXPERIMENT(rank_preservation, RankPreservation);
+REPLICATE_EXPERIMENT(rank_preservation, RankPreservation, "validation.sequences");
 
 }  // namespace
 }  // namespace replicate

@@ -135,7 +135,7 @@ class Rotation : public Experiment {
   std::optional<Observed> untouched_, rotated_;
 };
 
-REPLICATE_EXPERIMENT(rotation, Rotation);
+REPLICATE_EXPERIMENT(rotation, Rotation, "natural", "logit_positions");
 
 }  // namespace
 }  // namespace replicate

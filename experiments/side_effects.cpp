@@ -335,7 +335,8 @@ class SideEffects : public Experiment {
   std::vector<Compared> compared_;  // the primary condition first
 };
 
-REPLICATE_EXPERIMENT(side_effects, SideEffects);
+REPLICATE_EXPERIMENT(side_effects, SideEffects,
+                     "natural", "random", "calibration.sequences", "target", "lambda", "rows");
 
 }  // namespace
 }  // namespace replicate

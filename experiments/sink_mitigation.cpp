@@ -221,7 +221,8 @@ class SinkMitigation : public Experiment {
   std::map<std::string, BySeed<std::vector<Seen>>> along_;  // at every kept step
 };
 
-REPLICATE_EXPERIMENT(sink_mitigation, SinkMitigation);
+REPLICATE_EXPERIMENT(sink_mitigation, SinkMitigation,
+                     "survey.sequences", "validation.sequences", "over_training.sequences");
 
 }  // namespace
 }  // namespace replicate

@@ -174,7 +174,9 @@ class SinkOnset : public Experiment {
   std::vector<Observed> observed_;
 };
 
-REPLICATE_EXPERIMENT(sink_onset, SinkOnset);
+REPLICATE_EXPERIMENT(sink_onset, SinkOnset,
+                     "natural", "random", "repeated", "bos", "null_model", "lengths", "sink_rate.length",
+                     "sink_rate.eps");
 
 }  // namespace
 }  // namespace replicate

@@ -161,7 +161,7 @@ class SinkSource : public Experiment {
   std::optional<Observed> bos_at_target_, bos_at_both_;        // BOS in the middle
 };
 
-REPLICATE_EXPERIMENT(sink_source, SinkSource);
+REPLICATE_EXPERIMENT(sink_source, SinkSource, "natural", "repeated", "null_model", "target");
 
 }  // namespace
 }  // namespace replicate

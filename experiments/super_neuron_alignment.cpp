@@ -324,7 +324,9 @@ class SuperNeuronAlignment : public Experiment {
   std::vector<Observed> observed_;
 };
 
-REPLICATE_EXPERIMENT(super_neuron_alignment, SuperNeuronAlignment);
+REPLICATE_EXPERIMENT(super_neuron_alignment, SuperNeuronAlignment,
+                     "natural", "random", "null_model", "selectivity", "norm_z", "kurtosis", "named.layer",
+                     "named.neuron", "named.dimensions");
 
 }  // namespace
 }  // namespace replicate

@@ -33,7 +33,8 @@ class SuperNeuronMediation : public Experiment {
   Mediation mediation_{"super_neuron_mediation", super_neurons};
 };
 
-REPLICATE_EXPERIMENT(super_neuron_mediation, SuperNeuronMediation);
+REPLICATE_EXPERIMENT(super_neuron_mediation, SuperNeuronMediation,
+                     "natural", "random", "calibration.sequences", "target", "amplification");
 
 }  // namespace
 }  // namespace replicate

@@ -161,7 +161,7 @@ class VarianceDiscrepancy : public Experiment {
   std::shared_ptr<PositionVariance> self_only_;
 };
 
-REPLICATE_EXPERIMENT(variance_discrepancy, VarianceDiscrepancy);
+REPLICATE_EXPERIMENT(variance_discrepancy, VarianceDiscrepancy, "judged_on", "random", "natural", "null_model");
 
 }  // namespace
 }  // namespace replicate

@@ -378,7 +378,8 @@ class VarianceScaling : public Experiment {
   std::vector<std::pair<std::string, Observed>> substitutes_;
 };
 
-REPLICATE_EXPERIMENT(variance_scaling, VarianceScaling);
+REPLICATE_EXPERIMENT(variance_scaling, VarianceScaling,
+                     "judged_on", "random", "natural", "calibration.sequences", "target", "lambdas");
 
 }  // namespace
 }  // namespace replicate

@@ -65,21 +65,33 @@ class Experiment {
   virtual Measurement reduce(const Context& context) = 0;
 };
 
-using ExperimentFactory = std::unique_ptr<Experiment> (*)();
+/// How a claim's experiment is made. Every attempt at a claim starts from a fresh instance.
+struct RegisteredExperiment {
+  std::unique_ptr<Experiment> (*make)();
+  std::vector<std::string> parameters;  ///< dotted keys that the experiment reads
 
-/// id -> factory: every attempt at a claim starts from a fresh instance.
-std::map<std::string, ExperimentFactory>& experiment_registry();
+  std::unique_ptr<Experiment> operator()() const { return make(); }
+};
+
+/// By claim id.
+const std::map<std::string, RegisteredExperiment>& experiment_registry();
+
+/// `parameters` as in REPLICATE_EXPERIMENT. Error if the id is taken: of two experiments with one id only one would run.
+void register_experiment(const std::string& id, std::unique_ptr<Experiment> (*make)(), const std::vector<std::string>& parameters);
+
+/// Error with "did you mean" on the first parameter that the claim's experiment does not read.
+void check_parameters(const std::string& id, const Parameters& parameters);
 
 template <typename T>
 struct Registration {
-  explicit Registration(const char* id) {
-    experiment_registry()[id] = []() -> std::unique_ptr<Experiment> {
-      return std::make_unique<T>();
-    };
+  Registration(const char* id, const std::vector<std::string>& parameters) {
+    register_experiment(id, []() -> std::unique_ptr<Experiment> { return std::make_unique<T>(); }, parameters);
   }
 };
 
-#define REPLICATE_EXPERIMENT(id, Type) \
-  static const ::replicate::Registration<Type> registration_of_##id(#id)
+/// After the type: the parameters that the experiment reads, by their dotted keys. The name of a condition (natural, random,
+/// repeated, bos, null_model) stands for the condition's sequences and length.
+#define REPLICATE_EXPERIMENT(id, Type, ...) \
+  static const ::replicate::Registration<Type> registration_of_##id(#id, {__VA_ARGS__})
 
 }  // namespace replicate

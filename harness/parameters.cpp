@@ -1,5 +1,6 @@
 // Parameters: the view that experiments have of their merged parameters.
 
+#include <algorithm>
 #include <set>
 
 #include "harness/parameter_table.h"
@@ -89,6 +90,13 @@ std::vector<double> Parameters::reals(const std::string& key) const {
 bool Parameters::has(const std::string& key) const { return impl_->table.find(key) != nullptr; }
 
 std::string Parameters::yaml() const { return impl_->table.yaml(0); }
+
+void Parameters::allow(const std::vector<std::string>& keys) const {
+  for (const Parameter& parameter : impl_->table.parameters()) {
+    if (std::ranges::find(keys, parameter.key) != keys.end()) continue;
+    throw Error("no experiment reads the parameter " + in_quotes(parameter.key), parameter.where, did_you_mean(parameter.key, keys));
+  }
+}
 
 std::vector<std::string> Parameters::unread() const {
   std::vector<std::string> keys;

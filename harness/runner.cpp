@@ -177,6 +177,7 @@ class Runner {
       throw Error("no experiment is registered under '" + settings.id + "'", "configs/claims",
                   "add experiments/" + settings.id + ".cpp");
     }
+    check_parameters(settings.id, settings.parameters);
     ClaimRun run{&settings, {context_for(settings), factory->second()}, {}, {}, 0, 0, {}};
     if (settings.dtype_check) {
       for (const auto& model : {loaded_.model, loaded_.exact}) {

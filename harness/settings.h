@@ -42,7 +42,9 @@ class Parameters {
   std::vector<double> reals(const std::string& key) const;
   bool has(const std::string& key) const;
   std::string yaml() const;                 ///< as YAML text, for the record
-  std::vector<std::string> unread() const;  ///< keys nobody asked for: a typo in the claim's YAML
+  /// Error with "did you mean" on the first key that is not one of these: a typo, or a parameter without effect.
+  void allow(const std::vector<std::string>& keys) const;
+  std::vector<std::string> unread() const;  ///< keys that have not been read so far
 
  private:
   struct Impl;

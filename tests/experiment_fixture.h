@@ -64,6 +64,7 @@ struct Sizes {
 struct Trial {
   Measurement measurement;
   Judgement judgement;
+  std::vector<std::string> unread = {};  ///< parameters that the experiment did not read
 };
 
 class ExperimentBench {
@@ -92,7 +93,7 @@ class ExperimentBench {
       replicate::run(experiment->plan(context), {});
       auto measurement = experiment->reduce(context);
       auto judgement = judge(measurement, settings.judging);
-      return {std::move(measurement), std::move(judgement)};
+      return {std::move(measurement), std::move(judgement), settings.parameters.unread()};
     } catch (const std::exception& e) {
       return {{}, {Verdict::error, e.what(), {}, {}}};
     }

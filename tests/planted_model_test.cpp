@@ -261,6 +261,15 @@ TEST_P(OnThePlantedModel, IsNotSeenWithoutTheWrite) {
   expect(bench, &Expectation::without);
 }
 
+/// A parameter that is declared and never read would be a setting without effect. `named` is read where a model's file names
+/// a neuron.
+TEST_P(OnThePlantedModel, ReadsEveryParameterThatItDeclares) {
+  static ExperimentBench bench(planted_model(1));
+  auto unread = bench.run(GetParam()).unread;
+  std::erase_if(unread, [](const std::string& key) { return key.starts_with("named."); });
+  EXPECT_EQ(unread, std::vector<std::string>{});
+}
+
 /// All but the training claims, which look at models of their own (training_claims_test.cpp).
 std::vector<std::string> registered() {
   std::vector<std::string> ids;
