@@ -81,12 +81,12 @@ RunRequest request_for(const CommandLine& line) {
 
 /// The table on the terminal first: it must not be lost with a disk that is full. False when the files
 /// could not all be written, save for plots that a missing gnuplot leaves out.
-bool report(const std::vector<Record>& records, const std::filesystem::path& folder) {
+bool report(const std::vector<Record>& records, const std::filesystem::path& folder, const FailOn& fail_on) {
   std::cout << console_table(records, isatty(STDOUT_FILENO)) << std::endl;
   std::vector<std::string> order;
   for (const auto& record : records) order.push_back(record.claim);
   try {
-    write_reports(folder, order);
+    write_reports(folder, order, fail_on);
   } catch (const NoGnuplot& error) {  // a compute node: the reports are there, plots can come later
     std::cerr << "replicate: " << error.what() << "\n";
   } catch (const Error& error) {
@@ -102,28 +102,29 @@ int run(const CommandLine& line, const RunRequest& request) {
     throw Error("claims are measured by one process", "WORLD_SIZE or SLURM_STEP_NUM_TASKS",
                 "start one; what several can do together is `replicate train`");
   }
+  const auto fail_on = read_fail_on(line.fail_on, line.against);  // before hours are spent on a run that it cannot judge
   install_interrupt_handler();
   const auto outcome = run_claims(request, *make_progress());
   if (!outcome.failure.empty()) {
     std::cerr << "replicate: " << outcome.failure << "\n";
     return kBroken;
   }
-  const bool reported = outcome.records.empty() || report(outcome.records, request.out);
+  const bool reported = outcome.records.empty() || report(outcome.records, request.out, fail_on);
   if (outcome.interrupted) {
     std::cerr << "replicate: interrupted; --resume --out " << request.out.string()
               << " goes on where it stopped\n";
     return kInterrupted;
   }
-  return reported ? exit_code(outcome.records, line.strict) : kBroken;
+  return reported ? exit_code(outcome.records, fail_on) : kBroken;
 }
 
-/// The exit code of diff: claims that ended in an error should do so again.
+/// Claims that ended in an error should do so again: that is no disagreement.
 int reproduce(const CommandLine& line) {
   const auto request = request_for(line);
   if (run(line, request) == kInterrupted) return kInterrupted;
   const auto found = diff_runs(line.before, request.out);
   std::cout << "\n" << diff_text(found);
-  return found.differences.empty() ? 0 : 1;
+  return numbers_disagree(found) ? 1 : 0;
 }
 
 /// Nothing is to be seen of the ranks behind the first one but their errors.

@@ -27,14 +27,16 @@ int list(const CommandLine& line) {
 int diff(const CommandLine& line) {
   const auto found = diff_runs(line.before, line.after);
   std::cout << (line.format == "text" ? diff_text(found) : line.format == "junit" ? diff_junit(found) : diff_markdown(found));
-  return found.differences.empty() ? 0 : 1;
+  return anything_changed(found) ? 1 : 0;
+}
+
+int write_report(const std::filesystem::path& run, const FailOn& fail_on) {
+  write_reports(run, {}, fail_on);
+  return fail_on.what == FailOn::What::none ? 0 : exit_code(read_run(run), fail_on);
 }
 
 int write_reports_of(const CommandLine& line) {
-  if (line.report_folders.size() == 1) {
-    write_reports(line.report_folders.front());
-    return 0;
-  }
+  if (line.report_folders.size() == 1) return write_report(line.report_folders.front(), read_fail_on(line.fail_on, line.against));
   write_matrix(line.report_folders, *line.out);
   std::cout << (*line.out / "matrix.html").string() << "\n";
   return 0;

@@ -27,12 +27,14 @@ constexpr const char* kHelp =
   replicate --dry-run            show what a run would cost, and compute nothing
   replicate train --arm NAME --rate R --out DIR
                                  one training run of the profile's recipe
-  replicate report DIR           write the report of a finished run again
+  replicate report DIR           write the report of a finished run again; takes
+                                 --fail-on and --against
   replicate report DIR... --out DIR
                                  what replicates where: claims x models
   replicate diff A B [--format text|markdown|junit]
                                  what changed between two runs beyond noise;
-                                 exit 1 when something did
+                                 exit 1 when something did, but for time and
+                                 memory
   replicate reproduce RUN        run the claims of a folder again as recorded
                                  there, then diff; takes --out, --device,
                                  --threads, --accept-licence
@@ -64,7 +66,11 @@ How to run it
 Results
   --out DIR                      folder of the run (default: new, in results/)
   --resume                       keep what --out already has, compute the rest
-  --strict                       exit 0 only when every claim passed
+  --fail-on none|any|new         what makes a run end with 1: nothing (the
+                                 default), any claim that fails, or a verdict
+                                 that differs from the known one
+  --against RUN                  with --fail-on new: a verdict that differs from
+                                 the one in the folder RUN
 
 Set-up (the launcher ./replicate)
   --yes                          install what is missing without asking
@@ -74,8 +80,9 @@ Other
   --help, --version
 
 Exit codes
-  0  no claim failed, or only known ones did (--strict: all passed)
-  1  a claim failed
+  0  what was asked was measured, whatever the verdicts
+  1  --fail-on found something; diff: something changed; reproduce: numbers
+     disagree
   2  usage or environment: nothing was run
   3  a claim ended in an error
   130  interrupted
@@ -91,7 +98,8 @@ po::options_description run_options() {
   options.add_options()("seed", word(), "")("set", words(), "")("accept-licence", words(), "");
   options.add_options()("device", word(), "")("threads", word(), "")("out", word(), "");
   options.add_options()("dtype", word(), "")("bos", word(), "");
-  options.add_options()("resume", "")("strict", "")("yes", "")("offline", "");
+  options.add_options()("fail-on", word(), "")("against", word(), "");
+  options.add_options()("resume", "")("yes", "")("offline", "");
   options.add_options()("help,h", "")("version", "")("arm", word(), "")("rate", word(), "");
   return options;
 }
@@ -236,7 +244,6 @@ CommandLine common_line(const po::variables_map& values) {
   line.dtype = text(values, "dtype");
   line.bos = text(values, "bos");
   line.resume = values.count("resume") > 0;
-  line.strict = values.count("strict") > 0;
   return line;
 }
 
@@ -244,6 +251,21 @@ void refuse_options(const po::variables_map& values, const std::string& command,
   for (const auto& name : names) {
     if (values.count(name)) fail(command + " does not take --" + name, "leave it out");
   }
+}
+
+/// What a run of claims, or a report on one, ends with.
+void set_fail_on(const std::optional<std::string>& word, const std::optional<std::string>& against, CommandLine& line) {
+  const Words known = {"none", "any", "new"};
+  if (word && std::find(known.begin(), known.end(), *word) == known.end()) {
+    fail("--fail-on is " + in_quotes(*word), did_you_mean(*word, known));
+  }
+  if (word) line.fail_on = *word;
+  if (against) line.against = *against;
+  if (line.against && line.fail_on != "new") fail("--against compares verdicts for --fail-on new alone", "add --fail-on new");
+}
+
+std::optional<std::string> given(const po::variables_map& values, const std::string& name) {
+  return values.count(name) ? std::optional(text(values, name)) : std::nullopt;
 }
 
 CommandLine run_line(const Words& words) {
@@ -258,13 +280,14 @@ CommandLine run_line(const Words& words) {
   auto line = common_line(values);
   line.command = run_command(values);
   line.only = text(values, "only");
+  set_fail_on(given(values, "fail-on"), given(values, "against"), line);
   return line;
 }
 
 CommandLine train_line(const Words& words) {
   const po::variables_map values = parse_options(words);
   if (values.count("help")) return help(0);
-  refuse_options(values, "train", {"all", "only", "list", "dry-run", "tokens", "model", "bos", "strict"});
+  refuse_options(values, "train", {"all", "only", "list", "dry-run", "tokens", "model", "bos", "fail-on", "against"});
   auto line = common_line(values);
   line.command = Command::train;
   line.arm = text(values, "arm");
@@ -286,7 +309,7 @@ CommandLine reproduce_line(const Words& words) {
   if (words.empty() || words[0].starts_with("-")) fail("reproduce lacks its run", "write replicate reproduce RUN");
   const po::variables_map values = parse_options({words.begin() + 1, words.end()});
   refuse_options(values, "reproduce", {"all", "only", "list", "dry-run", "tokens", "model", "bos", "profile", "seed", "set", "dtype",
-                                       "strict", "arm", "rate"});
+                                       "fail-on", "against", "arm", "rate"});
   auto line = common_line(values);
   line.command = Command::reproduce;
   line.before = words[0];
@@ -328,6 +351,8 @@ CommandLine report_line(Words arguments) {
   CommandLine line;
   line.command = Command::report;
   if (const auto out = take_value(arguments, "--out")) line.out = *out;
+  const auto fail_on = take_value(arguments, "--fail-on"), against = take_value(arguments, "--against");
+  set_fail_on(fail_on, against, line);
   for (const auto& word : arguments) {
     if (word.starts_with("--")) fail_unknown(word);
     line.report_folders.emplace_back(word);
@@ -335,6 +360,7 @@ CommandLine report_line(Words arguments) {
   if (arguments.empty()) fail("report lacks its folder", "write replicate report DIR");
   if (arguments.size() > 1 && !line.out) fail("a report on several runs does not say where to", "name a folder with --out");
   if (arguments.size() == 1 && line.out) fail("the report of one run lies in its folder", "leave --out out");
+  if (arguments.size() > 1 && (fail_on || against)) fail("a report on several runs takes no --fail-on or --against", "leave them out");
   return line;
 }
 

@@ -22,7 +22,9 @@ struct CommandLine {
   std::vector<std::string> overrides;
   std::vector<std::string> accepted_licences;
   std::string dtype, bos;  ///< empty: as the settings say
-  bool resume = false, strict = false;
+  bool resume = false;
+  std::string fail_on = "none";                 ///< none | any | new: what makes a run end with 1
+  std::optional<std::filesystem::path> against;  ///< of --fail-on new: the run to compare with; empty: what is known
   std::string arm;             ///< of train; empty: the baseline
   std::optional<double> rate;  ///< of train: the learning rate
   std::vector<std::filesystem::path> report_folders;  ///< several: a matrix of claims and models, into `out`

@@ -137,6 +137,7 @@ Json prediction_json(const Prediction& prediction) {
 
 Json registered_json(const Registered& registered) {
   return {{"run", registered.run},
+          {"profile", registered.profile},
           {"thresholds_sha256", registered.thresholds_sha256},
           {"verdict", to_string(registered.verdict)}};
 }
@@ -505,7 +506,10 @@ ErrorRates read_error_rates(const Field& field) {
 }
 
 Registered read_registered(const Field& field) {
-  return {field.at("run").text(), field.at("thresholds_sha256").text(), read_verdict(field.at("verdict"))};
+  return {.run = field.at("run").text(),
+          .profile = optional_text(field, "profile"),
+          .thresholds_sha256 = field.at("thresholds_sha256").text(),
+          .verdict = read_verdict(field.at("verdict"))};
 }
 
 SweepPoint read_sweep(const Field& field) {

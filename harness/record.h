@@ -143,6 +143,7 @@ struct ModelRecord {
 /// What the claim came to when its thresholds were last recorded with a run: configs/registered.yaml.
 struct Registered {
   std::string run;                ///< a folder of results/reference
+  std::string profile;            ///< of that run
   std::string thresholds_sha256;  ///< as used there
   Verdict verdict = Verdict::error;
 };

@@ -33,9 +33,12 @@ std::optional<Yaml> find(std::optional<Yaml> yaml, const std::vector<std::string
 }
 
 RegisteredClaim registered_claim(const Yaml& yaml) {
-  yaml.allow({"run", "thresholds_sha256", "verdict", "effect_sizes"});
-  RegisteredClaim claim{
-      {yaml.at("run").text(), yaml.at("thresholds_sha256").text(), verdict_from_string(yaml.at("verdict").text())}, {}};
+  yaml.allow({"run", "profile", "thresholds_sha256", "verdict", "effect_sizes"});
+  RegisteredClaim claim{{.run = yaml.at("run").text(),
+                         .profile = yaml.at("profile").text(),
+                         .thresholds_sha256 = yaml.at("thresholds_sha256").text(),
+                         .verdict = verdict_from_string(yaml.at("verdict").text())},
+                        {}};
   for (const auto& [metric, size] : yaml.at("effect_sizes").entries()) claim.effect_sizes.emplace_back(metric, size.real());
   return claim;
 }

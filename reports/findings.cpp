@@ -102,16 +102,6 @@ std::string known_note(const Record& record) {
   return is_known(record) ? "known" : "";
 }
 
-int exit_code(const std::vector<Record>& records, bool strict) {
-  const auto is_error = [](const Record& record) { return record.verdict == Verdict::error; };
-  if (std::any_of(records.begin(), records.end(), is_error)) return 3;
-  const auto is_expected = [&](const Record& record) {
-    if (record.known_verdict) return is_known(record) || (!strict && !departs(record));
-    return strict ? record.verdict == Verdict::pass : record.verdict != Verdict::fail;
-  };
-  return std::all_of(records.begin(), records.end(), is_expected) ? 0 : 1;
-}
-
 Counts count_verdicts(const std::vector<Record>& records) {
   Counts counts;
   for (const Verdict verdict : kVerdicts) counts.by_verdict[verdict] = 0;

@@ -58,10 +58,6 @@ bool thresholds_changed(const Record& record);
 /// "known", "known was pass" (when it departs from that), or nothing.
 std::string known_note(const Record& record);
 
-/// What the program ends with. 0: no claim failed but as known (strict: all passed but as known); 1: some did, or
-/// passed where it was known to fail; 3: some claim ended in error.
-int exit_code(const std::vector<Record>& records, bool strict);
-
 struct Counts {
   std::map<Verdict, size_t> by_verdict;  ///< every verdict has an entry
   size_t known_failures = 0, departures = 0;

@@ -20,19 +20,9 @@ std::string element(const std::string& name, const std::string& message, const s
          (type.empty() ? "" : " type=\"" + type + "\"") + "/>\n";
 }
 
-/// A test suite's reader wants to know what is new: known failures are no news, departures are.
-bool counts_as_failure(const Record& record) {
-  return departs(record) || (record.verdict == Verdict::fail && !is_known(record));
-}
-
-std::string outcome(const Record& record) {
-  if (departs(record))
-    return element("failure",
-                   "known verdict " + to_string(*record.known_verdict) + ", now " +
-                       to_string(record.verdict) + ": " + record.reason,
-                   "departure");
-  if (counts_as_failure(record)) return element("failure", record.reason, "fail");
+std::string outcome(const Record& record, const FailOn& fail_on) {
   if (record.verdict == Verdict::error) return element("error", record.reason, "error");
+  if (const auto why = failure(record, fail_on)) return element("failure", *why, to_string(record.verdict));
   if (record.verdict == Verdict::inconclusive || record.verdict == Verdict::skipped)
     return element("skipped", to_string(record.verdict) + ": " + record.reason, "");
   return "";
@@ -46,18 +36,22 @@ std::string metric_line(const Headline& headline) {
   return line + "\n";
 }
 
+std::string properties(const Record& record) {
+  return "    <properties><property name=\"verdict\" value=\"" + to_string(record.verdict) + "\"/></properties>\n";
+}
+
 std::string notes(const Record& record) {
   std::string text;
-  if (record.verdict == Verdict::fail && is_known(record))
-    text += "known fail: " + record.reason + " Why: " + record.known_why + "\n";
+  if (record.verdict == Verdict::fail) text += "fail: " + record.reason + "\n";
+  if (is_known(record)) text += "known: " + record.known_why + "\n";
   for (const Headline& headline : headlines(record)) text += metric_line(headline);
   return text.empty() ? "" : "    <system-out>" + escape_html(text) + "</system-out>\n";
 }
 
-std::string test_case(const Record& record) {
+std::string test_case(const Record& record, const FailOn& fail_on) {
   return "  <testcase classname=\"" + escape_html(record.model.name) + "\" name=\"" +
          escape_html(record.claim) + "\" time=\"" + plain_seconds(record.seconds) + "\">\n" +
-         outcome(record) + notes(record) + "  </testcase>\n";
+         properties(record) + outcome(record, fail_on) + notes(record) + "  </testcase>\n";
 }
 
 struct Totals {
@@ -65,12 +59,14 @@ struct Totals {
   double seconds = 0;
 };
 
-Totals totals_of(const std::vector<Record>& records) {
+Totals totals_of(const std::vector<Record>& records, const FailOn& fail_on) {
   Totals totals;
   for (const Record& record : records) {
-    totals.failures += counts_as_failure(record);
+    const bool failed = failure(record, fail_on).has_value();
+    const bool open = record.verdict == Verdict::skipped || record.verdict == Verdict::inconclusive;
+    totals.failures += failed;
     totals.errors += record.verdict == Verdict::error;
-    totals.skipped += record.verdict == Verdict::skipped || record.verdict == Verdict::inconclusive;
+    totals.skipped += open && !failed;
     totals.seconds += record.seconds;
   }
   return totals;
@@ -78,14 +74,14 @@ Totals totals_of(const std::vector<Record>& records) {
 
 }  // namespace
 
-std::string junit_report(const std::vector<Record>& records) {
-  const Totals totals = totals_of(records);
+std::string junit_report(const std::vector<Record>& records, const FailOn& fail_on) {
+  const Totals totals = totals_of(records, fail_on);
   std::ostringstream out;
   out << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"replicate\" tests=\""
       << records.size() << "\" failures=\"" << totals.failures << "\" errors=\"" << totals.errors
       << "\" skipped=\"" << totals.skipped << "\" time=\"" << plain_seconds(totals.seconds)
       << "\">\n";
-  for (const Record& record : records) out << test_case(record);
+  for (const Record& record : records) out << test_case(record, fail_on);
   out << "</testsuite>\n";
   return out.str();
 }

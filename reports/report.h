@@ -5,11 +5,8 @@
 //
 // Conventions that reporters rely on:
 // - a claim's headline numbers are the metrics of its criteria, in their order (findings.h);
-// - a note that starts with "†" marks its claim as holding, in part, by arithmetic at
-// initialisation;
-// - a verdict that departs from `known_verdict` (pass for fail or the reverse) is a failure in
-// JUnit's
-//   eyes, a failure that was known is not.
+// - `arithmetic` says what of a claim holds in any weights, and marks its title with †;
+// - JUnit marks as failures the claims that make the run end with exit code 1 (fail_on.h), and no others.
 
 #include <filesystem>
 #include <string>
@@ -18,6 +15,7 @@
 #include "harness/record.h"
 #include "models/formats/error.h"
 #include "reports/document.h"
+#include "reports/fail_on.h"
 
 namespace replicate {
 
@@ -38,7 +36,8 @@ std::string markdown_report(const std::vector<Record>& records);
 /// and <claim>/maps.svg to inline, a missing one leaves a note.
 std::string html_report(const std::vector<Record>& records, const std::filesystem::path& folder);
 
-std::string junit_report(const std::vector<Record>& records);
+/// Claims that fail and do not make the run end with 1 are passed cases; each case has its verdict as a property.
+std::string junit_report(const std::vector<Record>& records, const FailOn& fail_on = {});
 
 /// Counts, and per claim verdict, reason, headline numbers and paths relative to the run folder.
 std::string summary_json(const std::vector<Record>& records);
@@ -65,6 +64,6 @@ std::vector<Record> read_run(const std::filesystem::path& run);
 /// plot that cannot be drawn does not cost the reports: they are written first, then its Error is
 /// thrown.
 /// Claims come in `order`, by id, where it is given, else as read_run has them.
-void write_reports(const std::filesystem::path& run, const std::vector<std::string>& order = {});
+void write_reports(const std::filesystem::path& run, const std::vector<std::string>& order = {}, const FailOn& fail_on = {});
 
 }  // namespace replicate

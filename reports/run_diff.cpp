@@ -161,6 +161,23 @@ class ClaimDiff {
 
 }  // namespace
 
+bool is_cost(Kind kind) { return kind == Kind::time || kind == Kind::memory; }
+
+bool anything_changed(const RunDiff& diff) {
+  return std::ranges::any_of(diff.differences, [](const Difference& found) { return !is_cost(found.kind); });
+}
+
+bool numbers_disagree(const RunDiff& diff) {
+  std::set<std::string> judged_otherwise;
+  for (const auto& found : diff.differences) {
+    if (found.kind == Kind::threshold) judged_otherwise.insert(found.claim);
+  }
+  return std::ranges::any_of(diff.differences, [&](const Difference& found) {
+    if (found.kind == Kind::verdict) return !judged_otherwise.count(found.claim);
+    return !is_cost(found.kind) && found.kind != Kind::threshold;
+  });
+}
+
 RunDiff diff_runs(const fs::path& before, const fs::path& after) {
   const auto a = records_in(before), b = records_in(after);
   RunDiff diff{before, after, {}, {}};
@@ -175,6 +192,7 @@ RunDiff diff_runs(const fs::path& before, const fs::path& after) {
   for (const auto& [claim, record] : b) {
     if (!a.count(claim)) diff.differences.push_back({Kind::missing, claim, "is not in the first run"});
   }
+  std::ranges::stable_partition(diff.differences, [](const Difference& found) { return found.kind == Kind::verdict; });
   return diff;
 }
 

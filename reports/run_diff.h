@@ -32,7 +32,16 @@ struct RunDiff {
   std::vector<Difference> differences;
 };
 
-/// Of the records of two run folders, in the order of the first. Metrics are compared
+/// Time and memory are the machine's: they are shown and decide nothing.
+bool is_cost(Difference::Kind kind);
+
+/// Whether `diff` ends with 1: anything but cost differs.
+bool anything_changed(const RunDiff& diff);
+
+/// Whether `reproduce` ends with 1: other numbers, or another verdict under the same thresholds.
+bool numbers_disagree(const RunDiff& diff);
+
+/// Of the records of two run folders: flipped verdicts first, then the rest by claim. Metrics are compared
 /// - on the same ids with their samples: a paired t interval of the differences, sequence by sequence, leaves 0 out;
 /// - on the same ids without: they differ by more than a tenth of the wider half of their intervals;
 /// - on other ids: by more than both halves, added in quadrature.

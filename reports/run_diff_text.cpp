@@ -1,5 +1,6 @@
 // A diff of two runs as text, Markdown and JUnit.
 
+#include <algorithm>
 #include <map>
 
 #include "reports/run_diff.h"
@@ -24,9 +25,11 @@ std::string word_of(Difference::Kind kind) {
 }
 
 std::string heading(const RunDiff& diff) {
-  const auto found = diff.differences.empty() ? std::string("nothing changed beyond noise")
-                                              : plural(diff.differences.size(), "difference");
-  return clean(diff.before.string() + " -> " + diff.after.string()) + ": " + plural(diff.compared.size(), "claim") + " compared, " + found;
+  const auto costs = static_cast<size_t>(std::ranges::count_if(diff.differences, [](const auto& found) { return is_cost(found.kind); }));
+  const auto changed = diff.differences.size() - costs;
+  return clean(diff.before.string() + " -> " + diff.after.string()) + ": " + plural(diff.compared.size(), "claim") + " compared, " +
+         (changed == 0 ? "nothing changed beyond noise" : plural(changed, "difference")) +
+         (costs == 0 ? "" : "; " + plural(costs, "claim") + " cost more, which decides nothing");
 }
 
 }  // namespace
@@ -56,6 +59,7 @@ std::string diff_junit(const RunDiff& diff) {
   for (const auto& claim : diff.compared) failures[claim];
   size_t failed = 0;
   for (const auto& difference : diff.differences) {
+    if (is_cost(difference.kind)) continue;
     auto& text = failures[difference.claim];
     failed += text.empty();
     text += "    <failure message=\"" + escape_html(clean(difference.text)) + "\" type=\"" + word_of(difference.kind) + "\"/>\n";

@@ -79,7 +79,7 @@ std::vector<Record> read_run(const fs::path& run) {
   return records;
 }
 
-void write_reports(const fs::path& run, const std::vector<std::string>& order) {
+void write_reports(const fs::path& run, const std::vector<std::string>& order, const FailOn& fail_on) {
   std::vector<Record> records = read_run(run);
   sort_by(order, records);
   const std::exception_ptr failed_plot = write_all_plots(records, run);
@@ -87,7 +87,7 @@ void write_reports(const fs::path& run, const std::vector<std::string>& order) {
   write_atomically(run / "report.html", html_report(records, run));
   for (const Record& record : records)
     write_atomically(run / record.claim / "report.html", html_page(claim_content(record), run, record.claim + "/"));
-  write_atomically(run / "junit.xml", junit_report(records));
+  write_atomically(run / "junit.xml", junit_report(records, fail_on));
   write_atomically(run / "summary.json", summary_json(records));
   if (failed_plot) std::rethrow_exception(failed_plot);
 }

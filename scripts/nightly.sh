@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # One night's run, for cron or a CI runner: all claims, then what changed since the last night, as a summary that a team
-# reads in a minute. Arguments are the program's, besides --profile nightly.
+# reads in a minute. Arguments are the program's. Without them the run is --all with the profile nightly.
 #
-#   scripts/nightly.sh [--profile NAME] [--model NAME] ...
-#   NIGHTLY_DIR     where nights are kept; default: results/nightly. One folder a night, and `last`, a link to the newest whole one
+#   scripts/nightly.sh [--profile NAME] [--model NAME] [--only REGEX] ...
+#   NIGHTLY_DIR     where nights are kept; default: results/nightly. One folder per night, and `last`, a link to the newest
 #   NIGHTLY_KEEP    how many nights are kept; default: 30
 #   In crontab:     30 1 * * * cd /path/to/replicate && scripts/nightly.sh --yes >>nightly.log 2>&1
 #
-# Exit code: the run's, or 1 when the run ended well and something drifted.
+# Exit code: 1 when a verdict differs from the last night's (the first night: from the known one), or when numbers drifted
+# beyond noise; 2, 3 and 130 are the run's. A claim that fails as it did before is no news, and time and
+# memory decide nothing.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 source "$(dirname "$(realpath "$0")")/common.sh"
@@ -17,10 +19,12 @@ keep=${NIGHTLY_KEEP:-30}
 tonight=$nights/$(date -u +%Y-%m-%dT%H%M%SZ)
 last=$nights/last
 
-arguments=("$@")
+arguments=("$@" --fail-on new)
 [[ " $* " == *" --profile"* ]] || arguments+=(--profile nightly)
-
+[[ " $* " == *" --only"* ]] || arguments+=(--all)
 # A night that was cut off left no `last`: the comparison is with the last whole one.
+[[ ! -e $last ]] || arguments+=(--against "$(realpath "$last")")
+
 compare() {
   local code=0
   [[ -e $last ]] || { echo "The first night: nothing to compare with."; return; }
@@ -29,21 +33,33 @@ compare() {
   return "$code"
 }
 
-# The verdicts, and what changed.
-summarise() {
-  local code=0
-  echo "## replicate, $(basename "$tonight")"
-  echo
+# How many claims came to each verdict, and which ones did not pass.
+verdicts() {
   python3 -B - "$tonight/summary.json" <<'PYTHON'
 import json
 import sys
 summary = json.load(open(sys.argv[1], encoding="utf-8"))
-print("Model `%s`: %s." % (summary["model"], ", ".join(f"{n} {name}" for name, n in summary["counts"].items() if n)))
+claims = {}
+for claim in summary["claims"]:
+    claims.setdefault(claim["verdict"], []).append(claim["claim"])
+for verdict in ("pass", "fail", "inconclusive", "skipped", "error"):
+    names = claims.get(verdict, [])
+    if names:
+        print(f"- {len(names)} {verdict}" + ("" if verdict == "pass" else ": " + ", ".join(f"`{name}`" for name in names)))
 PYTHON
+}
+
+summarise() {
+  local code=0
+  echo "## replicate, $(basename "$tonight")"
   echo
   echo "### Since the last night"
   echo
   compare || code=$?
+  echo
+  echo "### Verdicts"
+  echo
+  verdicts
   return "$code"
 }
 
@@ -57,7 +73,7 @@ forget_old_nights() {
 
 mkdir -p "$nights"
 code=0
-"$ROOT/replicate" --all "${arguments[@]}" --out "$tonight" || code=$?
+"$ROOT/replicate" "${arguments[@]}" --out "$tonight" || code=$?
 if [[ ! -e $tonight/summary.json ]]; then
   say "the run left no summary (exit $code): $tonight"
   exit "$((code ? code : 3))"

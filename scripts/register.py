@@ -20,7 +20,7 @@ HEAD = """# Written by scripts/register.py from the runs in results/reference: t
 def entry(run, record):
     sizes = {c["metric"]: c["effect_size"] for c in record["criteria"] if c.get("effect_size") is not None}
     effect_sizes = ", ".join(f"{metric}: {size:.4g}" for metric, size in sizes.items())
-    return (f"{record['claim']}: {{run: {run}, verdict: {record['verdict']}, effect_sizes: {{{effect_sizes}}},\n"
+    return (f"{record['claim']}: {{run: {run}, profile: {record['profile']}, verdict: {record['verdict']}, effect_sizes: {{{effect_sizes}}},\n"
             f"      thresholds_sha256: {record['thresholds_sha256']}}}")
 
 

@@ -65,11 +65,10 @@ fail() {
   exit 1
 }
 
-# The program's 1 says that some claim failed: an honest result of a run that worked.
 run_program() {
   local code=0
   timed "replicate/build/release/replicate ${arguments[*]} --out /srv/run" || code=$?
-  ((code <= 1)) || fail "the run ended with $code"
+  ((code == 0)) || fail "the run ended with $code"
   [[ -e $machine/srv/run/report.html ]] || fail "the run left no report"
 }
 

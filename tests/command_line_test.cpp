@@ -43,7 +43,10 @@ TEST(CommandLine, ReadsEveryOption) {
                                   "--out",
                                   "results/x",
                                   "--resume",
-                                  "--strict",
+                                  "--fail-on",
+                                  "new",
+                                  "--against",
+                                  "results/last",
                                   "--set",
                                   "seed=1",
                                   "--set",
@@ -60,7 +63,8 @@ TEST(CommandLine, ReadsEveryOption) {
   EXPECT_EQ(line.threads, 2);
   EXPECT_EQ(line.out, "results/x");
   EXPECT_TRUE(line.resume);
-  EXPECT_TRUE(line.strict);
+  EXPECT_EQ(line.fail_on, "new");
+  EXPECT_EQ(line.against, "results/last");
   EXPECT_EQ(line.overrides, (std::vector<std::string>{"seed=1", "claims.a.b=[1, 2]"}));
   EXPECT_EQ(line.accepted_licences, (std::vector<std::string>{"gemma"}));
 }
@@ -72,7 +76,8 @@ TEST(CommandLine, HasQuietDefaults) {
   EXPECT_EQ(line.profile, "");
   EXPECT_EQ(line.device, "auto");
   EXPECT_EQ(line.threads, 0);
-  EXPECT_FALSE(line.seed || line.tokens || line.out || line.resume || line.strict);
+  EXPECT_FALSE(line.seed || line.tokens || line.out || line.resume || line.against);
+  EXPECT_EQ(line.fail_on, "none");
 }
 
 TEST(CommandLine, ChoosesTheCommand) {
@@ -109,7 +114,7 @@ TEST(CommandLine, HelpIsCompleteAndFitsATerminal) {
   for (const char* word :
        {"--all",     "--only", "--list",           "--dry-run", "--profile", "--model", "--tokens",
         "--seed",    "--set",  "--accept-licence", "--device",  "--threads", "--out",   "--resume",
-        "--strict",  "--yes",  "--offline",        "--version", "report",    "doctor",  "validate",
+        "--fail-on", "--against", "--yes",  "--offline",        "--version", "report",    "doctor",  "validate",
         "Exit codes"}) {
     expect_has(parse({"--help"}).text, word);
   }
@@ -131,8 +136,20 @@ TEST(CommandLine, MissingValuesAreErrors) {
     EXPECT_FALSE(message({"--all", option}).empty()) << option;
     EXPECT_FALSE(message({"--all", std::string(option) + "="}).empty()) << option;
   }
-  expect_has(message({"--only", "--strict"}), "only");
+  expect_has(message({"--only", "--resume"}), "only");
   expect_has(message({"report"}), "lacks its folder");
+}
+
+TEST(CommandLine, FailOnTakesThreeWordsAndGoesWithAgainst) {
+  EXPECT_EQ(parse({"--all", "--fail-on", "any"}).fail_on, "any");
+  EXPECT_EQ(parse({"report", "a", "--fail-on", "new", "--against", "b"}).against, "b");
+  expect_has(message({"--all", "--fail-on", "neww"}), "did you mean 'new'?");
+  expect_has(message({"report", "a", "--fail-on", "anny"}), "did you mean 'any'?");
+  expect_has(message({"--all", "--against", "b"}), "add --fail-on new");
+  expect_has(message({"--all", "--fail-on", "any", "--against", "b"}), "add --fail-on new");
+  expect_has(message({"report", "a", "b", "--out", "c", "--fail-on", "any"}), "leave them out");
+  expect_has(message({"reproduce", "a", "--fail-on", "any"}), "reproduce does not take --fail-on");
+  expect_has(message({"train", "--out", "a", "--fail-on", "any"}), "train does not take --fail-on");
 }
 
 TEST(CommandLine, ContradictionsAreErrors) {

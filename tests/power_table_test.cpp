@@ -8,7 +8,8 @@ namespace {
 ClaimSettings claim(const std::string& id, std::vector<std::pair<std::string, double>> effect_sizes) {
   ClaimSettings settings;
   settings.id = id;
-  settings.registered = RegisteredClaim{{"cpu-tiny", "abc", Verdict::pass}, std::move(effect_sizes)};
+  settings.registered = RegisteredClaim{
+      {.run = "cpu-tiny", .profile = "cpu", .thresholds_sha256 = "abc", .verdict = Verdict::pass}, std::move(effect_sizes)};
   return settings;
 }
 

@@ -67,7 +67,7 @@ Record full_record() {
   record.thresholds_sha256 = "ef56";
   record.calibration = "set before";
   record.calibrated = true;
-  record.registered = {"cpu-tiny", "fe65", Verdict::inconclusive};
+  record.registered = {.run = "cpu-tiny", .profile = "cpu", .thresholds_sha256 = "fe65", .verdict = Verdict::inconclusive};
   record.error_rates = {300, 1, 100, 2};
   record.verdict = Verdict::skipped;
   record.reason = "no sink";
@@ -103,6 +103,8 @@ TEST(Record, RoundTripsEveryField) {
   EXPECT_EQ(again.registered->verdict, Verdict::inconclusive);
   EXPECT_EQ(again.error_rates->missed, 2);
   EXPECT_EQ(again.rivals[0].criterion.threshold, 9);
+  EXPECT_EQ(again.registered->profile, "cpu");
+  EXPECT_EQ(again.caution + ", " + again.arithmetic, "few tokens, a part of it");
   EXPECT_TRUE(std::isnan(again.measurement.series[0].y[1]));
 }
 
@@ -135,7 +137,7 @@ TEST(Record, WritesEveryFieldInAFixedOrder) {
   EXPECT_EQ(keys(json["criteria"][0]), "metric op threshold outcome effect_size p source ");
   EXPECT_EQ(keys(json["controls"][0]), "metric of fraction outcome p source ");
   EXPECT_EQ(keys(json["rivals"][0]), "question account metric op threshold outcome effect_size p source ");
-  EXPECT_EQ(keys(json["registered"]), "run thresholds_sha256 verdict ");
+  EXPECT_EQ(keys(json["registered"]), "run profile thresholds_sha256 verdict ");
   EXPECT_EQ(keys(json["error_rates"]), "null_runs false_passes planted_runs missed ");
   EXPECT_EQ(keys(json["panels"][0]), "title x y log_x log_y curves thresholds ");
 }

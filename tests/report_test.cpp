@@ -210,26 +210,85 @@ TEST(Report, KnownVerdictsAndDepartures) {
   EXPECT_FALSE(departs(record));
 }
 
-TEST(Report, ExitCode) {
-  const auto code = [](Verdict verdict, std::optional<Verdict> known, bool strict = false) {
-    Record record;
-    record.verdict = verdict;
-    record.known_verdict = known;
-    return exit_code({record}, strict);
-  };
-  using enum Verdict;
-  EXPECT_EQ(exit_code({}, true), 0);
-  EXPECT_EQ(code(fail, {}), 1);
-  EXPECT_EQ(code(inconclusive, {}), 0);
-  EXPECT_EQ(code(fail, fail), 0);
-  EXPECT_EQ(code(pass, fail, false), 1) << "news, if good news";
-  EXPECT_EQ(code(inconclusive, fail, false), 0) << "fewer sequences say less, not the contrary";
-  EXPECT_EQ(code(error, error), 3);
+// ---- exit codes -------------------------------------------------------------------------------
 
-  EXPECT_EQ(code(pass, {}, true), 0);
-  EXPECT_EQ(code(inconclusive, {}, true), 1);
-  EXPECT_EQ(code(fail, fail, true), 0);
-  EXPECT_EQ(code(inconclusive, fail, true), 1);
+using enum Verdict;
+using What = FailOn::What;
+
+Record ended(Verdict verdict, std::optional<Verdict> known = {}) {
+  Record record;
+  record.claim = "a";
+  record.verdict = verdict;
+  record.known_verdict = known;
+  return record;
+}
+
+TEST(FailOn, AFailedClaimIsAResult) {
+  for (const auto verdict : kVerdicts) EXPECT_EQ(exit_code({ended(verdict)}, {}), verdict == error ? 3 : 0);
+  EXPECT_EQ(exit_code({}, {}), 0);
+}
+
+TEST(FailOn, AnyCountsFailuresAndNothingElse) {
+  for (const auto verdict : kVerdicts) {
+    EXPECT_EQ(exit_code({ended(verdict)}, {What::failed}), verdict == error ? 3 : verdict == fail ? 1 : 0);
+  }
+  EXPECT_EQ(exit_code({ended(fail, fail)}, {What::failed}), 1) << "known or not";
+}
+
+TEST(FailOn, NewComparesWithWhatIsKnown) {
+  EXPECT_EQ(exit_code({ended(fail)}, {What::changed}), 0) << "of which nothing is known";
+  for (const auto known : {pass, fail, inconclusive, skipped}) {
+    for (const auto now : {pass, fail, inconclusive, skipped}) {
+      EXPECT_EQ(exit_code({ended(now, known)}, {What::changed}), now == known ? 0 : 1) << to_string(known) << to_string(now);
+    }
+  }
+  EXPECT_EQ(exit_code({ended(error, error)}, {What::changed}), 3);
+}
+
+TEST(FailOn, WhatWasRecordedIsKnownForItsProfileAndThresholds) {
+  auto record = ended(pass);
+  record.profile = "cpu";
+  record.thresholds_sha256 = "t";
+  record.registered = {.run = "run", .profile = "cpu", .thresholds_sha256 = "t", .verdict = fail};
+  EXPECT_EQ(known_outcome(record), fail);
+  record.profile = "smoke";
+  EXPECT_EQ(known_outcome(record), std::nullopt);
+  record.profile = "cpu";
+  record.thresholds_sha256 = "u";
+  EXPECT_EQ(known_outcome(record), std::nullopt);
+  record.known_verdict = inconclusive;  // what is listed by hand comes first
+  EXPECT_EQ(known_outcome(record), inconclusive);
+}
+
+TEST(FailOn, AnotherRunTakesThePlaceOfWhatIsKnown) {
+  const TemporaryFolder folder;
+  auto before = ended(pass);
+  write_record(before, folder / "run/a");
+  const auto fail_on = read_fail_on("new", folder / "run");
+  EXPECT_EQ(exit_code({ended(pass, fail)}, fail_on), 0);
+  EXPECT_EQ(exit_code({ended(fail, fail)}, fail_on), 1);
+  auto other = ended(fail);
+  other.claim = "b";
+  EXPECT_EQ(exit_code({other}, fail_on), 0) << "a claim that the other run lacks";
+  EXPECT_THROW(read_fail_on("new", folder / "nothing"), Error);
+}
+
+/// One table for all policies: a case is a failure for JUnit exactly where it makes the run end with 1.
+TEST(FailOn, JunitMarksWhatMakesTheRunEndWithOne) {
+  const auto has = [](const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; };
+  for (const auto what : {What::none, What::failed, What::changed}) {
+    for (const auto known : {pass, fail}) {
+      for (const auto now : kVerdicts) {
+        const FailOn fail_on{what};
+        const auto junit = junit_report({ended(now, known)}, fail_on);
+        const int code = exit_code({ended(now, known)}, fail_on);
+        EXPECT_EQ(has(junit, "<failure"), code == 1) << junit;
+        EXPECT_EQ(has(junit, "failures=\"1\""), code == 1) << junit;
+        EXPECT_EQ(has(junit, "<error"), code == 3) << junit;
+        EXPECT_TRUE(has(junit, "<property name=\"verdict\" value=\"" + to_string(now) + "\"/>")) << junit;
+      }
+    }
+  }
 }
 
 /// All tables among the blocks, those in folds and sections included.
@@ -395,14 +454,6 @@ TEST(ReportChain, TablesNameEveryLinkRunOrNot) {
   EXPECT_EQ(words(tables[0].rows[4][3]), "dominance_over_rest 18.4 [16.9, 19.7] (> 5)");
   EXPECT_EQ(words(tables[0].rows[4][4]), "fail at top4_energy");
   EXPECT_EQ(words(tables[1].rows[5][3]), sample::falsification().reason);
-}
-
-TEST(Report, JunitCountsNewsOnly) {
-  Record known = sample::dimension_disparity(), fresh = known;
-  fresh.known_verdict.reset();
-  EXPECT_NE(junit_report({known}).find("failures=\"0\""), std::string::npos);
-  EXPECT_NE(junit_report({known}).find("known fail"), std::string::npos);
-  EXPECT_NE(junit_report({fresh}).find("failures=\"1\""), std::string::npos);
 }
 
 TEST(Report, SummaryIsJsonWithCounts) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "tests/expect_error.h"
 #include "tests/temporary_folder.h"
 
@@ -115,6 +117,57 @@ TEST_F(RunDiffTest, FindsWhatCostsMore) {
   after.seconds = 29;
   after.peak_memory_mb = 124;
   EXPECT_EQ(kinds(after), std::vector<Kind>{});
+}
+
+TEST_F(RunDiffTest, TimeAndMemoryDecideNothing) {
+  auto after = record();
+  after.seconds = 2000;
+  after.peak_memory_mb = 9000;
+  const auto found = diff(record(), after);
+  ASSERT_EQ(found.differences.size(), 2u);
+  EXPECT_FALSE(anything_changed(found));
+  EXPECT_FALSE(numbers_disagree(found));
+  EXPECT_NE(diff_text(found).find("nothing changed beyond noise; 2 claims cost more, which decides nothing"), std::string::npos);
+  EXPECT_NE(diff_junit(found).find("failures=\"0\""), std::string::npos);
+}
+
+/// What makes `diff` and what makes `reproduce` end with 1: a table over what differs.
+TEST_F(RunDiffTest, NumbersDisagreeWhereMoreThanThresholdsChanged) {
+  struct Case {
+    const char* what;
+    void (*change)(Record&);
+    bool changed, disagree;
+  };
+  for (const auto& [what, change, changed, disagree] : std::vector<Case>{
+           {"nothing", [](Record&) {}, false, false},
+           {"the verdict", [](Record& r) { r.verdict = Verdict::fail; }, true, true},
+           {"the thresholds", [](Record& r) { r.thresholds_sha256 = std::string(64, 'f'); }, true, false},
+           {"the verdict by other thresholds",
+            [](Record& r) { r.thresholds_sha256 = std::string(64, 'f'), r.verdict = Verdict::fail; }, true, false},
+           {"a judged number", [](Record& r) { move(r, 0.05); }, true, true},
+           {"another number", [](Record& r) { r.measurement.metrics[1].value = 10.5; }, true, true},
+           {"the ids", [](Record& r) { r.inputs[0].sha256 = std::string(64, 'e'); }, true, true},
+           {"the claim", [](Record& r) { r.claim = "rotation"; }, true, true}}) {
+    auto after = record();
+    change(after);
+    std::filesystem::remove_all(folder_ / "b");
+    const auto found = diff(record(), after);
+    EXPECT_EQ(anything_changed(found), changed) << what;
+    EXPECT_EQ(numbers_disagree(found), disagree) << what;
+  }
+}
+
+TEST_F(RunDiffTest, FlippedVerdictsComeFirst) {
+  auto after = record("b");
+  after.verdict = Verdict::fail;
+  auto drifted = record("a");
+  move(drifted, 0.05);
+  write_record(record("a"), folder_ / "a" / "a");
+  write_record(drifted, folder_ / "b" / "a");
+  const auto found = diff(record("b"), after);
+  ASSERT_EQ(found.differences.size(), 2u);
+  EXPECT_EQ(found.differences[0].claim, "b");
+  EXPECT_EQ(found.differences[1].claim, "a");
 }
 
 TEST_F(RunDiffTest, FindsClaimsOfOneRunOnly) {

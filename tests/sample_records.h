@@ -95,7 +95,7 @@ inline Record base(const std::string& claim, const std::string& title, const std
   record.environment = {"0.1.0", "0123456789ab", "2.13.0+cpu", "g++ 12.2.0",
                         "cpu",   "Example CPU",  "float32",    2};
   record.thresholds_sha256 = std::string(64, 'd');
-  record.calibration = "set before this model was measured";
+  record.calibration = "no definition is registered yet";
   record.command = "./replicate --only '^" + claim + "$' --profile cpu --model smollm2 --seed 1";
   record.parameters = "natural:\n  sequences: 24\n  length: 128\n";
   record.seconds = 41.7;
@@ -155,7 +155,8 @@ inline Record sink_onset() {
                    {"Does the sink need the spike?", "Spike and sink come apart",
                     {"never_measured", "<", 1, "set before measuring", "not measured"}}};
   record.deviations = {"Excess attention replaces raw attention."};
-  record.registered = {"cpu-smollm2", std::string(64, 'e'), Verdict::pass};
+  record.registered = {
+      .run = "cpu-smollm2", .profile = "cpu", .thresholds_sha256 = std::string(64, 'e'), .verdict = Verdict::pass};
   record.error_rates = {300, 0, 100, 3};
   record.panels = {{"Attention to the first token",
                     "layer",

@@ -712,7 +712,7 @@ TEST(Configs, NoProfileRepeatsAClaimsOwnValue) {
 
 constexpr const char* kRegistered = R"(models:
   tiny:
-    alpha_claim: {run: cpu-tiny, verdict: pass, effect_sizes: {effect: 2.5}, thresholds_sha256: abc}
+    alpha_claim: {run: cpu-tiny, profile: cpu, verdict: pass, effect_sizes: {effect: 2.5}, thresholds_sha256: abc}
 profiles: {}
 )";
 constexpr const char* kRates = "claims:\n  alpha_claim: {null_runs: 300, false_passes: 1, planted_runs: 100, missed: 2}\n";
@@ -728,8 +728,8 @@ TEST_F(SettingsTest, KnowsHowAClaimWasRecordedAndHowOftenItErrs) {
   EXPECT_EQ(alpha().registered->effect_sizes, (std::vector<std::pair<std::string, double>>{{"effect", 2.5}}));
   EXPECT_EQ(alpha().error_rates->false_passes, 1);
   EXPECT_EQ(alpha().error_rates->missed, 2);
-  EXPECT_TRUE(alpha().calibrated);
-  EXPECT_FALSE(load().claims.at(0).registered || load().claims.at(0).calibrated);
+  EXPECT_EQ(alpha().registered->reference.profile, "cpu");
+  EXPECT_FALSE(load().claims.at(0).registered);
 }
 
 TEST_F(SettingsTest, MistakesInWhatWasRecordedAreFound) {
