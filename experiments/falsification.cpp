@@ -3,7 +3,7 @@
 // figure of it). What the super neurons write is edited at position 0, at all others, everywhere; and at position 0
 // for the writers of all spikes, because a second route may open. Controls: the same edit elsewhere, and as many
 // neurons of that layer that contribute alike at other positions.
-// Cost: one forward pass; 17 edits that cost the layers from their spike on; the head for four lanes.
+// Cost: one forward pass; 17 edits that cost the layers from their spike on; the head for eleven lanes.
 
 #include <algorithm>
 #include <numeric>
@@ -225,13 +225,13 @@ class Falsification : public Experiment {
       };
       const auto name = "_" + edit;
       const bool judged = edit == "zero";  // and planned by `compare`
-      if (!judged) add(one, name, {patch(dominant, {0})});
+      if (!judged) add(one, name, {patch(dominant, {0})}, /*loss=*/true);
       if (!judged) add(one, name + "_elsewhere", {patch(dominant, elsewhere(primary))});
       add(one, name + "_everywhere", {patch(dominant, everywhere)}, judged);
       if (spikes.size() < 2) continue;
       std::vector<Patch> patches;
       for (const auto& spike : spikes) patches.push_back(patch(spike, {0}));
-      add(one, name + "_all", std::move(patches));
+      add(one, name + "_all", std::move(patches), /*loss=*/true);
     }
   }
 
