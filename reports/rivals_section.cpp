@@ -52,18 +52,22 @@ Standing standing_of(const std::vector<Test>& predictions) {
   return came("fail") == all ? Standing::out : Standing::mixed;
 }
 
-/// Only an account that stands alone is supported.
+std::vector<std::string> accounts_that(const std::vector<Test>& tests, Standing standing) {
+  std::vector<std::string> accounts;
+  for (const auto& account : distinct(tests, &Prediction::account))
+    if (standing_of(with(tests, &Prediction::account, account)) == standing) accounts.push_back(account);
+  return accounts;
+}
+
+/// An account is supported when all that it expects came true and nothing that the others expect did.
 Line conclusion(const std::vector<Test>& tests) {
-  std::vector<std::string> holding;
-  bool others_out = true;
-  for (const auto& account : distinct(tests, &Prediction::account)) {
-    const auto standing = standing_of(with(tests, &Prediction::account, account));
-    if (standing == Standing::holds) holding.push_back(account);
-    if (standing == Standing::mixed) others_out = false;
-  }
-  if (holding.size() == 1 && others_out) return {span::text("This model supports: "), span::strong(holding.front()), span::text(".")};
-  return {span::text(holding.size() > 1 ? "This model does not decide between them: all that several accounts expect came true."
-                                        : "This model does not decide between them: none expects all that was measured, or too little is certain.")};
+  const auto hold = accounts_that(tests, Standing::holds), mixed = accounts_that(tests, Standing::mixed);
+  if (hold.size() > 1) return {span::text("This model does not decide between them: all that several accounts expect came true.")};
+  if (hold.empty())
+    return {span::text("This model does not decide between them: of no account did all predictions come true, or too little is certain.")};
+  if (mixed.empty()) return {span::text("This model supports: "), span::strong(hold.front()), span::text(".")};
+  return {span::text("All that one account expects came true: "), span::strong(hold.front()),
+          span::text(". The others are not out: part of what they expect came true as well, or is open.")};
 }
 
 Table table_of(const std::vector<Test>& tests) {

@@ -418,6 +418,65 @@ TEST(Report, DaggerStandsOnceInATitle) {
   EXPECT_EQ(dagger_after_title(record), "");
 }
 
+TEST(Report, VariationsStandBesideTheVerdictEverywhere) {
+  Record record = sample::mask_induced_sink();
+  ASSERT_FALSE(record.sweep.empty());
+  const auto note = sweep_note(record);
+  EXPECT_NE(markdown_report({record}).find(note), std::string::npos);
+  const auto console = console_table({record}, false, 120);
+  EXPECT_NE(console.find(note.substr(0, note.rfind(' '))), std::string::npos) << console;
+}
+
+TEST(Report, AProfilesCautionStandsInEveryForm) {
+  Record record = sample::sink_onset();
+  EXPECT_EQ(markdown_report({record}).find("Not to be quoted"), std::string::npos);
+  record.profile = "smoke";
+  record.caution = "too few tokens";
+  EXPECT_NE(markdown_report({record}).find("Not to be quoted:** too few tokens."), std::string::npos) << markdown_report({record});
+  EXPECT_NE(markdown_report({record}).find("of profile smoke"), std::string::npos);
+  EXPECT_NE(console_table({record}, false, 100).find("Not to be quoted: too few tokens."), std::string::npos);
+  EXPECT_NE(summary_json({record}).find("too few tokens"), std::string::npos);
+}
+
+TEST(Report, AClaimsSectionAndTheEvidenceSayTheSameOfItsThresholds) {
+  Record known = sample::dimension_disparity(), other = sample::sink_onset();
+  known.calibrated = true;
+  other.calibrated = false;
+  const auto text = markdown_report({known, other});
+  EXPECT_NE(text.find("**Confirmatory:** none"), std::string::npos) << text;
+  EXPECT_NE(text.find("**Calibrated:** dimension\\_disparity"), std::string::npos) << text;
+  EXPECT_NE(text.find("**Not registered:** sink\\_onset"), std::string::npos);
+}
+
+/// What two accounts with two predictions each come to, and what is said of them.
+TEST(ReportRivals, EveryCombinationHasASentenceOfItsOwn) {
+  const auto said = [](const std::vector<std::string>& first, const std::vector<std::string>& second) {
+    Record record = sample::sink_onset();
+    record.rivals.clear();
+    const auto add = [&](const std::string& account, const std::vector<std::string>& outcomes) {
+      for (const auto& outcome : outcomes) record.rivals.push_back({"which?", account, {"m", ">", 1, "a source", outcome}});
+    };
+    add("One", first);
+    add("Two", second);
+    return markdown_page({"", rivals_section({record})});
+  };
+  struct Case {
+    std::vector<std::string> first, second;
+    std::string sentence;
+  };
+  for (const auto& [first, second, sentence] : std::vector<Case>{
+           {{"pass", "pass"}, {"fail", "fail"}, "This model supports: **One**"},
+           {{"fail"}, {"pass"}, "This model supports: **Two**"},
+           {{"pass", "pass"}, {"pass", "fail"}, "All that one account expects came true: **One**"},
+           {{"pass", "pass"}, {"fail", "inconclusive"}, "All that one account expects came true: **One**"},
+           {{"pass"}, {"pass", "pass"}, "all that several accounts expect came true"},
+           {{"pass", "fail"}, {"fail", "pass"}, "of no account did all predictions come true"},
+           {{"fail"}, {"fail"}, "of no account did all predictions come true"},
+           {{"inconclusive"}, {"inconclusive"}, "of no account did all predictions come true"}}) {
+    EXPECT_NE(said(first, second).find(sentence), std::string::npos) << said(first, second);
+  }
+}
+
 // ---- the chain --------------------------------------------------------------------------------
 
 TEST(ReportChain, NeedsThreePanels) {
