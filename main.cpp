@@ -17,10 +17,12 @@ namespace replicate {
 namespace {
 
 int list(const CommandLine& line) {
+  constexpr size_t kColumn = 29;
   for (const auto& claim : load_settings(settings_request(line, false)).claims) {
-    std::cout << claim.id << std::string(claim.id.size() < 26 ? 26 - claim.id.size() : 1, ' ')
-              << claim.title << "\n";
+    std::cout << claim.id << std::string(claim.id.size() < kColumn ? kColumn - claim.id.size() : 1, ' ') << claim.title
+              << (claim.arithmetic.empty() ? "" : " †") << "\n";
   }
+  std::cout << "\n† part of the claim holds by arithmetic, in any weights\n";
   return 0;
 }
 

@@ -177,6 +177,7 @@ void write_head(Json& json, const Record& record) {
   json["inputs"] = list(record.inputs, inputs_json);
   json["seed"] = record.seed;
   json["profile"] = record.profile;
+  json["caution"] = record.caution;
   json["environment"] = environment_json(record.environment);
 }
 
@@ -212,6 +213,7 @@ void write_judgement(Json& json, const Record& record) {
 void write_tail(Json& json, const Record& record) {
   json["sweep"] = list(record.sweep, sweep_json);
   json["panels"] = list(record.panels, panel_json);
+  json["arithmetic"] = record.arithmetic;
   json["otherwise"] = record.otherwise;
   json["deviations"] = record.deviations;
   json["parameters"] = record.parameters;
@@ -536,6 +538,7 @@ void read_head(const Field& root, Record& record) {
   record.inputs = root.at("inputs").list(read_inputs);
   record.seed = root.at("seed").natural();
   record.profile = optional_text(root, "profile");
+  record.caution = optional_text(root, "caution");
   record.environment = read_environment(root.at("environment"));
 }
 
@@ -574,6 +577,7 @@ void read_judgement(const Field& root, Record& record) {
 
 void read_tail(const Field& root, Record& record) {
   record.sweep = optional_list(root, "sweep", read_sweep);
+  record.arithmetic = optional_text(root, "arithmetic");
   record.otherwise = optional_text(root, "otherwise");
   record.deviations = optional_list(root, "deviations", std::mem_fn(&Field::text));
   record.panels = optional_list(root, "panels", read_panel);

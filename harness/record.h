@@ -167,6 +167,7 @@ struct Record {
   std::vector<InputsRecord> inputs;
   uint64_t seed = 0;
   std::string profile;
+  std::string caution;  ///< what the profile says of its numbers, such as that they are not to be quoted; empty: nothing
   Environment environment;
   Measurement measurement;
   std::vector<Criterion> criteria;
@@ -174,13 +175,14 @@ struct Record {
   std::vector<Prediction> rivals;  ///< no part of the verdict
   std::vector<SweepPoint> sweep;
   std::vector<Panel> panels;
+  std::string arithmetic;               ///< what of the claim holds by arithmetic in any weights; empty: nothing. It marks the title †
   std::string otherwise;                ///< what it may mean where the claim does not pass
   std::vector<std::string> deviations;  ///< where the measurement differs from the paper's
   std::string parameters;         ///< the claim's merged parameters, as YAML text
   std::string fingerprint;        ///< of all that the measurement depends on; --resume compares it
   std::string thresholds_sha256;  ///< of the criteria and controls as used
-  std::string calibration;  ///< how far the thresholds were fixed before this model was measured
-  bool calibrated = false;  ///< a pilot on this very model was known when some threshold was set: no confirmation
+  std::string calibration;  ///< what was known of the model when the thresholds were chosen, in a sentence
+  bool calibrated = false;  ///< numbers of this model, of its shape or of this training regime were known: the verdict tests nothing
   std::optional<Registered> registered;   ///< nothing where no such run is recorded
   std::optional<ErrorRates> error_rates;  ///< nothing where the claim was not calibrated
   Verdict verdict = Verdict::error;

@@ -54,12 +54,6 @@ ErrorRates error_rates(const Yaml& yaml) {
   return rates;
 }
 
-bool names_pilot(const Judging& judging, const std::string& pilot) {
-  const auto names = [&](const auto& line) { return line.source.find(pilot) != std::string::npos; };
-  return !pilot.empty() && (std::any_of(judging.criteria.begin(), judging.criteria.end(), names) ||
-                            std::any_of(judging.controls.begin(), judging.controls.end(), names));
-}
-
 /// Reads each entry of a group and holds its key against the claims.
 template <typename Read>
 void check_entries(const std::optional<Yaml>& group, const std::vector<std::string>& claims, const Read& read) {
@@ -76,7 +70,6 @@ void add_registration(Settings& settings, const fs::path& configs) {
   const auto runs = registered(configs), rates = calibration(configs);
   for (auto& claim : settings.claims) {
     const bool trains = claim.judging.kind == "training";
-    claim.calibrated = !trains && names_pilot(claim.judging, settings.model.pilot);
     const auto run = trains ? find(runs, {"profiles", settings.profile, claim.id})
                             : find(runs, {"models", settings.model.name, claim.id});
     if (run) claim.registered = registered_claim(*run);

@@ -1,13 +1,13 @@
 #pragma once
 
-// What is known of a claim before it runs: under which thresholds it was recorded (configs/registered.yaml), how often
-// its test errs (configs/calibration.yaml), and whether its thresholds were set with a pilot on this model at hand.
+// What is known of a claim before it runs: under which thresholds it was recorded (configs/registered.yaml), and how often
+// its test errs (configs/calibration.yaml).
 
 #include "harness/settings.h"
 
 namespace replicate {
 
-/// Fills calibrated, registered and error_rates of every claim. Either file may be absent. Mechanism claims are registered
+/// Fills registered and error_rates of every claim. Either file may be absent. Mechanism claims are registered
 /// by the model's name, training claims by the profile. Error where a file is wrong.
 void add_registration(Settings& settings, const std::filesystem::path& configs);
 

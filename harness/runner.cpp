@@ -646,8 +646,10 @@ class Runner {
                                              : loaded_.record;
     record.seed = settings_.seed;
     record.profile = settings_.profile;
+    record.caution = settings_.caution;
     record.environment = environment();
     record.panels = settings.panels;
+    record.arithmetic = settings.arithmetic;
     record.otherwise = settings.otherwise;
     record.deviations = settings.deviations;
     record.parameters = settings.parameters.yaml();

@@ -21,7 +21,11 @@ constexpr const char* kDefaultProfile = "cpu";
 constexpr const char* kSurveySchema = "{sequences: 8, length: 128}";
 constexpr const char* kCommandLineSource = "--set on the command line";
 constexpr const char* kDefaultCalibration =
-    "the thresholds were not tuned on this model by this project";
+    "this project had not measured the model when it chose the thresholds; no definition is registered yet, so the verdict "
+    "confirms nothing";
+constexpr const char* kKnownModel =
+    "numbers of this model, or of one of its shape, were known when the thresholds were chosen, so the verdict describes the "
+    "model and tests nothing";
 constexpr const char* kOverriddenCalibration = "a threshold was changed on the command line";
 constexpr int64_t kMostResamples = 1000000;
 constexpr size_t kLongestPattern = 500;
@@ -262,7 +266,7 @@ std::vector<SweepSettings> read_sweep(const ClaimDraft& claim, int64_t most_sequ
 
 ClaimDraft read_claim(const fs::path& file) {
   const Yaml yaml = Yaml::read(file);
-  yaml.allow({"id", "title", "kind", "statement", "calibration", "paper", "parameters", "sweep",
+  yaml.allow({"id", "title", "kind", "statement", "calibration", "arithmetic", "paper", "parameters", "sweep",
               "minimum_n", "minimum_scale", "criteria", "controls", "rivals", "panels", "notes", "otherwise", "deviations"});
   check_name(yaml, "id", file.stem().string());
   ClaimDraft draft;
@@ -274,6 +278,7 @@ ClaimDraft read_claim(const fs::path& file) {
   draft.settings.judging = read_judging(yaml);
   draft.settings.panels = read_list(yaml, "panels", read_panel);
   draft.settings.notes = read_list(yaml, "notes", filled_text);
+  draft.settings.arithmetic = yaml.text_or("arithmetic", {});
   draft.settings.otherwise = yaml.text_or("otherwise", {});
   draft.settings.deviations = read_list(yaml, "deviations", filled_text);
   if (const auto parameters = yaml.find("parameters"))
@@ -364,17 +369,28 @@ void apply_known_verdicts(Draft& draft, const Yaml& yaml, bool of_training) {
   });
 }
 
+/// What was known when thresholds were chosen: of a model, for the claims about one; of what a profile trains, for the others.
+void set_calibration(Draft& draft, bool of_training, const std::string& text, bool calibrated) {
+  for (ClaimDraft& claim : draft.claims) {
+    if (trains(claim) != of_training) continue;
+    claim.settings.calibration = text;
+    claim.settings.calibrated = calibrated;
+  }
+}
+
 void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
-  yaml.allow({"name", "description", "model", "seed", "bootstrap_resamples", "batch_tokens",
+  yaml.allow({"name", "description", "caution", "calibration", "model", "seed", "bootstrap_resamples", "batch_tokens",
               "sweep_sequences", "survey", "training", "known_verdicts", "claims"});
   check_name(yaml, "name", name);
   draft.settings.profile = name;
+  draft.settings.caution = yaml.text_or("caution", {});
   draft.model = filled_text(yaml.at("model"));
   for (const std::string& key : kRunNumbers) {
     if (const auto value = yaml.find(key)) set_run_number(draft.settings, key, *value);
   }
   if (const auto survey = yaml.find("survey")) draft.survey.merge(*survey);
   if (const auto training = yaml.find("training")) draft.training.merge(*training);
+  if (const auto known = yaml.find("calibration")) set_calibration(draft, true, filled_text(*known), true);
   apply_known_verdicts(draft, yaml, true);
   const auto claims = yaml.find("claims");
   if (!claims) return;
@@ -447,22 +463,38 @@ std::string read_sha256(const Yaml& yaml) {
   return text;
 }
 
-/// A model of which nobody here has the weights is known by its shape.
-bool has_identity(const ModelConfig& model, const Yaml& identity) {
-  const std::vector<std::pair<const char*, int64_t>> numbers = {
-      {"layers", model.layers}, {"width", model.width},           {"heads", model.heads},    {"kv_heads", model.kv_heads},
-      {"hidden", model.hidden}, {"vocabulary", model.vocabulary}, {"context", model.context}};
-  std::vector<std::string> keys = {"architecture"};
-  for (const auto& [key, value] : numbers) keys.emplace_back(key);
-  identity.allow(keys);
-  bool same = identity.at("architecture").text() == model.architecture;
-  for (const auto& [key, value] : numbers) same = identity.at(key).integer() == value && same;
+using Numbers = std::vector<std::pair<std::string, int64_t ModelConfig::*>>;
+
+const Numbers kShape = {{"layers", &ModelConfig::layers},
+                        {"width", &ModelConfig::width},
+                        {"heads", &ModelConfig::heads},
+                        {"hidden", &ModelConfig::hidden},
+                        {"vocabulary", &ModelConfig::vocabulary}};
+
+/// Reads every number, so that one that is missing shows whatever the others are.
+bool agrees(const ModelConfig& model, const Yaml& yaml, const Numbers& numbers) {
+  bool same = true;
+  for (const auto& [key, member] : numbers) same = yaml.at(key).integer() == model.*member && same;
   return same;
 }
 
+/// Models of one shape are taken for relatives: fine-tuned or re-initialised weights, another file type.
+bool has_shape(const ModelConfig& model, const Yaml& shape) {
+  shape.allow({"layers", "width", "heads", "hidden", "vocabulary"});
+  return agrees(model, shape, kShape);
+}
+
+/// A model whose weights do not come with this project is known by its shape and two numbers more.
+bool has_identity(const ModelConfig& model, const Yaml& identity) {
+  identity.allow({"architecture", "layers", "width", "heads", "kv_heads", "hidden", "vocabulary", "context"});
+  const bool same = agrees(model, identity, kShape) &
+                    agrees(model, identity, {{"kv_heads", &ModelConfig::kv_heads}, {"context", &ModelConfig::context}});
+  return identity.at("architecture").text() == model.architecture && same;
+}
+
 ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::path& assets) {
-  yaml.allow({"name", "description", "file", "identity", "sha256", "licence", "consent", "source", "bos", "reinitialised", "pilot",
-              "calibration", "known_verdicts", "claims"});
+  yaml.allow({"name", "description", "file", "identity", "shape", "sha256", "licence", "consent", "source", "bos",
+              "reinitialised", "calibration", "known_verdicts", "claims"});
   check_name(yaml, "name", name);
   ModelSettings model;
   model.name = name;
@@ -471,22 +503,21 @@ ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::pa
   } else {
     model.file = assets / filled_text(yaml.at("file"));
   }
+  if (const auto shape = yaml.find("shape")) (void)has_shape({}, *shape);
   model.reinitialised = yaml.flag_or("reinitialised", false);
   if (const auto sha256 = yaml.find("sha256")) model.sha256 = read_sha256(*sha256);
   if (const auto bos = yaml.find("bos")) model.bos = bos->flag();
   model.licence = yaml.text_or("licence", {});
   model.consent = yaml.text_or("consent", {});
   model.source = yaml.text_or("source", {});
-  model.pilot = yaml.text_or("pilot", {});
   return model;
 }
 
 void apply_model(Draft& draft, const Yaml& yaml, const std::string& name, const fs::path& assets) {
   draft.settings.model = read_model(yaml, name, assets);
   apply_known_verdicts(draft, yaml, false);
-  if (const auto calibration = yaml.find("calibration")) {
-    for (ClaimDraft& claim : draft.claims) claim.settings.calibration = filled_text(*calibration);
-  }
+  if (const auto known = yaml.find("calibration")) set_calibration(draft, false, filled_text(*known), false);
+  if (yaml.has("shape")) set_calibration(draft, false, kKnownModel, true);
   const auto claims = yaml.find("claims");
   if (!claims) return;
   for (const auto& [id, changes] : claims->entries()) {
@@ -513,13 +544,13 @@ std::optional<ModelConfig> config_of(const fs::path& model) {
   }
 }
 
-/// The file in `folder` whose identity a model has.
-std::optional<std::string> identified(const fs::path& model, const fs::path& folder) {
-  const auto config = config_of(model);
+/// The file in `folder` whose entry under `key` a model has.
+std::optional<std::string> file_of(const std::optional<ModelConfig>& config, const fs::path& folder, const std::string& key,
+                                   bool (*has)(const ModelConfig&, const Yaml&)) {
   if (!config) return std::nullopt;
   for (const auto& name : names_in(folder)) {
-    const auto identity = Yaml::read(folder / (name + ".yaml")).find("identity");
-    if (identity && has_identity(*config, *identity)) return name;
+    const auto entry = Yaml::read(folder / (name + ".yaml")).find(key);
+    if (entry && has(*config, *entry)) return name;
   }
   return std::nullopt;
 }
@@ -533,7 +564,9 @@ void note_everywhere(Draft& draft, const std::string& note) {
 /// A path: judged as the model that it is by its shape, or by this project's thresholds alone.
 void choose_path(Draft& draft, const std::string& path, const fs::path& folder, const fs::path& assets) {
   auto model = model_from_path(path);
-  if (const auto known = identified(model.file, folder)) {
+  const auto config = config_of(model.file);
+  if (file_of(config, folder, "shape", has_shape)) set_calibration(draft, false, kKnownModel, true);
+  if (const auto known = file_of(config, folder, "identity", has_identity)) {
     apply_model(draft, Yaml::read(folder / (*known + ".yaml")), *known, assets);
     model.judged_as = *known;
     model.bos = draft.settings.model.bos;
@@ -609,6 +642,7 @@ void override_training(Draft& draft, const std::string& key, const Yaml& value) 
   for (ClaimDraft& claim : draft.claims) {
     if (trains(claim)) claim.settings.known.reset();
   }
+  set_calibration(draft, true, kDefaultCalibration, false);
 }
 
 void apply_override(Draft& draft, const std::string& text) {

@@ -82,11 +82,11 @@ struct ClaimSettings {
   std::vector<SweepSettings> sweep;  ///< empty where the profile asks for none
   std::optional<SweepSettings> dtype_check;  ///< few sequences, to measure what --dtype changes; nothing for float32
   std::optional<KnownVerdict> known;
-  bool calibrated = false;  ///< the source of some threshold names the pilot on this very model
+  bool calibrated = false;  ///< see Record
   std::optional<RegisteredClaim> registered;
   std::optional<ErrorRates> error_rates;
   std::vector<std::string> notes;  ///< sentences for the report
-  std::string otherwise;                ///< see Record
+  std::string arithmetic, otherwise;    ///< see Record
   std::vector<std::string> deviations;  ///< see Record
 };
 
@@ -100,7 +100,6 @@ struct ModelSettings {
   std::optional<std::string> sha256;  ///< expected, when the YAML pins it
   std::optional<bool> bos = false;    ///< natural inputs begin with BOS; nothing: as ModelConfig says that the model was trained
   std::string licence, source;
-  std::string pilot;                  ///< how sources of thresholds name a pilot on this model; empty: there was none
   std::string consent;                ///< name of the licence that --accept-licence must accept; empty: none
 };
 
@@ -111,6 +110,7 @@ struct Settings {
   int64_t bootstrap_resamples = 2000;
   int64_t batch_tokens = 0;     ///< tokens per micro-batch, 0: chosen by the executor
   std::string dtype = "float32";  ///< of the forward's matrix products
+  std::string caution;            ///< see Record
   int64_t sweep_sequences = 0;  ///< at most so many judged sequences a sweep point; 0: no sweep
   Parameters survey;         ///< sequences, length
   Parameters training;       ///< configs/training.yaml, with what the profile changes

@@ -71,6 +71,8 @@ Line verdict_line(const Record* record, const std::string& metric) {
   const auto by = decider(*record);
   if (by && (by->control || by->metric->name != metric))
     append(line, {span::line_break(), span::muted(by->control ? "at control " : "at "), span::code(by->metric->name)});
+  if (const auto variations = sweep_note(*record); !variations.empty())
+    append(line, {span::line_break(), span::muted(variations)});
   return line;
 }
 

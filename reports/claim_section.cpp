@@ -179,8 +179,9 @@ void add_judging(const Record& record, Blocks& blocks) {
 }
 
 void add_notes(const Record& record, Blocks& blocks) {
-  if (record.measurement.notes.empty()) return;
+  if (record.measurement.notes.empty() && !has_dagger(record)) return;
   Bullets bullets;
+  if (has_dagger(record)) bullets.items.push_back({span::text("† " + record.arithmetic)});
   for (const std::string& note : record.measurement.notes)
     bullets.items.push_back({span::text(note)});
   blocks.push_back({Subheading{"Notes"}});

@@ -13,7 +13,7 @@ using Lines = std::vector<std::string>;
 using Row = std::array<Lines, 4>;  ///< claim, paper, measured, verdict
 using Widths = std::array<size_t, 4>;
 
-constexpr size_t kGap = 2, kNarrowest = 72, kWidest = 120;
+constexpr size_t kGap = 2, kNarrowest = 72, kWidest = 120, kClaim = 29, kVerdict = 18;
 constexpr const char* kReset = "\033[0m";
 constexpr const char* kBold = "\033[1m";
 constexpr const char* kDim = "\033[2m";
@@ -43,6 +43,9 @@ Lines verdict_lines(const Record& record) {
   const std::string note = known_note(record);
   Lines lines = {verdict_word(record)};
   if (!note.empty()) lines.push_back("  (" + note + ")");
+  if (const std::string variations = sweep_note(record); !variations.empty()) {
+    for (const std::string& part : wrap(variations, kVerdict - kGap)) lines.push_back("  " + part);
+  }
   return lines;
 }
 
@@ -69,6 +72,8 @@ Lines measured_lines(const Record& record, size_t width) {
   return lines.empty() ? Lines{"–"} : lines;
 }
 
+std::string claim_words(const Record& record) { return clean(record.claim) + dagger_after_title(record); }
+
 size_t widest(const std::vector<Record>& records, std::string_view title,
               std::string (*words)(const Record&)) {
   size_t width = display_width(title);
@@ -78,8 +83,7 @@ size_t widest(const std::vector<Record>& records, std::string_view title,
 
 /// Claims and verdicts take what they need; the paper and the measurement share the rest.
 Widths column_widths(const std::vector<Record>& records, size_t total) {
-  const size_t claim = std::min<size_t>(
-      widest(records, "claim", [](const Record& r) { return clean(r.claim); }), 27);
+  const size_t claim = std::min<size_t>(widest(records, "claim", claim_words), kClaim);
   size_t verdict = widest(records, "verdict", verdict_word);
   for (const Record& record : records)
     for (const std::string& line : verdict_lines(record))
@@ -90,7 +94,7 @@ Widths column_widths(const std::vector<Record>& records, size_t total) {
 }
 
 Row row_of(const Record& record, const Widths& widths) {
-  return {wrap(record.claim, widths[0]), wrap(paper_words(record.paper), widths[1]),
+  return {wrap(claim_words(record), widths[0]), wrap(paper_words(record.paper), widths[1]),
           measured_lines(record, widths[2]), verdict_lines(record)};
 }
 
@@ -122,6 +126,9 @@ class ConsolePrinter {
 
   void footer(const std::vector<Record>& records) {
     line(plural(records.size(), "claim") + ": " + describe(count_verdicts(records)), kBold);
+    if (std::any_of(records.begin(), records.end(), has_dagger)) line("† part of the claim holds by arithmetic, in any weights", kDim);
+    for (const auto& caution : distinct(records, [](const Record& r) { return r.caution; }))
+      for (const std::string& part : wrap("Not to be quoted: " + caution + ".", total())) line(part, kBold);
   }
 
   std::string text() const { return out_.str(); }

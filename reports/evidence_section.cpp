@@ -73,15 +73,17 @@ std::string list_or_none(const std::vector<std::string>& ids) { return ids.empty
 
 Bullets standing(const std::vector<Record>& records) {
   const auto calibrated = ids_where(records, [](const Record& r) { return r.calibrated; });
-  const auto confirmatory = ids_where(records, [](const Record& r) { return !r.calibrated; });
-  const auto unregistered = ids_where(records, [](const Record& r) { return !r.registered; });
-  Bullets bullets{{{span::strong("Confirmatory: "), span::text(list_or_none(confirmatory)),
-                    span::muted(" (thresholds fixed before this model was measured)")},
+  const auto unknown = ids_where(records, [](const Record& r) { return !r.calibrated; });
+  const auto unrecorded = ids_where(records, [](const Record& r) { return !r.registered; });
+  Bullets bullets{{{span::strong("Confirmatory: "), span::text("none"),
+                    span::muted(" (no definition is registered yet, and only a registered one can be confirmed)")},
                    {span::strong("Calibrated: "), span::text(list_or_none(calibrated)),
-                    span::muted(" (a pilot on this very model was known when a threshold was set: such a verdict describes "
-                                "the model and tests nothing)")}}};
-  if (!unregistered.empty())
-    bullets.items.push_back({span::strong("Without a recorded run to compare with: "), span::text(enumerate(unregistered))});
+                    span::muted(" (numbers of this model, of one of its shape or of this training regime were known when the thresholds were "
+                                "chosen: such a verdict describes and tests nothing)")},
+                   {span::strong("Not registered: "), span::text(list_or_none(unknown)),
+                    span::muted(" (this project chose the thresholds without numbers of this model or regime, and did not register them)")}}};
+  if (!unrecorded.empty())
+    bullets.items.push_back({span::strong("Without a recorded run to compare with: "), span::text(enumerate(unrecorded))});
   for (const Record& record : records)
     if (thresholds_changed(record))
       bullets.items.push_back({span::strong("Thresholds changed: "), span::text(record.claim + ", since it was recorded as "),
@@ -122,7 +124,8 @@ Blocks rates_blocks(const std::vector<Record>& records) {
   if (std::none_of(records.begin(), records.end(), has_rates)) return {};
   return {{Subheading{"How often these tests err"}},
           paragraph({span::text("Measured beforehand on small models of which the truth is known: false passes on models that lack "
-                                "the effect, missed effects on models into which it was built. Bounds hold at 95%.")}),
+                                "the effect, missed effects on models into which it was built. Bounds hold at 95%. A model without a sink or a spike counts "
+                               "although a claim that needs one ends there before it is judged, so the bound of such a claim is too good.")}),
           {rates_table(records)}};
 }
 

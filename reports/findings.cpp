@@ -124,15 +124,9 @@ std::string describe(const Counts& counts) {
   return parts.empty() ? "no verdict" : join(parts, ", ");
 }
 
-bool has_dagger(const Record& record) {
-  const auto& notes = record.measurement.notes;
-  return std::any_of(notes.begin(), notes.end(),
-                     [](const std::string& note) { return note.rfind("†", 0) == 0; });
-}
+bool has_dagger(const Record& record) { return !record.arithmetic.empty(); }
 
-std::string dagger_after_title(const Record& record) {
-  return has_dagger(record) && title_of(record).find("†") == std::string::npos ? " †" : "";
-}
+std::string dagger_after_title(const Record& record) { return has_dagger(record) ? " †" : ""; }
 
 std::string figures_text(const PaperReference& paper) {
   if (paper.figures.empty()) return "";

@@ -25,7 +25,7 @@ bool is_drawable(const Record& record);
 /// A metric of a sweep's point: its name ends in the point's suffix.
 bool is_of_sweep(const Record& record, const Metric& metric);
 
-/// "holds at 5 of 6 variations", or nothing without a sweep.
+/// "holds at 5 of 6 variations", or nothing without a sweep. It stands wherever the verdict stands.
 std::string sweep_note(const Record& record);
 
 /// One finding of the summary table: a judged metric and the criterion it met or did not, or the control it is.
@@ -65,11 +65,10 @@ struct Counts {
 Counts count_verdicts(const std::vector<Record>& records);
 std::string describe(const Counts& counts);  ///< "2 pass, 1 fail (1 known), 1 skipped"
 
-/// A note that starts with † says that arithmetic alone explains part of the claim; it marks its
-/// title.
+/// Part of the claim holds by arithmetic, in any weights.
 bool has_dagger(const Record& record);
 
-/// " †" for a claim that has one, unless its title says so already.
+/// " †" for a claim that has one.
 std::string dagger_after_title(const Record& record);
 
 std::string figures_text(const PaperReference& paper);  ///< "figures 3 and 18", or nothing

@@ -72,8 +72,8 @@ Definitions glossary() {
             "apply to "
             "this model. error: it could not be measured. Only pass counts as pass."),
       entry("†",
-            "The property holds, at least in part, by arithmetic at random initialisation. A null "
-            "model's pass is expected there; read the difference between trained and null model."),
+            "Part of the claim holds by arithmetic, in any weights; the first of its notes says which "
+            "part. A null model may pass there; read the difference between trained and null model."),
   }};
 }
 

@@ -35,6 +35,7 @@ Line cell(const Record* record) {
   if (!record) return {span::muted("not run")};
   Line line = {span::verdict(to_string(record->verdict))};
   if (const auto known = known_note(*record); !known.empty()) append(line, {span::text(" "), span::muted(known)});
+  if (const auto variations = sweep_note(*record); !variations.empty()) append(line, {span::line_break(), span::muted(variations)});
   for (const auto& headline : headlines(*record)) {
     line.push_back(span::line_break());
     append(line, headline_line(headline));

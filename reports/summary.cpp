@@ -53,6 +53,7 @@ Json claim_json(const Record& record, const std::vector<FamilyMember>& family) {
                {"known_verdict", nullptr},
                {"departs", departs(record)},
                {"calibrated", record.calibrated},
+               {"arithmetic", record.arithmetic},
                {"thresholds_changed", thresholds_changed(record)},
                {"reason", record.reason},
                {"headline", Json::array()},
@@ -78,8 +79,12 @@ Json counts_json(const std::vector<Record>& records) {
 }  // namespace
 
 std::string summary_json(const std::vector<Record>& records) {
-  Json json = {{"schema", 1}, {"model", nullptr}, {"counts", counts_json(records)}};
-  if (!records.empty()) json["model"] = records.front().model.name;
+  Json json = {{"schema", 1}, {"model", nullptr}, {"profile", nullptr}, {"caution", ""}, {"counts", counts_json(records)}};
+  if (!records.empty()) {
+    json["model"] = records.front().model.name;
+    json["profile"] = records.front().profile;
+    json["caution"] = records.front().caution;
+  }
   json["claims"] = Json::array();
   const auto family = family_of(records);
   for (const Record& record : records) json["claims"].push_back(claim_json(record, family));

@@ -73,7 +73,9 @@ Line lead(const std::vector<Record>& records) {
   const auto facts = distinct(records, [](const Record& r) { return model_in_words(r.model); });
   const auto machines =
       distinct(records, [](const Record& r) { return machine_in_words(r.environment); });
-  Line line = {span::text("This run tested " + plural(records.size(), "claim") + " of "),
+  const auto profiles = distinct(records, [](const Record& r) { return r.profile; });
+  const auto of_profile = profiles.empty() ? "" : " of profile " + enumerate(profiles);
+  Line line = {span::text("This run" + of_profile + " tested " + plural(records.size(), "claim") + " of "),
                span::strong(std::string("“") + kPaper + "”"),
                span::text(std::string(" (") + kPaperReference + ") on "),
                span::strong(models_in_words(records)), span::text(join(facts, ";"))};
@@ -98,6 +100,8 @@ std::string report_title(const std::vector<Record>& records) {
 Blocks summary(const std::vector<Record>& records) {
   if (records.empty()) return {paragraph({span::text("This run holds no records.")}, Role::lead)};
   Blocks blocks = {paragraph(lead(records), Role::lead)};
+  for (const auto& caution : distinct(records, [](const Record& r) { return r.caution; }))
+    blocks.push_back(paragraph({span::strong("Not to be quoted: "), span::text(caution + ".")}, Role::warning));
   if (std::any_of(records.begin(), records.end(), is_null_model))
     blocks.push_back(paragraph(
         {span::strong("This is a null model: "),

@@ -59,7 +59,7 @@ Block verdict_section(const std::vector<Record>& records) {
                  "are results, not defects of the run.")};
   if (any_dagger(records))
     legend.push_back(
-        span::text(" †: part of this claim holds by arithmetic alone; see its notes."));
+        span::text(" †: part of the claim holds by arithmetic, in any weights; its notes say which part."));
   return {Section{"verdicts", {span::text("Verdicts")}, {{table}, paragraph(legend, Role::note)}}};
 }
 

@@ -60,6 +60,8 @@ Record full_record() {
                     true,
                     {{"attention", "natural", "a label"}},
                     {{"line", 0.2}}}};
+  record.caution = "few tokens";
+  record.arithmetic = "a part of it";
   record.otherwise = "something else";
   record.deviations = {"a difference"};
   record.parameters = "natural:\n  sequences: 16\n";
@@ -101,10 +103,10 @@ TEST(Record, RoundTripsEveryField) {
   EXPECT_EQ(again.criteria[0].effect_size, 1.25);
   EXPECT_EQ(again.deviations, full_record().deviations);
   EXPECT_EQ(again.registered->verdict, Verdict::inconclusive);
-  EXPECT_EQ(again.error_rates->missed, 2);
-  EXPECT_EQ(again.rivals[0].criterion.threshold, 9);
   EXPECT_EQ(again.registered->profile, "cpu");
   EXPECT_EQ(again.caution + ", " + again.arithmetic, "few tokens, a part of it");
+  EXPECT_EQ(again.error_rates->missed, 2);
+  EXPECT_EQ(again.rivals[0].criterion.threshold, 9);
   EXPECT_TRUE(std::isnan(again.measurement.series[0].y[1]));
 }
 
@@ -119,9 +121,9 @@ TEST(Record, WritesEveryFieldInAFixedOrder) {
   const Json json = Json::parse(record_to_json(full_record()));
   EXPECT_EQ(
       keys(json),
-      "schema claim title kind paper model inputs seed profile environment metrics series maps notes "
+      "schema claim title kind paper model inputs seed profile caution environment metrics series maps notes "
       "unmet inapplicable criteria controls rivals thresholds_sha256 calibration calibrated registered error_rates verdict reason "
-      "known_verdict known_why sweep panels otherwise deviations parameters fingerprint command seconds peak_memory_mb ");
+      "known_verdict known_why sweep panels arithmetic otherwise deviations parameters fingerprint command seconds peak_memory_mb ");
   EXPECT_EQ(keys(json["paper"]), "figures statement expected ");
   EXPECT_EQ(
       keys(json["model"]),

@@ -411,10 +411,10 @@ TEST(Report, WhatDecidedAVerdictIsAmongItsFindings) {
   EXPECT_EQ(headlines(record).size(), 3u);
 }
 
-TEST(Report, DaggerStandsOnceInATitle) {
+TEST(Report, ADaggerComesFromWhatHoldsByArithmetic) {
   Record record = sample::variance_discrepancy();
   EXPECT_EQ(dagger_after_title(record), " †");
-  record.title += " †";
+  record.arithmetic.clear();
   EXPECT_EQ(dagger_after_title(record), "");
 }
 

@@ -382,9 +382,9 @@ inline Record variance_discrepancy() {
                   "Position 0's head output varies most over inputs.",
                   "variance falls monotonically"};
   record.measurement.unmet = "a constant first token has no variance";
-  record.measurement.notes = {
-      "† A null model passes this claim, too: averaging independent values shrinks their "
-      "variance whatever the weights are."};
+  record.arithmetic =
+      "A null model passes this claim, too: averaging independent values shrinks their "
+      "variance whatever the weights are.";
   record.panels = {{"Variance by position",
                     "position",
                     "variance",

@@ -515,6 +515,52 @@ TEST_F(SettingsTest, APathOfAnotherShapeIsAnotherModel) {
   EXPECT_NE(settings.claims[1].notes.back().find("This is another model"), std::string::npos);
 }
 
+constexpr const char* kTrained = R"(id: trained_claim
+title: Trained
+kind: training
+statement: a statement
+paper: {figures: [16], expected: an expectation}
+)";
+
+/// Which claims are calibrated: by the model's name, its file's shape, or the profile that trains.
+TEST_F(SettingsTest, AKnownModelAndWhateverHasItsShapeIsCalibrated) {
+  const std::string shape = "shape: {layers: 2, width: 8, heads: 2, hidden: 16, vocabulary: 40}\n";
+  folder_.write("claims/trained_claim.yaml", kTrained);
+  folder_.write("files/mine/config.json", kFamousConfig);
+  folder_.write("files/longer/config.json", replaced(kFamousConfig, "64", "128"));  // a context of its own, the same shape
+  folder_.write("files/wider/config.json", replaced(kFamousConfig, "\"hidden_size\": 8", "\"hidden_size\": 16"));
+  struct Case {
+    std::string model, tiny, profile;
+    bool about_the_model, trained;
+  };
+  for (const auto& [model, tiny, profile, about_the_model, trained] : std::vector<Case>{
+           {"tiny", kModel, kProfile, false, false},
+           {"tiny", kModel + shape, kProfile, true, false},
+           {"tiny", kModel, std::string(kProfile) + "calibration: known\n", false, true},
+           {folder_ / "files/mine", kModel + shape, kProfile, true, false},
+           {folder_ / "files/longer", kModel + shape, kProfile, true, false},
+           {folder_ / "files/wider", kModel + shape, kProfile, false, false},
+           {folder_ / "files/mine", kModel, kProfile, false, false}}) {
+    folder_.write("models/tiny.yaml", tiny);
+    folder_.write("profiles/small.yaml", profile);
+    auto wanted = request();
+    wanted.model = model;
+    for (const auto& claim : load_settings(wanted).claims) {
+      const bool expected = claim.id == "trained_claim" ? trained : about_the_model;
+      EXPECT_EQ(claim.calibrated, expected) << claim.id << " on " << model << tiny << profile;
+      EXPECT_EQ(claim.calibration.find("not measured") == std::string::npos, expected) << claim.calibration;
+    }
+  }
+}
+
+TEST_F(SettingsTest, AnotherTrainingThanTheProfilesIsNotCalibrated) {
+  folder_.write("claims/trained_claim.yaml", kTrained);
+  folder_.write("training.yaml", "steps: 10\n");
+  folder_.write("profiles/small.yaml", std::string(kProfile) + "calibration: known\n");
+  EXPECT_TRUE(load({}, "trained_claim").claims.at(0).calibrated);
+  EXPECT_FALSE(load({"training.steps=20"}, "trained_claim").claims.at(0).calibrated);
+}
+
 TEST_F(SettingsTest, AModelWithoutWeightsAsksForThem) {
   folder_.write("models/famous.yaml", kFamous);
   SettingsRequest named = request();
@@ -703,7 +749,8 @@ TEST(Configs, NoProfileRepeatsAClaimsOwnValue) {
     const auto profile = Yaml::read(file.path());
     for (const auto& [id, changed] : profile.at("claims").entries()) {
       const ParameterTable own(Yaml::read(configs / "claims" / (id + ".yaml")).at("parameters"));
-      for (const auto& parameter : ParameterTable(changed).parameters()) {
+      const ParameterTable written(changed);
+      for (const auto& parameter : written.parameters()) {
         EXPECT_NE(parameter.values, own.find(parameter.key)->values) << parameter.where << ": " << parameter.key;
       }
     }
@@ -718,10 +765,9 @@ profiles: {}
 constexpr const char* kRates = "claims:\n  alpha_claim: {null_runs: 300, false_passes: 1, planted_runs: 100, missed: 2}\n";
 
 TEST_F(SettingsTest, KnowsHowAClaimWasRecordedAndHowOftenItErrs) {
-  EXPECT_FALSE(alpha().registered || alpha().error_rates || alpha().calibrated);
+  EXPECT_FALSE(alpha().registered || alpha().error_rates);
   folder_.write("registered.yaml", kRegistered);
   folder_.write("calibration.yaml", kRates);
-  folder_.write("models/tiny.yaml", std::string(kModel) + "pilot: on tiny\n");
   EXPECT_EQ(alpha().registered->reference.run, "cpu-tiny");
   EXPECT_EQ(alpha().registered->reference.thresholds_sha256, "abc");
   EXPECT_EQ(alpha().registered->reference.verdict, Verdict::pass);
