@@ -13,6 +13,7 @@
 #include "models/devices.h"
 #include "models/formats/error.h"
 #include "models/kernels/heap.h"
+#include "models/nvrtc.h"
 #include "reports/findings.h"
 #include "reports/report.h"
 #include "reports/run_diff.h"
@@ -164,7 +165,8 @@ int doctor() {
 #else
   constexpr bool kCuda = false;
 #endif
-  std::cout << doctor_report(home() / "configs", assets(), {TORCH_VERSION, kCuda, gpus()}, ok);
+  const LibTorchFacts facts{TORCH_VERSION, kCuda, gpus(), kCuda ? nvrtc_failure() : std::nullopt};
+  std::cout << doctor_report(home() / "configs", assets(), facts, ok);
   return ok ? 0 : kUsage;
 }
 
@@ -188,5 +190,6 @@ int dispatch(const CommandLine& line) {
 
 int main(int argc, char** argv) {
   replicate::keep_freed_memory();
+  replicate::load_nvrtc_builtins();
   return replicate::guarded([&] { return replicate::dispatch(replicate::parse_command_line(argc, argv)); });
 }

@@ -105,11 +105,20 @@ Finding no_gpu(bool built_for_cuda) {
   return {State::optional, "GPU", "none, or no driver (nvidia-smi)", "the processor computes"};
 }
 
-/// One line a GPU, or why there is none.
+/// LibTorch compiles some kernels for a GPU while it runs; processors do without.
+Finding nvrtc_finding(const LibTorchFacts& facts) {
+  if (!facts.nvrtc_failure) return {State::ok, "NVRTC", "compiles", {}};
+  const auto state = facts.gpus.empty() ? State::optional : State::missing;
+  return {state, "NVRTC", "does not compile (" + *facts.nvrtc_failure + ")",
+          "run scripts/setup --with cuda, or name the folder of libnvrtc-builtins in LD_LIBRARY_PATH"};
+}
+
+/// One line per GPU, or why there is none; then what a GPU needs.
 std::vector<Finding> gpu_findings(const LibTorchFacts& facts) {
   std::vector<Finding> findings;
   for (const auto& gpu : facts.gpus) findings.push_back({State::ok, "GPU", gpu, {}});
   if (findings.empty()) findings.push_back(no_gpu(facts.cuda));
+  if (facts.cuda) findings.push_back(nvrtc_finding(facts));
   return findings;
 }
 

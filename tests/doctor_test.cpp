@@ -87,6 +87,18 @@ TEST_F(DoctorTest, SaysWhichGpusThereAreOrWhatTheyLack) {
   EXPECT_NE(line("GPU").find("sm_90, 79 GiB"), std::string::npos) << line("GPU");
 }
 
+TEST_F(DoctorTest, SaysWhetherNvrtcCompiles) {
+  EXPECT_EQ(line("NVRTC"), "") << "a build without CUDA needs none";
+  libtorch_.cuda = true;
+  EXPECT_EQ(line("NVRTC"), "ok        NVRTC         compiles");
+  libtorch_.nvrtc_failure = "failed to open libnvrtc-builtins.so.13.0";
+  EXPECT_EQ(line("NVRTC").rfind("optional", 0), 0u) << line("NVRTC");
+  libtorch_.gpus = {"NVIDIA H100 80GB HBM3, sm_90, 79 GiB"};
+  EXPECT_EQ(line("NVRTC").rfind("missing", 0), 0u) << line("NVRTC");
+  EXPECT_NE(line("NVRTC").find("(failed to open libnvrtc-builtins.so.13.0): run"), std::string::npos) << line("NVRTC");
+  EXPECT_FALSE(ok_);
+}
+
 TEST(Provenance, SaysSomethingAboutEverything) {
   EXPECT_FALSE(version().empty());
   EXPECT_FALSE(commit().empty());
