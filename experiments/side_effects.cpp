@@ -10,6 +10,7 @@
 #include "harness/probes/lane_comparison.h"
 #include "harness/measure.h"
 #include "harness/probes/watch.h"
+#include "models/entropy.h"
 
 namespace replicate {
 namespace {
@@ -35,7 +36,7 @@ Tensor rest_of(const Tensor& rows, int64_t k) {
 /// Mean over heads and rows of [b, H, R]: [b].
 Tensor over_rows(const Tensor& x) { return x.mean({1, 2}, false, at::kDouble); }
 
-Tensor entropy(const Tensor& rows) { return over_rows(at::special_entr(rows.to(at::kDouble)).sum(-1)); }
+Tensor entropy(const Tensor& rows) { return over_rows(entropy_terms(rows.to(at::kDouble)).sum(-1)); }
 
 const std::vector<std::string> kOfRows = {"entropy", "entropy_rest", "mixing", "attention_to_target",
                                           "attention_to_first"};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/cuda_glue.h"
+#include "models/entropy.h"
 
 namespace replicate {
 namespace {
@@ -47,7 +48,7 @@ void collect(const Tensor& a, int64_t first, AttentionStatistics& s) {
     s.rows.select(2, r).narrow(2, 0, keys).copy_(a.select(2, query - first));
   }
   if (s.needs.received) s.received.narrow(2, 0, keys).add_(a.tril(first - 1).sum(2));
-  if (s.needs.entropy) s.entropy.narrow(2, first, rows).copy_(at::special_entr(a).sum(3));
+  if (s.needs.entropy) s.entropy.narrow(2, first, rows).copy_(entropy_terms(a).sum(3));
   if (s.needs.sum_squares) s.sum_squares.narrow(2, first, rows).copy_(a.square().sum(3));
   if (s.needs.total) s.total.narrow(2, first, rows).copy_(a.sum(3));
 }

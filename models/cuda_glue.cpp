@@ -13,6 +13,7 @@
 #include "models/cuda/rms_norm.h"
 #include "models/cuda/rotary.h"
 #include "models/cuda/swiglu.h"
+#include "models/entropy.h"
 #include "models/fused.h"
 
 namespace replicate {
@@ -104,7 +105,7 @@ void replace_row(const Tensor& a, const Tensor& v, int64_t query, AttentionResul
     if (s.needs.rows[r] == query) s.rows.select(2, static_cast<int64_t>(r)).narrow(2, 0, seen).copy_(a);
   }
   if (s.needs.received) s.received.narrow(2, 0, query).add_(a.narrow(2, 0, query));
-  if (s.needs.entropy) s.entropy.select(2, query).copy_(at::special_entr(a).sum(2));
+  if (s.needs.entropy) s.entropy.select(2, query).copy_(entropy_terms(a).sum(2));
   if (s.needs.sum_squares) s.sum_squares.select(2, query).copy_(a.square().sum(2));
 }
 

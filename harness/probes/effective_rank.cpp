@@ -1,6 +1,7 @@
 #include "harness/probes/effective_rank.h"
 
 #include "harness/probes/each_by_one_thread.h"
+#include "models/entropy.h"
 #include "models/formats/error.h"
 
 namespace replicate {
@@ -33,7 +34,7 @@ Tensor spectrum(const Tensor& hidden) {
   return at::linalg_eigvalsh(gram).clamp_min(0);
 }
 
-Tensor effective_count(const Tensor& p) { return at::special_entr(p / p.sum(-1, true)).sum(-1).exp(); }
+Tensor effective_count(const Tensor& p) { return entropy_terms(p / p.sum(-1, true)).sum(-1).exp(); }
 
 Tensor effective_rank(const Tensor& squared) { return effective_count(squared.sqrt()); }
 
