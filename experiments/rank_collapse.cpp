@@ -44,7 +44,7 @@ Tensor ranks_of_sequence(const Tensor& hidden) {
 Tensor ranks(const Tensor& hidden) {
   const auto on_host = hidden.cpu();
   std::vector<Tensor> all(on_host.size(0));
-  each_by_one_thread(on_host.size(0), [&](int64_t b) { all[b] = ranks_of_sequence(on_host[b]); });
+  each_by_one_thread(on_host.size(0), on_host.device(), [&](int64_t b) { all[b] = ranks_of_sequence(on_host[b]); });
   return at::stack(all);
 }
 

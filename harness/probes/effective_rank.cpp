@@ -15,7 +15,7 @@ Tensor gram_matrix(const Tensor& hidden) {
   if (!x.is_cpu()) return at::matmul(x.t(), x);
   const auto width = x.size(1);
   const auto gram = at::empty({width, width}, x.options());
-  each_by_one_thread((width + kColumns - 1) / kColumns, [&](int64_t block) {
+  each_by_one_thread((width + kColumns - 1) / kColumns, x.device(), [&](int64_t block) {
     const auto first = block * kColumns, count = std::min(kColumns, width - first);
     auto rows = gram.narrow(0, first, count);
     at::mm_out(rows, x.narrow(1, first, count).t(), x);
@@ -65,7 +65,7 @@ void StackedRank::finish_layer(int64_t) {
 void StackedRank::take_ranks(Gram& gram) {
   const Tensor grams[] = {gram.first + gram.rest, gram.rest};
   Tensor ranks[2];
-  each_by_one_thread(2, [&](int64_t i) { ranks[i] = rank_of_gram(grams[i]); });
+  each_by_one_thread(2, gram.rest.device(), [&](int64_t i) { ranks[i] = rank_of_gram(grams[i]); });
   ranks_.push_back(ranks[0]);
   others_.push_back(ranks[1]);
   gram = {};

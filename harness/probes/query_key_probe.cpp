@@ -96,7 +96,7 @@ void QueryKeyProbe::observe(const Place& place, Site site, const Tensor& value) 
   }
   std::vector<Tensor> heads(query_.size(1));
   const auto shared_by = query_.size(1) / value.size(1);
-  each_by_one_thread(query_.size(1), [&](int64_t h) {
+  each_by_one_thread(query_.size(1), value.device(), [&](int64_t h) {
     heads[h] = measure_head(query_.select(1, h), value.select(1, h / shared_by), directions_[h], others_);
   });
   heads_[place.layer].push_back(at::stack(heads, 1));
