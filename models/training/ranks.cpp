@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "models/formats/error.h"
@@ -26,16 +27,11 @@ constexpr auto kPatience = std::chrono::minutes(30);  ///< a rank may validate, 
 
 // ---- the environment
 
-std::optional<std::string> variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value && *value ? std::optional<std::string>(value) : std::nullopt;
-}
-
 [[noreturn]] void refuse(const std::string& what, const std::string& where) {
   throw Error(what, where, "start all processes with torchrun or srun, or one without these variables");
 }
 
-int64_t number(const char* name) {
+int64_t number(const Variables& variable, const char* name) {
   const auto text = variable(name);
   if (!text) refuse("the environment says that several processes train together, but lacks a variable", name);
   int64_t value = -1;
@@ -48,6 +44,8 @@ int64_t number(const char* name) {
 struct Meeting {
   std::string host;
   uint16_t port;
+  bool served = false;        ///< by the launcher; otherwise by the first rank
+  std::string attempt = "0";  ///< the launcher's count of how often it has started the ranks again
 };
 
 uint16_t port_from(int64_t number, const char* name) {
@@ -55,17 +53,20 @@ uint16_t port_from(int64_t number, const char* name) {
   return static_cast<uint16_t>(number);
 }
 
-Meeting torchrun_meeting() {
+Meeting torchrun_meeting(const Variables& variable) {
   const auto host = variable("MASTER_ADDR");
   if (!host) refuse("several processes train together, and nothing says where they meet", "MASTER_ADDR");
-  return {*host, port_from(number("MASTER_PORT"), "MASTER_PORT")};
+  return {*host, port_from(number(variable, "MASTER_PORT"), "MASTER_PORT"),
+          variable("TORCHELASTIC_USE_AGENT_STORE") == "True", variable("TORCHELASTIC_RESTART_COUNT").value_or("0")};
 }
 
 /// Without MASTER_ADDR the ranks must be on one node; steps of one node differ in their ports.
-Meeting slurm_meeting() {
-  if (variable("MASTER_ADDR")) return torchrun_meeting();
-  if (number("SLURM_STEP_NUM_NODES") != 1) refuse("the step spans several nodes, and nothing says where they meet", "MASTER_ADDR");
-  const auto step = number("SLURM_JOB_ID") * 16 + number("SLURM_STEP_ID");
+Meeting slurm_meeting(const Variables& variable) {
+  if (variable("MASTER_ADDR")) return torchrun_meeting(variable);
+  if (number(variable, "SLURM_STEP_NUM_NODES") != 1) {
+    refuse("the step spans several nodes, and nothing says where they meet", "MASTER_ADDR");
+  }
+  const auto step = number(variable, "SLURM_JOB_ID") * 16 + number(variable, "SLURM_STEP_ID");
   return {"127.0.0.1", static_cast<uint16_t>(20000 + step % 30000)};
 }
 
@@ -78,11 +79,13 @@ class Ranks::Exchange {
   Exchange(const Meeting& meeting, int64_t rank, int64_t size) : rank_(rank), size_(size) {
     c10d::TCPStoreOptions options;
     options.port = meeting.port;
-    options.isServer = rank == 0;
-    options.numWorkers = static_cast<size_t>(size);
+    options.isServer = rank == 0 && !meeting.served;
+    if (!meeting.served) options.numWorkers = static_cast<size_t>(size);
     options.timeout = kPatience;
     try {
-      store_ = c10::make_intrusive<c10d::TCPStore>(meeting.host, options);
+      // A launcher's store still holds the keys of ranks that it has started before.
+      store_ = c10::make_intrusive<c10d::PrefixStore>("replicate/" + meeting.attempt,
+                                                      c10::make_intrusive<c10d::TCPStore>(meeting.host, options));
     } catch (const std::exception& error) {
       const std::string text = error.what();
       refuse("the " + std::to_string(size) + " processes did not meet (" + text.substr(0, text.find('\n')) + ")",
@@ -204,24 +207,33 @@ class Ranks::Exchange {
   int64_t rank_, size_;
   int64_t round_ = 0, agreements_ = 0;
   int64_t previous_size_ = 0, forgotten_size_ = 0;  // floats that the last round and the one before it left
-  c10::intrusive_ptr<c10d::TCPStore> store_;
+  c10::intrusive_ptr<c10d::Store> store_;
 };
 
-int64_t Ranks::size_in_environment() {
-  return variable("WORLD_SIZE") ? number("WORLD_SIZE") : variable("SLURM_STEP_NUM_TASKS") ? number("SLURM_STEP_NUM_TASKS") : 1;
+std::optional<std::string> environment_variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value && *value ? std::optional<std::string>(value) : std::nullopt;
 }
 
-Ranks Ranks::from_environment() {
+int64_t Ranks::size_in_environment(const Variables& variable) {
+  for (const char* name : {"WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}) {
+    if (variable(name)) return number(variable, name);
+  }
+  return 1;
+}
+
+Ranks Ranks::from_environment(const Variables& variable) {
   Ranks ranks;
-  const auto size = size_in_environment();
+  const auto size = size_in_environment(variable);
   if (size <= 1) return ranks;
   const bool torchrun = variable("WORLD_SIZE").has_value();
   const char* name = torchrun ? "RANK" : "SLURM_PROCID";
   ranks.size_ = size;
-  ranks.rank_ = number(name);
-  ranks.local_ = number(torchrun ? "LOCAL_RANK" : "SLURM_LOCALID");
+  ranks.rank_ = number(variable, name);
+  ranks.local_ = number(variable, torchrun ? "LOCAL_RANK" : "SLURM_LOCALID");
   if (ranks.rank_ >= size) refuse("rank " + std::to_string(ranks.rank_) + " of " + std::to_string(size) + " processes", name);
-  ranks.exchange_ = std::make_shared<Exchange>(torchrun ? torchrun_meeting() : slurm_meeting(), ranks.rank_, size);
+  ranks.exchange_ =
+      std::make_shared<Exchange>(torchrun ? torchrun_meeting(variable) : slurm_meeting(variable), ranks.rank_, size);
   return ranks;
 }
 

@@ -4,6 +4,10 @@
 
 namespace replicate {
 
+/// The text of an environment variable; nothing where it is empty or not set.
+using Variables = std::function<std::optional<std::string>(const char* name)>;
+std::optional<std::string> environment_variable(const char* name);  ///< of this process
+
 /// The processes that train one model together, as torchrun or srun started them: each computes the gradient of its share of
 /// every batch. One process alone is a group of one, which exchanges nothing. All ranks call
 /// `average`, `agreed` and `part` in the same order. Error there when another rank has ended.
@@ -11,11 +15,13 @@ class Ranks {
  public:
   Ranks() = default;  ///< alone
 
-  /// What the environment says: torchrun's RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, or srun's SLURM_PROCID,
-  /// SLURM_STEP_NUM_TASKS and SLURM_LOCALID (with MASTER_ADDR and MASTER_PORT where the step spans several nodes). Waits
-  /// until all are there. Error when it contradicts itself, or when they do not come.
-  static Ranks from_environment();
-  static int64_t size_in_environment();  ///< how many were started; meets nobody
+  /// What the environment says: torchrun's RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, or srun's
+  /// SLURM_PROCID, SLURM_STEP_NUM_TASKS and SLURM_LOCALID (with MASTER_ADDR and MASTER_PORT where the step spans
+  /// several nodes). The ranks meet in a store. Under TORCHELASTIC_USE_AGENT_STORE=True torchrun's agent serves it, the
+  /// same one when it starts the ranks again; otherwise the first rank does, and waits until all are there. Error when
+  /// the environment contradicts itself, or when the ranks do not meet.
+  static Ranks from_environment(const Variables& variables = environment_variable);
+  static int64_t size_in_environment(const Variables& variables = environment_variable);  ///< meets no other rank
 
   int64_t rank() const { return rank_; }
   int64_t size() const { return size_; }
@@ -32,7 +38,7 @@ class Ranks {
   /// The first rank's number. Waits for it.
   int64_t agreed(int64_t mine) const;
 
-  /// The last thing that ranks do together: the first one, at whom they met, waits until all others have come to here.
+  /// The last thing that ranks do together: the first one, which may serve the store, waits until all others are here.
   void part() const;
 
  private:
