@@ -23,8 +23,9 @@
 namespace replicate {
 namespace {
 
+/// What --device asks for: a GPU without a number where it names none.
 at::Device device_from(const std::string& name) {
-  if (name == "auto") return at::hasCUDA() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+  if (name == "auto") return at::hasCUDA() ? at::kCUDA : at::kCPU;
   const at::Device device(name);
   if (device.is_cuda() && !at::hasCUDA()) {
     throw Error("this build or machine has no CUDA device", "--device " + name,
@@ -66,7 +67,7 @@ std::optional<std::filesystem::path> tokens_of(const CommandLine& line) {
 }
 
 RunRequest request_for(const CommandLine& line) {
-  const auto device = device_from(line.device);
+  const auto device = Ranks().device(device_from(line.device));
   auto settings = settings_for(line, device);
   auto command = command_of(line, settings);
   const auto out = line.out.value_or(fresh_run_folder(home() / "results", settings.profile, settings.model.name));

@@ -2,6 +2,9 @@
 
 #ifdef REPLICATE_CUDA_KERNELS
 #include <cuda_runtime_api.h>
+#include <unistd.h>
+
+#include <array>
 #endif
 
 namespace replicate {
@@ -14,6 +17,20 @@ cudaDeviceProp properties(int index) {
   cudaDeviceProp all{};
   if (cudaGetDeviceProperties(&all, index) != cudaSuccess) return {};
   return all;
+}
+
+std::string host() {
+  std::array<char, 256> name{};
+  gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+std::string hexadecimal(const cudaUUID_t& uuid) {
+  std::string text;
+  for (const char byte : uuid.bytes) {
+    for (const int shift : {4, 0}) text += "0123456789abcdef"[(byte >> shift) & 15];
+  }
+  return text;
 }
 
 }  // namespace
@@ -34,6 +51,13 @@ std::vector<std::string> gpus() {
   return lines;
 }
 
+std::vector<std::string> gpu_names() {
+  std::vector<std::string> names;
+  const int count = at::detail::getCUDAHooks().getNumGPUs();
+  for (int i = 0; i < count; ++i) names.push_back("GPU-" + hexadecimal(properties(i).uuid) + " on " + host());
+  return names;
+}
+
 #else
 
 std::string description(at::Device device) { return device.str(); }
@@ -44,6 +68,8 @@ std::vector<std::string> gpus() {
   for (int i = 0; i < at::detail::getCUDAHooks().getNumGPUs(); ++i) lines.push_back("cuda:" + std::to_string(i));
   return lines;
 }
+
+std::vector<std::string> gpu_names() { return gpus(); }
 
 #endif
 

@@ -5,6 +5,8 @@
 #include <thread>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "tests/expect_error.h"
+
 namespace replicate {
 namespace {
 
@@ -57,6 +59,8 @@ class RanksTest : public testing::Test {
 };
 
 TEST_F(RanksTest, MeetInAStoreThatTheLauncherServes) {
+  const auto meet = [](const Ranks&) { return std::string("met"); };
+  ASSERT_EQ(together(3, meet), std::vector<std::string>(3, "met"));
   const auto mean = [](const Ranks& ranks) {
     const auto flat = at::full({3}, static_cast<float>(ranks.rank()));
     for (int i = 0; i < 4; ++i) ranks.average(flat);
@@ -77,6 +81,69 @@ TEST_F(RanksTest, StartedAgainTheyReadNothingOfTheAttemptBefore) {
     const auto expected = std::to_string(attempt) + ", " + std::to_string(10 * attempt);
     EXPECT_EQ(together(2, exchanged, attempt), std::vector<std::string>(2, expected));
   }
+}
+
+TEST_F(RanksTest, EachRankHasAGpuOfItsOwn) {
+  const std::vector<std::string> node = {"a", "b", "c"}, two = {"a", "b"};
+  const auto all = [](const std::string& end) { return std::vector<std::string>(3, end); };
+  struct Case {
+    std::string what;
+    std::vector<std::vector<std::string>> visible;  // by rank
+    at::Device asked;
+    std::vector<std::string> expected;  // by rank: the device, or a part of the error
+  };
+  const Case cases[] = {
+      {"torchrun: each sees all", {node, node, node}, at::kCUDA, {"cuda:0", "cuda:1", "cuda:2"}},
+      {"srun: each sees its own", {{"a"}, {"b"}, {"c"}}, at::kCUDA, {"cuda:0", "cuda:0", "cuda:0"}},
+      {"two nodes", {{"a"}, {"b"}, {"a on another node"}}, at::kCUDA, {"cuda:0", "cuda:0", "cuda:0"}},
+      {"a processor", {{}, {}, {}}, at::kCPU, {"cpu", "cpu", "cpu"}},
+      {"more ranks than GPUs", {two, two, two}, at::kCUDA, all("ranks 0 and 2 would use one GPU (a)")},
+      {"one for all", {node, node, node}, at::Device(at::kCUDA, 1), all("ranks 0 and 1 would use one GPU (b)")},
+  };
+  std::vector<std::vector<std::string>> ends(3, std::vector<std::string>(std::size(cases)));  // by rank and case
+  const auto take = [&](const Ranks& ranks) {
+    const auto rank = static_cast<size_t>(ranks.rank());
+    for (size_t i = 0; i < std::size(cases); ++i) {
+      try {
+        ends[rank][i] = ranks.device(cases[i].asked, cases[i].visible[rank]).str();
+      } catch (const Error& error) {
+        ends[rank][i] = error.what();
+      }
+    }
+    return std::string("done");
+  };
+  EXPECT_EQ(together(3, take), all("done"));
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    for (size_t rank = 0; rank < 3; ++rank) {
+      EXPECT_TRUE(ends[rank][i].starts_with(cases[i].expected[rank])) << cases[i].what << ": " << ends[rank][i];
+    }
+  }
+}
+
+TEST_F(RanksTest, NoRankIsLeftWithAProcessor) {
+  const auto ends = together(2, [](const Ranks& ranks) {
+    return ranks.first() ? ranks.device(at::kCUDA, {"a"}).str() : ranks.device(at::kCPU).str();
+  });
+  for (const auto& end : ends) EXPECT_TRUE(end.starts_with("rank 1 would use no GPU")) << end;
+}
+
+TEST(Ranks, AGpuIsTheOneAskedForOrTheProcessesOwn) {
+  const auto gpu = [](at::Device asked, int64_t local, int64_t seen) { return own_gpu(asked, local, seen).str(); };
+  EXPECT_EQ(gpu(at::kCUDA, 0, 1), "cuda:0");
+  EXPECT_EQ(gpu(at::kCUDA, 0, 8), "cuda:0");
+  EXPECT_EQ(gpu(at::kCUDA, 7, 8), "cuda:7");
+  EXPECT_EQ(gpu(at::kCUDA, 7, 1), "cuda:0");
+  EXPECT_EQ(gpu(at::kCUDA, 5, 4), "cuda:1");
+  EXPECT_EQ(gpu(at::Device(at::kCUDA, 3), 0, 8), "cuda:3");
+  EXPECT_EQ(gpu(at::Device(at::kCUDA, 3), 5, 8), "cuda:3");
+  expect_error([&] { gpu(at::Device(at::kCUDA, 3), 0, 1); }, "no GPU 3 among the 1");
+  expect_error([&] { gpu(at::kCUDA, 0, 0); }, "no GPU 0 among the 0");
+}
+
+TEST(Ranks, OneProcessTakesTheFirstGpuUnlessItIsToldWhich) {
+  EXPECT_EQ(Ranks().device(at::kCUDA, {"a", "b"}).str(), "cuda:0");
+  EXPECT_EQ(Ranks().device(at::Device(at::kCUDA, 1), {"a", "b"}).str(), "cuda:1");
+  EXPECT_EQ(Ranks().device(at::kCPU).str(), "cpu");
 }
 
 }  // namespace

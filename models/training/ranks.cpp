@@ -9,6 +9,7 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "models/devices.h"
 #include "models/formats/error.h"
 
 #ifdef REPLICATE_NCCL
@@ -70,6 +71,22 @@ Meeting slurm_meeting(const Variables& variable) {
   return {"127.0.0.1", static_cast<uint16_t>(20000 + step % 30000)};
 }
 
+// ---- GPUs
+
+/// What each rank computes on, by rank; empty for a processor.
+void refuse_shared(const std::vector<std::string>& gpus) {
+  if (std::all_of(gpus.begin(), gpus.end(), [](const auto& gpu) { return gpu.empty(); })) return;
+  std::map<std::string, std::string> users;
+  for (size_t i = 0; i < gpus.size(); ++i) {
+    const auto rank = std::to_string(i);
+    if (gpus[i].empty()) throw Error("rank " + rank + " would use no GPU, as others do", "--device", "give it one");
+    const auto [user, alone] = users.emplace(gpus[i], rank);
+    if (alone) continue;
+    throw Error("ranks " + user->second + " and " + rank + " would use one GPU", gpus[i],
+                "start at most as many processes on a node as it has GPUs, and name no GPU with --device");
+  }
+}
+
 }  // namespace
 
 // ---- the exchange
@@ -123,6 +140,18 @@ class Ranks::Exchange {
     TORCH_CHECK(bytes.size() == sizeof mine, "another program's ranks");
     std::memcpy(&mine, bytes.data(), sizeof mine);
     return mine;
+  }
+
+  /// What each rank says, by rank.
+  std::vector<std::string> from_all(const std::string& mine) {
+    const auto key = "text/" + std::to_string(++texts_) + "/";
+    store_->set(key + std::to_string(rank_), Bytes(mine.begin(), mine.end()));
+    std::vector<std::string> all;
+    for (int64_t rank = 0; rank < size_; ++rank) {
+      const auto bytes = get(key + std::to_string(rank));
+      all.emplace_back(bytes.begin(), bytes.end());
+    }
+    return all;
   }
 
   void part() {
@@ -205,7 +234,7 @@ class Ranks::Exchange {
 #endif
 
   int64_t rank_, size_;
-  int64_t round_ = 0, agreements_ = 0;
+  int64_t round_ = 0, agreements_ = 0, texts_ = 0;
   int64_t previous_size_ = 0, forgotten_size_ = 0;  // floats that the last round and the one before it left
   c10::intrusive_ptr<c10d::Store> store_;
 };
@@ -213,6 +242,14 @@ class Ranks::Exchange {
 std::optional<std::string> environment_variable(const char* name) {
   const char* value = std::getenv(name);
   return value && *value ? std::optional<std::string>(value) : std::nullopt;
+}
+
+at::Device own_gpu(at::Device asked, int64_t local, int64_t visible) {
+  const auto index = asked.has_index() ? asked.index() : visible > 0 ? local % visible : local;
+  if (index < visible) return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+  const auto seen = std::to_string(visible) + " that this process sees";
+  throw Error("there is no GPU " + std::to_string(index) + " among the " + seen, "--device",
+              "nvidia-smi and CUDA_VISIBLE_DEVICES say which there are");
 }
 
 int64_t Ranks::size_in_environment(const Variables& variable) {
@@ -238,12 +275,21 @@ Ranks Ranks::from_environment(const Variables& variable) {
 }
 
 at::Device Ranks::device(at::Device asked) const {
-  if (alone() || !asked.is_cuda()) return asked;
+  if (!asked.is_cuda()) return device(asked, {});
 #ifndef REPLICATE_NCCL
-  throw Error("this program was built without NCCL", "several processes on GPUs",
-              "build it with LibTorch's CUDA packages (scripts/setup --with cuda), or use --device cpu");
+  if (!alone()) {
+    throw Error("this program was built without NCCL", "several processes on GPUs",
+                "build it with LibTorch's CUDA packages (scripts/setup --with cuda), or use --device cpu");
+  }
 #endif
-  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(local_));
+  return device(asked, gpu_names());
+}
+
+at::Device Ranks::device(at::Device asked, const std::vector<std::string>& visible) const {
+  const auto own = asked.is_cuda() ? own_gpu(asked, local_, static_cast<int64_t>(visible.size())) : asked;
+  if (alone()) return own;
+  refuse_shared(exchange_->from_all(own.is_cuda() ? visible[static_cast<size_t>(own.index())] : ""));
+  return own;
 }
 
 void Ranks::average(Tensor flat) const {

@@ -8,9 +8,14 @@ namespace replicate {
 using Variables = std::function<std::optional<std::string>(const char* name)>;
 std::optional<std::string> environment_variable(const char* name);  ///< of this process
 
+/// The GPU for a process that sees so many: the one asked for, or where that has no number, the one with the process's
+/// number on its node. srun binds one GPU to each process, which then sees that one alone, as number 0. Error where no
+/// GPU has the number.
+at::Device own_gpu(at::Device asked, int64_t local, int64_t visible);
+
 /// The processes that train one model together, as torchrun or srun started them: each computes the gradient of its share of
 /// every batch. One process alone is a group of one, which exchanges nothing. All ranks call
-/// `average`, `agreed` and `part` in the same order. Error there when another rank has ended.
+/// `device`, `average`, `agreed` and `part` in the same order. Error there when another rank has ended.
 class Ranks {
  public:
   Ranks() = default;  ///< alone
@@ -28,8 +33,11 @@ class Ranks {
   bool first() const { return rank_ == 0; }  ///< the one that writes files and says things
   bool alone() const { return size_ == 1; }
 
-  /// The GPU that is this process's own where `asked` is a GPU without a number; otherwise `asked`.
+  /// What this process computes on: its own_gpu where a GPU is asked for. All ranks call it. Error where two of them
+  /// would use one GPU.
   at::Device device(at::Device asked) const;
+  /// The same where this process sees GPUs of these names (devices.h).
+  at::Device device(at::Device asked, const std::vector<std::string>& visible) const;
 
   /// The mean over ranks, in place, in the same bits on every rank: float32 [N]. On GPUs by NCCL, without waiting for it; on
   /// processors through the store that the ranks met in, which is made for tests and small runs.
