@@ -240,7 +240,7 @@ class Falsification : public Experiment {
     one.elsewhere = std::make_shared<Recording>(Site::hidden, LayerRange{one.layer, one.layer},
                                                 elsewhere(primary), one.neurons);
     plan_.front().probes.push_back(one.elsewhere);  // the untouched lane
-    const auto down = context.model->weights->block(one.layer).down.cpu();  // [D, F]
+    const auto down = widened(context.model->weights->block(one.layer).down).cpu();  // [D, F]
     one.columns = down.index_select(1, at::tensor(one.neurons, at::kLong)).t().contiguous();
     context.model->weights->release(one.layer);
     return one;

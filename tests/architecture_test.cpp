@@ -9,6 +9,7 @@
 #include "harness/probes/sink_probes.h"
 #include "harness/probes/watch.h"
 #include "harness/run_folder.h"
+#include "models/cast_weights.h"
 #include "models/description.h"
 #include "models/formats/gguf.h"
 #include "models/formats/safetensors.h"
@@ -64,6 +65,22 @@ class Architecture : public testing::TestWithParam<std::string> {};
 TEST_P(Architecture, ComputesWhatTransformersComputes) {
   const auto folder = golden() / GetParam();
   expect_as_transformers(open_model_folder(folder, GetParam(), at::kCPU), folder);
+}
+
+/// Norms, biases and windows of every architecture with products as --dtype has them.
+TEST_P(Architecture, ComputesNearlyTheSameInSmallerTypes) {
+  const auto folder = golden() / GetParam();
+  const auto model = open_model_folder(folder, GetParam(), at::kCPU);
+  const auto tokens = std::make_shared<const Tensor>(ids_of(SafetensorsFile::open(folder / "expected.safetensors")));
+  const auto logits_in = [&](at::ScalarType type) {
+    const auto logits = watch(Site::logits, [](const Tensor& x) { return x; });
+    const Model cast{model->name, model->config, cast_weights(model->weights, type)};
+    run({{std::make_shared<const Model>(cast), tokens, {}, {logits}}}, {});
+    return logits->layer(model->config.layers + 1);
+  };
+  const auto exact = logits_in(at::kFloat);
+  EXPECT_LT(largest_difference(logits_in(at::kBFloat16), exact), 0.05);
+  EXPECT_LT(largest_difference(logits_in(at::kHalf), exact), 0.01);
 }
 
 /// Those of which GGUF can say what the configuration says.

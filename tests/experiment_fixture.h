@@ -6,6 +6,7 @@
 #include "harness/experiment.h"
 #include "harness/surveyor.h"
 #include "harness/verdict.h"
+#include "models/cast_weights.h"
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
 #include "tests/gguf_writer.h"
@@ -53,6 +54,12 @@ inline const std::filesystem::path& random_prose() {
   return folder.path();
 }
 
+/// The same model with its products in another type, as --dtype has it.
+inline std::shared_ptr<const Model> computed_in(at::ScalarType type, const std::shared_ptr<const Model>& model) {
+  if (type == at::kFloat) return model;
+  return std::make_shared<const Model>(Model{model->name, model->config, cast_weights(model->weights, type)});
+}
+
 /// Upper bounds that fit a claim's inputs to a small model and a short test.
 struct Sizes {
   int64_t sequences = 12, length = 64;
@@ -69,8 +76,10 @@ struct Trial {
 
 class ExperimentBench {
  public:
-  explicit ExperimentBench(std::shared_ptr<const Model> model, Sizes sizes = {}, uint64_t seed = 1)
-      : model_(std::move(model)),
+  explicit ExperimentBench(const std::shared_ptr<const Model>& model, Sizes sizes = {}, uint64_t seed = 1,
+                           at::ScalarType type = at::kFloat)
+      : model_(computed_in(type, model)),
+        type_(type),
         sizes_(sizes),
         seed_(seed),
         maker_(letter_tokenizer(model_->config.vocabulary), model_->config.vocabulary, random_prose(), seed) {
@@ -113,8 +122,8 @@ class ExperimentBench {
   }
 
   std::shared_ptr<const Model> fresh(const std::string& purpose) const {
-    return std::make_shared<const Model>(
-        Model{"null", model_->config, random_weights(model_->config, derive_seed(seed_, purpose), at::kCPU)});
+    const auto weights = random_weights(model_->config, derive_seed(seed_, purpose), at::kCPU);
+    return computed_in(type_, std::make_shared<const Model>(Model{"null", model_->config, weights}));
   }
 
   /// The null model's settings change no threshold; nothing of its file is opened.
@@ -163,6 +172,7 @@ class ExperimentBench {
   }
 
   std::shared_ptr<const Model> model_;
+  at::ScalarType type_;  // of the products
   Sizes sizes_;
   uint64_t seed_;
   InputMaker maker_;

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "harness/probes/sink_probes.h"
 #include "tests/experiment_fixture.h"
 
@@ -280,6 +282,39 @@ std::vector<std::string> registered() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Claim, OnThePlantedModel, testing::ValuesIn(registered()),
+                         [](const auto& info) { return info.param; });
+
+// ---- the claims on it in smaller types ------------------------------------------------------------------------------
+
+/// The planted model with its products in one type.
+ExperimentBench& bench_in(at::ScalarType type) {
+  static std::map<at::ScalarType, ExperimentBench> benches;
+  return benches.try_emplace(type, planted_model(1), Sizes{.sequences = 4, .length = 48, .beside = 2, .calibration = 24, .resamples = 2}, 1, type).first->second;
+}
+
+/// What the claim's criteria and controls look at.
+std::set<std::string> judged_metrics(const Judgement& judgement) {
+  std::set<std::string> names;
+  for (const auto& criterion : judgement.criteria) names.insert(criterion.metric);
+  for (const auto& control : judgement.controls) names.insert({control.metric, control.of});
+  return names;
+}
+
+class InSmallerTypes : public testing::TestWithParam<std::string> {};
+
+TEST_P(InSmallerTypes, JudgedMetricsAreNearThoseInFloat32) {
+  const auto exact = bench_in(at::kFloat).run(GetParam());
+  for (const auto& [type, share] : {std::pair{at::kBFloat16, 0.05}, std::pair{at::kHalf, 0.01}}) {
+    const auto smaller = bench_in(type).run(GetParam());
+    ASSERT_NE(smaller.judgement.verdict, Verdict::error) << type << ": " << smaller.judgement.reason;
+    for (const auto& name : judged_metrics(smaller.judgement)) {
+      const double wanted = metric(exact, name);
+      EXPECT_NEAR(metric(smaller, name), wanted, share * (std::abs(wanted) + 0.5)) << type << " " << name;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Claim, InSmallerTypes, testing::ValuesIn(registered()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace
