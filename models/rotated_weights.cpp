@@ -45,18 +45,20 @@ class RotatedWeights : public WeightSource {
 
  private:
   /// x Q over the last axis: [..., D].
-  Tensor rotated(const Tensor& x) const {
-    return at::matmul(x.to(at::kDouble), rotation_.to(x.device())).to(at::kFloat);
-  }
+  Tensor exactly_rotated(const Tensor& x) const { return at::matmul(x.to(at::kDouble), rotation_.to(x.device())); }
+
+  // What is rotated keeps its type, so that the rotated model's products are computed as the source's are.
+
+  Tensor rotated(const Tensor& x) const { return exactly_rotated(x).to(x.scalar_type()); }
 
   /// W diag(g) Q: [X, D].
   Tensor reading(const Tensor& weight, const Tensor& gain) const {
-    return rotated(weight.to(at::kDouble) * gain);
+    return exactly_rotated(weight.to(at::kDouble) * gain).to(weight.scalar_type());
   }
 
   /// Q^T W: [D, X].
   Tensor writing(const Tensor& weight) const {
-    return at::matmul(rotation_.t().to(weight.device()), weight.to(at::kDouble)).to(at::kFloat);
+    return at::matmul(rotation_.t().to(weight.device()), weight.to(at::kDouble)).to(weight.scalar_type());
   }
 
   std::shared_ptr<const WeightSource> source_;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/probes/watch.h"
+#include "models/cast_weights.h"
 #include "models/formats/error.h"
 #include "tests/small_model.h"
 
@@ -116,6 +117,26 @@ TEST(RotatedWeights, FoldEveryGain) {
   const auto block = model->weights->block(2);
   for (const auto& gain : {block.attention_norm, block.ffn_norm, model->weights->final_norm()}) {
     EXPECT_TRUE(gain.eq(1).all().item<bool>());
+  }
+}
+
+/// With every weight that such a model may have.
+TEST(RotatedWeights, KeepTheTypeOfTheirSource) {
+  auto config = small_model()->config;
+  config.qkv_bias = config.output_bias = config.output_gate = true;
+  const auto exact = Seen(lively_model(config));
+  for (const auto& [type, share] : {std::pair{at::kBFloat16, 0.05}, std::pair{at::kHalf, 0.01}}) {
+    auto model = *lively_model(config);
+    model.weights = cast_weights(model.weights, type);
+    const auto turned = rotated(model);
+    const auto block = turned->weights->block(2);
+    for (const auto& [weight, shape] : block_weights(config)) {
+      const bool gain = weight == &BlockWeights::attention_norm || weight == &BlockWeights::ffn_norm;
+      EXPECT_EQ((block.*weight).scalar_type(), gain ? at::kFloat : type);
+    }
+    const Seen seen(turned);
+    EXPECT_LT(largest_difference(seen.columns, exact.columns), share) << type;
+    EXPECT_LT(largest_difference(seen.logits, exact.logits), share * exact.logits.abs().max().item<double>()) << type;
   }
 }
 
