@@ -86,24 +86,24 @@ LoadedModel load_model(const ModelSettings& settings, const std::string& dtype, 
   }
   const auto stored = std::filesystem::is_directory(settings.file) ? open_folder(settings, device)
                                                                    : open_gguf(settings, device);
-  const auto model_of = [=, config = stored.config](const std::string& name, std::shared_ptr<const WeightSource> weights) {
-    if (dtype != "float32") weights = cast_weights(std::move(weights), dtype == "bfloat16" ? at::kBFloat16 : at::kHalf);
-    return std::make_shared<const Model>(Model{name, config, std::move(weights)});
-  };
   const auto fresh = [=, config = stored.config](const std::string& purpose) {
     return random_weights(config, derive_seed(seed, purpose), device);
   };
-  const auto null_model = [=, name = settings.name](const std::string& purpose) {
-    return model_of(name + " (null)", fresh(purpose));
+  const auto in_type = [=, config = stored.config, weights = settings.reinitialised ? fresh("reinitialised") : stored.weights](
+                           const std::string& name, const std::string& dtype) {
+    const auto model_of = [=](const std::string& name, std::shared_ptr<const WeightSource> weights) {
+      if (dtype != "float32") weights = cast_weights(std::move(weights), dtype == "bfloat16" ? at::kBFloat16 : at::kHalf);
+      return std::make_shared<const Model>(Model{name, config, std::move(weights)});
+    };
+    const auto null_model = [=](const std::string& purpose) { return model_of(name + " (null)", fresh(purpose)); };
+    return ModelAndNulls{model_of(name, weights), null_model("null"),
+                         [=](uint64_t number) { return null_model("null/" + std::to_string(number)); }};
   };
-  const auto weights = settings.reinitialised ? fresh("reinitialised") : stored.weights;
   LoadedModel loaded;
+  static_cast<ModelAndNulls&>(loaded) = in_type(settings.name, dtype);
   loaded.record = record_of(settings, stored.config, stored.sha256, stored.encoding);
   loaded.tokenizer = stored.tokenizer;
-  loaded.model = model_of(settings.name, weights);
-  if (dtype != "float32") loaded.exact = std::make_shared<const Model>(Model{settings.name + " (float32)", stored.config, weights});
-  loaded.null_model = null_model("null");
-  loaded.reinitialised = [=](uint64_t number) { return null_model("null/" + std::to_string(number)); };
+  if (dtype != "float32") loaded.exact = in_type(settings.name + " (float32)", "float32");
   return loaded;
 }
 

@@ -7,12 +7,16 @@
 
 namespace replicate {
 
-/// A model ready to be measured, its tokenizer, and what the record says of it.
-struct LoadedModel {
-  std::shared_ptr<const Model> model;       ///< its products in the dtype that was asked for
-  std::shared_ptr<const Model> exact;       ///< the same in float32; null where that is the dtype
+/// A model and its null models. The products of all of them are in one type.
+struct ModelAndNulls {
+  std::shared_ptr<const Model> model;
   std::shared_ptr<const Model> null_model;  ///< the same configuration with fresh weights
   std::function<std::shared_ptr<const Model>(uint64_t)> reinitialised;  ///< more of that kind, by number
+};
+
+/// A model ready to be measured, in the dtype that was asked for, its tokenizer, and what the record says of it.
+struct LoadedModel : ModelAndNulls {
+  std::optional<ModelAndNulls> exact;  ///< the same in float32; nothing where that is the dtype
   std::shared_ptr<const Tokenizer> tokenizer;
   ModelRecord record;
 };

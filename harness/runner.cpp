@@ -144,11 +144,15 @@ class Runner {
     return "The model's tokenizer begins a text with BOS, natural inputs here do not; --bos on adds it.";
   }
 
+  static void use(const ModelAndNulls& models, Context& context) {
+    context.model = models.model;
+    context.null_model = models.null_model;
+    context.reinitialised = models.reinitialised;
+  }
+
   Context context_for(const ClaimSettings& settings) {
     Context context(settings.parameters);
-    context.model = loaded_.model;
-    context.null_model = loaded_.null_model;
-    context.reinitialised = loaded_.reinitialised;
+    use(loaded_, context);
     context.maker = maker_.get();
     context.given = given_;
     context.seed = settings_.seed;
@@ -180,9 +184,9 @@ class Runner {
     check_parameters(settings.id, settings.parameters);
     ClaimRun run{&settings, {context_for(settings), factory->second()}, {}, {}, 0, 0, {}};
     if (settings.dtype_check) {
-      for (const auto& model : {loaded_.model, loaded_.exact}) {
+      for (const ModelAndNulls& models : {static_cast<const ModelAndNulls&>(loaded_), *loaded_.exact}) {
         run.dtypes.push_back({context_for(settings, *settings.dtype_check), factory->second()});
-        run.dtypes.back().context.model = model;
+        use(models, run.dtypes.back().context);
       }
     }
     if (given_) return run;
