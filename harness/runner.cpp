@@ -86,7 +86,7 @@ class Runner {
     auto claims = open_claims(folder);
     auto training = take_training_claims(claims);
     if (!claims.empty()) {
-      if (!survey(folder, progress)) return outcome(true);
+      if (!survey(claims, folder, progress)) return outcome(true);
       const auto measured = run_passes(claims, folder, progress);
       if (measured.interrupted || !measured.failure.empty()) return measured;
     }
@@ -331,7 +331,9 @@ class Runner {
 
   // --- The survey ---------------------------------------------------------------------------------------
 
-  bool survey(const RunFolder& folder, Progress& progress) {
+  /// False when the person interrupted it. What its pass throws, of damaged weights or numbers out of range, would stop every
+  /// claim about this model and becomes the error of each: claims about training still run.
+  bool survey(std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
     const auto file = folder.path() / "survey.json";
     const Surveyor surveyor;
     const auto lane = survey_lane(surveyor);
@@ -340,7 +342,12 @@ class Runner {
       survey_ = survey_from_json(read_text(file), file.string());
       if (survey_.key == key) return true;
     }
-    if (!pass({lane}, "survey", progress)) return false;
+    try {
+      if (!pass({lane}, "survey", progress)) return false;
+    } catch (const Error& error) {
+      for (auto& claim : claims) claim.error = error.what();
+      return true;
+    }
     survey_ = surveyor.reduce(loaded_.model->config.layers, lane.tokens->size(1));
     survey_.key = key;
     write_atomically(file, survey_to_json(survey_));

@@ -1,8 +1,10 @@
 #include "models/stored_weights.h"
 
+#include <atomic>
 #include <set>
 
 #include "models/formats/error.h"
+#include "models/formats/finite.h"
 
 namespace replicate {
 namespace {
@@ -164,13 +166,16 @@ class StoredWeights : public WeightSource {
     return w;
   }
 
-  /// Decodes only the rows that occur.
+  /// Decodes only the rows that occur: a row that nothing reads may hold anything.
   Tensor embed(const Tensor& ids) const override {
     const auto flat = ids.to(at::kCPU).reshape({-1}).contiguous();
+    const auto width = static_cast<size_t>(config_.width);
     auto rows = at::empty({flat.numel(), config_.width}, at::kFloat);
-    for (int64_t i = 0; i < flat.numel(); ++i) {
-      store_->decode(names_.embedding, flat.const_data_ptr<int64_t>()[i], 1,
-                     rows.mutable_data_ptr<float>() + i * config_.width);
+    auto* row = rows.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < flat.numel(); ++i, row += width) {
+      const auto id = flat.const_data_ptr<int64_t>()[i];
+      store_->decode(names_.embedding, id, 1, row);
+      if (first_not_finite({row, width})) refuse_not_finite(names_.embedding, id, {row, width});
     }
     return rows.view({ids.size(0), ids.size(1), config_.width}).to(device_);
   }
@@ -234,10 +239,23 @@ class StoredWeights : public WeightSource {
   void decode(const std::string& name, int64_t first, const Tensor& tensor) const {
     const bool vector = tensor.dim() == 1;
     const auto rows = vector ? 1 : tensor.size(0), width = tensor.size(-1);
-    auto* out = tensor.mutable_data_ptr<float>();
+    const std::span<float> numbers(tensor.mutable_data_ptr<float>(), static_cast<size_t>(tensor.numel()));
+    std::atomic<bool> finite = true;  // each thread looks at what it has just decoded
     at::parallel_for(0, rows, std::max<int64_t>(1, 65536 / width), [&](int64_t begin, int64_t end) {
-      store_->decode(name, first + begin, end - begin, out + begin * width);
+      const auto part = numbers.subspan(begin * width, (end - begin) * width);
+      store_->decode(name, first + begin, end - begin, part.data());
+      if (first_not_finite(part)) finite = false;
     });
+    if (!finite) refuse_not_finite(name, first, numbers);
+  }
+
+  /// The numbers of a vector, or of a matrix from row `first` on. Names the first one, whatever the threads found first.
+  [[noreturn]] void refuse_not_finite(const std::string& name, int64_t first, std::span<const float> numbers) const {
+    const auto shape = *store_->shape(name);
+    const auto at = static_cast<int64_t>(*first_not_finite(numbers)), width = shape.back();
+    const auto place = shape.size() == 1 ? std::vector{at} : std::vector{first + at / width, at % width};
+    throw Error("tensor " + in_quotes(name) + " holds " + (std::isnan(numbers[at]) ? "NaN" : "infinity") + " at " + shape_text(place),
+                store_->where_of(name), "the model is damaged: fetch it or convert it again");
   }
 
   void expect(const std::string& name, const std::vector<int64_t>& shape) const {

@@ -24,6 +24,7 @@ class GgufStore : public TensorStore {
   explicit GgufStore(std::shared_ptr<const GgufFile> file) : file_(std::move(file)) {}
 
   const std::string& where() const override { return file_->where(); }
+  std::string where_of(const std::string& name) const override { return file_->where_of(file_->tensor(name)); }
 
   std::vector<std::string> names() const override {
     std::vector<std::string> names;
@@ -67,6 +68,7 @@ class SafetensorsStore : public TensorStore {
   }
 
   const std::string& where() const override { return where_; }
+  std::string where_of(const std::string& name) const override { return tensors_.at(name).file->where(); }
 
   std::vector<std::string> names() const override {
     std::vector<std::string> names;

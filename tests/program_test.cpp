@@ -328,6 +328,36 @@ TEST_F(Program, RefusesBadModelFiles) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
 }
 
+/// The embedding's row of one token, and one token is one byte, holds NaN.
+GgufWriter file_with_a_bad_row(char token) {
+  return small_file(TensorType::f32, [token](const std::string& tensor, std::vector<float>& numbers) {
+    if (tensor == "token_embd.weight") numbers[token * kWidth + 3] = NAN;
+  });
+}
+
+TEST_F(Program, AWeightThatIsNotFiniteIsTheErrorOfEveryClaimAboutTheModel) {
+  file_with_a_bad_row('e').write(folder_ / "small.gguf");
+  const auto outcome = program(small_run("run"));
+  EXPECT_EQ(outcome.code, 3) << outcome.output;
+  for (const auto& claim : all_claims()) {
+    const auto r = record("run", claim);
+    EXPECT_EQ(r["verdict"] == "error", r["kind"] != "training") << claim << r["reason"];
+    if (r["kind"] == "training") continue;
+    const std::string expected = "tensor 'token_embd.weight' holds NaN at [101, 3] (" + path("small.gguf") + "): ";
+    EXPECT_EQ(r["reason"].get<std::string>().find(expected), 0U) << r["reason"];
+  }
+}
+
+TEST_F(Program, AWeightThatNothingReadsMayBeAnything) {
+  const auto metrics = [&](const std::string& out) {
+    EXPECT_EQ(program("--only sink_onset --profile smoke --model " + path("small.gguf") + " --out " + path(out)).code, 1);
+    return record(out, "sink_onset")["metrics"];
+  };
+  const auto sound = metrics("sound");
+  file_with_a_bad_row('\1').write(folder_ / "small.gguf");
+  EXPECT_EQ(metrics("bad"), sound);
+}
+
 TEST_F(Program, RefusesOutputItCannotWrite) {
   folder_.write("file", "in the way");
   expect_refused(small_run("file"), "file");

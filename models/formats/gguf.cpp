@@ -589,6 +589,13 @@ const StoredTensor& GgufFile::tensor(std::string_view name) const {
   throw Error("tensor " + in_quotes(name) + " is missing", where_, "use a complete model file");
 }
 
+std::string GgufFile::where_of(const StoredTensor& tensor) const {
+  for (size_t i = 0; i < mappings_.size(); ++i) {
+    if (lies_in(tensor.bytes, mappings_[i]->bytes())) return files_[i].string();
+  }
+  return where_;
+}
+
 void GgufFile::release(const StoredTensor& tensor) const {
   for (const auto& mapping : mappings_) {
     if (lies_in(tensor.bytes, mapping->bytes())) mapping->release(tensor.bytes);

@@ -79,6 +79,8 @@ class GgufFile {
   const StoredTensor* find(std::string_view name) const;                 ///< null when absent
   const StoredTensor& tensor(std::string_view name) const;               ///< Error when absent
 
+  std::string where_of(const StoredTensor& tensor) const;  ///< the file of a split model that holds it
+
   /// The tensor's pages are not needed for now (see MappedFile::release).
   void release(const StoredTensor& tensor) const;
 
