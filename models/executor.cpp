@@ -74,16 +74,50 @@ std::vector<Listener> listeners(const Group& group, int64_t layer) {
   return all;
 }
 
+/// Checks that what a pass computes is finite: a metric that NaN or infinity went into must not be judged.
+class FiniteCheck {
+ public:
+  explicit FiniteCheck(const Model& model) : model_(model) {}
+
+  /// `what` begins the error and the layer's number follows; `type` is that of the layer's products.
+  void see(const char* what, int64_t layer, at::ScalarType type, const Tensor& x) {
+    const auto [low, high] = at::aminmax(x);
+    seen_.push_back({what, layer, type, at::stack({low, high})});
+    if (x.is_cpu()) settle();  // a GPU is asked once the pass is over, so that nothing waits for it
+  }
+
+  void settle() {
+    for (const auto& one : seen_) {
+      if (one.extremes.isfinite().all().item<bool>()) continue;
+      throw Error(one.what + std::to_string(one.layer), model_.name,
+                  one.type == at::kHalf ? "float16 ends at 65504: use --dtype bfloat16 or float32"
+                                        : "the model's weights, or what the claim changes, are too large for its arithmetic");
+    }
+    seen_.clear();
+  }
+
+ private:
+  struct Seen {
+    std::string what;
+    int64_t layer;
+    at::ScalarType type;
+    Tensor extremes;  // the least and the largest number, [2]; NaN where there is one
+  };
+  const Model& model_;
+  std::vector<Seen> seen_;
+};
+
 /// Patches first, then probes: a probe sees what the block goes on with.
 class GroupTap : public Tap {
  public:
   GroupTap(const std::vector<Patch>& active, const std::vector<Listener>& listeners, Place place,
-           int64_t sequences)
+           int64_t sequences, FiniteCheck& finite)
       : active_(active),
         patched_(active, place.layer, place.first_sequence),
         listeners_(listeners),
         place_(place),
-        sequences_(sequences) {}
+        sequences_(sequences),
+        finite_(finite) {}
 
   /// Patches and probes see float32, whatever the model computes in.
   Tensor at(Site site, Tensor value) override {
@@ -92,7 +126,7 @@ class GroupTap : public Tap {
     for (const auto& listener : listeners_) {
       if (listener.wants(site)) listener.probe->observe(place_of(listener), site, value);
     }
-    return at::isReducedFloatingType(type) ? value.to(type) : value;
+    return at::isReducedFloatingType(type) ? narrowed(site, value, type) : value;
   }
 
   AttentionSpec attention_spec(double scale) override {
@@ -113,6 +147,14 @@ class GroupTap : public Tap {
   }
 
  private:
+  /// An infinite score may leave no trace in the residual stream: to softmax minus infinity is a key that is not seen.
+  Tensor narrowed(Site site, const Tensor& value, at::ScalarType type) {
+    auto narrow = value.to(type);
+    if (type == at::kHalf && site == Site::query) finite_.see("the queries are not finite in layer ", place_.layer, type, narrow);
+    if (type == at::kHalf && site == Site::key) finite_.see("the keys are not finite in layer ", place_.layer, type, narrow);
+    return narrow;
+  }
+
   Place place_of(const Listener& listener) const {
     return {listener.lane, place_.layer, place_.first_sequence};
   }
@@ -122,6 +164,7 @@ class GroupTap : public Tap {
   const std::vector<Listener>& listeners_;
   Place place_;
   int64_t sequences_;
+  FiniteCheck& finite_;
 };
 
 /// Splits groups whose lanes part ways in `layer` and drops lanes that need nothing from here on.
@@ -234,23 +277,31 @@ class Pass {
  public:
   Pass(const Model& model, std::vector<Group> groups, const ExecutorOptions& options,
        const Advance& advance)
-      : model_(model), groups_(std::move(groups)), options_(options), advance_(advance) {}
+      : model_(model), groups_(std::move(groups)), options_(options), advance_(advance), finite_(model) {}
 
   bool run() {
     embed();
-    for (int64_t layer = 1; layer <= model_.config.layers; ++layer) {
-      groups_ = regroup(groups_, layer);
-      if (groups_.empty()) return true;
-      if (!run_layer(layer)) return false;
-    }
+    if (!run_layers()) return false;
     finish();
+    finite_.settle();
     return true;
   }
 
  private:
+  /// Every layer that a lane still needs.
+  bool run_layers() {
+    for (int64_t layer = 1; layer <= model_.config.layers; ++layer) {
+      groups_ = regroup(groups_, layer);
+      if (groups_.empty()) break;
+      if (!run_layer(layer)) return false;
+    }
+    return true;
+  }
+
   void embed() {
     for (auto& group : groups_) {
       group.residual = embedded(model_, *group.first().tokens);
+      finite_.see("the residual stream is not finite before layer ", 1, group.residual.scalar_type(), group.residual);
       if (!positions_.count(group.length())) {
         positions_[group.length()] = positions_of(model_.config, group.length(), options_.device);
       }
@@ -270,6 +321,7 @@ class Pass {
       if (!run_wave(wave, layer, weights, heard, outputs)) return false;
     }
     for (size_t g = 0; g < groups_.size(); ++g) {
+      finite_.see("the residual stream is not finite after layer ", layer, weights.query.scalar_type(), outputs[g]);
       groups_[g].residual = outputs[g];
       for (const auto& listener : heard[g]) listener.probe->finish_layer(layer);
     }
@@ -319,7 +371,7 @@ class Pass {
     place.first_sequence = batch * size;
     if (place.first_sequence >= group.sequences()) return true;
     const auto count = std::min(size, group.sequences() - place.first_sequence);
-    GroupTap tap(group.active, heard, place, count);
+    GroupTap tap(group.active, heard, place, count, finite_);
     output.narrow(0, place.first_sequence, count)
         .copy_(block_forward(model_.config, weights, positions_.at(group.length())[place.layer - 1],
                              group.residual.narrow(0, place.first_sequence, count), &tap));
@@ -339,7 +391,7 @@ class Pass {
       const auto batch = batch_sequences(group, options_);
       for (int64_t first = 0; first < group.sequences(); first += batch) {
         const auto count = std::min(batch, group.sequences() - first);
-        GroupTap tap(group.active, heard, {0, layer, first}, count);
+        GroupTap tap(group.active, heard, {0, layer, first}, count, finite_);
         const auto normed =
             tap.at(Site::final_norm, norm(model_.config, group.residual.narrow(0, first, count),
                                           model_.weights->final_norm(), model_.weights->final_norm_bias()));
@@ -354,6 +406,7 @@ class Pass {
   std::vector<Group> groups_;
   const ExecutorOptions& options_;
   const Advance& advance_;
+  FiniteCheck finite_;
   std::map<int64_t, std::vector<Positions>> positions_;  // by length
 };
 

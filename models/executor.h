@@ -52,7 +52,8 @@ struct ExecutorOptions {
 using Advance = std::function<bool(double flops)>;
 
 /// Runs every lane. False when `advance` stopped it; the probes then hold partial data.
-/// Error when a lane's tokens, patches or model do not fit together.
+/// Error when a lane's tokens, patches or model do not fit together, and when a lane's residual stream is not finite
+/// after a layer: what the probes hold is then not to be used.
 bool run(const Plan& plan, const ExecutorOptions& options, const Advance& advance = {});
 
 Cost estimate(const Plan& plan, const ExecutorOptions& options);

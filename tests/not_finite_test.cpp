@@ -198,5 +198,99 @@ TEST(WeightsThatAreNotFinite, InARowOfTheEmbeddingAreNoErrorOfThoseWhoDoNotReadI
   expect_error([&] { read(*weights, {0, 5}); }, "tensor 'token_embd.weight' holds NaN at [5, 3]");
 }
 
+// ---- states ---------------------------------------------------------------------------------------------
+
+/// The small model with something done to its second layer, or to its embedding.
+class Changed : public WeightSource {
+ public:
+  using ChangeBlock = std::function<void(BlockWeights&)>;
+  using ChangeRows = std::function<void(Tensor&)>;
+  explicit Changed(ChangeBlock block, ChangeRows rows = {}) : change_(std::move(block)), rows_(std::move(rows)) {}
+
+  BlockWeights block(int64_t layer) const override {
+    auto weights = source_->block(layer);
+    if (layer == 2 && change_) change_(weights);
+    return weights;
+  }
+  Tensor embed(const Tensor& ids) const override {
+    auto rows = source_->embed(ids);
+    if (rows_) rows_(rows);
+    return rows;
+  }
+  Tensor final_norm() const override { return source_->final_norm(); }
+  Tensor head() const override { return source_->head(); }
+
+ private:
+  std::shared_ptr<const WeightSource> source_ = small_model()->weights;
+  ChangeBlock change_;
+  ChangeRows rows_;
+};
+
+std::shared_ptr<const Model> model_of(std::shared_ptr<const WeightSource> weights) {
+  return std::make_shared<const Model>(Model{"changed", small_model()->config, std::move(weights)});
+}
+
+/// Runs one lane through all layers, with a healthy one beside it, in several batches.
+void run_lane(const std::shared_ptr<const Model>& model, std::vector<Patch> patches = {}) {
+  const auto tokens = random_tokens(5, 12);
+  const auto looks = [] { return watch_residual([](const Tensor& x) { return x; }); };
+  run({{model, tokens, {}, {looks()}}, {model, tokens, std::move(patches), {looks()}}}, {.batch_tokens = 24});
+}
+
+TEST(StatesThatAreNotFinite, AreNamedByTheirLayer) {
+  const auto refused = [](const Changed& weights, const std::string& part) {
+    expect_error([&] { run_lane(model_of(std::make_shared<Changed>(weights))); }, "the residual stream is not finite " + part + " (changed): ");
+  };
+  const auto second = [&](const Changed::ChangeBlock& change) { refused(Changed(change), "after layer 2"); };
+  refused(Changed({}, [](Tensor& rows) { rows[4][11][0] = kNaN; }), "before layer 1");
+  second([](BlockWeights& w) { w.up.select(1, 3).fill_(kInfinity); });
+  second([](BlockWeights& w) { w.down.select(1, 3).fill_(-kInfinity); });
+  second([](BlockWeights& w) { w.ffn_norm[5] = kNaN; });
+  second([](BlockWeights& w) { w.attention_norm[5] = kInfinity; });
+  second([](BlockWeights& w) { w.output_bias = at::full({24}, kNaN); });
+  second([](BlockWeights& w) { w.query[7].fill_(kNaN); });
+}
+
+TEST(StatesThatAreNotFinite, AreNamedWhateverPatchMadeThem) {
+  const std::string expected = "the residual stream is not finite after layer 2 (small): ";
+  const auto refused = [&](const Patch& patch) { expect_error([&] { run_lane(small_model(), {patch}); }, expected); };
+  refused(AffinePatch{Site::hidden, {2, 2}, {3}, {0}, 1, {{kNaN}}});
+  refused(AffinePatch{Site::key, {2, 2}, {3}, {}, kNaN, {}});
+  refused(AffinePatch{Site::block_output, {2, 2}, {3}, {}, kInfinity, {}});
+  refused(WriteEdit{{2, 2}, {3}, {0}, {std::vector<float>(24, kInfinity)}});
+  const auto recorded = std::make_shared<Recording>(Site::head_output, LayerRange{2, 2}, std::vector<int64_t>{});
+  const Transplant transplant{Site::head_output, {2, 2}, {}, {}, 1, kInfinity, recorded};
+  const auto model = small_model();
+  const auto tokens = random_tokens(5, 12);
+  const auto looks = watch_residual([](const Tensor& x) { return x; });
+  expect_error([&] { run({{model, tokens, {}, {recorded}}, {model, tokens, {transplant}, {looks}}}, {}); }, expected);
+}
+
+std::shared_ptr<const Model> cast(const Changed& weights, at::ScalarType type) {
+  return model_of(cast_weights(std::make_shared<Changed>(weights), type));
+}
+
+TEST(StatesThatAreNotFinite, InFloat16HaveARemedy) {
+  const Changed large([](BlockWeights& w) { w.down = w.down * 1e9; });
+  for (const auto type : {at::kFloat, at::kBFloat16}) EXPECT_NO_THROW(run_lane(cast(large, type)));
+  expect_error([&] { run_lane(cast(large, at::kHalf)); }, "after layer 2 (changed): float16 ends at 65504: use --dtype bfloat16 or float32");
+}
+
+/// Minus infinity as a score is what a key has that is not seen: the residual stream would tell nothing of it.
+TEST(StatesThatAreNotFinite, AreSeenInTheQueriesAndKeysOfFloat16) {
+  const Changed healthy({});
+  const auto refused = [&](Site site, const std::string& part) {
+    const AffinePatch patch{site, {2, 2}, {0}, {0}, 1, {{-1e9F}}};
+    expect_error([&] { run_lane(cast(healthy, at::kHalf), {patch}); }, part);
+    EXPECT_NO_THROW(run_lane(cast(healthy, at::kBFloat16), {patch}));
+  };
+  refused(Site::key, "the keys are not finite in layer 2");
+  refused(Site::query, "the queries are not finite in layer 2");
+}
+
+TEST(StatesThatAreNotFinite, AreNotThoseThatAreLarge) {
+  EXPECT_NO_THROW(run_lane(model_of(std::make_shared<Changed>(Changed({}, [](Tensor& rows) { rows.fill_(1e38); })))));
+}
+
 }  // namespace
 }  // namespace replicate
