@@ -56,7 +56,7 @@ std::optional<Evidence> evidence_for(const Criterion& criterion, const Metric& m
 }
 
 std::optional<double> equivalence_p(const Metric& control, double limit, Sampling sampling) {
-  if (!has_interval(control) || !(limit > 0)) return std::nullopt;
+  if (!has_interval(control) || !(limit > 0 && std::isfinite(limit))) return std::nullopt;
   const double below_upper = upper_tail(-standard_errors_above(control, limit, sampling), control.n, sampling);
   const double above_lower = upper_tail(standard_errors_above(control, -limit, sampling), control.n, sampling);
   return std::max(below_upper, above_lower);

@@ -14,8 +14,9 @@ namespace {
 constexpr const char* kInconclusive = "inconclusive";
 constexpr const char* kNotMeasured = "not measured";
 
+/// Infinite is as good as NaN: a quotient without a denominator. A record on disk knows one null for both.
 std::string short_number(double value) {
-  if (std::isnan(value)) return "no value";
+  if (!std::isfinite(value)) return "no value";
   char text[32];
   std::snprintf(text, sizeof text, "%.4g", value);
   return text;
@@ -28,7 +29,7 @@ std::string exact_number(double value) {
 }
 
 bool bounded(const Metric& metric) {
-  return metric.low && metric.high && !std::isnan(*metric.low) && !std::isnan(*metric.high);
+  return metric.low && metric.high && std::isfinite(*metric.low) && std::isfinite(*metric.high);
 }
 
 /// "0.83 [0.79, 0.86]", without the bracket where there is no interval.
@@ -47,7 +48,7 @@ const Metric* find(const Measurement& measurement, const std::string& name) {
 
 /// Why a metric cannot be judged, empty when it can.
 std::string why_undecidable(const Metric& metric, int64_t minimum_n) {
-  if (std::isnan(metric.value)) return "has no value";
+  if (!std::isfinite(metric.value)) return "has no value";
   if (metric.n < minimum_n) {
     if (metric.n == 1) return "comes from one sequence only: no interval";
     return "comes from " + std::to_string(metric.n) + " units of sampling, " +
@@ -113,7 +114,7 @@ Finding judge_control(const Control& control, const Metric& metric, const Metric
       short_number(control.fraction) + " x " + control.of + " = " + short_number(limit);
   const std::string why = why_undecidable(metric, minimum_n);
   if (!why.empty()) return {kInconclusive, value + " (below " + allowed + " wanted) " + why};
-  if (!(limit > 0))
+  if (!(limit > 0 && std::isfinite(limit)))
     return {kInconclusive, value + " has no effect to be compared with: " + allowed};
   const auto [low, high] = absolute_bounds(*metric.low, *metric.high);
   if (high < limit) return {"negative", value + " stays below " + allowed};
@@ -225,7 +226,7 @@ std::string below_scale(const Measurement& measurement, const Judging& judging) 
   std::vector<std::string> small;
   for (const auto& [name, least] : judging.minimum_scale) {
     const double value = required(measurement, name, "the claim's minimum_scale").value;
-    if (!(value >= least)) {
+    if (!(value >= least && std::isfinite(value))) {
       small.push_back(name + " = " + short_number(value) + " (" + short_number(least) + " needed)");
     }
   }

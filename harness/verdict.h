@@ -41,6 +41,8 @@ struct Judgement {
 /// - A criterion on a metric that comes with another of its name and `_dtype_error` is inconclusive when its margin is
 /// smaller than that: products in a smaller type could have moved it over the threshold. So is a control, by its own error
 /// and that of its limit together.
+/// - A number that is not finite is never judged: a metric or a bound that is NaN or infinite does not exist, which is
+/// inconclusive, and so is a control whose effect or limit is not finite.
 /// - A control is negative when its interval stays below fraction * |effect|, fires when wholly
 /// outside,
 ///   else inconclusive; "not measured" where the measurement lacks it (--tokens has no null model).

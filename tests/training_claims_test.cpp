@@ -148,12 +148,13 @@ TEST(SeedMeasure, LeavesOutWhatOneSeedOrADivergedOneCannotGive) {
   SeedMeasure measure("random");
   measure.mean("one", {2});
   measure.mean("diverged", {1, kNaN, 3});
+  measure.mean("infinite", {1, INFINITY, 3});
   measure.curve("c", "baseline", "tokens", {0, 1}, {{1, 2}, {3, kNaN}});
   measure.curve("single", "baseline", "tokens", {0, 1}, {{1, 2}});
   const auto measured = measure.take();
   EXPECT_FALSE(measured.metrics[0].low);
   EXPECT_TRUE(std::isnan(measured.metrics[1].value));
-  EXPECT_EQ(measured.notes, (std::vector<std::string>{"Without a value, because one seed at least has none: diverged."}));
+  EXPECT_EQ(measured.notes, (std::vector<std::string>{"Without a value, because one seed at least has none: diverged, infinite."}));
   EXPECT_EQ(measured.series[0].y.front(), 2);
   EXPECT_TRUE(std::isnan(measured.series[0].y.back()));
   EXPECT_EQ(measured.series[0].low.size(), 2U);

@@ -10,7 +10,7 @@
 namespace replicate {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN(), kInfinity = std::numeric_limits<double>::infinity();
 
 Metric metric(const std::string& name, double value, double low, double high, int64_t n = 8) {
   return {name, value, low, high, n, "natural", {}};
@@ -146,6 +146,45 @@ TEST(Verdict, NoBoundsOrNaNBoundsAreInconclusive) {
   EXPECT_EQ(verdict(">", 0.5, kNaN, kNaN), Verdict::inconclusive);
   EXPECT_EQ(judge(measured({metric("effect", kNaN, 0.8, 1)}), criterion(">", 0.5)).verdict,
             Verdict::inconclusive);
+}
+
+TEST(Verdict, ANumberThatIsNotFiniteIsNeverJudged) {
+  for (const double strange : {kNaN, kInfinity, -kInfinity}) {
+    for (const std::string op : {">", ">=", "<", "<="}) {
+      for (const auto& effect : {metric("effect", strange, 0.6, 0.8), metric("effect", 0.7, strange, 0.8),
+                                 metric("effect", 0.7, 0.6, strange), metric("effect", strange, strange, strange)}) {
+        const auto judgement = judge(measured({effect}), criterion(op, 0.5));
+        EXPECT_EQ(judgement.criteria[0].outcome, "inconclusive") << op << strange;
+        EXPECT_EQ(judgement.verdict, Verdict::inconclusive) << op << strange;
+        EXPECT_FALSE(judgement.criteria[0].p) << op << strange;
+        EXPECT_EQ(judgement.reason.find("inf"), std::string::npos) << judgement.reason;  // on disk it is null, as NaN is
+      }
+    }
+  }
+}
+
+TEST(Verdict, AControlThatIsNotFiniteIsNeverJudged) {
+  auto judging = with_control();
+  for (const double strange : {kNaN, kInfinity, -kInfinity}) {
+    const auto effect = metric("effect", 1, 0.9, 1.1);
+    for (const auto& measurement : {measured({effect, metric("control", strange, 0, 0.1)}),
+                                    measured({effect, metric("control", 0, strange, 0.1)}),
+                                    measured({effect, metric("control", 0, 0, strange)}),
+                                    measured({metric("effect", strange, 0.9, 1.1), metric("control", 0, 0, 0.1)})}) {
+      const auto control = judge(measurement, judging).controls[0];
+      EXPECT_EQ(control.outcome, "inconclusive") << strange;
+      EXPECT_FALSE(control.p) << strange;
+    }
+  }
+}
+
+TEST(Verdict, AScaleThatIsNotFiniteIsNoScale) {
+  auto judging = criterion(">", 0.5);
+  judging.minimum_scale = {{"scale", 10}};
+  for (const double strange : {kNaN, kInfinity}) {
+    const auto judgement = judge(measured({metric("effect", 0.7, 0.6, 0.8), metric("scale", strange, 0, 0)}), judging);
+    EXPECT_EQ(judgement.verdict, Verdict::inconclusive) << strange;
+  }
 }
 
 TEST(Verdict, ControlIsNegativeBelowItsShareOfTheEffect) {

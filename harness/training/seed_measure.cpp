@@ -31,7 +31,7 @@ void check_rows(const std::string& name, size_t points, const std::vector<std::v
 void SeedMeasure::mean(const std::string& name, const std::vector<double>& values,
                        std::map<std::string, int64_t> where) {
   const auto estimate = t_interval(values);
-  if (std::isnan(estimate.value)) without_value_.push_back(name);
+  if (!std::isfinite(estimate.value)) without_value_.push_back(name);
   measurement_.samples.push_back({name, inputs_, where, values});
   measurement_.metrics.push_back({name, estimate.value, present(estimate.low), present(estimate.high), estimate.n,
                                   inputs_, std::move(where)});
