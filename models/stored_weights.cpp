@@ -174,8 +174,7 @@ class StoredWeights : public WeightSource {
     auto* row = rows.mutable_data_ptr<float>();
     for (int64_t i = 0; i < flat.numel(); ++i, row += width) {
       const auto id = flat.const_data_ptr<int64_t>()[i];
-      store_->decode(names_.embedding, id, 1, row);
-      if (first_not_finite({row, width})) refuse_not_finite(names_.embedding, id, {row, width});
+      if (!store_->decode(names_.embedding, id, 1, row)) refuse_not_finite(names_.embedding, id, {row, width});
     }
     return rows.view({ids.size(0), ids.size(1), config_.width}).to(device_);
   }
@@ -240,11 +239,9 @@ class StoredWeights : public WeightSource {
     const bool vector = tensor.dim() == 1;
     const auto rows = vector ? 1 : tensor.size(0), width = tensor.size(-1);
     const std::span<float> numbers(tensor.mutable_data_ptr<float>(), static_cast<size_t>(tensor.numel()));
-    std::atomic<bool> finite = true;  // each thread looks at what it has just decoded
+    std::atomic<bool> finite = true;
     at::parallel_for(0, rows, std::max<int64_t>(1, 65536 / width), [&](int64_t begin, int64_t end) {
-      const auto part = numbers.subspan(begin * width, (end - begin) * width);
-      store_->decode(name, first + begin, end - begin, part.data());
-      if (first_not_finite(part)) finite = false;
+      if (!store_->decode(name, first + begin, end - begin, numbers.data() + begin * width)) finite = false;
     });
     if (!finite) refuse_not_finite(name, first, numbers);
   }

@@ -41,12 +41,13 @@ class GgufStore : public TensorStore {
     return std::string(type_name(file_->tensor(name).type));
   }
 
-  void decode(const std::string& name, int64_t first, int64_t count, float* out) const override {
+  bool decode(const std::string& name, int64_t first, int64_t count, float* out) const override {
     const auto& stored = file_->tensor(name);
     const auto width = stored.shape.back();
     const auto row_bytes = width / block_elements(stored.type) * block_bytes(stored.type);
-    dequantize(stored.type, stored.bytes.subspan(first * row_bytes, count * row_bytes),
-               {out, static_cast<size_t>(count * width)});
+    const auto rows = stored.bytes.subspan(first * row_bytes, count * row_bytes);
+    dequantize(stored.type, rows, {out, static_cast<size_t>(count * width)});
+    return all_finite(stored.type, rows);
   }
 
   void release(const std::string& name) const override { file_->release(file_->tensor(name)); }
@@ -85,12 +86,12 @@ class SafetensorsStore : public TensorStore {
     return std::string(dtype_name(tensors_.at(name).tensor->dtype));
   }
 
-  void decode(const std::string& name, int64_t first, int64_t count, float* out) const override {
+  bool decode(const std::string& name, int64_t first, int64_t count, float* out) const override {
     SafetensorsTensor part = *tensors_.at(name).tensor;
     const auto row_bytes = part.shape.back() * dtype_bytes(part.dtype);
     part.shape = {count, part.shape.back()};
     part.bytes = part.bytes.subspan(first * row_bytes, count * row_bytes);
-    decode_floats(part, out);
+    return decode_floats(part, out);
   }
 
   void release(const std::string& name) const override {

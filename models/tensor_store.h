@@ -21,8 +21,9 @@ class TensorStore {
   /// Slowest dimension first; nothing when there is no such tensor.
   virtual std::optional<std::vector<int64_t>> shape(const std::string& name) const = 0;
   virtual std::string encoding(const std::string& name) const = 0;  ///< "BF16", "Q4_K", ... of a tensor that is there
-  /// Rows first..first+count of a tensor (a vector is one row), which must be there.
-  virtual void decode(const std::string& name, int64_t first, int64_t count, float* out) const = 0;
+  /// Rows first..first+count of a tensor (a vector is one row), which must be there. False when one of their numbers is
+  /// NaN or infinite.
+  [[nodiscard]] virtual bool decode(const std::string& name, int64_t first, int64_t count, float* out) const = 0;
   /// The tensor's pages are not needed for now.
   virtual void release(const std::string& name) const = 0;
 };

@@ -339,28 +339,55 @@ constexpr TensorType kTypes[] = {
     TensorType::q5_0, TensorType::q5_1, TensorType::q8_0, TensorType::q2_k, TensorType::q3_k,
     TensorType::q4_k, TensorType::q5_k, TensorType::q6_k};
 
+/// Numbers of whose bits those of the exponent are all set are NaN or infinite.
+template <typename Word, Word kExponent>
+bool finite_numbers(const std::byte* in, int64_t count) {
+  Word found = 0;  // a loop that may end early is no vector code
+  for (int64_t i = 0; i < count; ++i) {
+    Word word;
+    std::memcpy(&word, in + i * static_cast<int64_t>(sizeof(word)), sizeof(word));
+    found |= (word & kExponent) == kExponent ? 1 : 0;
+  }
+  return found == 0;
+}
+
+bool is_finite(Half half) { return (half & 0x7c00u) != 0x7c00u; }
+
+/// A finite float16 times small integers is finite in float32.
+template <typename Block>
+bool finite_blocks(const std::byte* in, int64_t blocks) {
+  const auto* block = reinterpret_cast<const Block*>(in);
+  bool finite = true;
+  for (int64_t i = 0; i < blocks; ++i, ++block) {
+    finite &= is_finite(block->scale);
+    if constexpr (requires { block->minimum; }) finite &= is_finite(block->minimum);
+  }
+  return finite;
+}
+
 /// Everything that depends on the type, in the order of TensorType.
 struct Format {
   std::string_view name;
   int64_t elements;
   int64_t bytes;
   void (*decode)(const std::byte* in, float* out, int64_t count);
+  bool (*finite)(const std::byte* in, int64_t blocks);
 };
 
 constexpr Format kFormats[] = {
-    {"F32", 1, 4, decode_f32},
-    {"F16", 1, 2, decode_f16},
-    {"BF16", 1, 2, decode_bf16},
-    {"Q4_0", kBlock, sizeof(BlockQ4_0), decode_q4_0},
-    {"Q4_1", kBlock, sizeof(BlockQ4_1), decode_q4_1},
-    {"Q5_0", kBlock, sizeof(BlockQ5_0), decode_q5_0},
-    {"Q5_1", kBlock, sizeof(BlockQ5_1), decode_q5_1},
-    {"Q8_0", kBlock, sizeof(BlockQ8_0), decode_q8_0},
-    {"Q2_K", kBlockK, sizeof(BlockQ2_K), decode_q2_k},
-    {"Q3_K", kBlockK, sizeof(BlockQ3_K), decode_q3_k},
-    {"Q4_K", kBlockK, sizeof(BlockQ4_K), decode_q4_k},
-    {"Q5_K", kBlockK, sizeof(BlockQ5_K), decode_q5_k},
-    {"Q6_K", kBlockK, sizeof(BlockQ6_K), decode_q6_k},
+    {"F32", 1, 4, decode_f32, finite_numbers<uint32_t, 0x7f800000>},
+    {"F16", 1, 2, decode_f16, finite_numbers<uint16_t, 0x7c00>},
+    {"BF16", 1, 2, decode_bf16, finite_numbers<uint16_t, 0x7f80>},
+    {"Q4_0", kBlock, sizeof(BlockQ4_0), decode_q4_0, finite_blocks<BlockQ4_0>},
+    {"Q4_1", kBlock, sizeof(BlockQ4_1), decode_q4_1, finite_blocks<BlockQ4_1>},
+    {"Q5_0", kBlock, sizeof(BlockQ5_0), decode_q5_0, finite_blocks<BlockQ5_0>},
+    {"Q5_1", kBlock, sizeof(BlockQ5_1), decode_q5_1, finite_blocks<BlockQ5_1>},
+    {"Q8_0", kBlock, sizeof(BlockQ8_0), decode_q8_0, finite_blocks<BlockQ8_0>},
+    {"Q2_K", kBlockK, sizeof(BlockQ2_K), decode_q2_k, finite_blocks<BlockQ2_K>},
+    {"Q3_K", kBlockK, sizeof(BlockQ3_K), decode_q3_k, finite_blocks<BlockQ3_K>},
+    {"Q4_K", kBlockK, sizeof(BlockQ4_K), decode_q4_k, finite_blocks<BlockQ4_K>},
+    {"Q5_K", kBlockK, sizeof(BlockQ5_K), decode_q5_k, finite_blocks<BlockQ5_K>},
+    {"Q6_K", kBlockK, sizeof(BlockQ6_K), decode_q6_k, finite_blocks<BlockQ6_K>},
 };
 static_assert(std::size(kFormats) == std::size(kTypes));
 
@@ -385,6 +412,11 @@ void dequantize(TensorType type, std::span<const std::byte> bytes, std::span<flo
   if (!numbers.empty()) {
     stored.decode(bytes.data(), numbers.data(), static_cast<int64_t>(numbers.size()));
   }
+}
+
+bool all_finite(TensorType type, std::span<const std::byte> bytes) {
+  const Format& stored = format(type);
+  return stored.finite(bytes.data(), static_cast<int64_t>(bytes.size()) / stored.bytes);
 }
 
 }  // namespace replicate

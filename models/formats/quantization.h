@@ -27,4 +27,7 @@ int64_t block_bytes(TensorType type);         ///< bytes of a block
 /// `numbers` is no whole number of blocks, or `bytes` is not as long as those blocks.
 void dequantize(TensorType type, std::span<const std::byte> bytes, std::span<float> numbers);
 
+/// Whether no number of these whole blocks is NaN or infinite. Reads scales and minima alone, a small part of decoding.
+bool all_finite(TensorType type, std::span<const std::byte> bytes);
+
 }  // namespace replicate

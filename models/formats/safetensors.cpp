@@ -15,6 +15,7 @@
 
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
+#include "models/formats/finite.h"
 #include "models/formats/quantization.h"
 
 namespace replicate {
@@ -383,12 +384,17 @@ std::optional<TensorType> tensor_type(Dtype dtype) {
 
 }  // namespace
 
-void decode_floats(const SafetensorsTensor& tensor, float* out) {
+bool decode_floats(const SafetensorsTensor& tensor, float* out) {
   const std::span<float> numbers(out, static_cast<size_t>(tensor.elements()));
-  if (tensor.dtype == Dtype::f64) return decode_doubles(tensor.bytes, numbers);
+  if (tensor.dtype == Dtype::f64) {
+    decode_doubles(tensor.bytes, numbers);
+    return !first_not_finite(numbers);
+  }
   static const Table kE5m2 = e5m2_numbers(), kE4m3 = e4m3_numbers();  // weights are decoded a few rows at a time
-  if (tensor.dtype == Dtype::f8_e5m2) return decode_bytes(kE5m2, tensor.bytes, numbers);
-  if (tensor.dtype == Dtype::f8_e4m3) return decode_bytes(kE4m3, tensor.bytes, numbers);
+  if (tensor.dtype == Dtype::f8_e5m2 || tensor.dtype == Dtype::f8_e4m3) {
+    decode_bytes(tensor.dtype == Dtype::f8_e5m2 ? kE5m2 : kE4m3, tensor.bytes, numbers);
+    return !first_not_finite(numbers);
+  }
   const auto type = tensor_type(tensor.dtype);
   if (!type) {
     throw Error("tensor " + in_quotes(tensor.name) + " is stored as " +
@@ -396,6 +402,7 @@ void decode_floats(const SafetensorsTensor& tensor, float* out) {
                 "safetensors", "use a file stored as F64, F32, F16, BF16 or F8");
   }
   dequantize(*type, tensor.bytes, numbers);
+  return all_finite(*type, tensor.bytes);
 }
 
 // Writing.
