@@ -13,6 +13,7 @@
 #include "harness/training/make_study.h"
 #include "tests/byte_tokenizer.h"
 #include "tests/expect_error.h"
+#include "tests/golden_metrics.h"
 #include "tests/planted_model.h"
 #include "tests/small_model.h"
 #include "tests/temporary_folder.h"
@@ -207,12 +208,13 @@ TEST(ConvergenceSpeedup, SaysOneOfTwoEqualArmsHoweverNoisy) {
   EXPECT_NEAR(judged("convergence_speedup", results).value("tokens_to_baseline_loss_ratio"), 1, 1e-12);
 }
 
-TEST(ConvergenceSpeedup, PairsSeedsAndPassesWithItsControl) {
+/// An arm that gains a little in each seed, and the baseline against itself.
+TrainingResults gaining() {
   auto results = falling(0.01);
-  const std::vector<double> gains = {0.04, 0.03, 0.05, 0.02};
-  const auto shifted = [&](double share) {
-    return [&gains, share](int seed, int64_t step) {
-      return 5 + 10 * seed - 0.01 * step - decayed(step) - (step > 0 ? share * gains[seed] : 0);
+  const auto shifted = [](double share) {
+    return [share](int seed, int64_t step) {
+      const double gain = std::vector{0.04, 0.03, 0.05, 0.02}[seed];
+      return 5 + 10 * seed - 0.01 * step - decayed(step) - (step > 0 ? share * gain : 0);
     };
   };
   results.own_rate["head_rms_norm"] = seeds_of("head_rms_norm", shifted(1));
@@ -221,7 +223,11 @@ TEST(ConvergenceSpeedup, PairsSeedsAndPassesWithItsControl) {
       [](int seed, int64_t step) { return 5 + 10 * seed - 0.01 * step - decayed(step) + (seed % 2 ? 0.001 : -0.001); });
   results.shared_rate["baseline"] = results.own_rate["baseline"];
   results.shared_rate["head_rms_norm"] = seeds_of("head_rms_norm", shifted(2));
-  const auto trial = judged("convergence_speedup", results);
+  return results;
+}
+
+TEST(ConvergenceSpeedup, PairsSeedsAndPassesWithItsControl) {
+  const auto trial = judged("convergence_speedup", gaining());
   const double half = kStudent3 * std::sqrt((0.005 * 0.005 * 2 + 0.015 * 0.015 * 2) / 3 / 4);
   EXPECT_NEAR(*trial.find("final_loss_difference")->low, -0.035 - half, 1e-9);
   EXPECT_NEAR(*trial.find("final_loss_difference")->high, -0.035 + half, 1e-9);
@@ -459,13 +465,18 @@ std::shared_ptr<const Model> gated_model(uint64_t seed, double gate) {
   return std::make_shared<const Model>(Model{"gated", config, std::make_shared<GatedWeights>(config, seed, gate)});
 }
 
-TEST(GatedAttention, ComparesWhatTrainingChangedBehindTheGate) {
+/// Gates that were half open and follow their inputs in the end.
+TrainingResults gated_results() {
   auto results = results_for(small_model()->config);
   results.own_rate["baseline"] =
       seeds_of_models("baseline", [](uint64_t seed) { return Models{small_model(seed), small_model(seed + 10)}; });
   results.own_rate["gated_attention"] = seeds_of_models(
       "gated_attention", [](uint64_t seed) { return Models{gated_model(seed, 0), gated_model(seed, 50)}; });
-  const auto trial = judged("gated_attention", results, {"random.sequences=16"});
+  return results;
+}
+
+TEST(GatedAttention, ComparesWhatTrainingChangedBehindTheGate) {
+  const auto trial = judged("gated_attention", gated_results(), {"random.sequences=16"});
   const auto ratio = [&](const std::string& of) { return trial.value("variance_ratio_first_to_rest_" + of); };
   EXPECT_NEAR(trial.value("variance_ratio_difference"),
               ratio("gated_attention") - ratio("gated_attention_null") - ratio("baseline") + ratio("baseline_null"), 1e-9);
@@ -520,6 +531,29 @@ TEST(Emergence, SaysWhatNeverAppears) {
   EXPECT_EQ(trial.find("tokens_until_sink"), nullptr);
   EXPECT_TRUE(trial.notes("; never the spike, the sink")) << trial.all_notes();
   EXPECT_EQ(trial.value("seeds_with_sink_head_rms_norm"), 4);
+}
+
+// ---- all of them ------------------------------------------------------------------------------------------------
+
+struct MadeUp {
+  TrainingResults results;
+  std::vector<std::string> changes;
+};
+
+TEST(JudgedMetrics, HaveNotMovedOnMadeUpTraining) {
+  const OneThread one;
+  const std::map<std::string, MadeUp> made_up = {{"convergence_speedup", {gaining(), {}}},
+                                                 {"sink_mitigation", {planted_results(), kFewSequences}},
+                                                 {"rank_preservation", {planted_results(), {"validation.sequences=8"}}},
+                                                 {"gated_attention", {gated_results(), {"random.sequences=16"}}}};
+  GoldenMetrics metrics;
+  for (const auto& [claim, factory] : experiment_registry()) {
+    if (factory()->arms().empty() || claim == "emergence") continue;  // emergence judges nothing
+    ASSERT_TRUE(made_up.contains(claim)) << claim;
+    const auto trial = judged(claim, made_up.at(claim).results, made_up.at(claim).changes);
+    add_judged(metrics, "made_up", claim, trial.measurement, trial.judgement);
+  }
+  expect_golden_metrics("training_claims.json", metrics);
 }
 
 // ---- Texts for a study ------------------------------------------------------------------------------------------
