@@ -35,6 +35,14 @@ def types_of(source):
     return found
 
 
+CONSTANT = re.compile(r"\bconstexpr\b[^;={(]*\b(k[A-Z]\w*)\s*=")
+
+
+def constants_of(source):
+    """Names of the constants that a source defines, wherever they stand."""
+    return set(CONSTANT.findall(NOT_CODE.sub(" ", source)))
+
+
 def defined_twice(sources):
     """Of {file: text}: (namespace, name) -> files, for the types that several places define."""
     places = collections.defaultdict(list)
@@ -74,6 +82,21 @@ class Types(unittest.TestCase):
         for what, text, found in cases:
             twins = defined_twice({"one.h": twin, "two.h": text})
             self.assertEqual(("a", "Column") in twins, found, what)
+
+
+class Terms(unittest.TestCase):
+    def test_a_number_that_defines_a_term_stands_in_one_place(self):
+        """harness/survey.h says what a sink, a spike and a super neuron are; a second 0.2 would go its own way."""
+        home = ROOT / "harness" / "survey.h"
+        terms = constants_of(home.read_text("utf-8"))
+        self.assertLessEqual({"kSinkExcess", "kSpikeGrowth", "kSpikeRatio"}, terms)
+        for folder in FOLDERS:
+            for file in (file for kind in ("h", "cpp", "cu") for file in (ROOT / folder).rglob("*." + kind) if file != home):
+                self.assertEqual(constants_of(file.read_text("utf-8")) & terms, set(), file)
+
+    def test_constants_are_found_in_every_form(self):
+        source = "inline constexpr double kOne = 1;\nconstexpr const char* kTwo = \"kThree = 3\";\nstatic constexpr int kFour = 4;  // kFive = 5"
+        self.assertEqual(constants_of(source), {"kOne", "kTwo", "kFour"})
 
 
 if __name__ == "__main__":
