@@ -7,4 +7,9 @@ namespace replicate {
 /// much is allocated; elsewhere than on glibc nothing happens.
 void keep_freed_memory();
 
+/// Gives freed memory back after all, once the process has grown by 256 MiB since it last did. Small results that stay lie
+/// between large tensors that go, and leave the heap full of holes that fit nothing: with 30 lanes 1.1 GB of them beside 0.2 GB
+/// in use. The executor calls it after each layer.
+void return_freed_memory();
+
 }  // namespace replicate
