@@ -6,6 +6,7 @@
 
 #include "models/cast_weights.h"
 #include "models/formats/error.h"
+#include "models/kernels/heap.h"
 
 namespace replicate {
 namespace {
@@ -326,6 +327,7 @@ class Pass {
       for (const auto& listener : heard[g]) listener.probe->finish_layer(layer);
     }
     model_.weights->release(layer);
+    return_freed_memory();
     return true;
   }
 
@@ -383,11 +385,12 @@ class Pass {
   /// The final norm and, where a probe asks for them, the logits.
   void finish() {
     const int64_t layer = model_.config.layers + 1;
+    Tensor head;  // decoded once for all groups
     for (const auto& group : regroup(groups_, layer)) {
       const auto heard = listeners(group, layer);
       const bool logits = std::any_of(heard.begin(), heard.end(),
                                       [](const Listener& l) { return l.wants(Site::logits); });
-      const auto head = logits ? model_.weights->head() : Tensor();
+      if (logits && !head.defined()) head = model_.weights->head();
       const auto batch = batch_sequences(group, options_);
       for (int64_t first = 0; first < group.sequences(); first += batch) {
         const auto count = std::min(batch, group.sequences() - first);
