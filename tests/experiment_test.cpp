@@ -26,7 +26,7 @@ TEST(ExperimentRegistry, RefusesParametersThatNoExperimentReads) {
   const auto check = [](const std::string& yaml) { check_parameters("falsification", parameters(yaml)); };
   check("{natural: {sequences: 8, length: 128}, random: {sequences: 8, length: 64}, queries: 16}");
   check("{queries: 16}");  // what an experiment needs and lacks is named when it is read
-  expect_error([&] { check("{querys: 16}"); }, "no experiment reads the parameter 'querys' (claim.yaml:1): did you mean 'queries'?");
+  expect_error([&] { check("{querys: 16}"); }, "no experiment reads the parameter 'querys' (claim.yaml): did you mean 'queries'?");
   expect_error([&] { check("{natural: {lenght: 128}}"); }, "did you mean 'natural.length'?");
   expect_error([&] { check("{null_model: {sequences: 8}}"); }, "no experiment reads the parameter 'null_model.sequences'");
   expect_error([&] { check("{natural: 8}"); }, "no experiment reads the parameter 'natural'");
