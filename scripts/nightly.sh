@@ -4,11 +4,12 @@
 #
 #   scripts/nightly.sh [--profile NAME] [--model NAME] [--only REGEX] ...
 #   NIGHTLY_DIR     where nights are kept; default: results/nightly. One folder per night, and `last`, a link to the newest
+#                   whole one: a night that was cut off, or in which a claim ended in an error, is not compared with
 #   NIGHTLY_KEEP    how many nights are kept; default: 30
 #   In crontab:     30 1 * * * cd /path/to/replicate && scripts/nightly.sh --yes >>nightly.log 2>&1
 #
-# Exit code: 1 when a verdict differs from the last night's (the first night: from the known one), or when numbers drifted
-# beyond noise; 2, 3 and 130 are the run's. A claim that fails as it did before is no news, and time and
+# Exit code: 1 when a verdict differs from the last night's (the first night: from the recorded one), or when numbers
+# drifted beyond noise; 2, 3 and 130 are the run's, and 2 is also that of a comparison that could not be made. A claim that fails as it did before is no news, and time and
 # memory decide nothing.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
@@ -19,11 +20,13 @@ keep=${NIGHTLY_KEEP:-30}
 tonight=$nights/$(date -u +%Y-%m-%dT%H%M%SZ)
 last=$nights/last
 
-arguments=("$@" --fail-on new)
+arguments=("$@")
 [[ " $* " == *" --profile"* ]] || arguments+=(--profile nightly)
-[[ " $* " == *" --only"* ]] || arguments+=(--all)
-# A night that was cut off left no `last`: the comparison is with the last whole one.
-[[ ! -e $last ]] || arguments+=(--against "$(realpath "$last")")
+[[ " $* " == *" --only"* || " $* " == *" --all "* ]] || arguments+=(--all)
+if [[ " $* " != *" --fail-on"* ]]; then
+  arguments+=(--fail-on new)
+  [[ ! -e $last ]] || arguments+=(--against "$(realpath "$last")")
+fi
 
 compare() {
   local code=0
@@ -67,7 +70,7 @@ summarise() {
 forget_old_nights() {
   local old
   find "$nights" -mindepth 1 -maxdepth 1 -type d -name '20*Z' | sort | head -n "-$keep" | while read -r old; do
-    [[ $old == "$(realpath "$last")" ]] || rm -rf "$old"
+    [[ $old == "$(realpath -m "$last")" ]] || rm -rf "$old"
   done
 }
 
@@ -82,6 +85,6 @@ changed=0
 summarise >"$tonight/summary.md" || changed=$?
 cat "$tonight/summary.md"
 [[ -z ${GITHUB_STEP_SUMMARY:-} ]] || cat "$tonight/summary.md" >>"$GITHUB_STEP_SUMMARY"
-ln -sfn "$tonight" "$last"
+((code > 1)) || ln -sfn "$tonight" "$last"
 forget_old_nights
 exit "$((code ? code : changed))"

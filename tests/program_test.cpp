@@ -239,6 +239,13 @@ TEST_F(Program, EndsWithOneWhereFailOnAsksForItAndNowhereElse) {
   expect_refused("--all --fail-on new --against " + path("nowhere"), "no record.json in any folder");
 }
 
+/// The embedding's row of one token, and one token is one byte, holds NaN.
+GgufWriter file_with_a_bad_row(char token) {
+  return small_file(TensorType::f32, [token](const std::string& tensor, std::vector<float>& numbers) {
+    if (tensor == "token_embd.weight") numbers[token * kWidth + 3] = NAN;
+  });
+}
+
 /// scripts/nightly.sh in a copy of its own, with this build's program in place of the launcher.
 TEST_F(Program, ANightEndsWithOneOnlyWhereSomethingChanged) {
   namespace fs = std::filesystem;
@@ -262,6 +269,10 @@ TEST_F(Program, ANightEndsWithOneOnlyWhereSomethingChanged) {
   EXPECT_EQ(night(), 1) << output();
   const auto summary = read_text(folder_ / "nights/last/summary.md");
   EXPECT_LT(summary.find("| `sink_onset` | verdict | pass became fail"), summary.find("### Verdicts")) << summary;
+  file_with_a_bad_row('a').write(folder_ / "small.gguf");
+  EXPECT_EQ(night(), 3) << output();  // and the next night is compared with the last whole one
+  small_file().write(folder_ / "small.gguf");
+  EXPECT_EQ(night(), 0) << output();
 }
 
 TEST_F(Program, RefusesBadNames) {
@@ -326,13 +337,6 @@ TEST_F(Program, RefusesBadModelFiles) {
   refuse(GgufWriter().text("general.architecture", "llama").unsigned_integer("llama.block_count", 4000000000U),
          "");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
-}
-
-/// The embedding's row of one token, and one token is one byte, holds NaN.
-GgufWriter file_with_a_bad_row(char token) {
-  return small_file(TensorType::f32, [token](const std::string& tensor, std::vector<float>& numbers) {
-    if (tensor == "token_embd.weight") numbers[token * kWidth + 3] = NAN;
-  });
 }
 
 TEST_F(Program, AWeightThatIsNotFiniteIsTheErrorOfEveryClaimAboutTheModel) {
