@@ -68,9 +68,10 @@ Results
   --resume                       keep what --out already has, compute the rest
   --fail-on none|any|new         what makes a run end with 1: nothing (the
                                  default), any claim that fails, or a verdict
-                                 that differs from the known one
-  --against RUN                  with --fail-on new: a verdict that differs from
-                                 the one in the folder RUN
+                                 that differs from the one recorded for this
+                                 model, profile and thresholds
+  --against RUN                  with --fail-on new: compare with the verdicts
+                                 in the folder RUN
 
 Set-up (the launcher ./replicate)
   --yes                          install what is missing without asking
@@ -316,13 +317,15 @@ CommandLine reproduce_line(const Words& words) {
   return line;
 }
 
-/// The word behind an option, both taken out; nothing without it.
+/// The value of `--option value` or `--option=value`, taken out of the words; nothing without the option.
 std::optional<std::string> take_value(Words& arguments, const std::string& option) {
-  const auto found = std::find(arguments.begin(), arguments.end(), option);
+  const auto found = std::find_if(arguments.begin(), arguments.end(),
+                                  [&](const std::string& word) { return word == option || word.starts_with(option + "="); });
   if (found == arguments.end()) return std::nullopt;
-  if (found + 1 == arguments.end()) fail(option + " lacks its value", "add it");
-  const auto value = *(found + 1);
-  arguments.erase(found, found + 2);
+  const bool joined = *found != option;
+  if (!joined && found + 1 == arguments.end()) fail(option + " lacks its value", "add it");
+  const auto value = joined ? found->substr(option.size() + 1) : *(found + 1);
+  arguments.erase(found, found + (joined ? 1 : 2));
   return value;
 }
 

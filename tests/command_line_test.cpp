@@ -143,6 +143,9 @@ TEST(CommandLine, MissingValuesAreErrors) {
 TEST(CommandLine, FailOnTakesThreeWordsAndGoesWithAgainst) {
   EXPECT_EQ(parse({"--all", "--fail-on", "any"}).fail_on, "any");
   EXPECT_EQ(parse({"report", "a", "--fail-on", "new", "--against", "b"}).against, "b");
+  EXPECT_EQ(parse({"report", "a", "--fail-on=new", "--against=b"}).against, "b");
+  EXPECT_EQ(parse({"diff", "a", "b", "--format=junit"}).format, "junit");
+  expect_has(message({"report", "a", "--fail-on"}), "--fail-on lacks its value");
   expect_has(message({"--all", "--fail-on", "neww"}), "did you mean 'new'?");
   expect_has(message({"report", "a", "--fail-on", "anny"}), "did you mean 'any'?");
   expect_has(message({"--all", "--against", "b"}), "add --fail-on new");
