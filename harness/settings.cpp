@@ -23,6 +23,7 @@ constexpr const char* kCommandLineSource = "--set on the command line";
 constexpr const char* kDefaultCalibration =
     "this project had not measured the model when it chose the thresholds; no definition is registered yet, so the verdict "
     "confirms nothing";
+constexpr const char* kUnknownTraining = "no definition is registered yet, so the verdict confirms nothing";
 constexpr const char* kKnownModel =
     "numbers of this model, or of one of its shape, were known when the thresholds were chosen, so the verdict describes the "
     "model and tests nothing";
@@ -264,6 +265,8 @@ std::vector<SweepSettings> read_sweep(const ClaimDraft& claim, int64_t most_sequ
   return points;
 }
 
+bool trains(const ClaimDraft& claim) { return claim.settings.judging.kind == "training"; }
+
 ClaimDraft read_claim(const fs::path& file) {
   const Yaml yaml = Yaml::read(file);
   yaml.allow({"id", "title", "kind", "statement", "calibration", "arithmetic", "paper", "parameters", "sweep",
@@ -273,7 +276,7 @@ ClaimDraft read_claim(const fs::path& file) {
   draft.file = file.string();
   draft.settings.id = yaml.at("id").text();
   draft.settings.title = filled_text(yaml.at("title"));
-  draft.settings.calibration = yaml.text_or("calibration", kDefaultCalibration);
+  draft.settings.calibration = yaml.text_or("calibration", trains(draft) ? kUnknownTraining : kDefaultCalibration);
   draft.settings.paper = read_paper(yaml);
   draft.settings.judging = read_judging(yaml);
   draft.settings.panels = read_list(yaml, "panels", read_panel);
@@ -350,8 +353,6 @@ void set_run_number(Settings& settings, const std::string& key, const Yaml& valu
 
 const std::vector<std::string> kRunNumbers = {"seed", "bootstrap_resamples", "batch_tokens",
                                               "sweep_sequences"};
-
-bool trains(const ClaimDraft& claim) { return claim.settings.judging.kind == "training"; }
 
 /// The list of a profile is about the models that it trains, that of a model's file about that model.
 void apply_known_verdicts(Draft& draft, const Yaml& yaml, bool of_training) {
@@ -637,12 +638,16 @@ void override_claim(ClaimDraft& claim, const std::string& key, const Yaml& value
 }
 
 /// Other models than the profile's, of which nothing is known.
-void override_training(Draft& draft, const std::string& key, const Yaml& value) {
-  draft.training.set(key, value);
+void forget_training(Draft& draft) {
   for (ClaimDraft& claim : draft.claims) {
     if (trains(claim)) claim.settings.known.reset();
   }
-  set_calibration(draft, true, kDefaultCalibration, false);
+  set_calibration(draft, true, kUnknownTraining, false);
+}
+
+void override_training(Draft& draft, const std::string& key, const Yaml& value) {
+  draft.training.set(key, value);
+  forget_training(draft);
 }
 
 void apply_override(Draft& draft, const std::string& text) {
@@ -676,7 +681,9 @@ void apply_recorded(Draft& draft, const Yaml& yaml) {
   for (const std::string& key : kRunNumbers) set_run_number(draft.settings, key, yaml.at(key));
   draft.settings.dtype = yaml.text_or("dtype", draft.settings.dtype);
   draft.survey.merge(yaml.at("survey"));
+  const auto of_the_profile = draft.training.yaml(0);
   if (const auto training = yaml.find("training"); training && training->is_mapping()) draft.training.merge(*training);
+  if (draft.training.yaml(0) != of_the_profile) forget_training(draft);
   for (const auto& [id, claim] : yaml.at("claims").entries()) {
     if (const auto parameters = claim.find("parameters"); parameters && parameters->is_mapping()) {
       known_claim(draft, id, claim).parameters.merge(*parameters);
