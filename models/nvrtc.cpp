@@ -88,7 +88,7 @@ void load_nvrtc_builtins() {
 }
 
 std::optional<std::string> nvrtc_failure() {
-  if (!version()) return "this LibTorch brings no NVRTC";
+  if (!version()) return "NVRTC cannot be loaded";
   void* program = nullptr;
   using Texts = const char* const*;
   if (function<int(void**, const char*, const char*, int, Texts, Texts)>("nvrtcCreateProgram")(

@@ -25,8 +25,8 @@ struct FailOn {
 /// From --fail-on none|any|new and --against. Error if the folder holds no records.
 FailOn read_fail_on(const std::string& word, const std::optional<std::filesystem::path>& against);
 
-/// What a claim is known to come to: what the model's file or the profile lists, else what was last recorded for this model with
-/// this profile and these thresholds. Nothing if neither is there.
+/// The verdict last recorded for this model, or for this profile's training, with this profile and these thresholds; nothing if
+/// there is none. A list of known verdicts without a profile does not count: fewer sequences may say less.
 std::optional<Verdict> known_outcome(const Record& record);
 
 /// Why this record makes the run end with 1, in one sentence; nothing if it does not. An `error` never does: it has a code of its own.
