@@ -9,8 +9,8 @@
 #   In crontab:     30 1 * * * cd /path/to/replicate && scripts/nightly.sh --yes >>nightly.log 2>&1
 #
 # Exit code: 1 when a verdict differs from the last night's (the first night: from the recorded one), or when numbers
-# drifted beyond noise; 2, 3 and 130 are the run's, and 2 is also that of a comparison that could not be made. A claim that fails as it did before is no news, and time and
-# memory decide nothing.
+# drifted beyond noise; 2, 3 and 130 are the run's, and 2 is also that of a comparison that could not be made. A claim
+# that fails as it did before is no news, and time and memory decide nothing.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 source "$(dirname "$(realpath "$0")")/common.sh"
