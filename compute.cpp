@@ -126,7 +126,7 @@ int reproduce(const CommandLine& line) {
   if (run(line, request) == kInterrupted) return kInterrupted;
   const auto found = diff_runs(line.before, request.out);
   std::cout << "\n" << diff_text(found);
-  return numbers_disagree(found) ? 1 : 0;
+  return numbers_disagree(found) ? kFailed : 0;
 }
 
 /// Nothing is to be seen of the ranks behind the first one but their errors.

@@ -29,7 +29,7 @@ int list(const CommandLine& line) {
 int diff(const CommandLine& line) {
   const auto found = diff_runs(line.before, line.after);
   std::cout << (line.format == "text" ? diff_text(found) : line.format == "junit" ? diff_junit(found) : diff_markdown(found));
-  return anything_changed(found) ? 1 : 0;
+  return anything_changed(found) ? kFailed : 0;
 }
 
 int write_report(const std::filesystem::path& run, const FailOn& fail_on) {

@@ -4,6 +4,7 @@
 #include <boost/program_options.hpp>
 #include <charconv>
 
+#include "harness/program.h"
 #include "harness/settings.h"
 #include "models/formats/error.h"
 
@@ -15,7 +16,6 @@ using Command = CommandLine::Command;
 using Words = std::vector<std::string>;
 
 constexpr const char* kWhere = "command line";
-constexpr int kUsage = 2;
 constexpr int kMostThreads = 1024;
 
 constexpr const char* kHelp =

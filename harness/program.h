@@ -10,7 +10,8 @@
 
 namespace replicate {
 
-inline constexpr int kUsage = 2, kBroken = 3, kInterrupted = 130;  ///< exit codes
+/// Exit codes. kFailed: only where --fail-on, `diff` or `reproduce` asks for it.
+inline constexpr int kFailed = 1, kUsage = 2, kBroken = 3, kInterrupted = 130;
 
 std::filesystem::path home();    ///< where configs/ lies: REPLICATE_HOME, else the source tree
 std::filesystem::path assets();  ///< REPLICATE_ASSETS, else .assets below it

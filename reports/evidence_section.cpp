@@ -124,7 +124,7 @@ Blocks rates_blocks(const std::vector<Record>& records) {
   if (std::none_of(records.begin(), records.end(), has_rates)) return {};
   return {{Subheading{"How often these tests err"}},
           paragraph({span::text("Measured beforehand on small models of which the truth is known: false passes on models that lack "
-                                "the effect, missed effects on models into which it was built. Bounds hold at 95%. A model without a sink or a spike counts "
+                               "the effect, missed effects on models into which it was built. Bounds hold at 95%. A model without a sink or a spike counts "
                                "although a claim that needs one ends there before it is judged, so for such a claim the bound says little or nothing.")}),
           {rates_table(records)}};
 }

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
+#include "harness/program.h"
 #include "reports/report.h"
 
 namespace replicate {
 namespace {
-
-constexpr int kFailed = 1, kError = 3;  // exit codes
 
 std::optional<Verdict> expected(const Record& record, const FailOn& fail_on) {
   if (!fail_on.before) return known_outcome(record);
@@ -45,7 +44,7 @@ std::optional<std::string> failure(const Record& record, const FailOn& fail_on) 
 
 int exit_code(const std::vector<Record>& records, const FailOn& fail_on) {
   const auto is_error = [](const Record& record) { return record.verdict == Verdict::error; };
-  if (std::any_of(records.begin(), records.end(), is_error)) return kError;
+  if (std::any_of(records.begin(), records.end(), is_error)) return kBroken;
   const auto fails = [&](const Record& record) { return failure(record, fail_on).has_value(); };
   return std::any_of(records.begin(), records.end(), fails) ? kFailed : 0;
 }

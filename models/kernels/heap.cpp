@@ -9,14 +9,6 @@
 #endif
 
 namespace replicate {
-
-void keep_freed_memory() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-#endif
-}
-
 #ifdef __GLIBC__
 namespace {
 
@@ -34,6 +26,13 @@ size_t resident() {
 
 }  // namespace
 #endif
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+}
 
 void return_freed_memory() {
 #ifdef __GLIBC__
