@@ -1,5 +1,7 @@
-// `replicate-compute`: the commands that compute, each a handful of calls into the harness and the reports. `replicate` starts it.
+// `replicate-compute`: the commands that compute, each a handful of calls into the harness and the reports. `replicate`
+// starts it.
 
+#include <torch/version.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -18,8 +20,6 @@
 #include "reports/report.h"
 #include "reports/run_diff.h"
 
-#include <torch/version.h>
-
 namespace replicate {
 namespace {
 
@@ -34,7 +34,9 @@ at::Device device_from(const std::string& name) {
   return device;
 }
 
-Settings settings_for(const CommandLine& line, at::Device device) { return load_settings(settings_request(line, device.is_cuda())); }
+Settings settings_for(const CommandLine& line, at::Device device) {
+  return load_settings(settings_request(line, device.is_cuda()));
+}
 
 /// A word as a shell takes it.
 std::string shell_word(const std::string& word) {
@@ -104,7 +106,8 @@ int run(const CommandLine& line, const RunRequest& request) {
     throw Error("claims are measured by one process", "WORLD_SIZE or SLURM_STEP_NUM_TASKS",
                 "start one; what several can do together is `replicate train`");
   }
-  const auto fail_on = read_fail_on(line.fail_on, line.against);  // before hours are spent on a run that it cannot judge
+  const auto fail_on =
+      read_fail_on(line.fail_on, line.against);  // before hours are spent on a run that it cannot judge
   install_interrupt_handler();
   const auto outcome = run_claims(request, *make_progress());
   if (!outcome.failure.empty()) {
@@ -113,8 +116,7 @@ int run(const CommandLine& line, const RunRequest& request) {
   }
   const bool reported = outcome.records.empty() || report(outcome.records, request.out, fail_on);
   if (outcome.interrupted) {
-    std::cerr << "replicate: interrupted; --resume --out " << request.out.string()
-              << " goes on where it stopped\n";
+    std::cerr << "replicate: interrupted; --resume --out " << request.out.string() << " goes on where it stopped\n";
     return kInterrupted;
   }
   return reported ? exit_code(outcome.records, fail_on) : kBroken;

@@ -1,4 +1,5 @@
-// The command line of `replicate`. What settings and records answer is answered here; the rest is `replicate-compute`'s.
+// The command line of `replicate`. What settings and records answer is answered here; the rest is
+// `replicate-compute`'s.
 
 #include <unistd.h>
 
@@ -28,7 +29,9 @@ int list(const CommandLine& line) {
 
 int diff(const CommandLine& line) {
   const auto found = diff_runs(line.before, line.after);
-  std::cout << (line.format == "text" ? diff_text(found) : line.format == "junit" ? diff_junit(found) : diff_markdown(found));
+  std::cout << (line.format == "text"    ? diff_text(found)
+                : line.format == "junit" ? diff_junit(found)
+                                         : diff_markdown(found));
   return anything_changed(found) ? kFailed : 0;
 }
 
@@ -38,7 +41,8 @@ int write_report(const std::filesystem::path& run, const FailOn& fail_on) {
 }
 
 int write_reports_of(const CommandLine& line) {
-  if (line.report_folders.size() == 1) return write_report(line.report_folders.front(), read_fail_on(line.fail_on, line.against));
+  if (line.report_folders.size() == 1)
+    return write_report(line.report_folders.front(), read_fail_on(line.fail_on, line.against));
   write_matrix(line.report_folders, *line.out);
   std::cout << (*line.out / "matrix.html").string() << "\n";
   return 0;
@@ -55,7 +59,8 @@ int validate() {
 int compute(char** argv) {
   const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "replicate-compute";
   execv(program.c_str(), argv);
-  throw Error(std::string("cannot be started: ") + std::strerror(errno), program.string(), "build all of replicate again");
+  throw Error(std::string("cannot be started: ") + std::strerror(errno), program.string(),
+              "build all of replicate again");
 }
 
 int dispatch(const CommandLine& line, char** argv) {

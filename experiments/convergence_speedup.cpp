@@ -80,9 +80,9 @@ std::vector<std::vector<double>> on_grid(std::span<const TrainedRun> runs, const
 }
 
 const Curve& longest_curve(std::span<const TrainedRun> runs) {
-  return std::max_element(runs.begin(), runs.end(), [](const TrainedRun& a, const TrainedRun& b) {
-           return a.curve.size() < b.curve.size();
-         })->curve;
+  return std::max_element(runs.begin(), runs.end(),
+                          [](const TrainedRun& a, const TrainedRun& b) { return a.curve.size() < b.curve.size(); })
+      ->curve;
 }
 
 class ConvergenceSpeedup : public Experiment {

@@ -2,8 +2,8 @@
 // nearly the same direction whatever the token was (paper, figures 11 and 14; Llama-2-7B: max|h| / mean|h|
 // above 200, 262.88 after the norm). Cost: one forward pass per condition.
 
-#include "harness/probes/disparity.h"
 #include "harness/measure.h"
+#include "harness/probes/disparity.h"
 #include "harness/probes/watch.h"
 
 namespace replicate {
@@ -38,8 +38,7 @@ class DimensionDisparity : public Experiment {
       Observed one{condition, watch(Site::block_input, by_position(dominance_ratio)),
                    watch(Site::attention_normed, by_position(dominance_ratio)),
                    watch(Site::block_input, by_position(top4_energy))};
-      plan.push_back(
-          {condition.model, condition.inputs.tokens, {}, {one.dominance, one.normed, one.energy}});
+      plan.push_back({condition.model, condition.inputs.tokens, {}, {one.dominance, one.normed, one.energy}});
       observed_.push_back(std::move(one));
     }
     return plan;
@@ -70,8 +69,7 @@ class DimensionDisparity : public Experiment {
     both("top4_energy", *one.energy);
   }
 
-  static void over_sink_layers(const Observed& one, const std::vector<int64_t>& sinks,
-                               Measure& measure) {
+  static void over_sink_layers(const Observed& one, const std::vector<int64_t>& sinks, Measure& measure) {
     const auto first = over_layers(*one.dominance, sinks, 0);
     const auto rest = over_layers(*one.dominance, sinks, 1);
     measure.mean("dominance_ratio", one.condition, first);

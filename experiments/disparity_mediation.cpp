@@ -21,13 +21,9 @@ Carriers spike_dimensions(const SpikeWriters& writers, size_t count) {
   return carriers;
 }
 
-Carriers top4(const SpikeWriters& writers, const ModelConfig&) {
-  return spike_dimensions(writers, 4);
-}
+Carriers top4(const SpikeWriters& writers, const ModelConfig&) { return spike_dimensions(writers, 4); }
 
-Carriers top2(const SpikeWriters& writers, const ModelConfig&) {
-  return spike_dimensions(writers, 2);
-}
+Carriers top2(const SpikeWriters& writers, const ModelConfig&) { return spike_dimensions(writers, 2); }
 
 /// Every dimension but those: is what the spike writes elsewhere needed?
 Carriers all_but_top4(const SpikeWriters& writers, const ModelConfig& config) {
@@ -48,8 +44,8 @@ class DisparityMediation : public Experiment {
   Mediation mediation_{"disparity_mediation", top4, {{"_top2", top2}, {"_but_top4", all_but_top4}}};
 };
 
-REPLICATE_EXPERIMENT(disparity_mediation, DisparityMediation,
-                     "natural", "random", "calibration.sequences", "target", "amplification");
+REPLICATE_EXPERIMENT(disparity_mediation, DisparityMediation, "natural", "random", "calibration.sequences", "target",
+                     "amplification");
 
 }  // namespace
 }  // namespace replicate

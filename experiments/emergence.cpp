@@ -193,9 +193,10 @@ class Emergence : public Experiment {
     const auto found = std::ranges::find_if(steps, [&](int64_t step) { return static_cast<double>(step) >= wanted; });
     if (found == steps.end() || training.config.layers < 3) return;
     const auto index = found - steps.begin();
-    measure.mean("early_selectivity_predicts_sink" + suffix, per_seed(seen_.at(arm), [&](const Along& along) {
-                   return early_predicts(along[index], along.back());
-                 }), {{"step", *found}});
+    measure.mean(
+        "early_selectivity_predicts_sink" + suffix,
+        per_seed(seen_.at(arm), [&](const Along& along) { return early_predicts(along[index], along.back()); }),
+        {{"step", *found}});
   }
 
   Plan plan_;
@@ -203,9 +204,8 @@ class Emergence : public Experiment {
   std::map<std::string, BySeed<Along>> seen_;
 };
 
-REPLICATE_EXPERIMENT(emergence, Emergence,
-                     "validation.sequences", "thresholds.selectivity", "thresholds.norm_growth", "thresholds.excess",
-                     "thresholds.rank_drop", "early");
+REPLICATE_EXPERIMENT(emergence, Emergence, "validation.sequences", "thresholds.selectivity", "thresholds.norm_growth",
+                     "thresholds.excess", "thresholds.rank_drop", "early");
 
 }  // namespace
 }  // namespace replicate

@@ -68,9 +68,7 @@ struct Observed {
   Tensor to_first() const { return received->layers().select(2, 0); }
   Tensor largest() const { return received->layers().amax(2); }  // [B, L]
   /// The column that gets most in each layer, median over sequences: [L].
-  Tensor position() const {
-    return std::get<0>(received->layers().argmax(2).median(0)).to(at::kDouble);
-  }
+  Tensor position() const { return std::get<0>(received->layers().argmax(2).median(0)).to(at::kDouble); }
 };
 
 /// The untouched lane of some inputs first, then its edits.
@@ -184,8 +182,7 @@ class Falsification : public Experiment {
     to.lanes.push_back(std::move(one));
   }
 
-  static Patch zero(int64_t layer, const std::vector<int64_t>& neurons,
-                    const std::vector<int64_t>& positions) {
+  static Patch zero(int64_t layer, const std::vector<int64_t>& neurons, const std::vector<int64_t>& positions) {
     if (neurons.empty()) throw Error("no neuron is named", "falsification", "correct the survey");
     return AffinePatch{Site::hidden, {layer, layer}, positions, neurons, 0, {}};
   }
@@ -194,8 +191,8 @@ class Falsification : public Experiment {
   void compare(const Condition& condition, const Context& context) {
     const auto length = condition.inputs.record.length;
     if (queries_ < 1 || length < queries_ + 2) {
-      throw Error("no column but the first is seen by " + std::to_string(queries_) +
-                      " queries in sequences of " + std::to_string(length),
+      throw Error("no column but the first is seen by " + std::to_string(queries_) + " queries in sequences of " +
+                      std::to_string(length),
                   "falsification", "use longer sequences or fewer queries");
     }
     const auto& writers = context.survey.writers_of(context.survey.sinks.dominant_spike);
@@ -237,17 +234,17 @@ class Falsification : public Experiment {
 
   Writes writes(const SpikeWriters& writers, const Condition& primary, const Context& context) {
     Writes one{writers.layer, writers.neurons, nullptr, {}};
-    one.elsewhere = std::make_shared<Recording>(Site::hidden, LayerRange{one.layer, one.layer},
-                                                elsewhere(primary), one.neurons);
-    plan_.front().probes.push_back(one.elsewhere);  // the untouched lane
+    one.elsewhere =
+        std::make_shared<Recording>(Site::hidden, LayerRange{one.layer, one.layer}, elsewhere(primary), one.neurons);
+    plan_.front().probes.push_back(one.elsewhere);                                   // the untouched lane
     const auto down = widened(context.model->weights->block(one.layer).down).cpu();  // [D, F]
     one.columns = down.index_select(1, at::tensor(one.neurons, at::kLong)).t().contiguous();
     context.model->weights->release(one.layer);
     return one;
   }
 
-  static Patch edited(const std::string& edit, const Writes& writes,
-                      const std::vector<int64_t>& positions, const Context& context) {
+  static Patch edited(const std::string& edit, const Writes& writes, const std::vector<int64_t>& positions,
+                      const Context& context) {
     const LayerRange here{writes.layer, writes.layer};
     if (edit == "zero") return zero(writes.layer, writes.neurons, positions);
     if (edit == "mean") {
@@ -281,16 +278,16 @@ class Falsification : public Experiment {
   }
 
   /// Which position is the sink, if any, and how much of one.
-  static void where(const Condition& condition, const Observed& lane,
-                    const std::vector<int64_t>& layers, Measure& measure) {
+  static void where(const Condition& condition, const Observed& lane, const std::vector<int64_t>& layers,
+                    Measure& measure) {
     const auto position = mean_over_layers(lane.received->layers(), layers).argmax(1);  // [B]
     measure.mean("max_column_attention" + lane.suffix, condition, mean_over_layers(lane.largest(), layers));
     measure.value("sink_position" + lane.suffix, condition, position.median().item<double>());
     measure.mean("sink_at_first" + lane.suffix, condition, position.eq(0).to(at::kDouble));
   }
 
-  static void over_sink_layers(const Compared& all, const Observed& lane,
-                               const std::vector<int64_t>& layers, Measure& measure) {
+  static void over_sink_layers(const Compared& all, const Observed& lane, const std::vector<int64_t>& layers,
+                               Measure& measure) {
     const auto& condition = all.condition;
     const auto first = mean_over_layers(lane.to_first(), layers);
     if (lane.suffix.empty()) {
@@ -308,17 +305,16 @@ class Falsification : public Experiment {
   }
 
   /// Where the sink is when nothing is written at position 0: gone, elsewhere, or back in some layers.
-  static void remark(const Condition& condition, const Observed& lane, const std::string& what,
-                     Measure& measure) {
+  static void remark(const Condition& condition, const Observed& lane, const std::string& what, Measure& measure) {
     const double uniform = uniform_attention(0, condition.inputs.record.length);
     const auto excess = (lane.to_first().mean(0) - uniform) / (1 - uniform);  // [L]
     std::vector<int64_t> left;
     for (int64_t layer = 1; layer <= excess.size(0); ++layer) {
       if (excess[layer - 1].item<double>() >= kSinkExcess) left.push_back(layer);
     }
-    measure.note(what + " zeroed at position 0: " +
-                 (left.empty() ? "no layer has a sink there any more."
-                               : "layers " + listed(left) + " have a sink there."));
+    measure.note(
+        what + " zeroed at position 0: " +
+        (left.empty() ? "no layer has a sink there any more." : "layers " + listed(left) + " have a sink there."));
   }
 
   Plan plan_;

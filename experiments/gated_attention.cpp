@@ -117,12 +117,13 @@ class GatedAttention : public Experiment {
         return rows_per_seed(seen_.at(arm), kVariancePositions,
                              [&](const Seen& seen) { return (seen.*which.*site)->layer(layer); });
       };
-      measure.mean("variance_ratio_first_to_rest_" + arm + when, per_seed(seen_.at(arm), [&](const Seen& seen) {
-                     return (seen.*which).after->first_to_rest(layer);
-                   }), {{"layer", layer}});
-      measure.mean("variance_ratio_before_" + arm + when, per_seed(seen_.at(arm), [&](const Seen& seen) {
-                     return (seen.*which).before->first_to_rest(layer);
-                   }), {{"layer", layer}});
+      measure.mean("variance_ratio_first_to_rest_" + arm + when,
+                   per_seed(seen_.at(arm), [&](const Seen& seen) { return (seen.*which).after->first_to_rest(layer); }),
+                   {{"layer", layer}});
+      measure.mean(
+          "variance_ratio_before_" + arm + when,
+          per_seed(seen_.at(arm), [&](const Seen& seen) { return (seen.*which).before->first_to_rest(layer); }),
+          {{"layer", layer}});
       measure.curve(in_layer("variance_by_position" + when, layer), arm, "position", variance_positions(),
                     of(&Variances::after));
       measure.curve(in_layer("variance_by_position_before" + when, layer), arm, "position", variance_positions(),

@@ -9,16 +9,16 @@
 
 #include <numeric>
 
-#include "harness/probes/head_products.h"
 #include "harness/measure.h"
+#include "harness/probes/head_products.h"
 #include "harness/probes/watch.h"
 #include "models/formats/error.h"
 
 namespace replicate {
 namespace {
 
-// A rank correlation over few heads moves in steps, which BCa takes for bias: with it, 5 of 40 re-initialised models pass,
-// with percentiles 1 does (tests/calibration/null_runs.cpp).
+// A rank correlation over few heads moves in steps, which BCa takes for bias: with it, 5 of 40 re-initialised models
+// pass, with percentiles 1 does (tests/calibration/null_runs.cpp).
 constexpr Resampling kPercentiles{.corrected = false};
 
 /// Spearman's correlation along the last axis of x and y [R, H]: [R].
@@ -54,8 +54,7 @@ struct Observed {
   Tensor correlation(const Watch& watch, const Tensor& weights) const {
     std::vector<Tensor> layers;
     for (int64_t layer = 1; layer <= outputs->layers(); ++layer) {
-      layers.push_back(spearman_of_rows(at::matmul(weights, watch.layer(layer)),
-                                        outputs->variance(layer, weights)));
+      layers.push_back(spearman_of_rows(at::matmul(weights, watch.layer(layer)), outputs->variance(layer, weights)));
     }
     return at::stack(layers, 1);
   }
@@ -151,9 +150,8 @@ class HeadImbalance : public Experiment {
     const auto groups = layer_groups(context.survey.sinks, layers);
     const auto both = [&](const std::string& name, const Watch& watch) {
       const auto by_layer = [&](const Tensor& weights) { return one.correlation(watch, weights); };
-      measure.population(names_of(name, groups), one.condition, [&](const Tensor& weights) {
-        return over_groups(by_layer(weights), groups);
-      });
+      measure.population(names_of(name, groups), one.condition,
+                         [&](const Tensor& weights) { return over_groups(by_layer(weights), groups); });
       if (context.reports_others) {
         measure.population_series(name, one.condition, "layer", up_to(layers), by_layer);
       }
@@ -168,11 +166,10 @@ class HeadImbalance : public Experiment {
     const auto layers = context.config().layers;
     const auto groups = layer_groups(context.survey.sinks, layers);
     const auto by_layer = [&](const Tensor& weights) { return mean_correlation(nulls_, weights); };
-    measure.population(names_of("entropy_variance_spearman", groups, "_minus_null"), primary.condition,
-                       [&](const Tensor& weights) {
-                         return over_groups(primary.correlation(weights) - by_layer(weights), groups);
-                       },
-                       {}, kPercentiles);
+    measure.population(
+        names_of("entropy_variance_spearman", groups, "_minus_null"), primary.condition,
+        [&](const Tensor& weights) { return over_groups(primary.correlation(weights) - by_layer(weights), groups); },
+        {}, kPercentiles);
     const auto& condition = nulls_.front().condition;
     measure.population(names_of("entropy_variance_spearman", groups), condition,
                        [&](const Tensor& weights) { return over_groups(by_layer(weights), groups); });
@@ -200,9 +197,9 @@ class HeadImbalance : public Experiment {
     for (int64_t h = 0; h < one.entropy->layer(layer).size(1); ++h) {
       const std::map<std::string, int64_t> where{{"layer", layer}, {"head", h + 1}};
       measure.mean("attention_entropy", one.condition, one.entropy->layer(layer).select(1, h), where);
-      measure.population({"head_output_variance"}, one.condition, [&](const Tensor& weights) {
-        return one.outputs->variance(layer, weights).slice(1, h, h + 1);
-      }, where);
+      measure.population(
+          {"head_output_variance"}, one.condition,
+          [&](const Tensor& weights) { return one.outputs->variance(layer, weights).slice(1, h, h + 1); }, where);
     }
     sorted_heads(one, layer, measure);
   }
@@ -214,10 +211,9 @@ class HeadImbalance : public Experiment {
     const auto ranks = up_to(order.numel());
     measure.series("attention_entropy" + suffix, one.condition, "head_rank", ranks,
                    one.entropy->layer(layer).index_select(1, order));
-    measure.population_series("head_output_variance" + suffix, one.condition, "head_rank", ranks,
-                              [&](const Tensor& weights) {
-                                return one.outputs->variance(layer, weights).index_select(1, order);
-                              });
+    measure.population_series(
+        "head_output_variance" + suffix, one.condition, "head_rank", ranks,
+        [&](const Tensor& weights) { return one.outputs->variance(layer, weights).index_select(1, order); });
   }
 
   std::vector<Observed> observed_;  // the primary condition first

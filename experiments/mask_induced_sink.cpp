@@ -98,13 +98,12 @@ class MaskInducedSink : public Experiment {
 
   Observed add(const Condition& condition, int64_t k, std::vector<Patch> patches) {
     check_target(k, condition, "mask_induced_sink");
-    Observed one{condition, k, watch_columns({0, k}),
-                 watch_residual([k](const Tensor& hidden) {
+    Observed one{condition, k, watch_columns({0, k}), watch_residual([k](const Tensor& hidden) {
                    return at::linalg_vector_norm(hidden.select(1, k), 2, {-1}, false, at::kDouble);
                  }),
                  watch_attention({.received = true}, mean_received)};
-    plan_.push_back({condition.model, condition.inputs.tokens, std::move(patches),
-                     {one.columns, one.norm, one.received}});
+    plan_.push_back(
+        {condition.model, condition.inputs.tokens, std::move(patches), {one.columns, one.norm, one.received}});
     return one;
   }
 
@@ -145,8 +144,8 @@ class MaskInducedSink : public Experiment {
     }
   }
 
-  static void effect(const Observed& before, const Observed& after,
-                     const std::vector<int64_t>& sinks, Measure& measure) {
+  static void effect(const Observed& before, const Observed& after, const std::vector<int64_t>& sinks,
+                     Measure& measure) {
     const auto& condition = after.condition;
     const auto layers = after.layers();
     measure.by_layer("attention_to_target_before", condition, before.to_target(), layers);
@@ -189,8 +188,7 @@ class MaskInducedSink : public Experiment {
   }
 
   void controls(const SinkProfile& sinks, Measure& measure) const {
-    const auto control = [&](const std::string& name, const Observed& one,
-                             const std::vector<int64_t>& layers) {
+    const auto control = [&](const std::string& name, const Observed& one, const std::vector<int64_t>& layers) {
       measure.by_layer(name, one.condition, one.to_target(), one.layers());
       measure.mean(name, one.condition, mean_over_layers(one.to_target(), layers));
     };

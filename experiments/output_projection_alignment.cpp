@@ -36,11 +36,9 @@ class OutputProjectionAlignment : public Experiment {
       if (!judged && !context.reports_others) break;
       require_positions(condition, "output_projection_alignment");
       Observed one{condition, std::make_shared<PositionVariance>(Site::head_output, layers_, false),
-                   std::make_shared<PositionVariance>(Site::projected, layers_,
-                                                      judged && context.reports_others),
+                   std::make_shared<PositionVariance>(Site::projected, layers_, judged && context.reports_others),
                    std::make_shared<ProjectionProbe>(layers_)};
-      plan.push_back(
-          {condition.model, condition.inputs.tokens, {}, {one.before, one.after, one.projection}});
+      plan.push_back({condition.model, condition.inputs.tokens, {}, {one.before, one.after, one.projection}});
       observed_.push_back(std::move(one));
     }
     return plan;
@@ -95,16 +93,15 @@ class OutputProjectionAlignment : public Experiment {
 
   /// Variances behind a W_O that does not know where they lie: mean over permutations of its inputs.
   FirstAndRest by_permuted_projection(const Observed& one, int64_t layer, const Context& context) const {
-    const auto some = std::min(static_cast<size_t>(context.parameters.integer("permuted_projections")),
-                               permutations_.size());
-    const auto metric = permuted_metric(context.config(), one.projection->weight(layer),
-                                        std::span(permutations_).first(some));
+    const auto some =
+        std::min(static_cast<size_t>(context.parameters.integer("permuted_projections")), permutations_.size());
+    const auto metric =
+        permuted_metric(context.config(), one.projection->weight(layer), std::span(permutations_).first(some));
     return FirstAndRest(one.projection->outputs(layer).flatten(2), metric);
   }
 
   void aligned(const Observed& one, int64_t layer, const Context& context, Measure& measure) const {
-    const OutputAlignment alignment(context.config(), one.projection->outputs(layer),
-                                    one.projection->weight(layer));
+    const OutputAlignment alignment(context.config(), one.projection->outputs(layer), one.projection->weight(layer));
     const auto by_chance = alignment.permuted_tau(permutations_, 0.95);
     const auto resamples = context.parameters.integer("tau_resamples");
     const auto taus = [&](const Tensor& weights) {
@@ -117,13 +114,13 @@ class OutputProjectionAlignment : public Experiment {
                        one.condition, taus, {{"layer", layer}}, {.most = resamples});
     if (layer == 2) {  // the paper's layer 1, by a name that a model's file can judge
       measure.population({"kendall_tau_mean_layer2"}, one.condition,
-                         [&](const Tensor& weights) { return alignment.mean_tau(weights, 0).unsqueeze(1); }, {}, {.most = resamples});
+                         [&](const Tensor& weights) { return alignment.mean_tau(weights, 0).unsqueeze(1); }, {},
+                         {.most = resamples});
     }
     tau_series(one, layer, alignment, measure);
   }
 
-  void tau_series(const Observed& one, int64_t layer, const OutputAlignment& alignment,
-                  Measure& measure) const {
+  void tau_series(const Observed& one, int64_t layer, const OutputAlignment& alignment, Measure& measure) const {
     const auto taus = alignment.taus();
     std::vector<double> share, quantiles, by_position;
     for (int64_t i = 0; i < kQuantiles; ++i) {
@@ -134,19 +131,17 @@ class OutputProjectionAlignment : public Experiment {
     for (int64_t p = 0; p < kVariancePositions; ++p) {
       by_position.push_back(alignment.mean_tau(even, p).item<double>());
     }
-    measure.curve(in_layer("kendall_tau", layer), one.condition, "output_quantile", share,
-                  at::tensor(quantiles));
-    measure.curve(in_layer("kendall_tau_by_position", layer), one.condition, "position",
-                  variance_positions(), at::tensor(by_position));
+    measure.curve(in_layer("kendall_tau", layer), one.condition, "output_quantile", share, at::tensor(quantiles));
+    measure.curve(in_layer("kendall_tau_by_position", layer), one.condition, "position", variance_positions(),
+                  at::tensor(by_position));
     if (&one == &observed_.front()) measure.note(distance(layer, mean(taus)));
   }
 
   static std::string distance(int64_t layer, double tau) {
     char text[200];
-    std::snprintf(text, sizeof text,
-                  "Layer %lld: mean tau %.3f, %.3f %s the %.2f of Llama-2's layer 2 (the paper's layer 1).",
-                  static_cast<long long>(layer), tau, std::abs(tau - kPaperTau),
-                  tau < kPaperTau ? "below" : "above", kPaperTau);
+    std::snprintf(
+        text, sizeof text, "Layer %lld: mean tau %.3f, %.3f %s the %.2f of Llama-2's layer 2 (the paper's layer 1).",
+        static_cast<long long>(layer), tau, std::abs(tau - kPaperTau), tau < kPaperTau ? "below" : "above", kPaperTau);
     return text;
   }
 
@@ -155,8 +150,7 @@ class OutputProjectionAlignment : public Experiment {
     const auto& null = observed_.back();
     if (context.reports_others) measure_by_layer("variance_ratio_after", judged(), *trained.after, measure);
     if (null.condition.suffix != "_null" || null.condition.inputs.tokens != judged().inputs.tokens) return;
-    measure_minus_null("variance_ratio_after_minus_null", judged(), layers_, *trained.after, *null.after,
-                       measure);
+    measure_minus_null("variance_ratio_after_minus_null", judged(), layers_, *trained.after, *null.after, measure);
   }
 
   std::vector<int64_t> layers_;
@@ -164,9 +158,8 @@ class OutputProjectionAlignment : public Experiment {
   std::vector<Observed> observed_;    // the judged condition first
 };
 
-REPLICATE_EXPERIMENT(output_projection_alignment, OutputProjectionAlignment,
-                     "judged_on", "random", "natural", "null_model", "permutations",
-                     "permuted_projections", "tau_resamples");
+REPLICATE_EXPERIMENT(output_projection_alignment, OutputProjectionAlignment, "judged_on", "random", "natural",
+                     "null_model", "permutations", "permuted_projections", "tau_resamples");
 
 }  // namespace
 }  // namespace replicate

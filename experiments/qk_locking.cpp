@@ -81,11 +81,10 @@ class QkLocking : public Experiment {
     for (const auto& condition : context.reports_others ? context.conditions() : std::vector{context.primary()}) {
       const auto length = condition.inputs.record.length;
       if (length < 3) {
-        throw Error("no other position has later queries in sequences of " + std::to_string(length),
-                    "qk_locking", "use sequences of 3 tokens at least");
+        throw Error("no other position has later queries in sequences of " + std::to_string(length), "qk_locking",
+                    "use sequences of 3 tokens at least");
       }
-      Observed one{condition, std::make_shared<QueryKeyProbe>(layers, context.config().head_width,
-                                                              length)};
+      Observed one{condition, std::make_shared<QueryKeyProbe>(layers, context.config().head_width, length)};
       plan.push_back({condition.model, condition.inputs.tokens, {}, {one.probe}});
       observed_.push_back(std::move(one));
     }
@@ -120,8 +119,8 @@ class QkLocking : public Experiment {
       measure.by_layer(name, one.condition, at::stack(values, 1), layers);
     }
     for (const bool first : {true, false}) {
-      measure.population_series(first ? "key_constancy" : "key_constancy_others", one.condition,
-                                "layer", up_to(layers), [&](const Tensor& weights) {
+      measure.population_series(first ? "key_constancy" : "key_constancy_others", one.condition, "layer", up_to(layers),
+                                [&](const Tensor& weights) {
                                   std::vector<Tensor> all;
                                   for (int64_t layer = 1; layer <= layers; ++layer) {
                                     all.push_back(one.constancy({layer}, first, weights));
@@ -131,8 +130,7 @@ class QkLocking : public Experiment {
     }
   }
 
-  static void over_sink_layers(const Observed& one, const std::vector<int64_t>& sinks,
-                               Measure& measure) {
+  static void over_sink_layers(const Observed& one, const std::vector<int64_t>& sinks, Measure& measure) {
     for (const auto& [quantity, name] : kQuantities) {
       measure.mean(name, one.condition, one.over(sinks, quantity));
     }
@@ -140,13 +138,11 @@ class QkLocking : public Experiment {
     measure.mean("positive_score_share_over_others", one.condition,
                  share - one.over(sinks, QueryKey::positive_share_others));
     measure.mean("positive_score_excess", one.condition, share - 0.5);
-    measure.population({"key_constancy", "key_constancy_others", "key_constancy_over_others",
-                        "key_constancy_distinct"},
+    measure.population({"key_constancy", "key_constancy_others", "key_constancy_over_others", "key_constancy_distinct"},
                        one.condition, [&](const Tensor& weights) {
                          const auto first = one.constancy(sinks, true, weights);
                          const auto others = one.constancy(sinks, false, weights);
-                         return at::stack({first, others, first - others,
-                                           one.constancy_distinct(sinks, weights)}, 1);
+                         return at::stack({first, others, first - others, one.constancy_distinct(sinks, weights)}, 1);
                        });
   }
 
@@ -159,11 +155,10 @@ class QkLocking : public Experiment {
     measure.mean("positive_score_excess_layer1", one.condition, share - 0.5);
     measure.mean("positive_score_share_over_others_layer1", one.condition,
                  share - one.over(layer, QueryKey::positive_share_others));
-    measure.population({"key_constancy_layer1", "key_constancy_distinct_layer1"}, one.condition,
-                       [&](const Tensor& weights) {
-                         return at::stack({one.constancy(layer, true, weights),
-                                           one.constancy_distinct(layer, weights)}, 1);
-                       });
+    measure.population(
+        {"key_constancy_layer1", "key_constancy_distinct_layer1"}, one.condition, [&](const Tensor& weights) {
+          return at::stack({one.constancy(layer, true, weights), one.constancy_distinct(layer, weights)}, 1);
+        });
   }
 
   /// Alignment and share of every head of every sink layer, [B, sink layers x H] each.
@@ -185,8 +180,8 @@ class QkLocking : public Experiment {
         for (int64_t h = 1; h <= heads; ++h) columns.push_back({name, {{"layer", layer}, {"head", h}}});
       }
     }
-    measure.of_means({"alignment_positivity_spearman"}, one.condition, columns,
-                     at::cat({aligned, share}, 1), [](std::span<const double> means) {
+    measure.of_means({"alignment_positivity_spearman"}, one.condition, columns, at::cat({aligned, share}, 1),
+                     [](std::span<const double> means) {
                        const auto half = means.size() / 2;
                        return std::vector<double>{spearman(means.first(half), means.subspan(half))};
                      });
@@ -197,10 +192,8 @@ class QkLocking : public Experiment {
     const auto [aligned, share] = all_heads(one, sinks);
     const auto order = aligned.mean(0).argsort();
     const auto ranks = up_to(order.numel());
-    measure.series("key_query_alignment_by_head", one.condition, "head_rank", ranks,
-                   aligned.index_select(1, order));
-    measure.series("positive_score_share_by_head", one.condition, "head_rank", ranks,
-                   share.index_select(1, order));
+    measure.series("key_query_alignment_by_head", one.condition, "head_rank", ranks, aligned.index_select(1, order));
+    measure.series("positive_score_share_by_head", one.condition, "head_rank", ranks, share.index_select(1, order));
   }
 
   std::vector<Observed> observed_;

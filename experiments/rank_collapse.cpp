@@ -35,8 +35,7 @@ const std::vector<std::pair<Form, std::string>> kForms = {{kPlain, "effective_ra
 /// All forms for one sequence [T, D]: [5].
 Tensor ranks_of_sequence(const Tensor& hidden) {
   const auto squared = spectrum(hidden);
-  return at::stack({effective_rank(squared), effective_count(squared),
-                    effective_rank(spectrum(centred(hidden))),
+  return at::stack({effective_rank(squared), effective_count(squared), effective_rank(spectrum(centred(hidden))),
                     effective_rank(spectrum(hidden.slice(0, 1))), rank_without_massive(hidden)});
 }
 
@@ -97,8 +96,7 @@ class RankCollapse : public Experiment {
     for (const auto& [form, name] : kForms) {
       measure.by_layer(name, one.condition, all.select(2, form), layers);
     }
-    measure.mean("effective_rank_layer_mean", one.condition,
-                 all.select(2, kPlain).slice(1, 0, layers).mean(1));
+    measure.mean("effective_rank_layer_mean", one.condition, all.select(2, kPlain).slice(1, 0, layers).mean(1));
   }
 
   void stacked(const ModelConfig& config, Measure& measure) const {

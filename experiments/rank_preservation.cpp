@@ -22,7 +22,7 @@ struct Seen {
     const auto means = norms->layers().mean(0);
     return numbers(means.select(1, 0) / means.select(1, 2));
   }
-  std::vector<double> ranks() const { return numbers(rank->residual()); }                       // [L + 1]
+  std::vector<double> ranks() const { return numbers(rank->residual()); }  // [L + 1]
   std::vector<double> ranks_without_first() const { return numbers(rank->residual_without_first()); }
 };
 
@@ -55,7 +55,8 @@ class RankPreservation : public Experiment {
     const auto& training = training_of(context, "rank_preservation");
     arms_.emplace(training.own_rate, arms());
     const auto inputs = training.validation(context.parameters.integer("validation.sequences"), Region::measure);
-    require_stackable(inputs.tokens->size(0) * (inputs.tokens->size(1) - 1), training.config.width, "rank_preservation");
+    require_stackable(inputs.tokens->size(0) * (inputs.tokens->size(1) - 1), training.config.width,
+                      "rank_preservation");
     Plan plan;
     for (const auto& arm : arms_->names()) {
       seen_[arm] = look_at(arms_->runs(arm), [&](const TrainedRun& run) {
@@ -121,9 +122,10 @@ class RankPreservation : public Experiment {
       measure.mean("norm_growth_" + arm, of_seeds([&](const Seen& seen) {
                      const auto ratio = seen.norm_ratio();
                      return ratio[spike] / ratio[spike - 1];
-                   }), where);
-      measure.mean("effective_rank_drop_" + arm,
-                   of_seeds([&](const Seen& seen) { return drop(seen.ranks(), spike); }), where);
+                   }),
+                   where);
+      measure.mean("effective_rank_drop_" + arm, of_seeds([&](const Seen& seen) { return drop(seen.ranks(), spike); }),
+                   where);
       measure.mean("effective_rank_drop_without_first_" + arm,
                    of_seeds([&](const Seen& seen) { return drop(seen.ranks_without_first(), spike); }), where);
     }

@@ -5,8 +5,8 @@
 // Control: what is left of the dominance is compared with the untouched model's, which must have some to lose.
 // Cost: two forward passes, and 2 D operations a weight to rotate the weights.
 
-#include "harness/probes/disparity.h"
 #include "harness/measure.h"
+#include "harness/probes/disparity.h"
 #include "harness/probes/sink_probes.h"
 #include "models/rotated_weights.h"
 
@@ -42,8 +42,7 @@ struct Observed {
 
 Observed observe(Condition condition, const std::vector<int64_t>& positions) {
   return {std::move(condition), watch_columns({0}),
-          watch(Site::block_input,
-                [](const Tensor& hidden) { return first_and_rest(dominance_ratio(hidden)); }),
+          watch(Site::block_input, [](const Tensor& hidden) { return first_and_rest(dominance_ratio(hidden)); }),
           watch(Site::final_norm, [positions](const Tensor& normed) {
             return normed.index_select(1, at::tensor(positions, normed.options().dtype(at::kLong)));
           })};
@@ -56,18 +55,13 @@ class Rotation : public Experiment {
     const auto primary = context.primary();
     const auto rotated = std::make_shared<const Model>(
         Model{context.model->name + ", rotated", context.config(),
-              rotated_weights(context.model->weights, context.config(),
-                              derive_seed(context.seed, "rotation"))});
-    positions_ = spaced_positions(context.parameters.integer("logit_positions"),
-                                  primary.inputs.record.length);
+              rotated_weights(context.model->weights, context.config(), derive_seed(context.seed, "rotation"))});
+    positions_ = spaced_positions(context.parameters.integer("logit_positions"), primary.inputs.record.length);
     untouched_ = observe(primary, positions_);
     rotated_ = observe({primary.inputs, rotated, "_rotated"}, positions_);
     Plan plan;
     for (const auto& one : {*untouched_, *rotated_}) {
-      plan.push_back({one.condition.model,
-                      one.condition.inputs.tokens,
-                      {},
-                      {one.column, one.dominance, one.normed}});
+      plan.push_back({one.condition.model, one.condition.inputs.tokens, {}, {one.column, one.dominance, one.normed}});
     }
     return plan;
   }
@@ -75,9 +69,10 @@ class Rotation : public Experiment {
   Measurement reduce(const Context& context) override {
     Measure measure(context.bootstrap);
     if (!can_be_rotated(context.config())) {
-      measure.inapplicable(context.config().layer_norm
-                               ? "LayerNorm subtracts a mean over dimensions, which stands in the basis of the residual stream"
-                               : "norms with gains behind attention and FFN stand in the basis of the residual stream");
+      measure.inapplicable(
+          context.config().layer_norm
+              ? "LayerNorm subtracts a mean over dimensions, which stands in the basis of the residual stream"
+              : "norms with gains behind attention and FFN stand in the basis of the residual stream");
       return measure.take();
     }
     const auto& sinks = context.survey.sinks.sink_layers;
@@ -95,15 +90,13 @@ class Rotation : public Experiment {
   void attention(const std::vector<int64_t>& sinks, Measure& measure) const {
     const auto before = untouched_->attention_to_first(), after = rotated_->attention_to_first();
     const auto change = (after - before).abs();  // [B, L]
-    const auto both = [&](const std::string& name, const Condition& condition,
-                          const Tensor& values) {
+    const auto both = [&](const std::string& name, const Condition& condition, const Tensor& values) {
       measure.by_layer(name, condition, values, untouched_->layers());
       measure.mean(name, condition, mean_over_layers(values, sinks));
     };
     both("attention_to_first", untouched_->condition, before);
     both("attention_to_first", rotated_->condition, after);
-    measure.by_layer("attention_to_first_change", untouched_->condition, change,
-                     untouched_->layers());
+    measure.by_layer("attention_to_first_change", untouched_->condition, change, untouched_->layers());
     measure.mean("attention_to_first_change", untouched_->condition, change.amax(1));
   }
 
@@ -122,13 +115,11 @@ class Rotation : public Experiment {
     const auto before = untouched_->logits(), after = rotated_->logits();  // [B, P, V]
     const auto difference = (after - before).abs().amax(2);                // [B, P]
     const auto& condition = untouched_->condition;
-    measure.series("largest_logit_difference", condition, "position",
-                   {positions_.begin(), positions_.end()}, difference);
+    measure.series("largest_logit_difference", condition, "position", {positions_.begin(), positions_.end()},
+                   difference);
     measure.mean("largest_logit_difference", condition, difference.amax(1));
-    measure.ratio("largest_logit_difference_relative", condition, difference.amax(1),
-                  before.std(2, false).mean(1));
-    measure.mean("same_prediction_share", condition,
-                 before.argmax(2).eq(after.argmax(2)).to(at::kDouble).mean(1));
+    measure.ratio("largest_logit_difference_relative", condition, difference.amax(1), before.std(2, false).mean(1));
+    measure.mean("same_prediction_share", condition, before.argmax(2).eq(after.argmax(2)).to(at::kDouble).mean(1));
   }
 
   std::vector<int64_t> positions_;  // where logits are compared

@@ -6,10 +6,10 @@
 
 #include <algorithm>
 
-#include "harness/target.h"
-#include "harness/probes/lane_comparison.h"
 #include "harness/measure.h"
+#include "harness/probes/lane_comparison.h"
 #include "harness/probes/watch.h"
+#include "harness/target.h"
 #include "models/entropy.h"
 
 namespace replicate {
@@ -154,8 +154,7 @@ class SideEffects : public Experiment {
     const auto onset = context.survey.sinks.onset_layer();
     if (onset > 1 && context.reports_others) {
       const auto recording = record_heads({1, onset - 1}, target_);
-      plan_.push_back(
-          {condition.model, calibration_for(condition, context, target_).tokens, {}, {recording}});
+      plan_.push_back({condition.model, calibration_for(condition, context, target_).tokens, {}, {recording}});
       intervene("amplify", amplify(recording, target_, context.parameters.integer("lambda")));
     }
     compared_.push_back(std::move(one));
@@ -163,9 +162,8 @@ class SideEffects : public Experiment {
 
   Observed observed() const {
     const auto chosen = at::tensor(neurons_, at::kLong);
-    const auto activations = watch(Site::hidden, [chosen](const Tensor& hidden) {
-      return hidden.index_select(2, chosen.to(hidden.device()));
-    });
+    const auto activations = watch(
+        Site::hidden, [chosen](const Tensor& hidden) { return hidden.index_select(2, chosen.to(hidden.device())); });
     return {only_in({spike_}, activations), watch_residual([](const Tensor& hidden) {
               return at::linalg_vector_norm(hidden, 2, {-1}, false, at::kDouble);
             })};
@@ -173,8 +171,7 @@ class SideEffects : public Experiment {
 
   Intervention compared(const std::string& name) const {
     const auto k = target_;
-    return {name, observed(),
-            std::make_shared<LaneComparison>([k](const Tensor& untouched, const Tensor& changed) {
+    return {name, observed(), std::make_shared<LaneComparison>([k](const Tensor& untouched, const Tensor& changed) {
               return compare_rows(untouched, changed, k);
             }),
             std::make_shared<LaneComparison>(largest_change)};
@@ -204,9 +201,7 @@ class SideEffects : public Experiment {
   // --- Reduce ---------------------------------------------------------------------------------------------
 
   /// Names of the judged intervention carry no suffix.
-  static std::string suffix(const Intervention& changed) {
-    return changed.name == "mask" ? "" : "_" + changed.name;
-  }
+  static std::string suffix(const Intervention& changed) { return changed.name == "mask" ? "" : "_" + changed.name; }
 
   void judged(const Compared& one, const Intervention& changed, Measure& measure) const {
     const auto& condition = one.condition;
@@ -215,8 +210,8 @@ class SideEffects : public Experiment {
       return (largest * (weights > 0)).amax(1, true);  // the largest of the sequences drawn
     });
     const auto before = one.untouched.activation(spike_), after = changed.seen.activation(spike_);
-    const auto moved = (after - before).abs().slice(1, target_ + 1).amax(1);      // [B, N]
-    const auto at_target = after.select(1, target_).abs();                        // [B, N]
+    const auto moved = (after - before).abs().slice(1, target_ + 1).amax(1);  // [B, N]
+    const auto at_target = after.select(1, target_).abs();                    // [B, N]
     other_activation(changed, condition, moved, at_target, measure);
     measure.ratio("target_activation_to_first" + suffix(changed), condition, at_target.sum(1),
                   after.select(1, 0).abs().sum(1));
@@ -232,8 +227,8 @@ class SideEffects : public Experiment {
       }
     }
     const auto count = neurons_.size();
-    measure.of_means({"other_activation_share" + suffix(changed)}, condition, columns,
-                     at::cat({moved, at_target}, 1), [count](std::span<const double> means) {
+    measure.of_means({"other_activation_share" + suffix(changed)}, condition, columns, at::cat({moved, at_target}, 1),
+                     [count](std::span<const double> means) {
                        double share = 0;
                        for (size_t n = 0; n < count; ++n) {
                          const double of_neuron = means[n] / means[n + count];
@@ -278,9 +273,8 @@ class SideEffects : public Experiment {
     const auto untouched = of(one.untouched);
     const auto target = [&](const Tensor& x) { return x.select(1, target_).flatten(1); };
     const auto others = [&](const Tensor& x) { return x.slice(1, target_ + 1).flatten(1); };
-    std::vector<Sample> samples{{"first", untouched.select(1, 0).flatten(1)},
-                                {"target", target(untouched)},
-                                {"others", others(untouched)}};
+    std::vector<Sample> samples{
+        {"first", untouched.select(1, 0).flatten(1)}, {"target", target(untouched)}, {"others", others(untouched)}};
     for (const auto& changed : one.interventions) {
       const auto values = of(changed.seen);
       samples.push_back({"target_" + changed.name, target(values)});
@@ -310,8 +304,7 @@ class SideEffects : public Experiment {
       }
     }
     const auto magnitude = [&](const Observed& lane) { return lane.activation(spike_).abs(); };
-    histograms("super_neuron_activation_histogram", "activation", one.condition, samples_of(one, magnitude),
-               measure);
+    histograms("super_neuron_activation_histogram", "activation", one.condition, samples_of(one, magnitude), measure);
   }
 
   /// By layer, and as a histogram behind the dominant spike.
@@ -336,8 +329,8 @@ class SideEffects : public Experiment {
   std::vector<Compared> compared_;  // the primary condition first
 };
 
-REPLICATE_EXPERIMENT(side_effects, SideEffects,
-                     "natural", "random", "calibration.sequences", "target", "lambda", "rows");
+REPLICATE_EXPERIMENT(side_effects, SideEffects, "natural", "random", "calibration.sequences", "target", "lambda",
+                     "rows");
 
 }  // namespace
 }  // namespace replicate

@@ -18,8 +18,7 @@ constexpr double kLeastTotal = 1e-3;  // rows that attend to less than this in a
 /// its row's sum, over the rows that are kept; what uniform attention would give in these rows; the share of rows kept.
 Tensor sink_terms(const AttentionStatistics& statistics) {
   const auto column = statistics.column(0).slice(2, 1).to(at::kDouble);  // [b, H, T - 1]
-  const auto total =
-      statistics.needs.total ? statistics.total.slice(2, 1).to(at::kDouble) : at::ones_like(column);
+  const auto total = statistics.needs.total ? statistics.total.slice(2, 1).to(at::kDouble) : at::ones_like(column);
   const auto kept = (total >= kLeastTotal).to(at::kDouble);
   const auto uniform = at::arange(2, column.size(2) + 2, column.options()).reciprocal();  // [T - 1]
   const auto mean = [](const Tensor& x) { return x.mean(at::IntArrayRef{1, 2}); };
@@ -124,8 +123,7 @@ class SinkMitigation : public Experiment {
   }
 
   BySeed<Seen> look(const std::string& arm, const Inputs& inputs) {
-    return look_at(arms_->runs(arm),
-                   [&](const TrainedRun& run) { return add(run.last().model, inputs); });
+    return look_at(arms_->runs(arm), [&](const TrainedRun& run) { return add(run.last().model, inputs); });
   }
 
   bool sigmoid(const std::string& arm) const {
@@ -216,13 +214,13 @@ class SinkMitigation : public Experiment {
 
   Plan plan_;
   std::optional<ComparedArms> arms_;
-  BySeed<Seen> surveyed_;                                // the baseline, on the survey's sequences
-  std::map<std::string, BySeed<Seen>> last_;             // at the end of training
+  BySeed<Seen> surveyed_;                                   // the baseline, on the survey's sequences
+  std::map<std::string, BySeed<Seen>> last_;                // at the end of training
   std::map<std::string, BySeed<std::vector<Seen>>> along_;  // at every kept step
 };
 
-REPLICATE_EXPERIMENT(sink_mitigation, SinkMitigation,
-                     "survey.sequences", "validation.sequences", "over_training.sequences");
+REPLICATE_EXPERIMENT(sink_mitigation, SinkMitigation, "survey.sequences", "validation.sequences",
+                     "over_training.sequences");
 
 }  // namespace
 }  // namespace replicate

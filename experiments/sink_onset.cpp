@@ -39,20 +39,19 @@ double excess_after_spike(const SinkSeries& series, const SinkProfile& profile) 
   return behind.empty() ? 0 : mean(behind);
 }
 
-const std::vector<std::string> kOnsetMetrics = {"onset_layer", "onset_after_spike",
-                                                "excess_attention_after_spike",
-                                                "max_excess_attention", "dominant_spike",
-                                                "onset_after_dominant_spike"};
+const std::vector<std::string> kOnsetMetrics = {
+    "onset_layer",          "onset_after_spike", "excess_attention_after_spike",
+    "max_excess_attention", "dominant_spike",    "onset_after_dominant_spike"};
 
 std::vector<double> onset_metrics(const SinkSeries& series) {
   const auto profile = series.profile();
   const bool follows = onset_follows_spike(profile, series.first_norm, series.rest_norm);
-  return {static_cast<double>(profile.onset_layer()), static_cast<double>(follows),
+  return {static_cast<double>(profile.onset_layer()),
+          static_cast<double>(follows),
           excess_after_spike(series, profile),
           *std::max_element(series.excess.begin(), series.excess.end()),
           static_cast<double>(profile.dominant_spike),
-          static_cast<double>(profile.dominant_spike > 0 &&
-                              profile.onset_layer() == profile.dominant_spike + 1)};
+          static_cast<double>(profile.dominant_spike > 0 && profile.onset_layer() == profile.dominant_spike + 1)};
 }
 
 /// Which spike the sink begins behind: with several, it need not be the large one.
@@ -85,10 +84,9 @@ class SinkOnset : public Experiment {
   Plan plan(const Context& context) override {
     Plan plan;
     for (const auto& condition : context.conditions()) {
-      Observed one{condition, watch_columns({0}),
-                   watch_head_share(context.parameters.integer("sink_rate.length")), watch_norms()};
-      plan.push_back({condition.model, condition.inputs.tokens, {},
-                      {one.column, one.head_share, one.norms}});
+      Observed one{condition, watch_columns({0}), watch_head_share(context.parameters.integer("sink_rate.length")),
+                   watch_norms()};
+      plan.push_back({condition.model, condition.inputs.tokens, {}, {one.column, one.head_share, one.norms}});
       observed_.push_back(std::move(one));
     }
     return plan;
@@ -122,9 +120,7 @@ class SinkOnset : public Experiment {
     const auto layers = context.config().layers;
     const auto packed = pack_sink_series(one.excess(), one.norms->layers());
     measure.of_means(kOnsetMetrics, one.condition, columns(layers), packed,
-                     [layers](std::span<const double> means) {
-                       return onset_metrics(SinkSeries(means, layers));
-                     });
+                     [layers](std::span<const double> means) { return onset_metrics(SinkSeries(means, layers)); });
     const auto means = packed.mean(0);
     const SinkSeries series({means.const_data_ptr<double>(), static_cast<size_t>(means.numel())}, layers);
     if (one.condition.suffix.empty() && one.condition.inputs.label != "random" &&
@@ -146,8 +142,7 @@ class SinkOnset : public Experiment {
     std::vector<SampleColumn> columns;
     for (int64_t l = 1; l <= layers; ++l) columns.push_back({"sink_rate", {{"layer", l}}});
     measure.of_means({"max_sink_rate", "mean_sink_rate"}, one.condition, columns,
-                     one.sink_rate(context.parameters.real("sink_rate.eps")),
-                     [](std::span<const double> rate) {
+                     one.sink_rate(context.parameters.real("sink_rate.eps")), [](std::span<const double> rate) {
                        return std::vector{*std::max_element(rate.begin(), rate.end()), mean(rate)};
                      });
   }
@@ -161,22 +156,19 @@ class SinkOnset : public Experiment {
     for (const auto length : context.parameters.integers("lengths")) {
       if (length > one.length()) continue;
       const auto excess = excess_attention(column, 0, length);
-      measure.by_layer("excess_attention_t" + std::to_string(length), one.condition, excess,
-                       context.config().layers);
+      measure.by_layer("excess_attention_t" + std::to_string(length), one.condition, excess, context.config().layers);
       lengths.push_back(static_cast<double>(length));
       largest.push_back(std::get<0>(excess.max(1)));
     }
     if (lengths.empty()) return;
-    measure.series("max_excess_attention_by_length", one.condition, "length", lengths,
-                   at::stack(largest, 1));
+    measure.series("max_excess_attention_by_length", one.condition, "length", lengths, at::stack(largest, 1));
   }
 
   std::vector<Observed> observed_;
 };
 
-REPLICATE_EXPERIMENT(sink_onset, SinkOnset,
-                     "natural", "random", "repeated", "bos", "null_model", "lengths", "sink_rate.length",
-                     "sink_rate.eps");
+REPLICATE_EXPERIMENT(sink_onset, SinkOnset, "natural", "random", "repeated", "bos", "null_model", "lengths",
+                     "sink_rate.length", "sink_rate.eps");
 
 }  // namespace
 }  // namespace replicate

@@ -19,8 +19,8 @@ std::vector<int64_t> tokens_at(const Inputs& inputs, int64_t position) {
 
 /// The tokens of positions 0 and k change places.
 Inputs swapped(InputMaker& maker, const Inputs& inputs, int64_t k, const std::string& label) {
-  return maker.replaced(maker.replaced(inputs, 0, tokens_at(inputs, k), label + "_half"), k,
-                        tokens_at(inputs, 0), label);
+  return maker.replaced(maker.replaced(inputs, 0, tokens_at(inputs, k), label + "_half"), k, tokens_at(inputs, 0),
+                        label);
 }
 
 /// One variant of the inputs and what is seen of its attention.
@@ -69,12 +69,12 @@ class SinkSource : public Experiment {
     }
     at_target(sinks, measure);
     if (bos_) {
-      measure.ratio("plain_to_bos_ratio", with_suffix("", plain_->condition),
-                    mean_over_layers(plain_->excess(), sinks), mean_over_layers(bos_->excess(), sinks));
+      measure.ratio("plain_to_bos_ratio", with_suffix("", plain_->condition), mean_over_layers(plain_->excess(), sinks),
+                    mean_over_layers(bos_->excess(), sinks));
       measure.note("BOS of this vocabulary is token " + std::to_string(context.maker->bos()) + ".");
     } else {
       measure.inapplicable(context.given ? "no BOS: --tokens gives the sequences as they are"
-                                  : "no BOS: the vocabulary has no such token");
+                                         : "no BOS: the vocabulary has no such token");
     }
     return measure.take();
   }
@@ -82,21 +82,18 @@ class SinkSource : public Experiment {
  private:
   /// The same passages with BOS, which moves them by one position, or without, whatever the model's YAML says of BOS.
   static Inputs natural(const Context& context, const std::string& size, bool bos) {
-    return context.maker->make(InputKind::natural,
-                               {context.parameters.integer(size + ".sequences"),
-                                context.parameters.integer(size + ".length")},
-                               bos);
+    return context.maker->make(
+        InputKind::natural,
+        {context.parameters.integer(size + ".sequences"), context.parameters.integer(size + ".length")}, bos);
   }
 
   void check_target(int64_t length) const {
     if (target_ >= 1 && target_ + 2 <= length) return;
-    throw Error("target " + std::to_string(target_) + " has no later queries in sequences of " +
-                    std::to_string(length),
+    throw Error("target " + std::to_string(target_) + " has no later queries in sequences of " + std::to_string(length),
                 "sink_source", "use longer sequences or an earlier target");
   }
 
-  Observed add(const Inputs& inputs, std::shared_ptr<const Model> model,
-               const std::string& suffix) {
+  Observed add(const Inputs& inputs, std::shared_ptr<const Model> model, const std::string& suffix) {
     Observed one{{inputs, std::move(model), suffix}, target_, watch_columns({0, target_})};
     plan_.push_back({one.condition.model, inputs.tokens, {}, {one.columns}});
     return one;
@@ -116,9 +113,7 @@ class SinkSource : public Experiment {
     if (!bos_) return;
     const std::vector<int64_t> bos{maker.bos()};
     bos_at_target_ = variant(maker.replaced(plain, target_, bos, "natural_bos_at_target"), "");
-    bos_at_both_ =
-        variant(maker.replaced(bos_->condition.inputs, target_, bos, "natural_bos_at_both"),
-                "_bos_at_both");
+    bos_at_both_ = variant(maker.replaced(bos_->condition.inputs, target_, bos, "natural_bos_at_both"), "_bos_at_both");
   }
 
   static Condition with_suffix(const std::string& suffix, Condition condition) {
@@ -136,8 +131,7 @@ class SinkSource : public Experiment {
 
   /// Attention to k under what may stand there; position 0 beside it over the same queries.
   void at_target(const std::vector<int64_t>& sinks, Measure& measure) const {
-    const auto show = [&](const std::string& name, const Condition& condition,
-                          const Tensor& values) {
+    const auto show = [&](const std::string& name, const Condition& condition, const Tensor& values) {
       measure.by_layer(name, condition, values, condition.model->config.layers);
       measure.mean(name, condition, mean_over_layers(values, sinks));
     };

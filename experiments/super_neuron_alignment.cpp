@@ -92,8 +92,7 @@ class SuperNeuronAlignment : public Experiment {
     const auto chosen = chosen_neurons(context.survey);
     for (const auto& condition : context.conditions()) {
       if (condition.inputs.record.length < 2) {
-        throw Error("sequences of one token have no other positions", "super_neuron_alignment",
-                    "use longer sequences");
+        throw Error("sequences of one token have no other positions", "super_neuron_alignment", "use longer sequences");
       }
       Observed one{condition, std::make_shared<NeuronProbe>(layers(context)), nullptr};
       plan.push_back({condition.model, condition.inputs.tokens, {}, {one.neurons}});
@@ -130,7 +129,8 @@ class SuperNeuronAlignment : public Experiment {
   static std::vector<int64_t> layers(const Context& context) {
     if (context.reports_others) return {};
     std::vector<int64_t> judged{context.survey.sinks.dominant_spike};
-    if (const auto layer = context.parameters.integer("named.layer"); layer > 0 && layer != judged.front()) judged.push_back(layer);
+    if (const auto layer = context.parameters.integer("named.layer"); layer > 0 && layer != judged.front())
+      judged.push_back(layer);
     return judged;
   }
 
@@ -141,7 +141,8 @@ class SuperNeuronAlignment : public Experiment {
     if (neuron >= primary.neurons->first(layer).size(1)) {
       throw Error("the named neuron is beyond the layer's last", "super_neuron_alignment", "correct named.neuron");
     }
-    measure.mean("named_neuron_written_share", primary.condition, primary.neurons->written_share(layer).select(1, neuron));
+    measure.mean("named_neuron_written_share", primary.condition,
+                 primary.neurons->written_share(layer).select(1, neuron));
     measure.population({"named_neuron_selectivity"}, primary.condition, [&](const Tensor& weights) {
       const auto first = at::matmul(weights, primary.neurons->first(layer).select(1, neuron));
       return (first / at::matmul(weights, primary.neurons->rest_max(layer).select(1, neuron))).unsqueeze(1);
@@ -170,8 +171,7 @@ class SuperNeuronAlignment : public Experiment {
                   static_cast<double>(candidates(primary.neurons->weights(spike), limits).size()));
   }
 
-  static void written_energy(const Observed& one, int64_t spike, const Thresholds& limits,
-                             Measure& measure) {
+  static void written_energy(const Observed& one, int64_t spike, const Thresholds& limits, Measure& measure) {
     const auto& probe = *one.neurons;
     const auto found = candidates(probe.weights(spike), limits);
     std::vector<SampleColumn> columns;
@@ -179,14 +179,12 @@ class SuperNeuronAlignment : public Experiment {
       for (const auto n : found) columns.push_back({name, {{"layer", spike}, {"neuron", n}}});
     }
     const auto index = index_of(found);
-    const auto values = at::cat({probe.first(spike).index_select(1, index),
-                                 probe.rest_max(spike).index_select(1, index),
-                                 probe.written_share(spike).index_select(1, index)},
-                                1);  // [B, 3 C]
+    const auto values =
+        at::cat({probe.first(spike).index_select(1, index), probe.rest_max(spike).index_select(1, index),
+                 probe.written_share(spike).index_select(1, index)},
+                1);  // [B, 3 C]
     measure.of_means({"written_energy_share", "super_neurons"}, one.condition, columns, values,
-                     [&](std::span<const double> means) {
-                       return written_by_super(means, limits.selectivity);
-                     });
+                     [&](std::span<const double> means) { return written_by_super(means, limits.selectivity); });
     // Where no neuron's weights stand out, as in the null model, this says what the largest writer does.
     measure.population({"largest_written_share"}, one.condition,
                        [share = probe.written_share(spike)](const Tensor& weights) {
@@ -208,8 +206,7 @@ class SuperNeuronAlignment : public Experiment {
                               [&](const Tensor& weights) {
                                 std::vector<Tensor> all;
                                 for (int64_t layer = 1; layer <= layers; ++layer) {
-                                  all.push_back(largest_ratio(weights, probe.first(layer),
-                                                              probe.rest_max(layer)));
+                                  all.push_back(largest_ratio(weights, probe.first(layer), probe.rest_max(layer)));
                                 }
                                 return at::stack(all, 1);
                               });
@@ -229,15 +226,15 @@ class SuperNeuronAlignment : public Experiment {
     std::string names;
     for (const auto n : writers.neurons) names += (names.empty() ? "" : ", ") + std::to_string(n);
     const auto layer = "Layer " + std::to_string(writers.layer);
-    measure.note(writers.by_criteria
-                     ? layer + ": the neurons that met the criteria in the survey are " + names + "."
-                     : layer + ": no neuron met the criteria in the survey; the largest writers stand "
-                               "in for them: " + names + ".");
+    measure.note(writers.by_criteria ? layer + ": the neurons that met the criteria in the survey are " + names + "."
+                                     : layer +
+                                           ": no neuron met the criteria in the survey; the largest writers stand "
+                                           "in for them: " +
+                                           names + ".");
   }
 
   /// `index`: where the neuron stands in the traces of its layer.
-  void neuron(int64_t layer, int64_t n, int64_t index, const Condition& condition,
-              Measure& measure) const {
+  void neuron(int64_t layer, int64_t n, int64_t index, const Condition& condition, Measure& measure) const {
     const std::map<std::string, int64_t> where{{"layer", layer}, {"neuron", n}};
     weights_of(layer, n, condition, measure);
     const auto& primary = observed_.front();
@@ -250,9 +247,10 @@ class SuperNeuronAlignment : public Experiment {
     measure.mean("fires_elsewhere", condition, (rest > 0.5 * first).to(at::kDouble), where);
     measure.mean("contribution", condition, first * down, where);
     measure.mean("written_share", condition, primary.neurons->written_share(layer).select(1, n), where);
-    measure.population({"selectivity"}, condition, [&](const Tensor& weights) {
-      return (at::matmul(weights, first) / at::matmul(weights, rest)).unsqueeze(1);
-    }, where);
+    measure.population(
+        {"selectivity"}, condition,
+        [&](const Tensor& weights) { return (at::matmul(weights, first) / at::matmul(weights, rest)).unsqueeze(1); },
+        where);
     const auto both = [&](const std::string& name, const Tensor& traces) {
       const auto trace = traces.select(2, index);  // [B, T]
       measure.mean(name + "_first", condition, trace.select(1, 0), where);
@@ -270,8 +268,7 @@ class SuperNeuronAlignment : public Experiment {
     value("gate_norm_z", weights.gate_norm_z);
     value("up_norm_z", weights.up_norm_z);
     value("down_kurtosis", weights.down_kurtosis);
-    value("down_kurtosis_over_median",
-          weights.down_kurtosis / at::quantile(weights.down_kurtosis, 0.5));
+    value("down_kurtosis_over_median", weights.down_kurtosis / at::quantile(weights.down_kurtosis, 0.5));
     value("down_top_share", weights.down_top_share);
     value("outlier_dimension", weights.outlier_dimension);
   }
@@ -300,10 +297,8 @@ class SuperNeuronAlignment : public Experiment {
     const auto& condition = observed_.front().condition;
     const auto& weights = observed_.front().neurons->weights(layer);
     const Bins bins(at::cat({weights.gate_norm_z, weights.up_norm_z}), 0.5);
-    measure.curve("gate_norm_z_histogram", condition, "norm_z", bins.centres(),
-                  bins.of(weights.gate_norm_z));
-    measure.curve("up_norm_z_histogram", condition, "norm_z", bins.centres(),
-                  bins.of(weights.up_norm_z));
+    measure.curve("gate_norm_z_histogram", condition, "norm_z", bins.centres(), bins.of(weights.gate_norm_z));
+    measure.curve("up_norm_z_histogram", condition, "norm_z", bins.centres(), bins.of(weights.up_norm_z));
   }
 
   /// |z| of the super neurons at position 0 and at the others, shares of bins of a quarter of a decade.
@@ -315,18 +310,15 @@ class SuperNeuronAlignment : public Experiment {
     auto activation = bins.centres();
     for (auto& x : activation) x = std::pow(10, x);
     const auto share = [&](const Tensor& x) { return bins.of(x) / x.numel(); };
-    measure.curve("activation_histogram_first", condition, "activation", activation,
-                  share(size.select(1, 0)));
-    measure.curve("activation_histogram_rest", condition, "activation", activation,
-                  share(size.slice(1, 1)));
+    measure.curve("activation_histogram_first", condition, "activation", activation, share(size.select(1, 0)));
+    measure.curve("activation_histogram_rest", condition, "activation", activation, share(size.slice(1, 1)));
   }
 
   std::vector<Observed> observed_;
 };
 
-REPLICATE_EXPERIMENT(super_neuron_alignment, SuperNeuronAlignment,
-                     "natural", "random", "null_model", "selectivity", "norm_z", "kurtosis", "named.layer",
-                     "named.neuron", "named.dimensions");
+REPLICATE_EXPERIMENT(super_neuron_alignment, SuperNeuronAlignment, "natural", "random", "null_model", "selectivity",
+                     "norm_z", "kurtosis", "named.layer", "named.neuron", "named.dimensions");
 
 }  // namespace
 }  // namespace replicate

@@ -21,10 +21,9 @@ class SuperNeuronMediation : public Experiment {
     auto measurement = mediation_.reduce(context);
     for (const auto& writers : context.survey.writers) {
       if (writers.by_criteria) continue;
-      measurement.notes.push_back("In layer " + std::to_string(writers.layer) +
-                                  " no neuron meets the criteria of a super neuron; the " +
-                                  std::to_string(writers.neurons.size()) +
-                                  " that contribute most to the spike stand in for them.");
+      measurement.notes.push_back(
+          "In layer " + std::to_string(writers.layer) + " no neuron meets the criteria of a super neuron; the " +
+          std::to_string(writers.neurons.size()) + " that contribute most to the spike stand in for them.");
     }
     return measurement;
   }
@@ -33,8 +32,8 @@ class SuperNeuronMediation : public Experiment {
   Mediation mediation_{"super_neuron_mediation", super_neurons};
 };
 
-REPLICATE_EXPERIMENT(super_neuron_mediation, SuperNeuronMediation,
-                     "natural", "random", "calibration.sequences", "target", "amplification");
+REPLICATE_EXPERIMENT(super_neuron_mediation, SuperNeuronMediation, "natural", "random", "calibration.sequences",
+                     "target", "amplification");
 
 }  // namespace
 }  // namespace replicate

@@ -43,8 +43,7 @@ class VarianceDiscrepancy : public Experiment {
     }
     self_only_ = std::make_shared<PositionVariance>(Site::head_output, layers_, false);
     const LayerRange all{1, context.config().layers};
-    plan_.push_back(
-        {judged().model, judged().inputs.tokens, {IdentityAttention{all}}, {self_only_}});
+    plan_.push_back({judged().model, judged().inputs.tokens, {IdentityAttention{all}}, {self_only_}});
     return std::move(plan_);
   }
 
@@ -106,8 +105,8 @@ class VarianceDiscrepancy : public Experiment {
                         averaging_r2(variance, correlated)},
                        1);
     };
-    measure.population({"variance_ratio_first_to_rest", "variance_excess", "variance_position_spearman",
-                        "averaging_r2", "averaging_r2_correlated"},
+    measure.population({"variance_ratio_first_to_rest", "variance_excess", "variance_position_spearman", "averaging_r2",
+                        "averaging_r2_correlated"},
                        one.condition, all, {{"layer", layer}});
   }
 
@@ -135,8 +134,8 @@ class VarianceDiscrepancy : public Experiment {
       measure.note(what_arithmetic_gives(ratio(trained), ratio(null)));
     }
     if (null.condition.inputs.tokens != judged().inputs.tokens) return;
-    measure_minus_null("variance_ratio_first_to_rest_minus_null", judged(), layers_, *trained.variance,
-                       *null.variance, measure);
+    measure_minus_null("variance_ratio_first_to_rest_minus_null", judged(), layers_, *trained.variance, *null.variance,
+                       measure);
   }
 
   static std::string what_arithmetic_gives(double trained, double null) {

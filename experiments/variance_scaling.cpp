@@ -9,10 +9,10 @@
 
 #include <algorithm>
 
-#include "harness/target.h"
 #include "harness/measure.h"
 #include "harness/population.h"
 #include "harness/probes/sink_probes.h"
+#include "harness/target.h"
 #include "models/formats/error.h"
 
 namespace replicate {
@@ -117,10 +117,15 @@ class VarianceScaling : public Experiment {
     check_target(target_, condition, "variance_scaling");
     const auto k = target_;
     const auto outputs = watch(Site::head_output, [k](const Tensor& o) { return o.select(1, k).flatten(1); });
-    Sampled one{condition, calibration_for(condition, context, k), record_heads(before_, k),
-                record_heads(before_, 0), only_in(layers(before_), outputs), {}, {}, {}};
-    plan_.push_back(
-        {condition.model, one.calibration.tokens, {}, {one.target, one.first, one.target_outputs}});
+    Sampled one{condition,
+                calibration_for(condition, context, k),
+                record_heads(before_, k),
+                record_heads(before_, 0),
+                only_in(layers(before_), outputs),
+                {},
+                {},
+                {}};
+    plan_.push_back({condition.model, one.calibration.tokens, {}, {one.target, one.first, one.target_outputs}});
     return one;
   }
 
@@ -166,8 +171,8 @@ class VarianceScaling : public Experiment {
     for (const auto lambda : lambdas_) {
       if (lambda == 1) continue;
       const bool last = lambda == final();
-      one.variance.emplace(lambda, add(one.condition, {amplify(one.target, target_, lambda)},
-                                       primary && (last || reports_others)));
+      one.variance.emplace(
+          lambda, add(one.condition, {amplify(one.target, target_, lambda)}, primary && (last || reports_others)));
       if (!last && !reports_others) continue;
       const bool whole = primary && last && reports_others;
       one.norm.emplace(lambda, add(one.condition, {scale_norm(lambda)}, whole));
@@ -278,9 +283,7 @@ class VarianceScaling : public Experiment {
   void over_sinks(const std::vector<int64_t>& sinks, Measure& measure) const {
     const auto& one = sampled_.front();
     const auto& condition = one.condition;
-    const auto both_ends = [&](const Curve& curve) {
-      return Curve{{1, curve.at(1)}, {final(), curve.at(final())}};
-    };
+    const auto both_ends = [&](const Curve& curve) { return Curve{{1, curve.at(1)}, {final(), curve.at(final())}}; };
     const auto report = [&](const std::string& name, const Curve& curve, const Value& by_layer) {
       const Value value = [&](const Observed& lane) { return mean_over_layers(by_layer(lane), sinks); };
       by_lambda(name + "_sink_mean", curve, value, measure);
@@ -293,8 +296,7 @@ class VarianceScaling : public Experiment {
     report("attention_to_first", one.variance, first);
     report("attention_to_target_norm", both_ends(one.norm), target);
     report("attention_to_target_norm_matched", both_ends(one.norm_matched), target);
-    measure.by_layer("attention_to_target_untouched_by_layer", condition, one.variance.at(1).to_target(),
-                     layers_);
+    measure.by_layer("attention_to_target_untouched_by_layer", condition, one.variance.at(1).to_target(), layers_);
   }
 
   void substitutes(const std::vector<int64_t>& sinks, Measure& measure) const {
@@ -305,8 +307,8 @@ class VarianceScaling : public Experiment {
       measure.by_layer(metric + "_by_layer", one.condition, one.to_target(), layers_);
       measure.mean(metric, one.condition, at_onset);
       measure.mean(metric + "_sink_mean", one.condition, deep);
-      text += ", " + name + ": " + percent(is_sink(at_onset, one)) + " at the onset, " +
-              percent(is_sink(deep, one)) + " over the sink layers";
+      text += ", " + name + ": " + percent(is_sink(at_onset, one)) + " at the onset, " + percent(is_sink(deep, one)) +
+              " over the sink layers";
     }
     if (!substitutes_.empty()) measure.note(text + ".");
   }
@@ -378,8 +380,8 @@ class VarianceScaling : public Experiment {
   std::vector<std::pair<std::string, Observed>> substitutes_;
 };
 
-REPLICATE_EXPERIMENT(variance_scaling, VarianceScaling,
-                     "judged_on", "random", "natural", "calibration.sequences", "target", "lambdas");
+REPLICATE_EXPERIMENT(variance_scaling, VarianceScaling, "judged_on", "random", "natural", "calibration.sequences",
+                     "target", "lambdas");
 
 }  // namespace
 }  // namespace replicate

@@ -14,9 +14,7 @@ struct Bins {
         count(static_cast<int64_t>((x.max().item<double>() - low) / bin_width) + 1) {}
 
   /// How many values of x [...] fall into each bin: [count].
-  Tensor of(const Tensor& x) const {
-    return at::histc(x, count, low, low + width * static_cast<double>(count));
-  }
+  Tensor of(const Tensor& x) const { return at::histc(x, count, low, low + width * static_cast<double>(count)); }
   std::vector<double> centres() const {
     std::vector<double> x;
     for (int64_t i = 0; i < count; ++i) x.push_back(low + width * (static_cast<double>(i) + 0.5));

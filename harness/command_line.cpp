@@ -112,9 +112,7 @@ Words option_names() {
   return names;
 }
 
-[[noreturn]] void fail(const std::string& what, const std::string& remedy) {
-  throw Error(what, kWhere, remedy);
-}
+[[noreturn]] void fail(const std::string& what, const std::string& remedy) { throw Error(what, kWhere, remedy); }
 
 [[noreturn]] void fail_unknown(const std::string& option) {
   const std::string dashed = option.starts_with("-") ? option : "--" + option;
@@ -158,16 +156,14 @@ Words texts(const po::variables_map& values, const std::string& name) {
 }
 
 /// A whole number without sign in [0, most].
-std::optional<uint64_t> number(const po::variables_map& values, const std::string& name,
-                               uint64_t most) {
+std::optional<uint64_t> number(const po::variables_map& values, const std::string& name, uint64_t most) {
   const std::string given = text(values, name);
   if (given.empty()) return std::nullopt;
   uint64_t value = 0;
   const char* end = given.data() + given.size();
   const auto [stop, error] = std::from_chars(given.data(), end, value);
   if (error == std::errc() && stop == end && value <= most) return value;
-  fail("--" + name + " is " + in_quotes(given),
-       "give a whole number between 0 and " + std::to_string(most));
+  fail("--" + name + " is " + in_quotes(given), "give a whole number between 0 and " + std::to_string(most));
 }
 
 bool is_device(const std::string& device) {
@@ -181,13 +177,11 @@ bool is_device(const std::string& device) {
 std::string device(const po::variables_map& values) {
   const std::string given = text(values, "device");
   if (given.empty()) return "auto";
-  if (!is_device(given))
-    fail("unknown device " + in_quotes(given), "give auto, cpu, cuda or cuda:N");
+  if (!is_device(given)) fail("unknown device " + in_quotes(given), "give auto, cpu, cuda or cuda:N");
   return given;
 }
 
-std::optional<std::filesystem::path> path(const po::variables_map& values,
-                                          const std::string& name) {
+std::optional<std::filesystem::path> path(const po::variables_map& values, const std::string& name) {
   if (!values.count(name)) return std::nullopt;
   return text(values, name);
 }
@@ -262,7 +256,8 @@ void set_fail_on(const std::optional<std::string>& word, const std::optional<std
   }
   if (word) line.fail_on = *word;
   if (against) line.against = *against;
-  if (line.against && line.fail_on != "new") fail("--against compares verdicts for --fail-on new alone", "add --fail-on new");
+  if (line.against && line.fail_on != "new")
+    fail("--against compares verdicts for --fail-on new alone", "add --fail-on new");
 }
 
 std::optional<std::string> given(const po::variables_map& values, const std::string& name) {
@@ -309,8 +304,9 @@ CommandLine reproduce_line(const Words& words) {
   if (asks_for_help(words)) return help(0);
   if (words.empty() || words[0].starts_with("-")) fail("reproduce lacks its run", "write replicate reproduce RUN");
   const po::variables_map values = parse_options({words.begin() + 1, words.end()});
-  refuse_options(values, "reproduce", {"all", "only", "list", "dry-run", "tokens", "model", "bos", "profile", "seed", "set", "dtype",
-                                       "fail-on", "against", "arm", "rate"});
+  refuse_options(values, "reproduce",
+                 {"all", "only", "list", "dry-run", "tokens", "model", "bos", "profile", "seed", "set", "dtype",
+                  "fail-on", "against", "arm", "rate"});
   auto line = common_line(values);
   line.command = Command::reproduce;
   line.before = words[0];
@@ -319,8 +315,9 @@ CommandLine reproduce_line(const Words& words) {
 
 /// The value of `--option value` or `--option=value`, taken out of the words; nothing without the option.
 std::optional<std::string> take_value(Words& arguments, const std::string& option) {
-  const auto found = std::find_if(arguments.begin(), arguments.end(),
-                                  [&](const std::string& word) { return word == option || word.starts_with(option + "="); });
+  const auto found = std::find_if(arguments.begin(), arguments.end(), [&](const std::string& word) {
+    return word == option || word.starts_with(option + "=");
+  });
   if (found == arguments.end()) return std::nullopt;
   const bool joined = *found != option;
   if (!joined && found + 1 == arguments.end()) fail(option + " lacks its value", "add it");
@@ -361,9 +358,11 @@ CommandLine report_line(Words arguments) {
     line.report_folders.emplace_back(word);
   }
   if (arguments.empty()) fail("report lacks its folder", "write replicate report DIR");
-  if (arguments.size() > 1 && !line.out) fail("a report on several runs does not say where to", "name a folder with --out");
+  if (arguments.size() > 1 && !line.out)
+    fail("a report on several runs does not say where to", "name a folder with --out");
   if (arguments.size() == 1 && line.out) fail("the report of one run lies in its folder", "leave --out out");
-  if (arguments.size() > 1 && (fail_on || against)) fail("a report on several runs takes no --fail-on or --against", "leave them out");
+  if (arguments.size() > 1 && (fail_on || against))
+    fail("a report on several runs takes no --fail-on or --against", "leave them out");
   return line;
 }
 

@@ -23,20 +23,19 @@ struct CommandLine {
   std::vector<std::string> accepted_licences;
   std::string dtype, bos;  ///< empty: as the settings say
   bool resume = false;
-  std::string fail_on = "none";                 ///< none | any | new: what makes a run end with 1
+  std::string fail_on = "none";                  ///< none | any | new: what makes a run end with 1
   std::optional<std::filesystem::path> against;  ///< of --fail-on new: the run to compare with; empty: what is known
-  std::string arm;             ///< of train; empty: the baseline
-  std::optional<double> rate;  ///< of train: the learning rate
+  std::string arm;                               ///< of train; empty: the baseline
+  std::optional<double> rate;                    ///< of train: the learning rate
   std::vector<std::filesystem::path> report_folders;  ///< several: a matrix of claims and models, into `out`
-  std::filesystem::path before, after;  ///< of diff; reproduce has the first alone
-  std::string format = "text";          ///< of diff: text | markdown | junit
-  std::string text;   ///< help text for Command::help
-  int exit_code = 0;  ///< of Command::help: 2 when nothing was asked for
+  std::filesystem::path before, after;                ///< of diff; reproduce has the first alone
+  std::string format = "text";                        ///< of diff: text | markdown | junit
+  std::string text;                                   ///< help text for Command::help
+  int exit_code = 0;                                  ///< of Command::help: 2 when nothing was asked for
 };
 
-/// Error (exit 2) on an unknown option ("did you mean"), a missing value or a contradiction. --yes
-/// and
-/// --offline belong to the launcher and are accepted without effect.
+/// Error (exit 2) on an unknown option ("did you mean"), a missing value or a contradiction. --yes and --offline belong
+/// to the launcher and are accepted without effect.
 CommandLine parse_command_line(int argc, const char* const* argv);
 
 }  // namespace replicate

@@ -9,11 +9,11 @@
 namespace replicate {
 namespace {
 
-std::string row(const std::string& name, const std::string& lanes, const std::string& tokens,
-                const std::string& tflop, const std::string& time, const std::string& mib) {
+std::string row(const std::string& name, const std::string& lanes, const std::string& tokens, const std::string& tflop,
+                const std::string& time, const std::string& mib) {
   char line[200];
-  std::snprintf(line, sizeof line, "%-26s %6s %9s %9s %12s %9s\n", name.c_str(), lanes.c_str(),
-                tokens.c_str(), tflop.c_str(), time.c_str(), mib.c_str());
+  std::snprintf(line, sizeof line, "%-26s %6s %9s %9s %12s %9s\n", name.c_str(), lanes.c_str(), tokens.c_str(),
+                tflop.c_str(), time.c_str(), mib.c_str());
   return line;
 }
 
@@ -43,8 +43,8 @@ std::string tflop_text(double flops) {
 double measured_rate(const Model& model, const ExecutorOptions& options) {
   constexpr int64_t kLength = 128;
   const auto sequences = std::max<int64_t>(1, options.batch_tokens / kLength);
-  const auto tokens = std::make_shared<const Tensor>(
-      at::randint(0, model.config.vocabulary, {sequences, kLength}, at::kLong));
+  const auto tokens =
+      std::make_shared<const Tensor>(at::randint(0, model.config.vocabulary, {sequences, kLength}, at::kLong));
   const auto layers = std::min<int64_t>(2, model.config.layers);
   // Not owned: the caller's model outlives this call.
   const std::shared_ptr<const Model> shared(std::shared_ptr<void>(), &model);
@@ -74,9 +74,7 @@ void CostTable::add_training(double tokens, double flops, double seconds) {
   lines_ += row("training, not done yet", "", tokens_text(tokens), tflop_text(flops), duration_text(seconds), "");
 }
 
-void CostTable::add_failure(const std::string& name, const std::string& why) {
-  lines_ += name + ": " + why + "\n";
-}
+void CostTable::add_failure(const std::string& name, const std::string& why) { lines_ += name + ": " + why + "\n"; }
 
 std::string CostTable::text(double flops) const {
   return row("claim", "lanes", "tokens", "TFLOP", "time", "MiB") + lines_ +
@@ -84,7 +82,8 @@ std::string CostTable::text(double flops) const {
              duration_text(flops / rate_ + training_seconds_), "") +
          "Times are estimated at " + number(rate_ / 1e9, 0) +
          " GFLOP/s, measured now on two layers. Layers were assumed; the survey will find them.\n"
-         "MiB are activations and weights at the peak; the program and the parts of a model file that are being read come on top.\n";
+         "MiB are activations and weights at the peak; the program and the parts of a model file that are being read "
+         "come on top.\n";
 }
 
 }  // namespace replicate

@@ -39,9 +39,8 @@ std::string listing(const std::vector<std::string>& candidates) {
 /// A name that the word is a part of: "onset" for sink_onset.
 std::string containing(const std::string& word, const std::vector<std::string>& candidates) {
   if (word.size() < 3) return {};
-  const auto found =
-      std::find_if(candidates.begin(), candidates.end(),
-                   [&](const std::string& name) { return name.find(word) != std::string::npos; });
+  const auto found = std::find_if(candidates.begin(), candidates.end(),
+                                  [&](const std::string& name) { return name.find(word) != std::string::npos; });
   return found == candidates.end() ? std::string() : *found;
 }
 

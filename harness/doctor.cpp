@@ -82,8 +82,7 @@ bool in_path(const std::string& program) {
   return false;
 }
 
-Finding program(const std::string& name, const std::string& use, State absent,
-                const std::string& remedy) {
+Finding program(const std::string& name, const std::string& use, State absent, const std::string& remedy) {
   if (in_path(name)) return {State::ok, name, use, {}};
   return {absent, name, "not found (" + use + ")", remedy};
 }
@@ -129,8 +128,7 @@ Finding settings_finding(const fs::path& configs) {
 }
 
 /// `absent`: what it means when the file, or another of a split model, is not there.
-Finding model_file(const std::string& name, const fs::path& file, const std::string& sha256,
-                   State absent) {
+Finding model_file(const std::string& name, const fs::path& file, const std::string& sha256, State absent) {
   const std::string what = "model " + name;
   const auto files = model_files(file);
   uintmax_t size = 0;
@@ -204,8 +202,7 @@ std::string line(const Finding& finding) {
 
 }  // namespace
 
-std::string doctor_report(const fs::path& configs, const fs::path& assets,
-                          const LibTorchFacts& libtorch, bool& ok) {
+std::string doctor_report(const fs::path& configs, const fs::path& assets, const LibTorchFacts& libtorch, bool& ok) {
   std::vector<Finding> findings = {processor(), memory(), disk(assets), libtorch_finding(libtorch)};
   for (Finding& finding : gpu_findings(libtorch)) findings.push_back(std::move(finding));
   findings.push_back(settings_finding(configs));

@@ -11,10 +11,11 @@ namespace replicate {
 
 /// What LibTorch knows of this program and machine.
 struct LibTorchFacts {
-  std::string version;  ///< of the LibTorch that this program is linked with
-  bool cuda = false;    ///< this program is linked with its CUDA part
+  std::string version;            ///< of the LibTorch that this program is linked with
+  bool cuda = false;              ///< this program is linked with its CUDA part
   std::vector<std::string> gpus;  ///< that it can use, a line each
-  std::optional<std::string> nvrtc_failure = {};  ///< why no kernel can be compiled while it runs; nothing where one can
+  std::optional<std::string> nvrtc_failure =
+      {};  ///< why no kernel can be compiled while it runs; nothing where one can
 };
 
 /// Looks at processor, memory, disk, LibTorch, gnuplot, GPU, NVRTC and at every model of `configs` under

@@ -22,7 +22,8 @@ constexpr int64_t kMostUnits = 1'000'000;
 math::students_t student(int64_t n) { return math::students_t(static_cast<double>(n - 1)); }
 
 double half_width_quantile(int64_t n, Sampling sampling) {
-  return sampling == Sampling::student ? math::quantile(student(n), kQuantile) : math::quantile(math::normal(), kQuantile);
+  return sampling == Sampling::student ? math::quantile(student(n), kQuantile)
+                                       : math::quantile(math::normal(), kQuantile);
 }
 
 /// P(T >= t)
@@ -50,7 +51,8 @@ double standard_errors_above(const Metric& metric, double limit, Sampling sampli
 std::optional<Evidence> evidence_for(const Criterion& criterion, const Metric& metric, Sampling sampling) {
   if (!has_interval(metric)) return std::nullopt;
   double above = standard_errors_above(metric, criterion.threshold, sampling);
-  if (above == 0 && *metric.low == *metric.high && criterion.op.ends_with('=')) above = kInfinity * (criterion.op == ">=" ? 1 : -1);
+  if (above == 0 && *metric.low == *metric.high && criterion.op.ends_with('='))
+    above = kInfinity * (criterion.op == ">=" ? 1 : -1);
   const double t = criterion.op.starts_with('>') ? above : -above;
   return Evidence{t / std::sqrt(static_cast<double>(metric.n)), upper_tail(t, metric.n, sampling)};
 }

@@ -13,16 +13,16 @@ namespace replicate {
 enum class Sampling { bootstrap, student };
 
 /// Of a criterion with an interval; nothing where there is none. The standard error is taken from the side of the
-/// interval that faces the threshold, so that p < 0.025 just where that side does not reach it. An interval of no width (a
-/// layer found in every resample) has an infinite effect size and p of 0 or 1.
+/// interval that faces the threshold, so that p < 0.025 just where that side does not reach it. An interval of no width
+/// (a layer found in every resample) has an infinite effect size and p of 0 or 1.
 struct Evidence {
   double effect_size;  ///< (value - threshold) in standard deviations of one unit of sampling; > 0: on the wanted side
   double p;            ///< one-sided: of such a value or a better one, if the truth were the threshold
 };
 std::optional<Evidence> evidence_for(const Criterion& criterion, const Metric& metric, Sampling sampling);
 
-/// Equivalence by two one-sided tests (Schuirmann 1987): the larger p that the control's truth lies at -limit or below, at limit
-/// or above.
+/// Equivalence by two one-sided tests (Schuirmann 1987): the larger p that the control's truth lies at -limit or below,
+/// at limit or above.
 std::optional<double> equivalence_p(const Metric& control, double limit, Sampling sampling);
 
 /// Holm's step-down adjustment (1979): the chance of any false one among those at or below 0.025 stays below 0.025.

@@ -32,7 +32,8 @@ std::vector<std::string> keys_of(const std::vector<std::string>& parameters) {
 
 const std::map<std::string, RegisteredExperiment>& experiment_registry() { return registry(); }
 
-void register_experiment(const std::string& id, std::unique_ptr<Experiment> (*make)(), const std::vector<std::string>& parameters) {
+void register_experiment(const std::string& id, std::unique_ptr<Experiment> (*make)(),
+                         const std::vector<std::string>& parameters) {
   if (registry().try_emplace(id, RegisteredExperiment{make, keys_of(parameters)}).second) return;
   throw Error("two experiments are registered under the id '" + id + "'", "experiments", "give one of them another id");
 }

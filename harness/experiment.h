@@ -28,13 +28,13 @@ class Context {
   std::shared_ptr<const Model> null_model;
   std::function<std::shared_ptr<const Model>(uint64_t)> reinitialised;  ///< further null models, by number
   Survey survey;
-  Parameters parameters;         ///< of this claim
-  InputMaker* maker = nullptr;   ///< shared by all claims of a run
-  std::optional<Inputs> given;   ///< --tokens: these ids and no others
-  bool reports_others = true;    ///< false in a sweep point: nothing beside the primary and the null model
+  Parameters parameters;        ///< of this claim
+  InputMaker* maker = nullptr;  ///< shared by all claims of a run
+  std::optional<Inputs> given;  ///< --tokens: these ids and no others
+  bool reports_others = true;   ///< false in a sweep point: nothing beside the primary and the null model
   BootstrapOptions bootstrap;
   uint64_t seed = 0;
-  bool bos = false;              ///< natural inputs begin with BOS, for models that need it
+  bool bos = false;                           ///< natural inputs begin with BOS, for models that need it
   const TrainingResults* training = nullptr;  ///< what the claim's arms became; null for all but training claims
 
   const ModelConfig& config() const { return model->config; }
@@ -76,8 +76,10 @@ struct RegisteredExperiment {
 /// By claim id.
 const std::map<std::string, RegisteredExperiment>& experiment_registry();
 
-/// `parameters` as in REPLICATE_EXPERIMENT. Error if the id is taken: of two experiments with one id only one would run.
-void register_experiment(const std::string& id, std::unique_ptr<Experiment> (*make)(), const std::vector<std::string>& parameters);
+/// `parameters` as in REPLICATE_EXPERIMENT. Error if the id is taken: of two experiments with one id only one would
+/// run.
+void register_experiment(const std::string& id, std::unique_ptr<Experiment> (*make)(),
+                         const std::vector<std::string>& parameters);
 
 /// Error with "did you mean" on the first parameter that the claim's experiment does not read.
 void check_parameters(const std::string& id, const Parameters& parameters);
@@ -85,12 +87,13 @@ void check_parameters(const std::string& id, const Parameters& parameters);
 template <typename T>
 struct Registration {
   Registration(const char* id, const std::vector<std::string>& parameters) {
-    register_experiment(id, []() -> std::unique_ptr<Experiment> { return std::make_unique<T>(); }, parameters);
+    register_experiment(
+        id, []() -> std::unique_ptr<Experiment> { return std::make_unique<T>(); }, parameters);
   }
 };
 
-/// After the type: the parameters that the experiment reads, by their dotted keys. The name of a condition (natural, random,
-/// repeated, bos, null_model) stands for the condition's sequences and length.
+/// After the type: the parameters that the experiment reads, by their dotted keys. The name of a condition (natural,
+/// random, repeated, bos, null_model) stands for the condition's sequences and length.
 #define REPLICATE_EXPERIMENT(id, Type, ...) \
   static const ::replicate::Registration<Type> registration_of_##id(#id, {__VA_ARGS__})
 

@@ -24,15 +24,14 @@ std::string name_of(InputKind kind) {
 namespace {
 
 constexpr size_t kPageBytes = 1 << 16;
-constexpr size_t kPagesInTurn = 4;     // of 4 pages of prose one is the survey's, one the calibration's
-constexpr size_t kBytesPerToken = 8;   // prose has about 4 per token; passages must not run short
+constexpr size_t kPagesInTurn = 4;    // of 4 pages of prose one is the survey's, one the calibration's
+constexpr size_t kBytesPerToken = 8;  // prose has about 4 per token; passages must not run short
 
-Inputs finish(std::string label, const std::string& kind, const std::vector<int64_t>& ids,
-              InputShape shape, bool bos) {
+Inputs finish(std::string label, const std::string& kind, const std::vector<int64_t>& ids, InputShape shape, bool bos) {
   const auto* bytes = reinterpret_cast<const std::byte*>(ids.data());
   auto tensor = at::tensor(ids, at::kLong).view({shape.sequences, shape.length});
-  InputsRecord record{label, kind, shape.sequences, shape.length,
-                      sha256_hex({bytes, ids.size() * sizeof(int64_t)}), bos};
+  InputsRecord record{label, kind, shape.sequences, shape.length, sha256_hex({bytes, ids.size() * sizeof(int64_t)}),
+                      bos};
   return {std::move(label), std::make_shared<const Tensor>(std::move(tensor)), std::move(record)};
 }
 
@@ -69,8 +68,8 @@ std::vector<size_t> passage_starts(const std::string& text, size_t bytes, Region
 
 }  // namespace
 
-InputMaker::InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary,
-                       std::filesystem::path prose, uint64_t seed)
+InputMaker::InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary, std::filesystem::path prose,
+                       uint64_t seed)
     : tokenizer_(std::move(tokenizer)), prose_(std::move(prose)), seed_(seed) {
   // Models may have more rows of embedding than there are tokens.
   for (int64_t id = 0; id < std::min(vocabulary, tokenizer_->vocabulary_size()); ++id) {
@@ -84,9 +83,8 @@ InputMaker::InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocab
 std::string InputMaker::prose_sha256() { return sha256_hex(std::as_bytes(std::span(text()))); }
 
 Inputs InputMaker::make(InputKind kind, InputShape shape, bool bos, Region region) {
-  const auto key = name_of(kind) + "/" + std::to_string(shape.sequences) + "/" +
-                   std::to_string(shape.length) + "/" + std::to_string(bos) + "/" +
-                   std::to_string(static_cast<int>(region));
+  const auto key = name_of(kind) + "/" + std::to_string(shape.sequences) + "/" + std::to_string(shape.length) + "/" +
+                   std::to_string(bos) + "/" + std::to_string(static_cast<int>(region));
   if (const auto found = made_.find(key); found != made_.end()) return found->second;
   auto ids = draw(kind, shape, region);
   if (bos) {
@@ -112,8 +110,7 @@ Inputs InputMaker::replaced(const Inputs& inputs, int64_t position, const std::v
   for (int64_t b = 0; b < shape.sequences; ++b) {
     tokens[b][position] = ids[ids.size() == 1 ? 0 : b];
   }
-  const std::vector<int64_t> flat(tokens.const_data_ptr<int64_t>(),
-                                  tokens.const_data_ptr<int64_t>() + tokens.numel());
+  const std::vector<int64_t> flat(tokens.const_data_ptr<int64_t>(), tokens.const_data_ptr<int64_t>() + tokens.numel());
   const bool bos = inputs.record.bos && position != 0;
   const auto changed = finish(label, inputs.record.kind, flat, shape, bos);
   return made_.emplace(label + "/" + changed.record.sha256, changed).first->second;
@@ -163,9 +160,8 @@ std::vector<int64_t> InputMaker::natural(InputShape shape, Region region) {
     ++made;
   }
   if (made < shape.sequences) {
-    throw Error("the prose has only " + std::to_string(made) + " distinct passages of " +
-                    std::to_string(shape.length) + " tokens, " + std::to_string(shape.sequences) +
-                    " are asked for",
+    throw Error("the prose has only " + std::to_string(made) + " distinct passages of " + std::to_string(shape.length) +
+                    " tokens, " + std::to_string(shape.sequences) + " are asked for",
                 prose_.string(), "ask for fewer or shorter sequences");
   }
   return ids;
@@ -192,7 +188,8 @@ std::string text_of_tokens(const std::filesystem::path& file) {
   try {
     return read_text(file);
   } catch (const Error& error) {
-    throw Error("cannot read the token file: " + error.what_happened(), file.string(), "name an existing JSON Lines file");
+    throw Error("cannot read the token file: " + error.what_happened(), file.string(),
+                "name an existing JSON Lines file");
   }
 }
 
@@ -206,7 +203,9 @@ nlohmann::json array_in(const std::string& line, const std::string& where) {
 }
 
 /// Whatever is no number goes by its kind: a list nests, and a text may be as long as the file.
-std::string shown(const nlohmann::json& id) { return id.is_number() ? id.dump() : std::string("of type ") + id.type_name(); }
+std::string shown(const nlohmann::json& id) {
+  return id.is_number() ? id.dump() : std::string("of type ") + id.type_name();
+}
 
 }  // namespace
 
@@ -222,8 +221,7 @@ Inputs read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
     const auto length = static_cast<int64_t>(array.size());
     if (shape.length == 0) shape.length = length;
     if (length != shape.length) {
-      throw Error("sequence of " + std::to_string(length) + " ids among sequences of " +
-                      std::to_string(shape.length),
+      throw Error("sequence of " + std::to_string(length) + " ids among sequences of " + std::to_string(shape.length),
                   where, "give all sequences one length");
     }
     for (const auto& id : array) {
@@ -239,8 +237,8 @@ Inputs read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
     throw Error("the token file is empty", file.string(), "write one array of ids a line");
   }
   if (shape.length < 16) {
-    throw Error("sequences of " + std::to_string(shape.length) + " ids are too short to measure on",
-                file.string(), "give at least 16 ids a sequence");
+    throw Error("sequences of " + std::to_string(shape.length) + " ids are too short to measure on", file.string(),
+                "give at least 16 ids a sequence");
   }
   return finish("tokens", "tokens", ids, shape, false);
 }

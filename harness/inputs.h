@@ -35,8 +35,8 @@ class InputMaker {
  public:
   /// `prose` is a folder of .txt files; read when natural text is first asked for. Error when every id of the
   /// vocabulary is special.
-  InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary,
-             std::filesystem::path prose, uint64_t seed);
+  InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary, std::filesystem::path prose,
+             uint64_t seed);
 
   /// natural: distinct passages that begin at a line; random: uniform ids without special tokens;
   /// repeated: one random id a sequence. With `bos` the sequence begins with BOS and stays T long.
@@ -45,8 +45,7 @@ class InputMaker {
 
   /// The same sequences under another label with the token at `position` replaced: ids[b] in sequence b, or one id
   /// for all.
-  Inputs replaced(const Inputs& inputs, int64_t position, const std::vector<int64_t>& ids,
-                  const std::string& label);
+  Inputs replaced(const Inputs& inputs, int64_t position, const std::vector<int64_t>& ids, const std::string& label);
 
   /// n ordinary ids, the same ones for the same purpose.
   std::vector<int64_t> ordinary_ids(int64_t n, const std::string& purpose) const;

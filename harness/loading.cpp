@@ -84,15 +84,17 @@ LoadedModel load_model(const ModelSettings& settings, const std::string& dtype, 
     throw Error("the model file does not exist", settings.file.string(),
                 "run scripts/setup, or name another file with --model");
   }
-  const auto stored = std::filesystem::is_directory(settings.file) ? open_folder(settings, device)
-                                                                   : open_gguf(settings, device);
+  const auto stored =
+      std::filesystem::is_directory(settings.file) ? open_folder(settings, device) : open_gguf(settings, device);
   const auto fresh = [=, config = stored.config](const std::string& purpose) {
     return random_weights(config, derive_seed(seed, purpose), device);
   };
-  const auto in_type = [=, config = stored.config, weights = settings.reinitialised ? fresh("reinitialised") : stored.weights](
+  const auto in_type = [=, config = stored.config,
+                        weights = settings.reinitialised ? fresh("reinitialised") : stored.weights](
                            const std::string& name, const std::string& dtype) {
     const auto model_of = [=](const std::string& name, std::shared_ptr<const WeightSource> weights) {
-      if (dtype != "float32") weights = cast_weights(std::move(weights), dtype == "bfloat16" ? at::kBFloat16 : at::kHalf);
+      if (dtype != "float32")
+        weights = cast_weights(std::move(weights), dtype == "bfloat16" ? at::kBFloat16 : at::kHalf);
       return std::make_shared<const Model>(Model{name, config, std::move(weights)});
     };
     const auto null_model = [=](const std::string& purpose) { return model_of(name + " (null)", fresh(purpose)); };

@@ -10,7 +10,7 @@ namespace replicate {
 /// A model and its null models. The products of all of them are in one type.
 struct ModelAndNulls {
   std::shared_ptr<const Model> model;
-  std::shared_ptr<const Model> null_model;  ///< the same configuration with fresh weights
+  std::shared_ptr<const Model> null_model;                              ///< the same configuration with fresh weights
   std::function<std::shared_ptr<const Model>(uint64_t)> reinitialised;  ///< more of that kind, by number
 };
 

@@ -37,8 +37,7 @@ void log_to(const std::filesystem::path& file) {
     sink->set_pattern(kFilePattern);
     logger().sinks().push_back(sink);
   } catch (const spdlog::spdlog_ex& error) {
-    throw Error(std::string("cannot open the log: ") + error.what(), file.string(),
-                "choose another folder with --out");
+    throw Error(std::string("cannot open the log: ") + error.what(), file.string(), "choose another folder with --out");
   }
 }
 

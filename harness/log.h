@@ -8,8 +8,7 @@
 
 namespace replicate {
 
-void log_to(
-    const std::filesystem::path& file);  ///< also writes everything to this file from now on
+void log_to(const std::filesystem::path& file);  ///< also writes everything to this file from now on
 void log_info(const std::string& text);
 void log_warn(const std::string& text);
 

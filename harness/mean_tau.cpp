@@ -33,11 +33,9 @@ Ranks ranks_of(std::span<const T> values) {
 
 }  // namespace
 
-MeanTau::MeanTau(std::span<const float> rows, size_t width)
-    : width_(width), signs_(width * width, 0.0) {
+MeanTau::MeanTau(std::span<const float> rows, size_t width) : width_(width), signs_(width * width, 0.0) {
   if (width < 2 || rows.empty() || rows.size() % width != 0) {
-    throw Error("rows of " + std::to_string(width) + " numbers are needed", "mean tau",
-                "correct the experiment");
+    throw Error("rows of " + std::to_string(width) + " numbers are needed", "mean tau", "correct the experiment");
   }
   const auto count = rows.size() / width;
   std::vector<Ranks> ranks;
@@ -53,8 +51,8 @@ MeanTau::MeanTau(std::span<const float> rows, size_t width)
 
 double MeanTau::operator()(std::span<const double> values) const {
   if (values.size() != width_) {
-    throw Error(std::to_string(values.size()) + " values for rows of " + std::to_string(width_),
-                "mean tau", "correct the experiment");
+    throw Error(std::to_string(values.size()) + " values for rows of " + std::to_string(width_), "mean tau",
+                "correct the experiment");
   }
   if (std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) {
     return std::nan("");
@@ -62,7 +60,8 @@ double MeanTau::operator()(std::span<const double> values) const {
   const auto [rank, untied] = ranks_of(values);
   double sum = 0;
   for (size_t j = 0; j < width_; ++j) {
-    sum += signed_sum(signs_.data() + j * width_ + j + 1, rank.data() + j + 1, rank[j], static_cast<int64_t>(width_ - j - 1));
+    sum += signed_sum(signs_.data() + j * width_ + j + 1, rank.data() + j + 1, rank[j],
+                      static_cast<int64_t>(width_ - j - 1));
   }
   return sum / std::sqrt(untied);
 }

@@ -15,9 +15,7 @@ std::vector<double> to_vector(const Tensor& x) {
   return {flat.const_data_ptr<double>(), flat.const_data_ptr<double>() + flat.numel()};
 }
 
-std::optional<double> present(double bound) {
-  return std::isnan(bound) ? std::nullopt : std::optional<double>(bound);
-}
+std::optional<double> present(double bound) { return std::isnan(bound) ? std::nullopt : std::optional<double>(bound); }
 
 /// More would cost time and say nothing new of an acceleration.
 int64_t jackknife_groups(int64_t n) { return std::min<int64_t>(n, 64); }
@@ -63,8 +61,7 @@ void keep(std::vector<Samples>& kept, Samples samples) {
 void Measure::add(const std::string& name, const Condition& condition, const Estimate& estimate,
                   std::map<std::string, int64_t> where) {
   measurement_.metrics.push_back({name + condition.suffix, estimate.value, present(estimate.low),
-                                  present(estimate.high), estimate.n, condition.inputs.label,
-                                  std::move(where)});
+                                  present(estimate.high), estimate.n, condition.inputs.label, std::move(where)});
 }
 
 void Measure::mean(const std::string& name, const Condition& condition, const Tensor& values,
@@ -75,12 +72,9 @@ void Measure::mean(const std::string& name, const Condition& condition, const Te
   measurement_.metrics.back().where = std::move(where);
 }
 
-void Measure::ratio(const std::string& name, const Condition& condition, const Tensor& a,
-                    const Tensor& b) {
-  of_means({name}, condition, {{name + "_numerator"}, {name + "_denominator"}},
-           at::stack({a, b}, 1), [](std::span<const double> means) {
-             return std::vector<double>{means[0] / means[1]};
-           });
+void Measure::ratio(const std::string& name, const Condition& condition, const Tensor& a, const Tensor& b) {
+  of_means({name}, condition, {{name + "_numerator"}, {name + "_denominator"}}, at::stack({a, b}, 1),
+           [](std::span<const double> means) { return std::vector<double>{means[0] / means[1]}; });
 }
 
 void Measure::of_means(const std::vector<std::string>& names, const Condition& condition,
@@ -88,8 +82,8 @@ void Measure::of_means(const std::vector<std::string>& names, const Condition& c
   TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(columns.size()),
               "per-sequence values must be [B, X] with a name for each of X");
   for (size_t x = 0; x < columns.size(); ++x) {
-    keep(measurement_.samples,
-         {columns[x].name + condition.suffix, condition.inputs.label, columns[x].where, to_vector(values.select(1, x))});
+    keep(measurement_.samples, {columns[x].name + condition.suffix, condition.inputs.label, columns[x].where,
+                                to_vector(values.select(1, x))});
   }
   const auto apply = [&](const Tensor& row) {
     return f({row.const_data_ptr<double>(), static_cast<size_t>(row.numel())});
@@ -111,22 +105,22 @@ void Measure::of_means(const std::vector<std::string>& names, const Condition& c
   for (size_t i = 0; i < names.size(); ++i) add(names[i], condition, estimates[i]);
 }
 
-void Measure::population(const std::vector<std::string>& names, const Condition& condition,
-                         const OfWeights& f, std::map<std::string, int64_t> where, Resampling resampling) {
+void Measure::population(const std::vector<std::string>& names, const Condition& condition, const OfWeights& f,
+                         std::map<std::string, int64_t> where, Resampling resampling) {
   const auto n = condition.inputs.record.sequences;
   const auto rows = jackknife_groups(n) + std::min(resampling.most, options_.resamples);
   const auto value = f(at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble))[0];
   const auto none = at::full_like(value, kNone);
-  const auto [low, high] = n > 1 ? bounds(value, f(weights(n).slice(0, 0, rows)), n, resampling.corrected) : std::pair{none, none};
+  const auto [low, high] =
+      n > 1 ? bounds(value, f(weights(n).slice(0, 0, rows)), n, resampling.corrected) : std::pair{none, none};
   for (size_t i = 0; i < names.size(); ++i) {
     const auto at_i = [i](const Tensor& x) { return x[static_cast<int64_t>(i)].item<double>(); };
     add(names[i], condition, {at_i(value), at_i(low), at_i(high), n}, where);
   }
 }
 
-void Measure::population_series(const std::string& name, const Condition& condition,
-                                const std::string& axis, const std::vector<double>& x,
-                                const OfWeights& f) {
+void Measure::population_series(const std::string& name, const Condition& condition, const std::string& axis,
+                                const std::vector<double>& x, const OfWeights& f) {
   const auto n = condition.inputs.record.sequences;
   const auto value = f(at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble))[0];
   Series series{name + condition.suffix, condition.inputs.label, axis, x, to_vector(value), {}, {}};
@@ -152,8 +146,7 @@ void Measure::value(const std::string& name, const Condition& condition, double 
 
 void Measure::series(const std::string& name, const Condition& condition, const std::string& axis,
                      const std::vector<double>& x, const Tensor& values) {
-  TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(x.size()),
-              "series values must be [B, X]");
+  TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(x.size()), "series values must be [B, X]");
   const auto value = values.to(at::kDouble).mean(0);
   Series series{name + condition.suffix, condition.inputs.label, axis, x, to_vector(value), {}, {}};
   if (values.size(0) > 1) {
@@ -164,8 +157,7 @@ void Measure::series(const std::string& name, const Condition& condition, const 
   measurement_.series.push_back(std::move(series));
 }
 
-void Measure::by_layer(const std::string& name, const Condition& condition, const Tensor& values,
-                       int64_t layers) {
+void Measure::by_layer(const std::string& name, const Condition& condition, const Tensor& values, int64_t layers) {
   std::vector<double> x;
   for (int64_t layer = 1; layer <= layers; ++layer) x.push_back(static_cast<double>(layer));
   series(name, condition, "layer", x, values.slice(1, 0, layers));
@@ -173,8 +165,7 @@ void Measure::by_layer(const std::string& name, const Condition& condition, cons
 
 void Measure::curve(const std::string& name, const Condition& condition, const std::string& axis,
                     const std::vector<double>& x, const Tensor& y) {
-  measurement_.series.push_back(
-      {name + condition.suffix, condition.inputs.label, axis, x, to_vector(y), {}, {}});
+  measurement_.series.push_back({name + condition.suffix, condition.inputs.label, axis, x, to_vector(y), {}, {}});
 }
 
 const Tensor& Measure::weights(int64_t n) {

@@ -45,8 +45,8 @@ class Measure {
                 const std::vector<SampleColumn>& columns, const Tensor& values, const OfMeans& f);
 
   /// Metrics of the population of a condition's sequences; f gives one column a name.
-  void population(const std::vector<std::string>& names, const Condition& condition,
-                  const OfWeights& f, std::map<std::string, int64_t> where = {}, Resampling resampling = {});
+  void population(const std::vector<std::string>& names, const Condition& condition, const OfWeights& f,
+                  std::map<std::string, int64_t> where = {}, Resampling resampling = {});
 
   /// A number without sampling: a layer index, a count, a value over all tokens at once.
   void value(const std::string& name, const Condition& condition, double value,
@@ -56,14 +56,13 @@ class Measure {
   void series(const std::string& name, const Condition& condition, const std::string& axis,
               const std::vector<double>& x, const Tensor& values);
   /// A series of population statistics: f gives one column for each x.
-  void population_series(const std::string& name, const Condition& condition,
-                         const std::string& axis, const std::vector<double>& x, const OfWeights& f);
+  void population_series(const std::string& name, const Condition& condition, const std::string& axis,
+                         const std::vector<double>& x, const OfWeights& f);
   /// `series` for layers 1..L; values [B, >= L], what lies behind L is left out.
-  void by_layer(const std::string& name, const Condition& condition, const Tensor& values,
-                int64_t layers);
+  void by_layer(const std::string& name, const Condition& condition, const Tensor& values, int64_t layers);
   /// A curve without intervals: y [X].
-  void curve(const std::string& name, const Condition& condition, const std::string& axis,
-             const std::vector<double>& x, const Tensor& y);
+  void curve(const std::string& name, const Condition& condition, const std::string& axis, const std::vector<double>& x,
+             const Tensor& y);
 
   /// A matrix to look at, values [rows, columns].
   void map(const std::string& name, const Condition& condition, const std::string& title,

@@ -102,22 +102,16 @@ Mediation::Intervention Mediation::intervene(const Condition& condition, std::ve
 }
 
 /// k's values there become those of the untouched lane.
-Patch Mediation::clamp(const Observed& untouched, Site site, int64_t layer,
-                       const std::vector<int64_t>& dimensions) {
+Patch Mediation::clamp(const Observed& untouched, Site site, int64_t layer, const std::vector<int64_t>& dimensions) {
   const LayerRange here{layer, layer};
   const auto places = some(dimensions, claim_);
-  const auto recording =
-      std::make_shared<Recording>(site, here, std::vector<int64_t>{target_}, places);
+  const auto recording = std::make_shared<Recording>(site, here, std::vector<int64_t>{target_}, places);
   plan_[untouched.lane].probes.push_back(recording);
-  return Transplant{.site = site,
-                    .layers = here,
-                    .positions = {target_},
-                    .dimensions = places,
-                    .source = recording};
+  return Transplant{.site = site, .layers = here, .positions = {target_}, .dimensions = places, .source = recording};
 }
 
-void Mediation::hold_dominant(Intervention& one, const std::string& suffix,
-                              const CarriersOf& carriers, const Context& context) {
+void Mediation::hold_dominant(Intervention& one, const std::string& suffix, const CarriersOf& carriers,
+                              const Context& context) {
   const auto& writers = dominant(context);
   const auto chosen = carriers(writers, context.config());
   const auto with = [&](const std::vector<int64_t>& dimensions) {
@@ -141,21 +135,19 @@ void Mediation::hold_other_spikes(Intervention& one, const Context& context) {
     if (writers.layer == sinks.dominant_spike || sinks.sink_layers_after(writers.layer).empty()) continue;
     auto patches = one.patches;
     patches.push_back(held);
-    one.held.push_back({"_spike" + std::to_string(writers.layer), writers.layer,
-                        add(one.condition, std::move(patches)), std::nullopt});
+    one.held.push_back({"_spike" + std::to_string(writers.layer), writers.layer, add(one.condition, std::move(patches)),
+                        std::nullopt});
   }
   one.held.push_back({"_all", sinks.dominant_spike, add(one.condition, std::move(all)), std::nullopt});
 }
 
 /// o_k becomes mu + lambda (o_k - mu) in the layers before the onset, mu the mean over other sequences.
-void Mediation::amplify(const Condition& primary, const Observed& untouched,
-                        const Context& context) {
+void Mediation::amplify(const Condition& primary, const Observed& untouched, const Context& context) {
   const LayerRange early{1, context.survey.sinks.onset_layer() - 1};
   if (early.last < early.first) return;
   const auto outputs = record_heads(early, target_);
   plan_.push_back({context.model, calibration_for(primary, context, target_).tokens, {}, {outputs}});
-  const auto amplified =
-      replicate::amplify(outputs, target_, context.parameters.integer("amplification"));
+  const auto amplified = replicate::amplify(outputs, target_, context.parameters.integer("amplification"));
   auto condition = primary;
   condition.suffix += "_amplified";
   auto one = intervene(condition, {amplified}, untouched);
@@ -164,8 +156,7 @@ void Mediation::amplify(const Condition& primary, const Observed& untouched,
 }
 
 /// Position 0 without what carries its spike: there it gets the sequence's mean over the other positions.
-void Mediation::clamp_first(const Condition& primary, const Observed& untouched,
-                            const Context& context) {
+void Mediation::clamp_first(const Condition& primary, const Observed& untouched, const Context& context) {
   const auto& writers = dominant(context);
   const auto chosen = judged_(writers, context.config());
   const LayerRange here{writers.layer, writers.layer};
@@ -226,8 +217,7 @@ void Mediation::series(const Intervention& one, Measure& measure) const {
 
 /// The shares that are gone of the induced attention and of the norm that the spike gave the target, and what
 /// they are shares of, all means resampled together.
-void Mediation::removal(const Intervention& one, const Held& held, const SinkProfile& sinks,
-                        Measure& measure) const {
+void Mediation::removal(const Intervention& one, const Held& held, const SinkProfile& sinks, Measure& measure) const {
   std::vector<Observed> lanes{one.untouched, one.induced, held.clamped};
   std::vector<std::string> endings{"untouched", "induced", "clamped"}, held_ones{""};
   if (held.matched) {
@@ -251,8 +241,7 @@ void Mediation::removal(const Intervention& one, const Held& held, const SinkPro
     values.push_back(mean_over_layers(to_target(lanes[i]), sinks.sink_layers_after(held.spike)));
     values.push_back(lanes[i].norm->layer(held.spike + 1));
   }
-  measure.of_means(names, one.condition, columns, at::stack(values, 1),
-                   shares_and_means(shown));
+  measure.of_means(names, one.condition, columns, at::stack(values, 1), shares_and_means(shown));
 }
 
 void Mediation::first_clamped(const Context& context, Measure& measure) const {

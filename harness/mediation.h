@@ -55,21 +55,17 @@ class Mediation {
   std::string unmet(const Context& context) const;
   const SpikeWriters& dominant(const Context& context) const;
   Observed add(const Condition& condition, std::vector<Patch> patches);
-  Intervention intervene(const Condition& condition, std::vector<Patch> patches,
-                         const Observed& untouched);
-  void hold_dominant(Intervention& one, const std::string& suffix, const CarriersOf& carriers,
-                     const Context& context);
+  Intervention intervene(const Condition& condition, std::vector<Patch> patches, const Observed& untouched);
+  void hold_dominant(Intervention& one, const std::string& suffix, const CarriersOf& carriers, const Context& context);
   void hold_other_spikes(Intervention& one, const Context& context);
-  Patch clamp(const Observed& untouched, Site site, int64_t layer,
-              const std::vector<int64_t>& dimensions);
+  Patch clamp(const Observed& untouched, Site site, int64_t layer, const std::vector<int64_t>& dimensions);
   void amplify(const Condition& primary, const Observed& untouched, const Context& context);
   void clamp_first(const Condition& primary, const Observed& untouched, const Context& context);
 
   Tensor to_target(const Observed& one) const;
   Tensor to_first(const Observed& one) const;
   void series(const Intervention& one, Measure& measure) const;
-  void removal(const Intervention& one, const Held& held, const SinkProfile& sinks,
-               Measure& measure) const;
+  void removal(const Intervention& one, const Held& held, const SinkProfile& sinks, Measure& measure) const;
   void first_clamped(const Context& context, Measure& measure) const;
 
   std::string claim_;

@@ -24,7 +24,8 @@ fs::path resolved(const fs::path& path) {
   if (!is_cached(path) || !fs::is_directory(path / "snapshots", error)) return path;
   const auto reference = path / "refs" / "main";
   const auto revision = is_there(reference) ? read_text(reference, kLongestRevision) : std::string();
-  const bool is_hash = !revision.empty() && std::all_of(revision.begin(), revision.end(), [](unsigned char c) { return std::isalnum(c); });
+  const bool is_hash = !revision.empty() &&
+                       std::all_of(revision.begin(), revision.end(), [](unsigned char c) { return std::isalnum(c); });
   if (is_hash && is_there(path / "snapshots" / revision)) return path / "snapshots" / revision;
   throw Error("the cache has no snapshot that refs/main names", path.string(), "name a folder under snapshots/");
 }

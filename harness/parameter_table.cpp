@@ -35,32 +35,25 @@ Type type_of(const Yaml& value) {
 
 std::string wording(Type type, bool list) {
   switch (type) {
-    case Type::integer:
-      return list ? "a list of whole numbers such as [5, 20]" : "a whole number such as 8";
-    case Type::real:
-      return list ? "a list of numbers such as [0.1, 0.5]" : "a number such as 0.5";
-    case Type::flag:
-      return list ? "a list of true and false" : "true or false";
-    case Type::text:
-      break;
+    case Type::integer: return list ? "a list of whole numbers such as [5, 20]" : "a whole number such as 8";
+    case Type::real: return list ? "a list of numbers such as [0.1, 0.5]" : "a number such as 0.5";
+    case Type::flag: return list ? "a list of true and false" : "true or false";
+    case Type::text: break;
   }
   return list ? "a list of words" : "a word";
 }
 
 /// A whole number will do where a number is asked for, and anything will do as a text.
 bool fits(Type value, Type wanted) {
-  return value == wanted || wanted == Type::text ||
-         (wanted == Type::real && value == Type::integer);
+  return value == wanted || wanted == Type::text || (wanted == Type::real && value == Type::integer);
 }
 
-std::vector<Yaml> leaves(const Yaml& value) {
-  return value.is_list() ? value.items() : std::vector<Yaml>{value};
-}
+std::vector<Yaml> leaves(const Yaml& value) { return value.is_list() ? value.items() : std::vector<Yaml>{value}; }
 
 void check_range(const Parameter& parameter, const Yaml& value) {
   const std::string name = parameter.key.substr(parameter.key.rfind('.') + 1);
-  const auto range = std::find_if(std::begin(kRanges), std::end(kRanges),
-                                  [&](const Range& entry) { return name == entry.name; });
+  const auto range =
+      std::find_if(std::begin(kRanges), std::end(kRanges), [&](const Range& entry) { return name == entry.name; });
   if (range == std::end(kRanges)) return;
   for (const std::string& text : parameter.values) {
     const auto number = as_real(text);
@@ -87,8 +80,7 @@ Parameter schema_parameter(const std::string& key, const Yaml& value) {
 void override_parameter(Parameter& parameter, const Yaml& value) {
   Parameter changed{parameter.key, parameter.type, parameter.list, {}, value.where()};
   for (const Yaml& leaf : leaves(value)) {
-    const bool good = value.is_list() == parameter.list && leaf.is_scalar() &&
-                      fits(type_of(leaf), parameter.type);
+    const bool good = value.is_list() == parameter.list && leaf.is_scalar() && fits(type_of(leaf), parameter.type);
     if (!good) value.fail("has the wrong type", "give " + wording(parameter.type, parameter.list));
     changed.values.push_back(leaf.text());
   }
@@ -143,8 +135,8 @@ void ParameterTable::merge(const Yaml& mapping, const std::string& prefix) {
 }
 
 void ParameterTable::set(const std::string& key, const Yaml& value) {
-  const auto found = std::find_if(parameters_.begin(), parameters_.end(),
-                                  [&](const Parameter& entry) { return entry.key == key; });
+  const auto found =
+      std::find_if(parameters_.begin(), parameters_.end(), [&](const Parameter& entry) { return entry.key == key; });
   if (found == parameters_.end()) {
     throw Error("unknown key " + in_quotes(key), value.where(), did_you_mean(key, keys()));
   }
@@ -152,8 +144,8 @@ void ParameterTable::set(const std::string& key, const Yaml& value) {
 }
 
 const Parameter* ParameterTable::find(const std::string& key) const {
-  const auto found = std::find_if(parameters_.begin(), parameters_.end(),
-                                  [&](const Parameter& entry) { return entry.key == key; });
+  const auto found =
+      std::find_if(parameters_.begin(), parameters_.end(), [&](const Parameter& entry) { return entry.key == key; });
   return found == parameters_.end() ? nullptr : &*found;
 }
 
@@ -169,8 +161,7 @@ std::string ParameterTable::yaml(int indent) const {
   for (const Parameter& parameter : parameters_) {
     const std::vector<std::string> parts = split(parameter.key);
     const auto depth = static_cast<size_t>(
-        std::mismatch(open.begin(), open.end(), parts.begin(), parts.end() - 1).first -
-        open.begin());
+        std::mismatch(open.begin(), open.end(), parts.begin(), parts.end() - 1).first - open.begin());
     open.assign(parts.begin(), parts.end() - 1);
     for (size_t level = depth; level < parts.size(); ++level) {
       const bool leaf = level + 1 == parts.size();

@@ -52,8 +52,7 @@ struct Parameters::Impl {
 Parameters::Parameters() : Parameters(ParameterTable(), "no settings") {}
 
 Parameters::Parameters(const YAML::Node& node, std::string where)
-    : Parameters(node.IsNull() ? ParameterTable() : ParameterTable(Yaml::wrap(node, where)),
-                 where) {}
+    : Parameters(node.IsNull() ? ParameterTable() : ParameterTable(Yaml::wrap(node, where)), where) {}
 
 Parameters::Parameters(const ParameterTable& table, std::string where)
     : impl_(std::make_shared<Impl>(Impl{table, std::move(where), {}})) {}
@@ -94,7 +93,8 @@ std::string Parameters::yaml() const { return impl_->table.yaml(0); }
 void Parameters::allow(const std::vector<std::string>& keys) const {
   for (const Parameter& parameter : impl_->table.parameters()) {
     if (std::ranges::find(keys, parameter.key) != keys.end()) continue;
-    throw Error("no experiment reads the parameter " + in_quotes(parameter.key), parameter.where, did_you_mean(parameter.key, keys));
+    throw Error("no experiment reads the parameter " + in_quotes(parameter.key), parameter.where,
+                did_you_mean(parameter.key, keys));
   }
 }
 

@@ -7,8 +7,8 @@
 namespace replicate {
 namespace {
 
-std::string row(const std::string& claim, const std::string& criterion, const std::string& effect, const std::string& units,
-                const std::string& power, const std::string& needed) {
+std::string row(const std::string& claim, const std::string& criterion, const std::string& effect,
+                const std::string& units, const std::string& power, const std::string& needed) {
   char line[200];
   std::snprintf(line, sizeof line, "%-28s %-38s %9s %6s %6s %9s\n", claim.c_str(), criterion.c_str(), effect.c_str(),
                 units.c_str(), power.c_str(), needed.c_str());
@@ -29,7 +29,8 @@ std::string criterion_row(const std::string& claim, const std::string& metric, d
 
 }  // namespace
 
-std::string power_table(const std::vector<ClaimSettings>& claims, const std::function<int64_t(const ClaimSettings&)>& units) {
+std::string power_table(const std::vector<ClaimSettings>& claims,
+                        const std::function<int64_t(const ClaimSettings&)>& units) {
   std::string rows;
   for (const auto& claim : claims) {
     if (!claim.registered) continue;
@@ -39,7 +40,8 @@ std::string power_table(const std::vector<ClaimSettings>& claims, const std::fun
   }
   if (rows.empty()) return {};
   return row("claim", "criterion", "effect", "units", "power", "needed") + rows +
-         "Effect: distance from the threshold in standard deviations of one unit of sampling (a sequence, or a seed), as last\n"
+         "Effect: distance from the threshold in standard deviations of one unit of sampling (a sequence, or a seed), "
+         "as last\n"
          "recorded; needed: units for a power of 0.8; -: it lay on the wrong side.\n";
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
-// What the two programs share: `replicate`, which answers from settings and records, and `replicate-compute`, to which it hands
-// over what needs LibTorch. Loading LibTorch takes a third of a second, which `--list`, `diff` and `report` need not wait for.
+// What the two programs share: `replicate`, which answers from settings and records, and `replicate-compute`, to which
+// it hands over what needs LibTorch. Loading LibTorch takes a third of a second, which `--list`, `diff` and `report`
+// need not wait for.
 
 #include <functional>
 

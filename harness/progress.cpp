@@ -21,9 +21,7 @@ constexpr double kEstimateSeconds = 1;  // no estimate before this much was seen
 constexpr int kBarWidth = 24;
 constexpr int kUsualColumns = 80;
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 constexpr double kMinute = 60, kHour = 60 * kMinute, kDay = 24 * kHour, kYear = 365 * kDay;
 
@@ -52,9 +50,7 @@ class Stage {
 
   bool finished() const { return fraction() > 0.999; }  // sums of many parts round
 
-  std::string percent() const {
-    return std::to_string(static_cast<int>(std::floor(100 * fraction()))) + "%";
-  }
+  std::string percent() const { return std::to_string(static_cast<int>(std::floor(100 * fraction()))) + "%"; }
 
   /// ", about 12 s left"; empty while too little is done to say.
   std::string estimate() const {
@@ -107,8 +103,7 @@ class BarProgress : public Progress {
   void draw() {
     const int filled = static_cast<int>(std::lround(kBarWidth * stage_.fraction()));
     const std::string bar = std::string(filled, '#') + std::string(kBarWidth - filled, '.');
-    std::string text =
-        "[" + bar + "] " + stage_.percent() + " " + stage_.name() + stage_.estimate();
+    std::string text = "[" + bar + "] " + stage_.percent() + " " + stage_.name() + stage_.estimate();
     text.resize(std::min(text.size(), static_cast<size_t>(columns_ - 1)));
     out_ << "\r\033[K" << text << std::flush;
     drawn_ = true;

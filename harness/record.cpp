@@ -13,13 +13,13 @@
 namespace replicate {
 namespace {
 
-using Json = nlohmann::ordered_json;  // written; it looks for a key among all, so it is not for reading what nobody vouches for
+using Json =
+    nlohmann::ordered_json;  // written; it looks for a key among all, so it is not for reading what nobody vouches for
 namespace fs = std::filesystem;
 
 constexpr const char* kRemedy = "restore the record or run the claim again";
 
-// ---- writing
-// ----------------------------------------------------------------------------------------
+// ---- writing ----------------------------------------------------------------------------------------
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
@@ -46,9 +46,7 @@ Json figure_json(const std::string& figure) {
 }
 
 Json paper_json(const PaperReference& paper) {
-  return {{"figures", list(paper.figures, figure_json)},
-          {"statement", paper.statement},
-          {"expected", paper.expected}};
+  return {{"figures", list(paper.figures, figure_json)}, {"statement", paper.statement}, {"expected", paper.expected}};
 }
 
 Json model_json(const ModelRecord& model) {
@@ -71,15 +69,13 @@ Json inputs_json(const InputsRecord& inputs) {
 }
 
 Json environment_json(const Environment& environment) {
-  return {{"version", environment.version},   {"commit", environment.commit},
-          {"libtorch", environment.libtorch}, {"compiler", environment.compiler},
-          {"device", environment.device},     {"cpu", environment.cpu},
+  return {{"version", environment.version},   {"commit", environment.commit}, {"libtorch", environment.libtorch},
+          {"compiler", environment.compiler}, {"device", environment.device}, {"cpu", environment.cpu},
           {"threads", environment.threads},   {"dtype", environment.dtype}};
 }
 
 Json metric_json(const Metric& metric) {
-  Json json = {
-      {"name", metric.name}, {"where", where_json(metric.where)}, {"value", number(metric.value)}};
+  Json json = {{"name", metric.name}, {"where", where_json(metric.where)}, {"value", number(metric.value)}};
   if (metric.low) json["low"] = number(*metric.low);
   if (metric.high) json["high"] = number(*metric.high);
   json["n"] = metric.n;
@@ -181,9 +177,7 @@ void write_head(Json& json, const Record& record) {
   json["environment"] = environment_json(record.environment);
 }
 
-Json optional_json(const std::optional<std::string>& text) {
-  return text ? Json(*text) : Json(nullptr);
-}
+Json optional_json(const std::optional<std::string>& text) { return text ? Json(*text) : Json(nullptr); }
 
 void write_measurement(Json& json, const Measurement& measurement) {
   json["metrics"] = list(measurement.metrics, metric_json);
@@ -205,8 +199,7 @@ void write_judgement(Json& json, const Record& record) {
   json["error_rates"] = record.error_rates ? error_rates_json(*record.error_rates) : Json(nullptr);
   json["verdict"] = to_string(record.verdict);
   json["reason"] = record.reason;
-  json["known_verdict"] =
-      record.known_verdict ? Json(to_string(*record.known_verdict)) : Json(nullptr);
+  json["known_verdict"] = record.known_verdict ? Json(to_string(*record.known_verdict)) : Json(nullptr);
   json["known_why"] = record.known_why;
 }
 
@@ -223,8 +216,7 @@ void write_tail(Json& json, const Record& record) {
   json["peak_memory_mb"] = number(record.peak_memory_mb);
 }
 
-// ---- reading
-// ----------------------------------------------------------------------------------------
+// ---- reading ----------------------------------------------------------------------------------------
 
 /// A value of the record and the place it stands at, for messages such as "metrics[2].value".
 class Field {
@@ -322,9 +314,7 @@ int64_t optional_integer(const Field& field, const std::string& key) {
   return field.has(key) ? field.at(key).integer() : 0;
 }
 
-bool optional_flag(const Field& field, const std::string& key) {
-  return field.has(key) && field.at(key).flag();
-}
+bool optional_flag(const Field& field, const std::string& key) { return field.has(key) && field.at(key).flag(); }
 
 template <typename Read>
 auto optional_list(const Field& field, const std::string& key, Read read) {
@@ -347,13 +337,10 @@ std::map<std::string, int64_t> read_where(const Field& field) {
   return where;
 }
 
-std::string read_figure(const Field& field) {
-  return field.is_text() ? field.text() : std::to_string(field.integer());
-}
+std::string read_figure(const Field& field) { return field.is_text() ? field.text() : std::to_string(field.integer()); }
 
 PaperReference read_paper(const Field& field) {
-  return {field.at("figures").list(read_figure), field.at("statement").text(),
-          optional_text(field, "expected")};
+  return {field.at("figures").list(read_figure), field.at("statement").text(), optional_text(field, "expected")};
 }
 
 ModelRecord read_model(const Field& field) {
@@ -411,9 +398,7 @@ Metric read_metric(const Field& field) {
 }
 
 void check_lengths(const Field& field, const Series& series) {
-  const auto fits = [&](const std::vector<double>& bound) {
-    return bound.empty() || bound.size() == series.y.size();
-  };
+  const auto fits = [&](const std::vector<double>& bound) { return bound.empty() || bound.size() == series.y.size(); };
   if (series.x.size() != series.y.size()) field.fail("has x and y of different lengths");
   if (!fits(series.low) || !fits(series.high)) field.fail("has bounds of another length than y");
 }
@@ -445,7 +430,9 @@ Map read_map(const Field& field) {
 }
 
 Criterion read_criterion(const Field& field) {
-  return {field.at("metric").text(), field.at("op").text(), field.at("threshold").real(),
+  return {field.at("metric").text(),
+          field.at("op").text(),
+          field.at("threshold").real(),
           field.at("source").text(),
           outcome(field.at("outcome"), {"pass", "fail", "inconclusive", "not measured"}),
           optional_real(field, "effect_size"),
@@ -457,7 +444,9 @@ Prediction read_prediction(const Field& field) {
 }
 
 Control read_control(const Field& field) {
-  return {field.at("metric").text(), field.at("of").text(), field.at("fraction").real(),
+  return {field.at("metric").text(),
+          field.at("of").text(),
+          field.at("fraction").real(),
           field.at("source").text(),
           outcome(field.at("outcome"), {"negative", "fires", "inconclusive", "not measured"}),
           optional_real(field, "p")};
@@ -522,8 +511,7 @@ SweepPoint read_sweep(const Field& field) {
 /// Claims name folders, so an id out of a file must not be able to name any other place.
 std::string read_claim(const Field& field) {
   const std::string id = field.text();
-  const bool plain =
-      id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+  const bool plain = id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
   if (id.empty() || !plain) field.fail("is " + in_quotes(id) + ", which is no claim's id");
   return id;
 }
@@ -600,16 +588,11 @@ nlohmann::json parse(const std::string& text, const std::string& where) {
 
 std::string to_string(Verdict verdict) {
   switch (verdict) {
-    case Verdict::pass:
-      return "pass";
-    case Verdict::fail:
-      return "fail";
-    case Verdict::inconclusive:
-      return "inconclusive";
-    case Verdict::skipped:
-      return "skipped";
-    case Verdict::error:
-      break;
+    case Verdict::pass: return "pass";
+    case Verdict::fail: return "fail";
+    case Verdict::inconclusive: return "inconclusive";
+    case Verdict::skipped: return "skipped";
+    case Verdict::error: break;
   }
   return "error";
 }
@@ -619,8 +602,7 @@ Verdict verdict_from_string(const std::string& text) {
        {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skipped, Verdict::error}) {
     if (text == to_string(verdict)) return verdict;
   }
-  throw Error("unknown verdict " + in_quotes(text), "verdict",
-              "use pass, fail, inconclusive, skipped or error");
+  throw Error("unknown verdict " + in_quotes(text), "verdict", "use pass, fail, inconclusive, skipped or error");
 }
 
 std::string record_to_json(const Record& record) {

@@ -17,9 +17,9 @@ namespace replicate {
 struct Metric {
   std::string name;
   double value = 0;
-  std::optional<double> low, high;  ///< 95% bootstrap interval; absent when none was computed
-  int64_t n = 0;                    ///< units of sampling behind the interval (sequences or seeds)
-  std::string inputs;  ///< label of the inputs it was measured on: "natural", "random", ...
+  std::optional<double> low, high;       ///< 95% bootstrap interval; absent when none was computed
+  int64_t n = 0;                         ///< units of sampling behind the interval (sequences or seeds)
+  std::string inputs;                    ///< label of the inputs it was measured on: "natural", "random", ...
   std::map<std::string, int64_t> where;  ///< e.g. {"layer": 3}; layers and heads count from 1
 };
 
@@ -65,9 +65,8 @@ struct Measurement {
   std::vector<Series> series;
   std::vector<Samples> samples;
   std::vector<Map> maps;
-  std::vector<std::string> notes;  ///< sentences for the reader: what a number means on this model
-  std::optional<std::string>
-      unmet;  ///< the precondition that this model does not meet, e.g. "no sink layer"
+  std::vector<std::string> notes;    ///< sentences for the reader: what a number means on this model
+  std::optional<std::string> unmet;  ///< the precondition that this model does not meet, e.g. "no sink layer"
   std::optional<std::string>
       inapplicable;  ///< why these inputs cannot answer the question; the verdict is then `skipped`
 };
@@ -87,7 +86,8 @@ struct Criterion {
   std::optional<double> effect_size = {}, p = {};  ///< see harness/evidence.h; absent without an interval
 };
 
-/// What one of several accounts of a phenomenon expects of a metric; where the accounts expect different things, the data choose.
+/// What one of several accounts of a phenomenon expects of a metric; where the accounts expect different things, the
+/// data choose.
 struct Prediction {
   std::string question;  ///< the same words in every claim that helps to answer it
   std::string account;
@@ -100,7 +100,7 @@ struct Control {
   std::string of;
   double fraction = 0;
   std::string source;
-  std::string outcome;  ///< "negative" | "fires" | "inconclusive" | "not measured", empty before
+  std::string outcome;           ///< "negative" | "fires" | "inconclusive" | "not measured", empty before
   std::optional<double> p = {};  ///< of equivalence: that the control's truth reaches the limit on either side
 };
 
@@ -116,8 +116,7 @@ struct Panel {
   std::string title, x, y;
   bool log_x = false, log_y = false;
   std::vector<PanelCurve> curves;
-  std::vector<std::pair<std::string, double>>
-      thresholds;  ///< label, y value: drawn as a dashed line
+  std::vector<std::pair<std::string, double>> thresholds;  ///< label, y value: drawn as a dashed line
 };
 
 /// The claim judged again with something changed. Its metrics stand among the record's, with the suffix.
@@ -151,7 +150,7 @@ struct Registered {
 /// How often a claim's test erred on models of which the truth is known: configs/calibration.yaml.
 struct ErrorRates {
   int64_t null_runs = 0, false_passes = 0;  ///< passes on models that lack the effect
-  int64_t planted_runs = 0, missed = 0;     ///< no pass on models into which it was built; none where it cannot be built
+  int64_t planted_runs = 0, missed = 0;  ///< no pass on models into which it was built; none where it cannot be built
 };
 
 struct Environment {
@@ -167,7 +166,8 @@ struct Record {
   std::vector<InputsRecord> inputs;
   uint64_t seed = 0;
   std::string profile;
-  std::string caution;  ///< what the profile says of its numbers, such as that they are not to be quoted; empty: nothing
+  std::string
+      caution;  ///< what the profile says of its numbers, such as that they are not to be quoted; empty: nothing
   Environment environment;
   Measurement measurement;
   std::vector<Criterion> criteria;
@@ -175,14 +175,16 @@ struct Record {
   std::vector<Prediction> rivals;  ///< no part of the verdict
   std::vector<SweepPoint> sweep;
   std::vector<Panel> panels;
-  std::string arithmetic;               ///< what of the claim holds by arithmetic in any weights; empty: nothing. It marks the title †
+  std::string
+      arithmetic;  ///< what of the claim holds by arithmetic in any weights; empty: nothing. It marks the title †
   std::string otherwise;                ///< what it may mean where the claim does not pass
   std::vector<std::string> deviations;  ///< where the measurement differs from the paper's
-  std::string parameters;         ///< the claim's merged parameters, as YAML text
-  std::string fingerprint;        ///< of all that the measurement depends on; --resume compares it
-  std::string thresholds_sha256;  ///< of the criteria and controls as used
-  std::string calibration;  ///< what was known of the model when the thresholds were chosen, in a sentence
-  bool calibrated = false;  ///< numbers of this model, of its shape or of this training regime were known: the verdict tests nothing
+  std::string parameters;               ///< the claim's merged parameters, as YAML text
+  std::string fingerprint;              ///< of all that the measurement depends on; --resume compares it
+  std::string thresholds_sha256;        ///< of the criteria and controls as used
+  std::string calibration;              ///< what was known of the model when the thresholds were chosen, in a sentence
+  bool calibrated =
+      false;  ///< numbers of this model, of its shape or of this training regime were known: the verdict tests nothing
   std::optional<Registered> registered;   ///< nothing where no such run is recorded
   std::optional<ErrorRates> error_rates;  ///< nothing where the claim was not calibrated
   Verdict verdict = Verdict::error;

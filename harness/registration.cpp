@@ -22,7 +22,9 @@ std::optional<Yaml> read_if_there(const fs::path& file, const std::vector<std::s
 std::optional<Yaml> registered(const fs::path& configs) {
   return read_if_there(configs / "registered.yaml", {"models", "profiles"});
 }
-std::optional<Yaml> calibration(const fs::path& configs) { return read_if_there(configs / "calibration.yaml", {"claims"}); }
+std::optional<Yaml> calibration(const fs::path& configs) {
+  return read_if_there(configs / "calibration.yaml", {"claims"});
+}
 
 /// What stands under a path of keys, if anything.
 std::optional<Yaml> find(std::optional<Yaml> yaml, const std::vector<std::string>& keys) {
@@ -39,7 +41,8 @@ RegisteredClaim registered_claim(const Yaml& yaml) {
                          .thresholds_sha256 = yaml.at("thresholds_sha256").text(),
                          .verdict = verdict_from_string(yaml.at("verdict").text())},
                         {}};
-  for (const auto& [metric, size] : yaml.at("effect_sizes").entries()) claim.effect_sizes.emplace_back(metric, size.real());
+  for (const auto& [metric, size] : yaml.at("effect_sizes").entries())
+    claim.effect_sizes.emplace_back(metric, size.real());
   return claim;
 }
 
@@ -60,7 +63,8 @@ void check_entries(const std::optional<Yaml>& group, const std::vector<std::stri
   if (!group) return;
   for (const auto& [claim, entry] : group->entries()) {
     (void)read(entry);
-    if (std::find(claims.begin(), claims.end(), claim) == claims.end()) entry.fail("is no claim", did_you_mean(claim, claims));
+    if (std::find(claims.begin(), claims.end(), claim) == claims.end())
+      entry.fail("is no claim", did_you_mean(claim, claims));
   }
 }
 
@@ -82,7 +86,8 @@ void check_registration(const fs::path& configs, const std::vector<std::string>&
   for (const std::string kind : {"models", "profiles"}) {
     const auto group = find(registered(configs), {kind});
     if (!group) continue;
-    for (const auto& [name, entries] : group->entries()) check_entries(std::optional(entries), claims, registered_claim);
+    for (const auto& [name, entries] : group->entries())
+      check_entries(std::optional(entries), claims, registered_claim);
   }
 }
 

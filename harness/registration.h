@@ -1,7 +1,7 @@
 #pragma once
 
-// What is known of a claim before it runs: under which thresholds it was recorded (configs/registered.yaml), and how often
-// its test errs (configs/calibration.yaml).
+// What is known of a claim before it runs: under which thresholds it was recorded (configs/registered.yaml), and how
+// often its test errs (configs/calibration.yaml).
 
 #include "harness/settings.h"
 

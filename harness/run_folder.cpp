@@ -28,25 +28,20 @@ std::string reason(int error_number) { return std::generic_category().message(er
 std::string remedy(int error_number) {
   switch (error_number) {
     case ENOSPC:
-    case EDQUOT:
-      return "free some space or choose a folder on another disk with --out";
+    case EDQUOT: return "free some space or choose a folder on another disk with --out";
     case EACCES:
     case EPERM:
-    case EROFS:
-      return "choose a folder that you may write to with --out";
-    default:
-      return "choose another folder with --out";
+    case EROFS: return "choose a folder that you may write to with --out";
+    default: return "choose another folder with --out";
   }
 }
 
 void create_folder(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
-  if (!error && !fs::is_directory(path, error))
-    error = std::make_error_code(std::errc::not_a_directory);
+  if (!error && !fs::is_directory(path, error)) error = std::make_error_code(std::errc::not_a_directory);
   if (!error) return;
-  throw Error("cannot create the run folder: " + error.message(), path.string(),
-              remedy(error.value()));
+  throw Error("cannot create the run folder: " + error.message(), path.string(), remedy(error.value()));
 }
 
 void check_space(const fs::path& path, uintmax_t needed_bytes) {
@@ -65,8 +60,7 @@ int lock_folder(const fs::path& path) {
   const int lock = open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock < 0) {
     const int error_number = errno;
-    throw Error("cannot write into the run folder: " + reason(error_number), path.string(),
-                remedy(error_number));
+    throw Error("cannot write into the run folder: " + reason(error_number), path.string(), remedy(error_number));
   }
   if (flock(lock, LOCK_EX | LOCK_NB) == 0) return lock;
   close(lock);
@@ -76,8 +70,7 @@ int lock_folder(const fs::path& path) {
 
 std::string safe_name(std::string name) {
   for (char& c : name) {
-    const bool kept =
-        std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-' || c == '_';
+    const bool kept = std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-' || c == '_';
     if (!kept) c = '_';
   }
   return name;
@@ -101,8 +94,7 @@ RunFolder::~RunFolder() {
   if (lock_ >= 0) close(lock_);
 }
 
-fs::path fresh_run_folder(const fs::path& results, const std::string& profile,
-                          const std::string& model) {
+fs::path fresh_run_folder(const fs::path& results, const std::string& profile, const std::string& model) {
   const std::string name = safe_name(profile + "-" + model + "-" + utc_time());
   fs::path folder = results / name;
   for (int copy = 2; fs::exists(folder); ++copy) {

@@ -31,7 +31,7 @@ class RunFolder {
 };
 
 /// A fresh name under `results`: "<profile>-<model>-<UTC time>".
-std::filesystem::path fresh_run_folder(const std::filesystem::path& results,
-                                       const std::string& profile, const std::string& model);
+std::filesystem::path fresh_run_folder(const std::filesystem::path& results, const std::string& profile,
+                                       const std::string& model);
 
 }  // namespace replicate

@@ -24,7 +24,8 @@ namespace {
 
 /// Raised when the same settings come to mean other numbers, so that --resume keeps none of the old ones.
 constexpr int kMeasurementVersion = 4;
-constexpr const char* kTokensPerParameter = "tokens_per_parameter";  // the part of a minimum_scale that is known beforehand
+constexpr const char* kTokensPerParameter =
+    "tokens_per_parameter";                // the part of a minimum_scale that is known beforehand
 constexpr uintmax_t kRunBytes = 64 << 20;  // records, plots and report of one run, generously
 
 double seconds_now() {
@@ -50,10 +51,11 @@ struct ClaimRun {
   Plan plan;                   // of all attempts
   double flops = 0;
   double seconds = 0;
-  std::string error;  // why it ended, if it did
+  std::string error;              // why it ended, if it did
   std::string inapplicable = {};  // why it has nothing to say here, if so
   std::string futile = {};        // why it would be inconclusive whatever was trained, if so
-  std::vector<Attempt> dtypes = {};  // in the run's dtype and in float32, on few sequences; empty where they are the same
+  std::vector<Attempt> dtypes =
+      {};  // in the run's dtype and in float32, on few sequences; empty where they are the same
 
   bool trains() const { return settings->judging.kind == "training"; }
   bool looks_only() const {
@@ -127,14 +129,12 @@ class Runner {
 
  private:
   std::shared_ptr<InputMaker> make_inputs(uint64_t seed) const {
-    return std::make_shared<InputMaker>(loaded_.tokenizer, loaded_.model->config.vocabulary,
-                                        request_.assets / "prose", seed);
+    return std::make_shared<InputMaker>(loaded_.tokenizer, loaded_.model->config.vocabulary, request_.assets / "prose",
+                                        seed);
   }
 
   /// The settings know it of a named model; a model that is given by its path may know it of itself.
-  bool begins_with_bos() const {
-    return settings_.model.bos.value_or(loaded_.model->config.begins_with_bos);
-  }
+  bool begins_with_bos() const { return settings_.model.bos.value_or(loaded_.model->config.begins_with_bos); }
 
   /// Whoever gives a path has not read a model's file in configs.
   std::optional<std::string> note_on_bos() const {
@@ -261,13 +261,12 @@ class Runner {
   /// Another model, seed, survey, parameter or token: another fingerprint.
   std::string fingerprint(const ClaimSettings& settings) {
     if (settings.judging.kind == "training") return training_fingerprint(settings);
-    const auto all = std::to_string(kMeasurementVersion) + "\n" + request_.device.str() + "\n" +
-                     prose_sha256_ + "\n" + settings.id + "\n" + loaded_.record.sha256 + "\n" +
-                     std::to_string(loaded_.record.reinitialised) + "\n" +
-                     std::to_string(settings_.seed) + "\n" +
-                     std::to_string(settings_.bootstrap_resamples) + "\n" + (begins_with_bos() ? "on" : "off") + "\n" +
-                     settings_.survey.yaml() + "\n" + settings.parameters.yaml() + "\n" +
-                     sweep_text(settings) + "\n" + (settings_.dtype == "float32" ? "" : settings_.dtype) +
+    const auto all = std::to_string(kMeasurementVersion) + "\n" + request_.device.str() + "\n" + prose_sha256_ + "\n" +
+                     settings.id + "\n" + loaded_.record.sha256 + "\n" + std::to_string(loaded_.record.reinitialised) +
+                     "\n" + std::to_string(settings_.seed) + "\n" + std::to_string(settings_.bootstrap_resamples) +
+                     "\n" + (begins_with_bos() ? "on" : "off") + "\n" + settings_.survey.yaml() + "\n" +
+                     settings.parameters.yaml() + "\n" + sweep_text(settings) + "\n" +
+                     (settings_.dtype == "float32" ? "" : settings_.dtype) +
                      (given_ ? given_->record.sha256 + "/" + std::to_string(given_->record.length) : "");
     return sha256_hex(std::as_bytes(std::span(all)));
   }
@@ -331,8 +330,8 @@ class Runner {
 
   // --- The survey ---------------------------------------------------------------------------------------
 
-  /// False when the person interrupted it. What its pass throws, of damaged weights or numbers out of range, would stop every
-  /// claim about this model and becomes the error of each: claims about training still run.
+  /// False when the person interrupted it. What its pass throws, of damaged weights or numbers out of range, would stop
+  /// every claim about this model and becomes the error of each: claims about training still run.
   bool survey(std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
     const auto file = folder.path() / "survey.json";
     const Surveyor surveyor;
@@ -356,14 +355,14 @@ class Runner {
 
   Lane survey_lane(const Surveyor& surveyor) {
     const InputShape shape{settings_.survey.integer("sequences"), settings_.survey.integer("length")};
-    const auto inputs = maker_->make(InputKind::natural, shape, begins_with_bos(),
-                                     Region::survey);
+    const auto inputs = maker_->make(InputKind::natural, shape, begins_with_bos(), Region::survey);
     return {loaded_.model, inputs.tokens, {}, surveyor.probes()};
   }
 
   std::string survey_key(const Lane& lane) const {
     const auto parts = loaded_.record.sha256 + (loaded_.record.reinitialised ? "/null/" : "/") +
-                       (settings_.dtype == "float32" ? "" : settings_.dtype + "/") + std::to_string(settings_.seed) + "/" + record_of(lane.tokens).sha256;
+                       (settings_.dtype == "float32" ? "" : settings_.dtype + "/") + std::to_string(settings_.seed) +
+                       "/" + record_of(lane.tokens).sha256;
     return sha256_hex(std::as_bytes(std::span(parts)));
   }
 
@@ -381,8 +380,8 @@ class Runner {
 
   /// Mechanism claims take minutes, training claims may take hours: they come last.
   static std::vector<ClaimRun> take_training_claims(std::vector<ClaimRun>& claims) {
-    const auto first = std::stable_partition(claims.begin(), claims.end(),
-                                             [](const ClaimRun& claim) { return !claim.trains(); });
+    const auto first =
+        std::stable_partition(claims.begin(), claims.end(), [](const ClaimRun& claim) { return !claim.trains(); });
     std::vector<ClaimRun> training(std::make_move_iterator(first), std::make_move_iterator(claims.end()));
     claims.erase(first, claims.end());
     return training;
@@ -417,12 +416,14 @@ class Runner {
     return all;
   }
 
-  /// Why a training claim ends inconclusive whatever it measures: hours need not be spent on that. Empty where it may not.
+  /// Why a training claim ends inconclusive whatever it measures: hours need not be spent on that. Empty where it may
+  /// not.
   std::string futility(const ClaimSettings& settings) {
     if (settings_.training.flag("even_if_inconclusive") || settings.judging.criteria.empty()) return {};
     const auto seeds = planned_units(settings);
     if (seeds < settings.judging.minimum_n) {
-      return "not trained: " + std::to_string(seeds) + " seeds of the baseline, " + std::to_string(settings.judging.minimum_n) + " needed";
+      return "not trained: " + std::to_string(seeds) + " seeds of the baseline, " +
+             std::to_string(settings.judging.minimum_n) + " needed";
     }
     const auto& planned = study().results();
     const double scale = planned.tokens(planned.steps) / static_cast<double>(parameters(planned.config));
@@ -474,8 +475,7 @@ class Runner {
   RunOutcome run_passes(std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
     for (auto& claim : claims) prepare(claim);
     try {
-      const bool whole =
-          run_looking(claims, folder, progress) && run_others(claims, folder, progress);
+      const bool whole = run_looking(claims, folder, progress) && run_others(claims, folder, progress);
       return outcome(!whole);
     } catch (const Error& error) {
       auto stopped = outcome(false);
@@ -588,7 +588,8 @@ class Runner {
   }
 
   static Measurement measured(ClaimRun& claim) {
-    if (claim.inapplicable.empty() && claim.futile.empty()) return claim.judged.experiment->reduce(claim.judged.context);
+    if (claim.inapplicable.empty() && claim.futile.empty())
+      return claim.judged.experiment->reduce(claim.judged.context);
     Measurement nothing;
     if (!claim.inapplicable.empty()) nothing.inapplicable = claim.inapplicable;
     if (!claim.futile.empty()) nothing.unmet = claim.futile;
@@ -653,8 +654,8 @@ class Runner {
     record.calibrated = settings.calibrated;
     if (settings.registered) record.registered = settings.registered->reference;
     record.error_rates = settings.error_rates;
-    record.model = record.kind == "training" ? model_record(settings_.training, settings_.seed, request_.device)
-                                             : loaded_.record;
+    record.model =
+        record.kind == "training" ? model_record(settings_.training, settings_.seed, request_.device) : loaded_.record;
     record.seed = settings_.seed;
     record.profile = settings_.profile;
     record.caution = settings_.caution;
@@ -693,8 +694,7 @@ class Runner {
     for (const auto& lane : claim.plan) {
       auto inputs = record_of(lane.tokens);
       const bool known = std::any_of(all.begin(), all.end(), [&](const InputsRecord& other) {
-        return other.label == inputs.label && other.length == inputs.length &&
-               other.sha256 == inputs.sha256;
+        return other.label == inputs.label && other.length == inputs.length && other.sha256 == inputs.sha256;
       });
       if (!known) all.push_back(std::move(inputs));
     }

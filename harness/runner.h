@@ -17,10 +17,10 @@ struct RunRequest {
   std::filesystem::path assets;
   std::optional<std::filesystem::path> tokens;  ///< --tokens
   at::Device device = at::kCPU;
-  std::filesystem::path out;                    ///< the run folder; made once model and tokens were checked
-  std::filesystem::path training;               ///< where training runs are kept, for other runs to use
-  bool resume = false;                          ///< keep finished claims found in the folder
-  std::string command;                          ///< how to repeat one claim; its id is appended
+  std::filesystem::path out;       ///< the run folder; made once model and tokens were checked
+  std::filesystem::path training;  ///< where training runs are kept, for other runs to use
+  bool resume = false;             ///< keep finished claims found in the folder
+  std::string command;             ///< how to repeat one claim; its id is appended
 };
 
 struct RunOutcome {

@@ -43,8 +43,7 @@ Number parse_number(const std::string& text, const std::string& where) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error == std::errc() && stop == end) return value;
-  throw Error(in_quotes(text) + " is not a number", where,
-              "restore the file or run the claim again");
+  throw Error(in_quotes(text) + " is not a number", where, "restore the file or run the claim again");
 }
 
 std::map<std::string, int64_t> parse_where(const std::string& text, const std::string& where) {
@@ -83,8 +82,7 @@ class CsvReader {
 
  private:
   [[noreturn]] void fail() const {
-    throw Error("a row of samples needs 5 cells", place(),
-                "restore the file or run the claim again");
+    throw Error("a row of samples needs 5 cells", place(), "restore the file or run the claim again");
   }
 
   std::string next_cell() { return !done() && text_[at_] == '"' ? quoted_cell() : plain_cell(); }
@@ -134,8 +132,8 @@ void append_row(std::vector<Samples>& samples, const Row& row, const std::string
 std::string samples_to_csv(const std::vector<Samples>& samples) {
   std::string text = std::string(kHeader) + '\n';
   for (const Samples& column : samples) {
-    const std::string start = cell(column.metric) + ',' + cell(column.inputs) + ',' +
-                              cell(where_text(column.where)) + ',';
+    const std::string start =
+        cell(column.metric) + ',' + cell(column.inputs) + ',' + cell(where_text(column.where)) + ',';
     for (size_t unit = 0; unit < column.values.size(); ++unit) {
       text += start + std::to_string(unit) + ',' + number_text(column.values[unit]) + '\n';
     }

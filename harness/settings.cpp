@@ -21,11 +21,13 @@ constexpr const char* kDefaultProfile = "cpu";
 constexpr const char* kSurveySchema = "{sequences: 8, length: 128}";
 constexpr const char* kCommandLineSource = "--set on the command line";
 constexpr const char* kDefaultCalibration =
-    "this project had not measured the model when it chose the thresholds; no definition is registered yet, so the verdict "
+    "this project had not measured the model when it chose the thresholds; no definition is registered yet, so the "
+    "verdict "
     "confirms nothing";
 constexpr const char* kUnknownTraining = "no definition is registered yet, so the verdict confirms nothing";
 constexpr const char* kKnownModel =
-    "numbers of this model, or of one of its shape, were known when the thresholds were chosen, so the verdict describes the "
+    "numbers of this model, or of one of its shape, were known when the thresholds were chosen, so the verdict "
+    "describes the "
     "model and tests nothing";
 constexpr const char* kOverriddenCalibration = "a threshold was changed on the command line";
 constexpr int64_t kMostResamples = 1000000;
@@ -48,8 +50,7 @@ struct Draft {
   std::vector<ClaimDraft> claims;
 };
 
-// ---- folders
-// ----------------------------------------------------------------------------------------
+// ---- folders ----------------------------------------------------------------------------------------
 
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
@@ -72,8 +73,7 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 Yaml read_named(const fs::path& folder, const std::string& kind, const std::string& name) {
   const std::vector<std::string> names = names_in(folder);
   if (!contains(names, name)) {
-    throw Error("unknown " + kind + " " + in_quotes(name), folder.string(),
-                did_you_mean(name, names));
+    throw Error("unknown " + kind + " " + in_quotes(name), folder.string(), did_you_mean(name, names));
   }
   return Yaml::read(folder / (name + ".yaml"));
 }
@@ -83,8 +83,7 @@ void check_name(const Yaml& yaml, const std::string& key, const std::string& ste
   if (name.text() != stem) name.fail("is not the file's name", "write " + key + ": " + stem);
 }
 
-// ---- claims
-// -----------------------------------------------------------------------------------------
+// ---- claims -----------------------------------------------------------------------------------------
 
 std::string filled_text(const Yaml& yaml) {
   const std::string text = yaml.text();
@@ -142,8 +141,7 @@ Control read_control(const Yaml& yaml) {
 
 PanelCurve read_curve(const Yaml& yaml) {
   yaml.allow({"series", "inputs", "label"});
-  return {filled_text(yaml.at("series")), yaml.text_or("inputs", {}),
-          filled_text(yaml.at("label"))};
+  return {filled_text(yaml.at("series")), yaml.text_or("inputs", {}), filled_text(yaml.at("label"))};
 }
 
 std::pair<std::string, double> read_threshold(const Yaml& yaml) {
@@ -168,8 +166,7 @@ Panel read_panel(const Yaml& yaml) {
 PaperReference read_paper(const Yaml& yaml) {
   const Yaml paper = yaml.at("paper");
   paper.allow({"figures", "expected"});
-  return {paper.at("figures").texts(), filled_text(yaml.at("statement")),
-          filled_text(paper.at("expected"))};
+  return {paper.at("figures").texts(), filled_text(yaml.at("statement")), filled_text(paper.at("expected"))};
 }
 
 /// Two criteria may bound one metric from both sides; the same line twice is a slip.
@@ -202,8 +199,7 @@ Judging read_judging(const Yaml& yaml) {
 }
 
 /// "target: 5, natural.length: 64"
-std::string changes_text(const ParameterTable& changed, const ParameterTable& plain,
-                         const SweepSettings& point) {
+std::string changes_text(const ParameterTable& changed, const ParameterTable& plain, const SweepSettings& point) {
   std::vector<std::string> changes;
   if (point.bos) changes.push_back(std::string("bos: ") + (*point.bos ? "on" : "off"));
   if (point.seed) changes.push_back("seed: " + std::to_string(*point.seed));
@@ -229,8 +225,8 @@ void limit_sequences(ParameterTable& parameters, int64_t most, const Yaml& yaml)
 }
 
 /// One point of the claim's sweep: what all points change, then its own changes.
-SweepSettings read_sweep_point(const ClaimDraft& claim, const std::string& suffix,
-                               const Yaml& changes, int64_t most_sequences) {
+SweepSettings read_sweep_point(const ClaimDraft& claim, const std::string& suffix, const Yaml& changes,
+                               int64_t most_sequences) {
   if (claim.parameters.find(suffix + ".sequences")) {
     changes.fail("has the name of a condition", "call the sweep point otherwise");
   }
@@ -270,7 +266,8 @@ bool trains(const ClaimDraft& claim) { return claim.settings.judging.kind == "tr
 ClaimDraft read_claim(const fs::path& file) {
   const Yaml yaml = Yaml::read(file);
   yaml.allow({"id", "title", "kind", "statement", "calibration", "arithmetic", "paper", "parameters", "sweep",
-              "minimum_n", "minimum_scale", "criteria", "controls", "rivals", "panels", "notes", "otherwise", "deviations"});
+              "minimum_n", "minimum_scale", "criteria", "controls", "rivals", "panels", "notes", "otherwise",
+              "deviations"});
   check_name(yaml, "id", file.stem().string());
   ClaimDraft draft;
   draft.file = file.string();
@@ -284,8 +281,7 @@ ClaimDraft read_claim(const fs::path& file) {
   draft.settings.arithmetic = yaml.text_or("arithmetic", {});
   draft.settings.otherwise = yaml.text_or("otherwise", {});
   draft.settings.deviations = read_list(yaml, "deviations", filled_text);
-  if (const auto parameters = yaml.find("parameters"))
-    draft.parameters = ParameterTable(*parameters);
+  if (const auto parameters = yaml.find("parameters")) draft.parameters = ParameterTable(*parameters);
   draft.sweep = yaml.find("sweep");
   (void)read_sweep(draft, 1);  // what is wrong with it shows in `validate`
   return draft;
@@ -301,9 +297,8 @@ int64_t first_figure(const ClaimDraft& claim) {
 }
 
 void sort_as_in_paper(std::vector<ClaimDraft>& claims) {
-  std::stable_sort(claims.begin(), claims.end(), [](const ClaimDraft& a, const ClaimDraft& b) {
-    return first_figure(a) < first_figure(b);
-  });
+  std::stable_sort(claims.begin(), claims.end(),
+                   [](const ClaimDraft& a, const ClaimDraft& b) { return first_figure(a) < first_figure(b); });
 }
 
 std::vector<ClaimDraft> read_claims(const fs::path& configs) {
@@ -340,19 +335,16 @@ ClaimDraft& known_claim(Draft& draft, const std::string& id, const Yaml& yaml) {
   throw Error("unknown claim " + in_quotes(id), yaml.where(), did_you_mean(id, ids(draft.claims)));
 }
 
-// ---- what changes claims
-// ----------------------------------------------------------------------------
+// ---- what changes claims ----------------------------------------------------------------------------
 
 void set_run_number(Settings& settings, const std::string& key, const Yaml& value) {
   if (key == "seed") settings.seed = value.natural();
-  if (key == "bootstrap_resamples")
-    settings.bootstrap_resamples = value.integer(10, kMostResamples);
+  if (key == "bootstrap_resamples") settings.bootstrap_resamples = value.integer(10, kMostResamples);
   if (key == "batch_tokens") settings.batch_tokens = value.integer(0, INT32_MAX);
   if (key == "sweep_sequences") settings.sweep_sequences = value.integer(0, INT32_MAX);
 }
 
-const std::vector<std::string> kRunNumbers = {"seed", "bootstrap_resamples", "batch_tokens",
-                                              "sweep_sequences"};
+const std::vector<std::string> kRunNumbers = {"seed", "bootstrap_resamples", "batch_tokens", "sweep_sequences"};
 
 /// The list of a profile is about the models that it trains, that of a model's file about that model.
 void apply_known_verdicts(Draft& draft, const Yaml& yaml, bool of_training) {
@@ -360,17 +352,18 @@ void apply_known_verdicts(Draft& draft, const Yaml& yaml, bool of_training) {
     entry.allow({"claim", "verdict", "why", "since"});
     ClaimDraft& claim = known_claim(draft, filled_text(entry.at("claim")), entry);
     if (trains(claim) != of_training) {
-      entry.at("claim").fail(trains(claim) ? "names a claim that trains its own models" : "names a claim about one model",
-                             of_training ? "list it in the model's file" : "list it in a profile");
+      entry.at("claim").fail(
+          trains(claim) ? "names a claim that trains its own models" : "names a claim about one model",
+          of_training ? "list it in the model's file" : "list it in a profile");
     }
-    const std::string verdict =
-        one_of(entry.at("verdict"), {"pass", "fail", "inconclusive", "skipped", "error"});
+    const std::string verdict = one_of(entry.at("verdict"), {"pass", "fail", "inconclusive", "skipped", "error"});
     claim.settings.known = {verdict_from_string(verdict), filled_text(entry.at("why")), filled_text(entry.at("since"))};
     return 0;
   });
 }
 
-/// What was known when thresholds were chosen: of a model, for the claims about one; of what a profile trains, for the others.
+/// What was known when thresholds were chosen: of a model, for the claims about one; of what a profile trains, for the
+/// others.
 void set_calibration(Draft& draft, bool of_training, const std::string& text, bool calibrated) {
   for (ClaimDraft& claim : draft.claims) {
     if (trains(claim) != of_training) continue;
@@ -406,11 +399,9 @@ Entry& entry_on(std::vector<Entry>& entries, const std::string& metric, const Ya
   std::vector<std::string> metrics;
   for (const Entry& entry : entries) metrics.push_back(entry.metric);
   const auto count = std::count(metrics.begin(), metrics.end(), metric);
-  if (count > 1)
-    yaml.fail("could mean either of two thresholds", "change the claim's YAML instead");
+  if (count > 1) yaml.fail("could mean either of two thresholds", "change the claim's YAML instead");
   if (count == 0) {
-    throw Error("no criterion or control on " + in_quotes(metric), yaml.where(),
-                did_you_mean(metric, metrics));
+    throw Error("no criterion or control on " + in_quotes(metric), yaml.where(), did_you_mean(metric, metrics));
   }
   return entries[std::find(metrics.begin(), metrics.end(), metric) - metrics.begin()];
 }
@@ -454,8 +445,7 @@ void apply_model_claim(ClaimDraft& claim, const Yaml& yaml) {
   });
 }
 
-// ---- models
-// -----------------------------------------------------------------------------------------
+// ---- models -----------------------------------------------------------------------------------------
 
 std::string read_sha256(const Yaml& yaml) {
   const std::string text = yaml.text();
@@ -546,8 +536,8 @@ std::optional<ModelConfig> config_of(const fs::path& model) {
 }
 
 /// The file in `folder` whose entry under `key` a model has.
-std::optional<std::string> file_of(const std::optional<ModelConfig>& config, const fs::path& folder, const std::string& key,
-                                   bool (*has)(const ModelConfig&, const Yaml&)) {
+std::optional<std::string> file_of(const std::optional<ModelConfig>& config, const fs::path& folder,
+                                   const std::string& key, bool (*has)(const ModelConfig&, const Yaml&)) {
   if (!config) return std::nullopt;
   for (const auto& name : names_in(folder)) {
     const auto entry = Yaml::read(folder / (name + ".yaml")).find(key);
@@ -571,11 +561,13 @@ void choose_path(Draft& draft, const std::string& path, const fs::path& folder, 
     apply_model(draft, Yaml::read(folder / (*known + ".yaml")), *known, assets);
     model.judged_as = *known;
     model.bos = draft.settings.model.bos;
-    note_everywhere(draft, "The model has the shape of " + *known + " and is judged by configs/models/" + *known +
-                               ".yaml: the paper's own numbers are among the thresholds. A fine-tuned model has that shape, too.");
+    note_everywhere(
+        draft, "The model has the shape of " + *known + " and is judged by configs/models/" + *known +
+                   ".yaml: the paper's own numbers are among the thresholds. A fine-tuned model has that shape, too.");
   } else {
-    note_everywhere(draft, "The paper's own numbers are of Llama-2-7B and Llama-3-8B. This is another model: it is judged by "
-                           "this project's thresholds alone.");
+    note_everywhere(draft,
+                    "The paper's own numbers are of Llama-2-7B and Llama-3-8B. This is another model: it is judged by "
+                    "this project's thresholds alone.");
   }
   draft.settings.model = std::move(model);
 }
@@ -594,8 +586,7 @@ void choose_model(Draft& draft, const std::string& model, const SettingsRequest&
   require_consent(draft.settings.model, request.accepted_licences);
 }
 
-// ---- --set
-// ------------------------------------------------------------------------------------------
+// ---- --set ------------------------------------------------------------------------------------------
 
 /// Every key that --set knows, for suggestions.
 std::vector<std::string> all_keys(const Draft& draft) {
@@ -616,10 +607,8 @@ std::vector<std::string> all_keys(const Draft& draft) {
 }
 
 /// The middle of `text` when it starts and ends as given.
-std::optional<std::string> between(const std::string& text, const std::string& start,
-                                   const std::string& end) {
-  const bool fits =
-      text.size() > start.size() + end.size() && text.starts_with(start) && text.ends_with(end);
+std::optional<std::string> between(const std::string& text, const std::string& start, const std::string& end) {
+  const bool fits = text.size() > start.size() + end.size() && text.starts_with(start) && text.ends_with(end);
   if (!fits) return std::nullopt;
   return text.substr(start.size(), text.size() - start.size() - end.size());
 }
@@ -662,17 +651,14 @@ void apply_override(Draft& draft, const std::string& text) {
   }
   const Yaml value = Yaml::parse(text.substr(equals + 1), place, key);
   if (contains(kRunNumbers, key)) return set_run_number(draft.settings, key, value);
-  if (const auto survey_key = between(key, "survey.", ""))
-    return draft.survey.set(*survey_key, value);
-  if (const auto training_key = between(key, "training.", ""))
-    return override_training(draft, *training_key, value);
+  if (const auto survey_key = between(key, "survey.", "")) return draft.survey.set(*survey_key, value);
+  if (const auto training_key = between(key, "training.", "")) return override_training(draft, *training_key, value);
   const std::string inner = key.substr(std::string("claims.").size());
   const size_t dot = inner.find('.');
   override_claim(*find_claim(draft, inner.substr(0, dot)), inner.substr(dot + 1), value);
 }
 
-// ---- a recorded run
-// -----------------------------------------------------------------------------------------
+// ---- a recorded run ---------------------------------------------------------------------------------
 
 constexpr const char* kConfigFile = "config.yaml";
 
@@ -691,16 +677,14 @@ void apply_recorded(Draft& draft, const Yaml& yaml) {
   }
 }
 
-// ---- --only
-// -----------------------------------------------------------------------------------------
+// ---- --only -----------------------------------------------------------------------------------------
 
 std::regex pattern(const std::string& only) {
   try {
     if (only.size() > kLongestPattern) throw std::regex_error(std::regex_constants::error_space);
     return std::regex(only);
   } catch (const std::regex_error& error) {
-    throw Error("not a regular expression: " + in_quotes(only), "--only",
-                "name a claim or a part of its id");
+    throw Error("not a regular expression: " + in_quotes(only), "--only", "name a claim or a part of its id");
   }
 }
 
@@ -720,7 +704,8 @@ void select(std::vector<ClaimDraft>& claims, const std::string& only) {
 
 std::string known_dtype(const std::string& name) {
   const std::vector<std::string> known = {"float32", "bfloat16", "float16"};
-  if (!contains(known, name)) throw Error("unknown type of numbers " + in_quotes(name), "--dtype", did_you_mean(name, known));
+  if (!contains(known, name))
+    throw Error("unknown type of numbers " + in_quotes(name), "--dtype", did_you_mean(name, known));
   return name;
 }
 
@@ -755,8 +740,7 @@ Settings finish(Draft draft) {
   return settings;
 }
 
-// ---- config.yaml
-// ------------------------------------------------------------------------------------
+// ---- config.yaml ------------------------------------------------------------------------------------
 
 std::string number_text(double value) {
   char text[32];
@@ -799,20 +783,18 @@ std::string claim_yaml(const ClaimSettings& claim) {
   std::string text = "  " + claim.id + ":\n    parameters:\n";
   text += indented(claim.parameters.yaml(), "      ") + sweep_yaml(claim) + "    criteria:\n";
   for (const Criterion& c : claim.judging.criteria) {
-    text += "      - {metric: " + c.metric + ", op: \"" + c.op +
-            "\", threshold: " + number_text(c.threshold) + ", source: " + yaml_quoted(c.source) +
-            "}\n";
+    text += "      - {metric: " + c.metric + ", op: \"" + c.op + "\", threshold: " + number_text(c.threshold) +
+            ", source: " + yaml_quoted(c.source) + "}\n";
   }
   text += "    controls:\n";
   for (const Control& c : claim.judging.controls) {
-    text += "      - {metric: " + c.metric + ", of: " + c.of +
-            ", fraction: " + number_text(c.fraction) + ", source: " + yaml_quoted(c.source) + "}\n";
+    text += "      - {metric: " + c.metric + ", of: " + c.of + ", fraction: " + number_text(c.fraction) +
+            ", source: " + yaml_quoted(c.source) + "}\n";
   }
   return text;
 }
 
-// ---- validation
-// -------------------------------------------------------------------------------------
+// ---- validation -------------------------------------------------------------------------------------
 
 template <typename Check>
 void collect(std::vector<std::string>& findings, Check check) {
@@ -823,13 +805,11 @@ void collect(std::vector<std::string>& findings, Check check) {
   }
 }
 
-std::vector<ClaimDraft> validate_claims(const fs::path& configs,
-                                        std::vector<std::string>& findings) {
+std::vector<ClaimDraft> validate_claims(const fs::path& configs, std::vector<std::string>& findings) {
   std::vector<ClaimDraft> claims;
   collect(findings, [&] {
     for (const std::string& name : names_in(configs / "claims")) {
-      collect(findings,
-              [&] { claims.push_back(read_claim(configs / "claims" / (name + ".yaml"))); });
+      collect(findings, [&] { claims.push_back(read_claim(configs / "claims" / (name + ".yaml"))); });
     }
   });
   return claims;
@@ -837,8 +817,8 @@ std::vector<ClaimDraft> validate_claims(const fs::path& configs,
 
 /// Applies every file of configs/<folder> to a fresh copy of the claims.
 template <typename Apply>
-void validate_folder(const fs::path& folder, const std::vector<ClaimDraft>& claims,
-                     std::vector<std::string>& findings, Apply apply) {
+void validate_folder(const fs::path& folder, const std::vector<ClaimDraft>& claims, std::vector<std::string>& findings,
+                     Apply apply) {
   collect(findings, [&] {
     for (const std::string& name : names_in(folder)) {
       Draft draft;
@@ -853,8 +833,7 @@ void validate_folder(const fs::path& folder, const std::vector<ClaimDraft>& clai
 std::string Settings::yaml() const {
   std::string text = "profile: " + yaml_quoted(profile) + "\nseed: " + std::to_string(seed) +
                      "\nbootstrap_resamples: " + std::to_string(bootstrap_resamples) +
-                     "\nbatch_tokens: " + std::to_string(batch_tokens) +
-                     "\ndtype: " + dtype +
+                     "\nbatch_tokens: " + std::to_string(batch_tokens) + "\ndtype: " + dtype +
                      "\nsweep_sequences: " + std::to_string(sweep_sequences) + "\nsurvey:\n" +
                      indented(survey.yaml(), "  ") + "training:\n" + indented(training.yaml(), "  ") +
                      model_yaml(model) + "claims:\n";
@@ -903,18 +882,14 @@ SettingsRequest recorded_request(const fs::path& run, SettingsRequest request) {
 std::vector<std::string> validate_configs(const fs::path& configs) {
   std::vector<std::string> findings;
   const std::vector<ClaimDraft> claims = validate_claims(configs, findings);
-  if (!findings.empty())
-    return findings;  // what refers to the claims cannot be judged without them
-  validate_folder(configs / "profiles", claims, findings,
-                  [&](Draft& draft, const Yaml& yaml, const std::string& name) {
-                    draft.training = read_training(configs);
-                    apply_profile(draft, yaml, name);
-                    read_named(configs / "models", "model", draft.model);
-                  });
+  if (!findings.empty()) return findings;  // what refers to the claims cannot be judged without them
+  validate_folder(configs / "profiles", claims, findings, [&](Draft& draft, const Yaml& yaml, const std::string& name) {
+    draft.training = read_training(configs);
+    apply_profile(draft, yaml, name);
+    read_named(configs / "models", "model", draft.model);
+  });
   validate_folder(configs / "models", claims, findings,
-                  [](Draft& draft, const Yaml& yaml, const std::string& name) {
-                    apply_model(draft, yaml, name, {});
-                  });
+                  [](Draft& draft, const Yaml& yaml, const std::string& name) { apply_model(draft, yaml, name, {}); });
   collect(findings, [&] { check_registration(configs, ids(claims)); });
   return findings;
 }

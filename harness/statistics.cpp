@@ -56,12 +56,11 @@ double pearson(std::span<const double> x, std::span<const double> y) {
 }
 
 /// Sorts values[first, last) and returns how many pairs stood in the wrong order.
-int64_t merge_sort_counting(std::vector<double>& values, std::vector<double>& scratch, size_t first,
-                            size_t last) {
+int64_t merge_sort_counting(std::vector<double>& values, std::vector<double>& scratch, size_t first, size_t last) {
   if (last - first < 2) return 0;
   const size_t middle = first + (last - first) / 2;
-  int64_t swaps = merge_sort_counting(values, scratch, first, middle) +
-                  merge_sort_counting(values, scratch, middle, last);
+  int64_t swaps =
+      merge_sort_counting(values, scratch, first, middle) + merge_sort_counting(values, scratch, middle, last);
   size_t left = first, right = middle, out = first;
   while (left < middle && right < last) {
     if (values[right] < values[left]) {
@@ -92,19 +91,17 @@ int64_t tied_pairs(size_t n, Equal equal) {
 /// Knight's algorithm on pairs sorted by x, then y: discordant pairs are the swaps that sort y.
 double kendall_of_sorted(const std::vector<std::pair<double, double>>& pairs) {
   const size_t n = pairs.size();
-  const int64_t x_ties =
-      tied_pairs(n, [&](size_t a, size_t b) { return pairs[a].first == pairs[b].first; });
+  const int64_t x_ties = tied_pairs(n, [&](size_t a, size_t b) { return pairs[a].first == pairs[b].first; });
   const int64_t both_ties = tied_pairs(n, [&](size_t a, size_t b) { return pairs[a] == pairs[b]; });
   std::vector<double> y(n), scratch(n);
-  std::transform(pairs.begin(), pairs.end(), y.begin(),
-                 [](const auto& pair) { return pair.second; });
+  std::transform(pairs.begin(), pairs.end(), y.begin(), [](const auto& pair) { return pair.second; });
   const int64_t discordant = merge_sort_counting(y, scratch, 0, n);
   const int64_t y_ties = tied_pairs(n, [&](size_t a, size_t b) { return y[a] == y[b]; });
   const auto all = static_cast<int64_t>(n * (n - 1) / 2);
   if (x_ties == all || y_ties == all) return kNaN;
   const auto difference = static_cast<double>(all - x_ties - y_ties + both_ties - 2 * discordant);
-  const double tau = difference / std::sqrt(static_cast<double>(all - x_ties)) /
-                     std::sqrt(static_cast<double>(all - y_ties));
+  const double tau =
+      difference / std::sqrt(static_cast<double>(all - x_ties)) / std::sqrt(static_cast<double>(all - y_ties));
   return std::clamp(tau, -1.0, 1.0);
 }
 
@@ -179,8 +176,7 @@ uint64_t Random::next() {
 
 uint64_t Random::below(uint64_t bound) {
   if (bound == 0) throw Error("a draw from nothing", "Random::below", "give a bound of 1 or more");
-  const uint64_t rejected =
-      -bound % bound;  // 2^64 mod bound: the draws that would favour small values
+  const uint64_t rejected = -bound % bound;  // 2^64 mod bound: the draws that would favour small values
   uint64_t draw = next();
   while (draw < rejected) draw = next();
   return draw % bound;

@@ -30,7 +30,7 @@ class Random {
  public:
   explicit Random(uint64_t seed);
   uint64_t next();
-  uint64_t below(uint64_t bound);  ///< uniform in [0, bound), without modulo bias; bound >= 1
+  uint64_t below(uint64_t bound);               ///< uniform in [0, bound), without modulo bias; bound >= 1
   std::vector<int64_t> permutation(int64_t n);  ///< of 0..n-1
 
  private:

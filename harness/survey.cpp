@@ -22,8 +22,8 @@ bool between(int64_t least, const std::vector<int64_t>& values) {
 
 bool are_layers(const std::vector<int64_t>& values) { return between(1, values) && std::ranges::is_sorted(values); }
 
-/// Layers, neurons and dimensions that some model has, and layers in ascending order: experiments make room for as many, and
-/// search them.
+/// Layers, neurons and dimensions that some model has, and layers in ascending order: experiments make room for as
+/// many, and search them.
 bool is_sound(const Survey& survey) {
   std::vector<int64_t> spikes, writers;
   for (const auto& spike : survey.sinks.spikes) spikes.push_back(spike.layer);
@@ -101,8 +101,7 @@ std::string survey_to_json(const Survey& survey) {
   json["dominant_spike"] = survey.sinks.dominant_spike;
   json["spikes"] = nlohmann::ordered_json::array();
   for (const auto& spike : survey.sinks.spikes) {
-    json["spikes"].push_back(
-        {{"layer", spike.layer}, {"growth", spike.growth}, {"norm_added", spike.norm_added}});
+    json["spikes"].push_back({{"layer", spike.layer}, {"growth", spike.growth}, {"norm_added", spike.norm_added}});
   }
   json["writers"] = nlohmann::ordered_json::array();
   for (const auto& one : survey.writers) {
@@ -125,13 +124,11 @@ Survey survey_from_json(const std::string& text, const std::string& where) {
     survey.sinks.sink_layers = json.at("sink_layers").get<std::vector<int64_t>>();
     survey.sinks.dominant_spike = json.at("dominant_spike");
     for (const auto& spike : json.at("spikes")) {
-      survey.sinks.spikes.push_back(
-          {spike.at("layer"), spike.at("growth"), spike.at("norm_added")});
+      survey.sinks.spikes.push_back({spike.at("layer"), spike.at("growth"), spike.at("norm_added")});
     }
     for (const auto& one : json.at("writers")) {
-      survey.writers.push_back({one.at("layer"), one.at("neurons"), one.at("by_criteria"),
-                                one.at("matched_neurons"), one.at("dimensions"),
-                                one.at("matched_dimensions")});
+      survey.writers.push_back({one.at("layer"), one.at("neurons"), one.at("by_criteria"), one.at("matched_neurons"),
+                                one.at("dimensions"), one.at("matched_dimensions")});
     }
     if (!is_sound(survey)) fail(where);
     return survey;

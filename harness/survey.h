@@ -11,9 +11,9 @@
 namespace replicate {
 
 // What the words mean; these define terms, they judge nothing.
-inline constexpr double kSinkExcess = 0.2;       ///< a sink layer has excess attention of at least this
-inline constexpr double kSpikeGrowth = 2;        ///< a spike multiplies token 0's relative norm by this ...
-inline constexpr double kSpikeRatio = 5;         ///< ... to at least this many times the others' median
+inline constexpr double kSinkExcess = 0.2;  ///< a sink layer has excess attention of at least this
+inline constexpr double kSpikeGrowth = 2;   ///< a spike multiplies token 0's relative norm by this ...
+inline constexpr double kSpikeRatio = 5;    ///< ... to at least this many times the others' median
 
 /// A layer whose output carries a much larger residual norm at position 0 than its input.
 struct Spike {
@@ -26,7 +26,7 @@ struct Spike {
 struct SinkProfile {
   std::vector<int64_t> sink_layers;  ///< layers with excess attention >= kSinkExcess
   std::vector<Spike> spikes;
-  int64_t dominant_spike = 0;        ///< the spike layer that adds most norm, 0 without one
+  int64_t dominant_spike = 0;  ///< the spike layer that adds most norm, 0 without one
 
   int64_t onset_layer() const { return sink_layers.empty() ? 0 : sink_layers.front(); }
   int64_t last_spike() const { return spikes.empty() ? 0 : spikes.back().layer; }
@@ -65,8 +65,8 @@ struct SpikeWriters {
 struct Survey {
   SinkProfile sinks;
   std::vector<SpikeWriters> writers;  ///< one a spike, in the order of sinks.spikes
-  std::string key;         ///< what it was made from: model, inputs; another key, another survey
-  bool assumed = false;    ///< made up for --dry-run, where nothing was measured yet
+  std::string key;                    ///< what it was made from: model, inputs; another key, another survey
+  bool assumed = false;               ///< made up for --dry-run, where nothing was measured yet
 
   /// Of the spike in that layer; it must be one.
   const SpikeWriters& writers_of(int64_t spike_layer) const;

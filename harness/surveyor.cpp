@@ -54,11 +54,11 @@ Survey Surveyor::reduce(int64_t layers, int64_t length) const {
 SpikeWriters Surveyor::writers(int64_t layer) const {
   const auto& weights = neurons_->weights(layer);
   const auto first = neurons_->first(layer).mean(0), rest = neurons_->rest_max(layer).mean(0);
-  const auto meets = (first > kSuperSelectivity * rest)
-                         .logical_and(weights.gate_norm_z > kSuperNormZ)
-                         .logical_and(weights.up_norm_z > kSuperNormZ)
-                         .logical_and(weights.down_kurtosis >
-                                      kSuperKurtosis * at::quantile(weights.down_kurtosis, 0.5));
+  const auto meets =
+      (first > kSuperSelectivity * rest)
+          .logical_and(weights.gate_norm_z > kSuperNormZ)
+          .logical_and(weights.up_norm_z > kSuperNormZ)
+          .logical_and(weights.down_kurtosis > kSuperKurtosis * at::quantile(weights.down_kurtosis, 0.5));
   const auto found = meets.sum().item<int64_t>();
   const auto contribution = first * weights.down_norm;
   SpikeWriters writers;
@@ -66,8 +66,7 @@ SpikeWriters Surveyor::writers(int64_t layer) const {
   writers.by_criteria = found > 0;
   writers.neurons = found > 0 ? largest(contribution.masked_fill(meets.logical_not(), -1), found)
                               : largest(contribution, kTopWriters);
-  writers.matched_neurons =
-      matched(writers.neurons, neurons_->rest_mean(layer).mean(0) * weights.down_norm);
+  writers.matched_neurons = matched(writers.neurons, neurons_->rest_mean(layer).mean(0) * weights.down_norm);
   const auto behind = magnitudes_->layer(layer + 1).mean(0);  // [2, D]
   writers.dimensions = largest(behind[0], kTopWriters);
   writers.matched_dimensions = matched(writers.dimensions, behind[1]);

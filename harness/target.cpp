@@ -8,8 +8,7 @@ namespace replicate {
 void check_target(int64_t target, const Condition& condition, const std::string& claim) {
   const auto length = condition.inputs.record.length;
   if (target >= 1 && target + 2 <= length) return;
-  throw Error("target " + std::to_string(target) + " has no later queries in sequences of " +
-                  std::to_string(length),
+  throw Error("target " + std::to_string(target) + " has no later queries in sequences of " + std::to_string(length),
               claim, "use longer sequences or an earlier target");
 }
 
@@ -28,8 +27,7 @@ std::shared_ptr<Recording> record_heads(LayerRange layers, int64_t position) {
   return std::make_shared<Recording>(Site::head_output, layers, std::vector<int64_t>{position});
 }
 
-Transplant with_mean(const std::shared_ptr<const Recording>& recorded, int64_t target, float scale,
-                     float weight) {
+Transplant with_mean(const std::shared_ptr<const Recording>& recorded, int64_t target, float scale, float weight) {
   return {.site = recorded->site(),
           .layers = recorded->layers(),
           .positions = {target},

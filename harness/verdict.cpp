@@ -51,8 +51,7 @@ std::string why_undecidable(const Metric& metric, int64_t minimum_n) {
   if (!std::isfinite(metric.value)) return "has no value";
   if (metric.n < minimum_n) {
     if (metric.n == 1) return "comes from one sequence only: no interval";
-    return "comes from " + std::to_string(metric.n) + " units of sampling, " +
-           std::to_string(minimum_n) + " needed";
+    return "comes from " + std::to_string(metric.n) + " units of sampling, " + std::to_string(minimum_n) + " needed";
   }
   if (!metric.low || !metric.high) return "has no interval";
   if (!bounded(metric)) return "does not exist in some resamples: no interval";
@@ -64,15 +63,12 @@ enum class Side { right, wrong, both };
 /// On which side of the threshold an interval lies. The threshold itself belongs to >= and <=.
 Side side(const Criterion& criterion, double low, double high) {
   const double t = criterion.threshold;
-  const auto decide = [](bool right, bool wrong) {
-    return right ? Side::right : wrong ? Side::wrong : Side::both;
-  };
+  const auto decide = [](bool right, bool wrong) { return right ? Side::right : wrong ? Side::wrong : Side::both; };
   if (criterion.op == ">") return decide(low > t, high <= t);
   if (criterion.op == ">=") return decide(low >= t, high < t);
   if (criterion.op == "<") return decide(high < t, low >= t);
   if (criterion.op == "<=") return decide(high <= t, low > t);
-  throw Error("unknown operator " + in_quotes(criterion.op), "criterion on " + criterion.metric,
-              "use >, >=, < or <=");
+  throw Error("unknown operator " + in_quotes(criterion.op), "criterion on " + criterion.metric, "use >, >=, < or <=");
 }
 
 /// What came of one criterion or control, and the clause that says so.
@@ -86,15 +82,11 @@ Finding judge_criterion(const Criterion& criterion, const Metric& metric, int64_
   const std::string why = why_undecidable(metric, minimum_n);
   if (!why.empty()) return {kInconclusive, value + " (" + wanted + " wanted) " + why};
   switch (side(criterion, *metric.low, *metric.high)) {
-    case Side::right:
-      return {"pass", value + " (" + wanted + " wanted)"};
-    case Side::wrong:
-      return {"fail", value + " lies wholly outside " + wanted};
-    case Side::both:
-      break;
+    case Side::right: return {"pass", value + " (" + wanted + " wanted)"};
+    case Side::wrong: return {"fail", value + " lies wholly outside " + wanted};
+    case Side::both: break;
   }
-  return {kInconclusive,
-          value + " straddles " + short_number(criterion.threshold) + " (" + wanted + " wanted)"};
+  return {kInconclusive, value + " straddles " + short_number(criterion.threshold) + " (" + wanted + " wanted)"};
 }
 
 /// Bounds of |x| for x in [low, high].
@@ -106,12 +98,10 @@ std::pair<double, double> absolute_bounds(double low, double high) {
 
 double limit_of(const Control& control, const Metric& effect) { return control.fraction * std::abs(effect.value); }
 
-Finding judge_control(const Control& control, const Metric& metric, const Metric& effect,
-                      int64_t minimum_n) {
+Finding judge_control(const Control& control, const Metric& metric, const Metric& effect, int64_t minimum_n) {
   const double limit = limit_of(control, effect);
   const std::string value = "control " + control.metric + " = " + with_interval(metric);
-  const std::string allowed =
-      short_number(control.fraction) + " x " + control.of + " = " + short_number(limit);
+  const std::string allowed = short_number(control.fraction) + " x " + control.of + " = " + short_number(limit);
   const std::string why = why_undecidable(metric, minimum_n);
   if (!why.empty()) return {kInconclusive, value + " (below " + allowed + " wanted) " + why};
   if (!(limit > 0 && std::isfinite(limit)))
@@ -122,17 +112,14 @@ Finding judge_control(const Control& control, const Metric& metric, const Metric
   return {kInconclusive, value + " straddles " + allowed};
 }
 
-const Metric& required(const Measurement& measurement, const std::string& name,
-                       const std::string& what) {
+const Metric& required(const Measurement& measurement, const std::string& name, const std::string& what) {
   if (const Metric* metric = find(measurement, name)) return *metric;
-  throw Error(what + " needs the metric " + in_quotes(name) + ", which was not measured",
-              "judging " + name, "correct the metric's name in configs/claims or measure it");
+  throw Error(what + " needs the metric " + in_quotes(name) + ", which was not measured", "judging " + name,
+              "correct the metric's name in configs/claims or measure it");
 }
 
 /// Where nothing could be measured, metrics may be absent.
-bool missing_allowed(const Measurement& measurement) {
-  return measurement.unmet || measurement.inapplicable;
-}
+bool missing_allowed(const Measurement& measurement) { return measurement.unmet || measurement.inapplicable; }
 
 double arithmetic_error(const Measurement& measurement, const std::string& name) {
   const Metric* error = find(measurement, name + kDtypeError);
@@ -142,15 +129,14 @@ double arithmetic_error(const Measurement& measurement, const std::string& name)
 /// Products in a smaller type could have moved what is nearer than their error to where it is decided.
 Finding beyond_arithmetic(Finding finding, double margin, double error) {
   if (finding.outcome == kInconclusive || margin >= error) return finding;
-  return {kInconclusive, finding.clause + ", but the margin of " + short_number(margin) + " is within the error of the arithmetic, " +
-                             short_number(error)};
+  return {kInconclusive, finding.clause + ", but the margin of " + short_number(margin) +
+                             " is within the error of the arithmetic, " + short_number(error)};
 }
 
-Finding criterion_finding(const Measurement& measurement, const Criterion& criterion,
-                          int64_t minimum_n) {
+Finding criterion_finding(const Measurement& measurement, const Criterion& criterion, int64_t minimum_n) {
   if (missing_allowed(measurement) && !find(measurement, criterion.metric)) return {kNotMeasured, {}};
-  const std::string what = "the criterion " + criterion.metric + " " + criterion.op + " " +
-                           short_number(criterion.threshold);
+  const std::string what =
+      "the criterion " + criterion.metric + " " + criterion.op + " " + short_number(criterion.threshold);
   const Metric& metric = required(measurement, criterion.metric, what);
   return beyond_arithmetic(judge_criterion(criterion, metric, minimum_n), std::abs(metric.value - criterion.threshold),
                            arithmetic_error(measurement, criterion.metric));
@@ -162,7 +148,8 @@ Finding control_finding(const Measurement& measurement, const Control& control, 
     return {kNotMeasured, "control " + control.metric + " was not measured"};
   }
   const Metric& effect = required(measurement, control.of, "the control " + control.metric);
-  const double error = arithmetic_error(measurement, control.metric) + control.fraction * arithmetic_error(measurement, control.of);
+  const double error =
+      arithmetic_error(measurement, control.metric) + control.fraction * arithmetic_error(measurement, control.of);
   return beyond_arithmetic(judge_control(control, *metric, effect, minimum_n),
                            std::abs(std::abs(metric->value) - limit_of(control, effect)), error);
 }
@@ -301,8 +288,7 @@ std::string thresholds_sha256(const Judging& judging) {
     lines.push_back("control " + c.metric + " of " + c.of + " " + exact_number(c.fraction) + "\n");
   }
   std::sort(lines.begin(), lines.end());
-  std::string text =
-      "kind " + judging.kind + "\nminimum_n " + std::to_string(judging.minimum_n) + "\n";
+  std::string text = "kind " + judging.kind + "\nminimum_n " + std::to_string(judging.minimum_n) + "\n";
   for (const auto& [name, least] : judging.minimum_scale) {
     text += "minimum_scale " + name + " " + exact_number(least) + "\n";
   }

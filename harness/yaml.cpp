@@ -20,8 +20,8 @@ constexpr int kMostNodes = 20000;  // aliases expand to far more in a "YAML bomb
 /// Visits the tree as a reader would, aliases expanded, and refuses what no configuration is.
 void check_size(const YAML::Node& node, const std::string& where, int depth, int& nodes) {
   if (depth > kDeepest || ++nodes > kMostNodes) {
-    throw Error(depth > kDeepest ? "the YAML is nested too deeply" : "the YAML expands to too much",
-                where, "write it flat and without aliases");
+    throw Error(depth > kDeepest ? "the YAML is nested too deeply" : "the YAML expands to too much", where,
+                "write it flat and without aliases");
   }
   if (node.IsSequence()) {
     for (const YAML::Node& item : node) check_size(item, where, depth + 1, nodes);
@@ -39,8 +39,7 @@ YAML::Node load(const std::string& text, const std::string& where, bool lines) {
   } catch (const YAML::Exception& error) {
     const bool placed = lines && error.mark.line >= 0;
     throw Error("this is no valid YAML, " + in_quotes(error.msg),
-                placed ? where + ":" + std::to_string(error.mark.line + 1) : where,
-                "correct the line");
+                placed ? where + ":" + std::to_string(error.mark.line + 1) : where, "correct the line");
   }
 }
 
@@ -174,8 +173,7 @@ bool Yaml::flag_or(const std::string& key, bool fallback) const {
   return value ? value->flag() : fallback;
 }
 
-int64_t Yaml::integer_or(const std::string& key, int64_t fallback, int64_t least,
-                         int64_t most) const {
+int64_t Yaml::integer_or(const std::string& key, int64_t fallback, int64_t least, int64_t most) const {
   const auto value = find(key);
   return value ? value->integer(least, most) : fallback;
 }

@@ -31,8 +31,7 @@ class Yaml {
   static Yaml read(const std::filesystem::path& file);
   /// YAML text that stands in no file: `where` and `name` are what messages call its place and
   /// itself.
-  static Yaml parse(const std::string& text, const std::string& where,
-                    const std::string& name = {});
+  static Yaml parse(const std::string& text, const std::string& where, const std::string& name = {});
   /// A node that somebody else has read.
   static Yaml wrap(const YAML::Node& node, const std::string& where);
 

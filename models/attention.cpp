@@ -17,8 +17,7 @@ int64_t index_of(const std::vector<int64_t>& all, int64_t wanted) {
 }
 
 /// False where query first + i may not see key j, as [B or 1, 1, rows, keys].
-Tensor visibility(const AttentionSpec& spec, int64_t first, int64_t rows, int64_t keys,
-                  at::Device device) {
+Tensor visibility(const AttentionSpec& spec, int64_t first, int64_t rows, int64_t keys, at::Device device) {
   const auto options = at::TensorOptions(at::kBool).device(device);
   auto visible = at::ones({rows, keys}, options).tril(first).view({1, 1, rows, keys});
   if (spec.identity) visible = visible.triu(first);
@@ -63,13 +62,9 @@ Tensor probabilities(const Tensor& scores, const Tensor& visible, const Attentio
 
 }  // namespace
 
-Tensor AttentionStatistics::column(int64_t key) const {
-  return columns.select(3, index_of(needs.columns, key));
-}
+Tensor AttentionStatistics::column(int64_t key) const { return columns.select(3, index_of(needs.columns, key)); }
 
-Tensor AttentionStatistics::row(int64_t query) const {
-  return rows.select(2, index_of(needs.rows, query));
-}
+Tensor AttentionStatistics::row(int64_t query) const { return rows.select(2, index_of(needs.rows, query)); }
 
 AttentionStatistics make_statistics(const Tensor& q, const AttentionNeeds& needs) {
   const auto b = q.size(0), h = q.size(1), t = q.size(2);
@@ -89,8 +84,8 @@ AttentionStatistics make_statistics(const Tensor& q, const AttentionNeeds& needs
   return s;
 }
 
-AttentionResult attend_plain(const Tensor& q, const Tensor& k, const Tensor& v,
-                             const AttentionSpec& spec, const AttentionNeeds& needs) {
+AttentionResult attend_plain(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec,
+                             const AttentionNeeds& needs) {
   const auto length = q.size(2), group = q.size(1) / k.size(1);
   const auto keys = k.repeat_interleave(group, 1), values = v.repeat_interleave(group, 1);
   auto statistics = make_statistics(q, needs);

@@ -15,11 +15,11 @@ struct MaskedRow {
 };
 
 struct AttentionSpec {
-  double scale = 1;             ///< usually 1 / sqrt(K)
-  bool identity = false;        ///< every position sees only itself
+  double scale = 1;                         ///< usually 1 / sqrt(K)
+  bool identity = false;                    ///< every position sees only itself
   std::optional<double> sigmoid_bias = {};  ///< sigmoid(score + bias) in place of softmax: rows do not sum to one
-  std::optional<int64_t> window = {};  ///< a query sees so many positions, itself the last; all unless given
-  std::vector<MaskedRow> rows = {};  ///< at most one per query, taken as they are whatever the window
+  std::optional<int64_t> window = {};       ///< a query sees so many positions, itself the last; all unless given
+  std::vector<MaskedRow> rows = {};         ///< at most one per query, taken as they are whatever the window
 };
 
 /// What to collect besides the output. Nothing asked for: nothing computed.
@@ -31,9 +31,7 @@ struct AttentionNeeds {
   bool sum_squares = false;
   bool total = false;
 
-  bool any() const {
-    return !columns.empty() || !rows.empty() || received || entropy || sum_squares || total;
-  }
+  bool any() const { return !columns.empty() || !rows.empty() || received || entropy || sum_squares || total; }
 };
 
 /// float32 on the device of q; undefined where not asked for.
@@ -64,12 +62,12 @@ AttentionResult attend(const Tensor& q, const Tensor& k, const Tensor& v, const 
                        const AttentionNeeds& needs);
 
 /// The twin in plain LibTorch operations, for any device and dtype, blocked over queries in the same way.
-AttentionResult attend_plain(const Tensor& q, const Tensor& k, const Tensor& v,
-                             const AttentionSpec& spec, const AttentionNeeds& needs);
+AttentionResult attend_plain(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec,
+                             const AttentionNeeds& needs);
 
 /// The fast path: one blocked, vectorised, threaded pass over float32 CPU tensors.
-AttentionResult attend_cpu(const Tensor& q, const Tensor& k, const Tensor& v,
-                           const AttentionSpec& spec, const AttentionNeeds& needs);
+AttentionResult attend_cpu(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec,
+                           const AttentionNeeds& needs);
 
 /// For training: gradients, no statistics, no masked rows, O(T) memory in both directions. Softmax by LibTorch's
 /// fused attention; sigmoid by query blocks that the backward pass computes again. Output [B, T, H, K].

@@ -50,30 +50,26 @@ class Attention {
   void run(const Head& head, HeadStatistics statistics, int64_t slice, int64_t slices,
            std::vector<float>& scratch) const {
     scratch.resize(kQueryBlock * shape_.length);
-    for (int64_t first = slice * kQueryBlock; first < shape_.length;
-         first += slices * kQueryBlock) {
+    for (int64_t first = slice * kQueryBlock; first < shape_.length; first += slices * kQueryBlock) {
       const auto rows = std::min(kQueryBlock, shape_.length - first), keys = first + rows;
-      multiply_transposed(head.q + first * shape_.width, head.k, scratch.data(), rows, keys,
-                          shape_.width);
+      multiply_transposed(head.q + first * shape_.width, head.k, scratch.data(), rows, keys, shape_.width);
       float sums[kQueryBlock];
       for (int64_t i = 0; i < rows; ++i) {
         sums[i] = finish_row(head, first + i, keys, scratch.data() + i * keys, statistics);
       }
-      multiply(scratch.data(), head.v, head.v_stride, head.output + first * head.output_stride, head.output_stride, rows,
-               shape_.width, keys);
+      multiply(scratch.data(), head.v, head.v_stride, head.output + first * head.output_stride, head.output_stride,
+               rows, shape_.width, keys);
       normalise(head, first, rows, sums);
     }
   }
 
  private:
   /// Scores of one query become exp(score - max), zero ahead of it; returns their sum.
-  float finish_row(const Head& head, int64_t query, int64_t keys, float* p,
-                   const HeadStatistics& s) const {
+  float finish_row(const Head& head, int64_t query, int64_t keys, float* p, const HeadStatistics& s) const {
     const float scale = static_cast<float>(spec_.scale);
     const auto first = masked_[query] ? 0 : first_visible(query);
-    const RowSums sums = masked_[query] || spec_.identity
-                             ? masked_row(visible_keys(head, query), p, query + 1, scale)
-                             : softmax_row(p + first, query + 1 - first, scale);
+    const RowSums sums = masked_[query] || spec_.identity ? masked_row(visible_keys(head, query), p, query + 1, scale)
+                                                          : softmax_row(p + first, query + 1 - first, scale);
     if (!spec_.identity) std::fill(p, p + first, 0.f);
     std::fill(p + query + 1, p + keys, 0.f);
     record(query, p, sums, s);
@@ -145,8 +141,8 @@ void for_each_task(int64_t tasks, const Task& task) {
 
 }  // namespace
 
-AttentionResult attend_cpu(const Tensor& q, const Tensor& k, const Tensor& v,
-                           const AttentionSpec& spec, const AttentionNeeds& needs) {
+AttentionResult attend_cpu(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec,
+                           const AttentionNeeds& needs) {
   const Shape shape{q.size(0), q.size(1), k.size(1), q.size(2), q.size(3)};
   const auto qc = q.contiguous(), kc = k.contiguous(), vc = v.stride(3) == 1 ? v : v.contiguous();
   auto output = at::empty({shape.batch, shape.length, shape.heads, shape.width}, qc.options());
@@ -156,9 +152,7 @@ AttentionResult attend_cpu(const Tensor& q, const Tensor& k, const Tensor& v,
   // on the number of threads or on who came first.
   const auto all_heads = shape.batch * shape.heads;
   const int64_t slices = all_heads < kFewHeads ? 4 : 1;
-  auto received = needs.received
-                      ? at::zeros({slices, shape.batch, shape.heads, shape.length}, qc.options())
-                      : Tensor();
+  auto received = needs.received ? at::zeros({slices, shape.batch, shape.heads, shape.length}, qc.options()) : Tensor();
   const Attention attention(shape, spec, needs);
   for_each_task(all_heads * slices, [&](int64_t task, std::vector<float>& scratch) {
     const auto slice = task / all_heads, b = task % all_heads / shape.heads, h = task % shape.heads;
@@ -171,10 +165,9 @@ AttentionResult attend_cpu(const Tensor& q, const Tensor& k, const Tensor& v,
                     output.stride(1),
                     b,
                     h};
-    float* own_received =
-        received.defined()
-            ? received.mutable_data_ptr<float>() + (slice * all_heads + b * shape.heads + h) * shape.length
-            : nullptr;
+    float* own_received = received.defined() ? received.mutable_data_ptr<float>() +
+                                                   (slice * all_heads + b * shape.heads + h) * shape.length
+                                             : nullptr;
     attention.run(head,
                   {data_at(statistics.columns, b, h), data_at(statistics.rows, b, h), own_received,
                    data_at(statistics.entropy, b, h), data_at(statistics.sum_squares, b, h)},

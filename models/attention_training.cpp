@@ -58,8 +58,7 @@ class SigmoidAttention : public torch::autograd::Function<SigmoidAttention> {
       const auto a = sigmoid_probabilities(block, q, k, scale, bias);
       const auto d_output = block.of_queries(gradients[0]);
       block.of_keys(dv).add_(at::matmul(a.transpose(2, 3), d_output));
-      const auto d_scores =
-          at::matmul(d_output, block.of_keys(v).transpose(2, 3)).mul_(a).mul_(1 - a).mul_(scale);
+      const auto d_scores = at::matmul(d_output, block.of_keys(v).transpose(2, 3)).mul_(a).mul_(1 - a).mul_(scale);
       block.of_queries(dq).copy_(at::matmul(d_scores, block.of_keys(k)));
       block.of_keys(dk).add_(at::matmul(d_scores.transpose(2, 3), block.of_queries(q)));
     }
@@ -73,9 +72,8 @@ Tensor attend_training(const Tensor& q, const Tensor& k, const Tensor& v, const 
   const auto group = q.size(1) / k.size(1);
   const auto keys = group == 1 ? k : k.repeat_interleave(group, 1);
   const auto values = group == 1 ? v : v.repeat_interleave(group, 1);
-  const auto output = spec.sigmoid_bias
-                          ? SigmoidAttention::apply(q, keys, values, spec.scale, *spec.sigmoid_bias)
-                          : at::scaled_dot_product_attention(q, keys, values, {}, 0, true, spec.scale);
+  const auto output = spec.sigmoid_bias ? SigmoidAttention::apply(q, keys, values, spec.scale, *spec.sigmoid_bias)
+                                        : at::scaled_dot_product_attention(q, keys, values, {}, 0, true, spec.scale);
   return output.transpose(1, 2);
 }
 

@@ -6,14 +6,10 @@ namespace replicate {
 namespace {
 
 /// What the block goes on with at a site: the value itself when nobody has hung a tap in.
-Tensor visit(Tap* tap, Site site, Tensor value) {
-  return tap ? tap->at(site, std::move(value)) : value;
-}
+Tensor visit(Tap* tap, Site site, Tensor value) { return tap ? tap->at(site, std::move(value)) : value; }
 
 /// [B, T, n K] -> [B, n, T, K]
-Tensor split_heads(const Tensor& x, int64_t head_width) {
-  return x.unflatten(-1, {-1, head_width}).transpose(1, 2);
-}
+Tensor split_heads(const Tensor& x, int64_t head_width) { return x.unflatten(-1, {-1, head_width}).transpose(1, 2); }
 
 /// Rotates pairs (i, i + width/2) of the first `width` dimensions: the half-split layout of `transformers`.
 Tensor rotate(const Tensor& x, const Positions& positions) {
@@ -68,7 +64,8 @@ Tensor rms_norm_as(at::ScalarType type, const Tensor& x, const Tensor& gain, dou
 /// Whether x + branch and the norm that the FFN reads are one operation here: where nobody looks at what lies between.
 bool adds_and_norms_at_once(const ModelConfig& config, const Tensor& x, const Tensor& branch, const Tensor& gain) {
   const bool plain = config.norm_placement == NormPlacement::before && !config.layer_norm && !config.parallel_residual;
-  return plain && cuda_kernels_take(x) && cuda_kernels_take(branch) && x.scalar_type() == at::kFloat && gain.scalar_type() == at::kFloat;
+  return plain && cuda_kernels_take(x) && cuda_kernels_take(branch) && x.scalar_type() == at::kFloat &&
+         gain.scalar_type() == at::kFloat;
 }
 
 /// Queries or keys [B, n, T, K] from W x [B, T, n K], normed where the model does that.
@@ -119,7 +116,8 @@ Tensor feed_forward(const ModelConfig& config, const BlockWeights& weights, cons
     const Projection projections[] = {{weights.gate, no_bias}, {weights.up, weights.up_bias}};
     const auto projected = project(normed, projections);
     const auto gate = visit(tap, Site::gate, projected[0]), up = visit(tap, Site::up, projected[1]);
-    return config.activation == Activation::silu && is_fused(gate) ? fused_swiglu(gate, up) : activated(config.activation, gate) * up;
+    return config.activation == Activation::silu && is_fused(gate) ? fused_swiglu(gate, up)
+                                                                   : activated(config.activation, gate) * up;
   };
   const auto ungated = [&] {
     return activated(config.activation, visit(tap, Site::up, at::linear(normed, weights.up, weights.up_bias)));
@@ -172,8 +170,8 @@ Tensor norm(const ModelConfig& config, const Tensor& x, const Tensor& gain, cons
   return rms_norm(wide - wide.mean(-1, true), gain, config.norm_eps) + bias;
 }
 
-Tensor block_forward(const ModelConfig& config, const BlockWeights& weights,
-                     const Positions& positions, const Tensor& residual, Tap* tap) {
+Tensor block_forward(const ModelConfig& config, const BlockWeights& weights, const Positions& positions,
+                     const Tensor& residual, Tap* tap) {
   const auto type = weights.query.scalar_type();  // of matrix products; the residual stream keeps its own
   const auto before = [&](const Tensor& x, const Tensor& gain, const Tensor& bias) {
     if (config.norm_placement == NormPlacement::behind) return x.to(type);
@@ -183,7 +181,8 @@ Tensor block_forward(const ModelConfig& config, const BlockWeights& weights,
     return config.norm_placement == NormPlacement::before ? x : rms_norm(x, gain, config.norm_eps);
   };
   const auto input = visit(tap, Site::block_input, residual);
-  const auto attention_normed = visit(tap, Site::attention_normed, before(input, weights.attention_norm, weights.attention_norm_bias));
+  const auto attention_normed =
+      visit(tap, Site::attention_normed, before(input, weights.attention_norm, weights.attention_norm_bias));
   const auto attended = attention(config, weights, positions, attention_normed, tap);
   if constexpr (kCudaKernels) {
     if (!tap && adds_and_norms_at_once(config, input, attended, weights.ffn_norm)) {

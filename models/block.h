@@ -37,7 +37,7 @@ Tensor norm(const ModelConfig& config, const Tensor& x, const Tensor& gain, cons
 
 /// One transformer block: attention with RoPE and an FFN, each with its norms and added to the residual
 /// stream. residual [B, T, D] float32 -> [B, T, D].
-Tensor block_forward(const ModelConfig& config, const BlockWeights& weights,
-                     const Positions& positions, const Tensor& residual, Tap* tap = nullptr);
+Tensor block_forward(const ModelConfig& config, const BlockWeights& weights, const Positions& positions,
+                     const Tensor& residual, Tap* tap = nullptr);
 
 }  // namespace replicate

@@ -3,10 +3,10 @@
 namespace replicate {
 namespace {
 
-constexpr Tensor BlockWeights::* kMultiplied[] = {
-    &BlockWeights::query,      &BlockWeights::key,        &BlockWeights::value,       &BlockWeights::output,
-    &BlockWeights::gate,       &BlockWeights::up,         &BlockWeights::down,        &BlockWeights::output_gate,
-    &BlockWeights::query_bias, &BlockWeights::key_bias,   &BlockWeights::value_bias,  &BlockWeights::output_bias,
+constexpr Tensor BlockWeights::*kMultiplied[] = {
+    &BlockWeights::query,      &BlockWeights::key,      &BlockWeights::value,      &BlockWeights::output,
+    &BlockWeights::gate,       &BlockWeights::up,       &BlockWeights::down,       &BlockWeights::output_gate,
+    &BlockWeights::query_bias, &BlockWeights::key_bias, &BlockWeights::value_bias, &BlockWeights::output_bias,
     &BlockWeights::up_bias,    &BlockWeights::down_bias};
 
 BlockWeights cast(BlockWeights weights, at::ScalarType type) {
@@ -18,7 +18,8 @@ BlockWeights cast(BlockWeights weights, at::ScalarType type) {
 
 class CastWeights : public WeightSource {
  public:
-  CastWeights(std::shared_ptr<const WeightSource> source, at::ScalarType type) : source_(std::move(source)), type_(type) {}
+  CastWeights(std::shared_ptr<const WeightSource> source, at::ScalarType type)
+      : source_(std::move(source)), type_(type) {}
 
   BlockWeights block(int64_t layer) const override { return cast(source_->block(layer), type_); }
   Tensor embed(const Tensor& ids) const override { return source_->embed(ids); }

@@ -23,7 +23,8 @@ void check_rope(const Rope& rope, int64_t head_width, const std::string& where) 
   require(width >= 2 && width <= head_width && width % 2 == 0, "RoPE turns no whole pairs of a head", where);
   require(rope.divisors.empty() || static_cast<int64_t>(rope.divisors.size()) == width / 2,
           "the RoPE divisors are not one a pair", where);
-  for (const auto divisor : rope.divisors) require(divisor > 0 && divisor < 1e9, "a RoPE divisor is out of range", where);
+  for (const auto divisor : rope.divisors)
+    require(divisor > 0 && divisor < 1e9, "a RoPE divisor is out of range", where);
 }
 
 void check_layers(const std::vector<bool>& flags, int64_t layers, const std::string& where) {
@@ -70,9 +71,9 @@ std::optional<int64_t> ModelConfig::window_of(int64_t layer) const {
 
 double block_flops(const ModelConfig& c, int64_t sequences, int64_t length) {
   const double tokens = static_cast<double>(sequences) * static_cast<double>(length);
-  const double weights =
-      2.0 * c.width * c.head_width * (c.heads + c.kv_heads) + (c.gated_ffn ? 3.0 : 2.0) * c.width * c.hidden +
-      (c.output_gate ? 1.0 * c.width * c.head_width * c.heads : 0);
+  const double weights = 2.0 * c.width * c.head_width * (c.heads + c.kv_heads) +
+                         (c.gated_ffn ? 3.0 : 2.0) * c.width * c.hidden +
+                         (c.output_gate ? 1.0 * c.width * c.head_width * c.heads : 0);
   const double attention = 2.0 * c.heads * c.head_width * (length + 1) / 2;  // scores and values
   return 2 * tokens * (weights + attention);
 }

@@ -45,22 +45,23 @@ struct ModelConfig {
   QueryKeyNorm query_key_norm = QueryKeyNorm::none;
   Activation activation = Activation::silu;
   bool qkv_bias = false, output_bias = false;
-  bool layer_norm = false;         ///< LayerNorm with a bias in place of RMSNorm (GPT-NeoX)
-  bool parallel_residual = false;  ///< the FFN reads the block's input, not what attention has left (GPT-NeoX)
-  bool gated_ffn = true;           ///< without: hidden = activation(up), and there is no gate (GPT-NeoX)
-  bool ffn_bias = false;           ///< of up and down
+  bool layer_norm = false;                 ///< LayerNorm with a bias in place of RMSNorm (GPT-NeoX)
+  bool parallel_residual = false;          ///< the FFN reads the block's input, not what attention has left (GPT-NeoX)
+  bool gated_ffn = true;                   ///< without: hidden = activation(up), and there is no gate (GPT-NeoX)
+  bool ffn_bias = false;                   ///< of up and down
   std::optional<double> score_scale = {};  ///< of q k; 1 / sqrt(K) unless given
   double embedding_scale = 1;
-  std::vector<bool> unrotated = {};      ///< by layer: attention without RoPE (SmolLM 3); empty: none
-  std::vector<bool> sliding = {};        ///< by layer: a query sees `window` positions, itself the last; empty: none
+  std::vector<bool> unrotated = {};  ///< by layer: attention without RoPE (SmolLM 3); empty: none
+  std::vector<bool> sliding = {};    ///< by layer: a query sees `window` positions, itself the last; empty: none
   int64_t window = 0;
-  std::optional<Rope> sliding_rope = {}; ///< of sliding layers, where it differs (Gemma 3)
+  std::optional<Rope> sliding_rope = {};  ///< of sliding layers, where it differs (Gemma 3)
 
-  bool begins_with_bos = false;  ///< trained on sequences that all begin with BOS (Gemma 3, and models of training here)
+  bool begins_with_bos =
+      false;  ///< trained on sequences that all begin with BOS (Gemma 3, and models of training here)
 
   // Variants of attention, as the paper trains them.
-  bool head_rms_norm = false;  ///< head outputs over their own RMS, times a gain [K], before W_O
-  bool output_gate = false;    ///< head outputs times sigmoid(x W_g) before W_O (Qiu et al.)
+  bool head_rms_norm = false;               ///< head outputs over their own RMS, times a gain [K], before W_O
+  bool output_gate = false;                 ///< head outputs times sigmoid(x W_g) before W_O (Qiu et al.)
   std::optional<double> sigmoid_bias = {};  ///< sigmoid(score + bias) in place of softmax
 
   bool operator==(const ModelConfig&) const = default;

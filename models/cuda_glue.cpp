@@ -65,8 +65,15 @@ Tensor with_aligned_rows(const Tensor& x) {
 
 template <typename Element>
 cuda::AttentionInputs<Element> inputs_of(const Tensor& q, const Tensor& k, const Tensor& v, double scale) {
-  return {strided<const Element>(q),     strided<const Element>(k),     strided<const Element>(v),     q.size(0), q.size(2),
-          static_cast<int>(q.size(1)), static_cast<int>(k.size(1)), static_cast<int>(q.size(3)), static_cast<float>(scale)};
+  return {strided<const Element>(q),
+          strided<const Element>(k),
+          strided<const Element>(v),
+          q.size(0),
+          q.size(2),
+          static_cast<int>(q.size(1)),
+          static_cast<int>(k.size(1)),
+          static_cast<int>(q.size(3)),
+          static_cast<float>(scale)};
 }
 
 /// What must be read behind the forward pass, from its log-sum-exp.
@@ -82,7 +89,7 @@ void collect(const cuda::AttentionInputs<Element>& in, const Tensor& lse, Attent
 /// The softmax of one query over the keys it may see: [B, H, query + 1].
 Tensor masked_probabilities(const Tensor& q, const Tensor& k, const MaskedRow& row, double scale) {
   const auto group = q.size(1) / k.size(1), seen = row.query + 1;
-  const auto one = widened(q.select(2, row.query)).unflatten(1, {-1, group});             // [B, G, H / G, K]
+  const auto one = widened(q.select(2, row.query)).unflatten(1, {-1, group});                  // [B, G, H / G, K]
   const auto scores = at::matmul(one, widened(k.narrow(2, 0, seen)).transpose(2, 3)) * scale;  // [B, G, H / G, seen]
   auto hidden = at::ones({static_cast<int64_t>(row.keys.size()), seen}, at::kBool);
   for (int64_t b = 0; b < hidden.size(0); ++b) {
@@ -114,11 +121,13 @@ AttentionResult attend_as(const Tensor& q, const Tensor& k, const Tensor& v, con
                           const AttentionNeeds& needs) {
   const OnDevice stream(q);
   const auto in = inputs_of<Element>(q, k, v, spec.scale);
-  AttentionResult result{at::empty({q.size(0), q.size(2), q.size(1), q.size(3)}, q.options()), make_statistics(q, needs)};
+  AttentionResult result{at::empty({q.size(0), q.size(2), q.size(1), q.size(3)}, q.options()),
+                         make_statistics(q, needs)};
   auto& s = result.statistics;
   auto lse = at::empty({q.size(0), q.size(1), q.size(2)}, q.options().dtype(at::kFloat));
   check(cuda::attention_forward<Element>(
-      in, {data_of<Element>(result.output), data_of<float>(lse), data_of<float>(s.entropy), data_of<float>(s.sum_squares)},
+      in,
+      {data_of<Element>(result.output), data_of<float>(lse), data_of<float>(s.entropy), data_of<float>(s.sum_squares)},
       stream));
   // exp(score - infinity) = 0: the kernels that follow see nothing of a masked row
   for (const auto& row : spec.rows) lse.select(2, row.query).fill_(INFINITY);
@@ -142,12 +151,12 @@ class CudaRmsNorm : public torch::autograd::Function<CudaRmsNorm> {
     with_element(y.scalar_type(), [&]<typename Element>(Element*) {
       const auto epsilon = static_cast<float>(eps);
       const auto* gains = data_of<float>(g);
-      auto *to = data_of<Element>(y);
-      auto *inverses = data_of<float>(inverse);
+      auto* to = data_of<Element>(y);
+      auto* inverses = data_of<float>(inverse);
       check(is_of_heads(x, y)
                 ? cuda::head_rms_norm<Element>(data_of<Element>(x), gains, to, inverses, rows, width, epsilon, stream)
-                : cuda::rms_norm<Element>({data_of<float>(x), nullptr, gains, nullptr, to, inverses, rows, width, epsilon},
-                                          stream));
+                : cuda::rms_norm<Element>(
+                      {data_of<float>(x), nullptr, gains, nullptr, to, inverses, rows, width, epsilon}, stream));
     });
     context->save_for_backward({x, g, inverse});
     return y;
@@ -162,7 +171,8 @@ class CudaRmsNorm : public torch::autograd::Function<CudaRmsNorm> {
     const auto width = static_cast<int>(gain.numel());
     const auto rows = inverse.numel();
     auto dx = at::empty_like(x), dgain = at::empty_like(gain);
-    const auto floats = is_of_heads(x, dy) ? cuda::head_rms_norm_workspace(rows, width) : cuda::rms_norm_workspace(rows, width);
+    const auto floats =
+        is_of_heads(x, dy) ? cuda::head_rms_norm_workspace(rows, width) : cuda::rms_norm_workspace(rows, width);
     const auto workspace = at::empty({floats}, gain.options());
     with_element(dy.scalar_type(), [&]<typename Element>(Element*) {
       const auto *gains = data_of<float>(gain), *inverses = data_of<float>(inverse);
@@ -196,9 +206,10 @@ class CudaAddRmsNorm : public torch::autograd::Function<CudaAddRmsNorm> {
     const auto rows = x.numel() / width;
     auto sum = at::empty_like(x), y = at::empty_like(branch), inverse = at::empty({rows}, g.options());
     with_element(y.scalar_type(), [&]<typename Element>(Element*) {
-      check(cuda::rms_norm<Element>({data_of<float>(x), data_of<Element>(branch), data_of<float>(g), data_of<float>(sum),
-                                     data_of<Element>(y), data_of<float>(inverse), rows, width, static_cast<float>(eps)},
-                                    stream));
+      check(
+          cuda::rms_norm<Element>({data_of<float>(x), data_of<Element>(branch), data_of<float>(g), data_of<float>(sum),
+                                   data_of<Element>(y), data_of<float>(inverse), rows, width, static_cast<float>(eps)},
+                                  stream));
     });
     context->save_for_backward({sum, g, inverse});
     return {sum, y};
@@ -217,10 +228,11 @@ class CudaAddRmsNorm : public torch::autograd::Function<CudaAddRmsNorm> {
     const auto dbranch = one_type ? dx : at::empty_like(dy);
     const auto workspace = at::empty({cuda::rms_norm_workspace(rows, width)}, gain.options());
     with_element(dy.scalar_type(), [&]<typename Element>(Element*) {
-      check(cuda::rms_norm_backward<Element>({data_of<float>(sum), data_of<float>(gain), data_of<float>(inverse), data_of<Element>(dy),
-                                              data_of<float>(dsum), data_of<float>(dx), one_type ? nullptr : data_of<Element>(dbranch),
-                                              data_of<float>(dgain), data_of<float>(workspace), rows, width},
-                                             stream));
+      check(cuda::rms_norm_backward<Element>(
+          {data_of<float>(sum), data_of<float>(gain), data_of<float>(inverse), data_of<Element>(dy),
+           data_of<float>(dsum), data_of<float>(dx), one_type ? nullptr : data_of<Element>(dbranch),
+           data_of<float>(dgain), data_of<float>(workspace), rows, width},
+          stream));
     });
     return {dx, dbranch, dgain, Tensor()};
   }
@@ -264,8 +276,9 @@ class CudaCrossEntropy : public torch::autograd::Function<CudaCrossEntropy> {
     const auto scale = gradients[0].to(at::kFloat).contiguous();
     const OnDevice stream(x);
     with_element(x.scalar_type(), [&]<typename Element>(Element*) {
-      check(cuda::cross_entropy_backward<Element>(data_of<Element>(x), targets.const_data_ptr<int64_t>(), data_of<float>(lse),
-                                                  data_of<float>(scale), 1 / static_cast<float>(shape.rows), shape, stream));
+      check(cuda::cross_entropy_backward<Element>(data_of<Element>(x), targets.const_data_ptr<int64_t>(),
+                                                  data_of<float>(lse), data_of<float>(scale),
+                                                  1 / static_cast<float>(shape.rows), shape, stream));
     });
     x.unsafeGetTensorImpl()->bump_version();  // who has kept the logits for its own gradient must find out
     return {x, Tensor(), Tensor()};
@@ -283,15 +296,15 @@ AttentionResult attend_cuda(const Tensor& q, const Tensor& k, const Tensor& v, c
 }
 
 Tensor cuda_rms_norm(const Tensor& x, const Tensor& gain, double eps, at::ScalarType type) {
-  TORCH_CHECK(gain.dim() == 1 && x.size(-1) == gain.size(0) && gain.scalar_type() == at::kFloat, "a gain of ", gain.sizes(),
-              " for x of ", x.sizes());
+  TORCH_CHECK(gain.dim() == 1 && x.size(-1) == gain.size(0) && gain.scalar_type() == at::kFloat, "a gain of ",
+              gain.sizes(), " for x of ", x.sizes());
   const bool has_kernel = x.scalar_type() == at::kFloat || x.scalar_type() == type;
   return CudaRmsNorm::apply(has_kernel ? x : x.to(at::kFloat), gain, eps, static_cast<int64_t>(type));
 }
 
 SumAndNorm cuda_add_rms_norm(const Tensor& x, const Tensor& branch, const Tensor& gain, double eps) {
-  TORCH_CHECK(x.sizes() == branch.sizes() && x.scalar_type() == at::kFloat && gain.dim() == 1 && x.size(-1) == gain.size(0) &&
-                  gain.scalar_type() == at::kFloat,
+  TORCH_CHECK(x.sizes() == branch.sizes() && x.scalar_type() == at::kFloat && gain.dim() == 1 &&
+                  x.size(-1) == gain.size(0) && gain.scalar_type() == at::kFloat,
               "a branch of ", branch.sizes(), " and a gain of ", gain.sizes(), " for ", x.sizes());
   const auto both = CudaAddRmsNorm::apply(x, branch, gain, eps);
   return {both[0], both[1]};
@@ -302,8 +315,8 @@ void cuda_rotary(const Tensor& x, const Tensor& cosine, const Tensor& sine, cons
   const cuda::RotaryShape shape{x.size(0), x.size(2), static_cast<int>(x.size(1)), static_cast<int>(x.size(3)),
                                 static_cast<int>(cosine.size(-1))};
   with_element(x.scalar_type(), [&]<typename Element>(Element*) {
-    check(cuda::rotary<Element>(strided<const Element>(x), data_of<float>(cosine), data_of<float>(sine), strided<Element>(y),
-                                shape, direction, stream));
+    check(cuda::rotary<Element>(strided<const Element>(x), data_of<float>(cosine), data_of<float>(sine),
+                                strided<Element>(y), shape, direction, stream));
   });
 }
 
@@ -312,18 +325,20 @@ void cuda_swiglu(const Tensor& gate, const Tensor& up, const Tensor& y) {
   const OnDevice stream(gate);
   const auto g = as_rows(gate), u = as_rows(up), to = as_rows(y);
   with_element(y.scalar_type(), [&]<typename Element>(Element*) {
-    check(cuda::swiglu<Element>(rows_of<const Element>(g), rows_of<const Element>(u), rows_of<Element>(to), to.size(0), to.size(1),
-                                stream));
+    check(cuda::swiglu<Element>(rows_of<const Element>(g), rows_of<const Element>(u), rows_of<Element>(to), to.size(0),
+                                to.size(1), stream));
   });
 }
 
-void cuda_swiglu_backward(const Tensor& gate, const Tensor& up, const Tensor& gradient, const Tensor& dgate, const Tensor& dup) {
+void cuda_swiglu_backward(const Tensor& gate, const Tensor& up, const Tensor& gradient, const Tensor& dgate,
+                          const Tensor& dup) {
   const OnDevice stream(gate);
   const auto g = as_rows(gate), u = as_rows(up), dy = as_rows(gradient);
   const auto to_gate = as_rows(dgate), to_up = as_rows(dup);
   with_element(g.scalar_type(), [&]<typename Element>(Element*) {
-    check(cuda::swiglu_backward<Element>(rows_of<const Element>(g), rows_of<const Element>(u), rows_of<const Element>(dy),
-                                         rows_of<Element>(to_gate), rows_of<Element>(to_up), g.size(0), g.size(1), stream));
+    check(cuda::swiglu_backward<Element>(rows_of<const Element>(g), rows_of<const Element>(u),
+                                         rows_of<const Element>(dy), rows_of<Element>(to_gate), rows_of<Element>(to_up),
+                                         g.size(0), g.size(1), stream));
   });
 }
 

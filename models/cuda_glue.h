@@ -1,7 +1,7 @@
 #pragma once
 
-// Where tensors meet the CUDA kernels of models/cuda, which know nothing of LibTorch. Built with REPLICATE_CUDA where nvcc
-// is found; without it `kCudaKernels` is false and nothing here but the checks is defined.
+// Where tensors meet the CUDA kernels of models/cuda, which know nothing of LibTorch. Built with REPLICATE_CUDA where
+// nvcc is found; without it `kCudaKernels` is false and nothing here but the checks is defined.
 
 #include "models/attention.h"
 
@@ -14,21 +14,24 @@ constexpr bool kCudaKernels = false;
 #endif
 
 /// Whether the kernels take what they are given: float32 or bfloat16 ..
-inline bool cuda_kernels_take(at::ScalarType type) { return kCudaKernels && (type == at::kFloat || type == at::kBFloat16); }
+inline bool cuda_kernels_take(at::ScalarType type) {
+  return kCudaKernels && (type == at::kFloat || type == at::kBFloat16);
+}
 
 /// .. on a GPU.
 inline bool cuda_kernels_take(const Tensor& x) { return x.is_cuda() && cuda_kernels_take(x.scalar_type()); }
 
-/// For attend_cuda: heads of width 32, 64 or 128, a positive scale and softmax over all keys up to the query, but for single
-/// masked rows.
+/// For attend_cuda: heads of width 32, 64 or 128, a positive scale and softmax over all keys up to the query, but for
+/// single masked rows.
 inline bool cuda_kernels_take(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec) {
   const auto width = q.size(-1);
   return cuda_kernels_take(q) && k.scalar_type() == q.scalar_type() && v.scalar_type() == q.scalar_type() &&
-         (width == 32 || width == 64 || width == 128) && spec.scale > 0 && !spec.identity && !spec.sigmoid_bias && !spec.window;
+         (width == 32 || width == 64 || width == 128) && spec.scale > 0 && !spec.identity && !spec.sigmoid_bias &&
+         !spec.window;
 }
 
-/// As attend_plain. Masked rows are made again by plain operations, so that all others have the same bits as without masks.
-/// Under bfloat16 probabilities are rounded before they weigh the values; statistics are float32 throughout.
+/// As attend_plain. Masked rows are made again by plain operations, so that all others have the same bits as without
+/// masks. Under bfloat16 probabilities are rounded before they weigh the values; statistics are float32 throughout.
 AttentionResult attend_cuda(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec,
                             const AttentionNeeds& needs);
 
@@ -44,9 +47,9 @@ struct SumAndNorm {
 };
 SumAndNorm cuda_add_rms_norm(const Tensor& x, const Tensor& branch, const Tensor& gain, double eps);
 
-/// As fused_cross_entropy: float32 from logits [N, P], of which the first `ids` columns count and the others get no gradient.
-/// The backward pass overwrites the logits with their gradient, so that nobody else may read them then, and it can run once
-/// only. A target outside 0..ids-1 makes the loss NaN.
+/// As fused_cross_entropy: float32 from logits [N, P], of which the first `ids` columns count and the others get no
+/// gradient. The backward pass overwrites the logits with their gradient, so that nobody else may read them then, and
+/// it can run once only. A target outside 0..ids-1 makes the loss NaN.
 Tensor cuda_cross_entropy(const Tensor& logits, const Tensor& targets, int64_t ids);
 
 // What fused.cpp's RoPE and SwiGLU call, forward and backward; into what the caller made.
@@ -56,6 +59,7 @@ void cuda_rotary(const Tensor& x, const Tensor& cosine, const Tensor& sine, cons
 
 /// All of one type and shape [..., F].
 void cuda_swiglu(const Tensor& gate, const Tensor& up, const Tensor& y);
-void cuda_swiglu_backward(const Tensor& gate, const Tensor& up, const Tensor& gradient, const Tensor& dgate, const Tensor& dup);
+void cuda_swiglu_backward(const Tensor& gate, const Tensor& up, const Tensor& gradient, const Tensor& dgate,
+                          const Tensor& dup);
 
 }  // namespace replicate

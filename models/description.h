@@ -36,8 +36,8 @@ struct Description {
 Description describe_gguf(const GgufFile& file);
 
 /// A config.json of Hugging Face's `transformers`, old or new: llama, mistral, qwen2, qwen3, smollm3, olmo2, gemma3,
-/// gemma3_text, phi3, gpt_neox. Keys that are left out have that library's defaults. Error on another model type and on what is
-/// not applied. `where` names the text.
+/// gemma3_text, phi3, gpt_neox. Keys that are left out have that library's defaults. Error on another model type and on
+/// what is not applied. `where` names the text.
 Description describe_config_json(std::string_view json, const std::string& where);
 
 /// The config.json of a folder. Error when there is none.

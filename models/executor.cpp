@@ -59,9 +59,7 @@ struct Listener {
   Probe* probe;
   int64_t lane;
   ProbeNeeds needs;
-  bool wants(Site site) const {
-    return std::find(needs.sites.begin(), needs.sites.end(), site) != needs.sites.end();
-  }
+  bool wants(Site site) const { return std::find(needs.sites.begin(), needs.sites.end(), site) != needs.sites.end(); }
 };
 
 std::vector<Listener> listeners(const Group& group, int64_t layer) {
@@ -91,8 +89,9 @@ class FiniteCheck {
     for (const auto& one : seen_) {
       if (one.extremes.isfinite().all().item<bool>()) continue;
       throw Error(one.what + std::to_string(one.layer), model_.name,
-                  one.type == at::kHalf ? "float16 ends at 65504: use --dtype bfloat16 or float32"
-                                        : "the model's weights, or what the claim changes, are too large for its arithmetic");
+                  one.type == at::kHalf
+                      ? "float16 ends at 65504: use --dtype bfloat16 or float32"
+                      : "the model's weights, or what the claim changes, are too large for its arithmetic");
     }
     seen_.clear();
   }
@@ -111,8 +110,8 @@ class FiniteCheck {
 /// Patches first, then probes: a probe sees what the block goes on with.
 class GroupTap : public Tap {
  public:
-  GroupTap(const std::vector<Patch>& active, const std::vector<Listener>& listeners, Place place,
-           int64_t sequences, FiniteCheck& finite)
+  GroupTap(const std::vector<Patch>& active, const std::vector<Listener>& listeners, Place place, int64_t sequences,
+           FiniteCheck& finite)
       : active_(active),
         patched_(active, place.layer, place.first_sequence),
         listeners_(listeners),
@@ -151,14 +150,14 @@ class GroupTap : public Tap {
   /// An infinite score may leave no trace in the residual stream: to softmax minus infinity is a key that is not seen.
   Tensor narrowed(Site site, const Tensor& value, at::ScalarType type) {
     auto narrow = value.to(type);
-    if (type == at::kHalf && site == Site::query) finite_.see("the queries are not finite in layer ", place_.layer, type, narrow);
-    if (type == at::kHalf && site == Site::key) finite_.see("the keys are not finite in layer ", place_.layer, type, narrow);
+    if (type == at::kHalf && site == Site::query)
+      finite_.see("the queries are not finite in layer ", place_.layer, type, narrow);
+    if (type == at::kHalf && site == Site::key)
+      finite_.see("the keys are not finite in layer ", place_.layer, type, narrow);
     return narrow;
   }
 
-  Place place_of(const Listener& listener) const {
-    return {listener.lane, place_.layer, place_.first_sequence};
-  }
+  Place place_of(const Listener& listener) const { return {listener.lane, place_.layer, place_.first_sequence}; }
 
   const std::vector<Patch>& active_;
   PatchedSites patched_;
@@ -177,8 +176,8 @@ std::vector<Group> regroup(const std::vector<Group>& groups, int64_t layer) {
     for (const auto& lane : group.lanes) {
       if (deepest_layer(*lane.lane) < layer) continue;
       auto active = active_patches(lane->patches, layer);
-      auto same = std::find_if(next.begin() + first_child, next.end(),
-                               [&](const Group& g) { return g.active == active; });
+      auto same =
+          std::find_if(next.begin() + first_child, next.end(), [&](const Group& g) { return g.active == active; });
       if (same == next.end()) {
         next.push_back({{}, std::move(active), group.residual});
         same = next.end() - 1;
@@ -212,8 +211,8 @@ size_t depth_of(const Group& group, const std::vector<Group>& groups, size_t mos
   if (most == 0) throw Error("lanes read each other's recordings in a circle", "plan", "correct the experiment");
   size_t depth = 0;
   for (const auto* recording : sources_of(group)) {
-    const auto source = std::find_if(groups.begin(), groups.end(),
-                                     [&](const Group& other) { return carries(other, recording); });
+    const auto source =
+        std::find_if(groups.begin(), groups.end(), [&](const Group& other) { return carries(other, recording); });
     depth = std::max(depth, 1 + depth_of(*source, groups, most - 1));
   }
   return depth;
@@ -229,8 +228,7 @@ std::vector<std::vector<size_t>> waves(const std::vector<Group>& groups) {
   for (size_t g = 0; g < groups.size(); ++g) {
     const bool read = std::any_of(groups.begin(), groups.end(), [&](const Group& other) {
       const auto sources = sources_of(other);
-      return std::any_of(sources.begin(), sources.end(),
-                         [&](const Recording* one) { return carries(groups[g], one); });
+      return std::any_of(sources.begin(), sources.end(), [&](const Recording* one) { return carries(groups[g], one); });
     });
     all[read ? depth[g] : last].push_back(g);
   }
@@ -264,8 +262,7 @@ double probe_flops(const Group& group, int64_t layer) {
 double head_flops(const Group& group) {
   const auto& c = group.first().model->config;
   const auto heard = listeners(group, c.layers + 1);
-  const bool logits = std::any_of(heard.begin(), heard.end(),
-                                  [](const Listener& l) { return l.wants(Site::logits); });
+  const bool logits = std::any_of(heard.begin(), heard.end(), [](const Listener& l) { return l.wants(Site::logits); });
   return logits ? 2.0 * static_cast<double>(group.first().tokens->numel() * c.vocabulary * c.width) : 0;
 }
 
@@ -276,8 +273,7 @@ int64_t batch_sequences(const Group& group, const ExecutorOptions& options) {
 /// One model's lanes, layer by layer.
 class Pass {
  public:
-  Pass(const Model& model, std::vector<Group> groups, const ExecutorOptions& options,
-       const Advance& advance)
+  Pass(const Model& model, std::vector<Group> groups, const ExecutorOptions& options, const Advance& advance)
       : model_(model), groups_(std::move(groups)), options_(options), advance_(advance), finite_(model) {}
 
   bool run() {
@@ -378,8 +374,8 @@ class Pass {
         .copy_(block_forward(model_.config, weights, positions_.at(group.length())[place.layer - 1],
                              group.residual.narrow(0, place.first_sequence, count), &tap));
     const double share = static_cast<double>(count) / static_cast<double>(group.sequences());
-    return !advance_ || advance_(block_flops(model_.config, count, group.length()) +
-                                 share * probe_flops(group, place.layer));
+    return !advance_ ||
+           advance_(block_flops(model_.config, count, group.length()) + share * probe_flops(group, place.layer));
   }
 
   /// The final norm and, where a probe asks for them, the logits.
@@ -388,8 +384,8 @@ class Pass {
     Tensor head;  // decoded once for all groups
     for (const auto& group : regroup(groups_, layer)) {
       const auto heard = listeners(group, layer);
-      const bool logits = std::any_of(heard.begin(), heard.end(),
-                                      [](const Listener& l) { return l.wants(Site::logits); });
+      const bool logits =
+          std::any_of(heard.begin(), heard.end(), [](const Listener& l) { return l.wants(Site::logits); });
       if (logits && !head.defined()) head = model_.weights->head();
       const auto batch = batch_sequences(group, options_);
       for (int64_t first = 0; first < group.sequences(); first += batch) {
@@ -415,13 +411,11 @@ class Pass {
 
 void check_lane(const Lane& lane) {
   TORCH_CHECK(lane.model && lane.tokens, "a lane needs a model and tokens");
-  TORCH_CHECK(lane.tokens->dim() == 2 && lane.tokens->scalar_type() == at::kLong,
-              "tokens must be [B, T] int64");
+  TORCH_CHECK(lane.tokens->dim() == 2 && lane.tokens->scalar_type() == at::kLong, "tokens must be [B, T] int64");
   const auto& config = lane.model->config;
   const auto low = lane.tokens->min().item<int64_t>(), high = lane.tokens->max().item<int64_t>();
   if (low < 0 || high >= config.vocabulary) {
-    throw Error("token id " + std::to_string(low < 0 ? low : high) + " is not in the vocabulary",
-                lane.model->name,
+    throw Error("token id " + std::to_string(low < 0 ? low : high) + " is not in the vocabulary", lane.model->name,
                 "use ids from 0 to " + std::to_string(config.vocabulary - 1));
   }
   check_patches(lane.patches, config.layers, lane.tokens->size(0), lane.tokens->size(1));
@@ -440,26 +434,23 @@ void check_recordings(const Plan& plan) {
                                        [&](const auto& p) { return p == transplant->source; });
         if (hangs) carriers.push_back(&other);
       }
-      const bool one_by_one =
-          transplant->combine == Combine::each || transplant->combine == Combine::position_mean;
+      const bool one_by_one = transplant->combine == Combine::each || transplant->combine == Combine::position_mean;
       if (carriers.size() != 1 || carriers[0]->model != lane.model ||
           (one_by_one && carriers[0]->tokens->size(0) != lane.tokens->size(0))) {
-        throw Error("a lane reads a recording that hangs in no lane, in several, or in one that does not fit",
-                    "plan", "correct the experiment");
+        throw Error("a lane reads a recording that hangs in no lane, in several, or in one that does not fit", "plan",
+                    "correct the experiment");
       }
     }
   }
 }
 
 /// Calls `visit` with the groups of each model in turn: one model's weights are in memory at a time.
-bool for_each_model(const Plan& plan,
-                    const std::function<bool(const Model&, std::vector<Group>)>& visit) {
+bool for_each_model(const Plan& plan, const std::function<bool(const Model&, std::vector<Group>)>& visit) {
   auto groups = initial_groups(plan);
   while (!groups.empty()) {
     const auto model = groups.front().first().model;
-    const auto rest = std::stable_partition(groups.begin(), groups.end(), [&](const Group& g) {
-      return g.first().model == model;
-    });
+    const auto rest =
+        std::stable_partition(groups.begin(), groups.end(), [&](const Group& g) { return g.first().model == model; });
     if (!visit(*model, {groups.begin(), rest})) return false;
     groups.erase(groups.begin(), rest);
   }
@@ -488,11 +479,11 @@ Cost estimate(const Plan& plan, const ExecutorOptions& options) {
         const double tokens = static_cast<double>(group.sequences() * group.length());
         cost.flops += block_flops(c, group.sequences(), group.length()) + probe_flops(group, layer);
         residuals += 2 * tokens * c.width;
-        batch = std::max(batch, static_cast<double>(batch_sequences(group, options) *
-                                                    group.length() * (4 * c.hidden + 8 * c.width)));
+        batch = std::max(batch, static_cast<double>(batch_sequences(group, options) * group.length() *
+                                                    (4 * c.hidden + 8 * c.width)));
       }
-      const double weights = c.width * (2.0 * c.heads * c.head_width +
-                                        2.0 * c.kv_heads * c.head_width + 3.0 * c.hidden);
+      const double weights =
+          c.width * (2.0 * c.heads * c.head_width + 2.0 * c.kv_heads * c.head_width + 3.0 * c.hidden);
       cost.bytes = std::max(cost.bytes, 4 * (residuals + batch + weights));
     }
     double residuals = 0, head = 0;

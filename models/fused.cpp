@@ -69,7 +69,8 @@ void turn(const Tensor& x, const Tensor& cosine, const Tensor& sine, const Tenso
     for (int64_t row = begin; row < end; ++row) {
       const auto b = row / length, t = row % length;
       for (int64_t h = 0; h < heads; ++h) {
-        rotary_row(from + at_row(x, b, h, t), c + t * width, s + t * width, to + at_row(y, b, h, t), width, x.size(3), direction);
+        rotary_row(from + at_row(x, b, h, t), c + t * width, s + t * width, to + at_row(y, b, h, t), width, x.size(3),
+                   direction);
       }
     }
   });
@@ -97,7 +98,8 @@ class Rotary : public torch::autograd::Function<Rotary> {
 
 /// Any tensor as rows [N, F], which may lie apart.
 struct Rows {
-  explicit Rows(const Tensor& x) : all(with_whole_rows(x.flatten(0, -2))), stride(all.stride(0)), data(all.mutable_data_ptr<float>()) {}
+  explicit Rows(const Tensor& x)
+      : all(with_whole_rows(x.flatten(0, -2))), stride(all.stride(0)), data(all.mutable_data_ptr<float>()) {}
   float* operator[](int64_t i) const { return data + i * stride; }
 
   Tensor all;
@@ -120,7 +122,8 @@ void swiglu(const Tensor& gate, const Tensor& up, const Tensor& y) {
   for_each_row(to, [&](int64_t i) { swiglu_row(g[i], u[i], to[i], y.size(-1)); });
 }
 
-void swiglu_backward(const Tensor& gate, const Tensor& up, const Tensor& gradient, const Tensor& dgate, const Tensor& dup) {
+void swiglu_backward(const Tensor& gate, const Tensor& up, const Tensor& gradient, const Tensor& dgate,
+                     const Tensor& dup) {
   if constexpr (kCudaKernels) {
     if (gate.is_cuda()) return cuda_swiglu_backward(gate, up, gradient, dgate, dup);
   }
@@ -191,8 +194,8 @@ Tensor fused_rms_norm(const Tensor& x, const Tensor& gain, double eps) {
 }
 
 Tensor fused_rotary(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
-  TORCH_CHECK(x.dim() == 4 && cosine.sizes() == sine.sizes() && cosine.size(-1) % 2 == 0 && cosine.size(-1) <= x.size(3) &&
-                  cosine.size(-2) == x.size(2),
+  TORCH_CHECK(x.dim() == 4 && cosine.sizes() == sine.sizes() && cosine.size(-1) % 2 == 0 &&
+                  cosine.size(-1) <= x.size(3) && cosine.size(-2) == x.size(2),
               "heads ", x.sizes(), " for angles ", cosine.sizes());
   return Rotary::apply(x, cosine.contiguous(), sine.contiguous());
 }

@@ -1,8 +1,8 @@
 #pragma once
 
-// Operations that LibTorch makes of many passes over memory, in one pass (each way, where a gradient is wanted): float32
-// on a CPU, and what the CUDA kernels take. Everything else takes the plain operations, which also say what these must
-// compute (tests/fused_test.cpp, tests/cuda_test.cpp).
+// Operations that LibTorch makes of many passes over memory, in one pass (each way, where a gradient is wanted):
+// float32 on a CPU, and what the CUDA kernels take. Everything else takes the plain operations, which also say what
+// these must compute (tests/fused_test.cpp, tests/cuda_test.cpp).
 
 #include "models/cuda_glue.h"
 
@@ -19,12 +19,12 @@ inline void refuse_second_derivative() {
   TORCH_CHECK(!c10::GradMode::is_enabled(), "the fused operations have no second derivative");
 }
 
-/// x [..., D] / sqrt(mean x^2 + eps) * gain [D] in float32. The gradient of the gain is summed in a fixed order, whatever the
-/// number of threads.
+/// x [..., D] / sqrt(mean x^2 + eps) * gain [D] in float32. The gradient of the gain is summed in a fixed order,
+/// whatever the number of threads.
 Tensor fused_rms_norm(const Tensor& x, const Tensor& gain, double eps);
 
-/// Heads x [B, n, T, K], strided as they come, with the pairs (i, i + W/2) of their first W dimensions turned by the angles
-/// of tables [T, W]: contiguous [B, n, T, K]. Its gradient lies as [B, T, n, K], as W_Q and W_K read it.
+/// Heads x [B, n, T, K], strided as they come, with the pairs (i, i + W/2) of their first W dimensions turned by the
+/// angles of tables [T, W]: contiguous [B, n, T, K]. Its gradient lies as [B, T, n, K], as W_Q and W_K read it.
 Tensor fused_rotary(const Tensor& x, const Tensor& cosine, const Tensor& sine);
 
 /// silu(gate) up: [..., F].

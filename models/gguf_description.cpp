@@ -72,7 +72,8 @@ Rope rope_of(const Metadata& m, int64_t head_width) {
     if (*scaling != "linear") m.refuse("RoPE scaling " + in_quotes(*scaling));
   }
   if (lacks_table(m)) {
-    throw Error("a Llama 3.1 or later without rope_freqs.weight", m.file().where(), "convert the model again, with a newer llama.cpp");
+    throw Error("a Llama 3.1 or later without rope_freqs.weight", m.file().where(),
+                "convert the model again, with a newer llama.cpp");
   }
   // Older converters of Ollama give Gemma's another name; it is never 10000.
   const double theta = m.is("gemma3") ? m.require_real("rope.freq_base") : m.real("rope.freq_base").value_or(10000);
@@ -92,7 +93,8 @@ Rope rope_of(const Metadata& m, int64_t head_width) {
 std::vector<bool> windows_of(const Metadata& m, int64_t layers) {
   constexpr const char* kPattern = "attention.sliding_window_pattern";
   if (auto flags = m.flags(kPattern)) {
-    if (!std::cmp_equal(flags->size(), layers)) m.refuse(std::to_string(flags->size()) + " windows for " + std::to_string(layers) + " layers");
+    if (!std::cmp_equal(flags->size(), layers))
+      m.refuse(std::to_string(flags->size()) + " windows for " + std::to_string(layers) + " layers");
     return std::move(*flags);
   }
   const auto pattern = m.integer(kPattern).value_or(6);
@@ -101,7 +103,8 @@ std::vector<bool> windows_of(const Metadata& m, int64_t layers) {
   return windows;
 }
 
-/// Every sixth layer sees all positions, unless the file says otherwise; the others have a window and a RoPE of their own.
+/// Every sixth layer sees all positions, unless the file says otherwise; the others have a window and a RoPE of their
+/// own.
 void add_gemma(ModelConfig& c, const Metadata& m) {
   constexpr int64_t kLargestGemma = 62;  // the 27B model scales by width / heads, which no key says
   c.begins_with_bos = true;

@@ -30,8 +30,8 @@ bool is_given(const Json& json, const char* key) {
   return found != json.end() && !found->is_null();
 }
 
-/// What the library assumes where a config.json is silent, for every model type that is known here. The text model inside a
-/// Gemma that sees images is saved without the sizes that are as here.
+/// What the library assumes where a config.json is silent, for every model type that is known here. The text model
+/// inside a Gemma that sees images is saved without the sizes that are as here.
 const Json& defaults_by_type() {
   static const Json defaults = Json::parse(R"({
       "llama": {},
@@ -97,18 +97,20 @@ void add_rope(ModelConfig& c, const Json& json, const std::string& where) {
   c.rope = rope_from(scaling, theta, partial, c.head_width, where);
 }
 
-/// Whether layer 1..L has a window: as listed, by a pattern (Gemma 3 of old), where it does not rotate (SmolLM 3), from some
-/// layer on (Qwen), or as all others (Mistral, Phi-3).
+/// Whether layer 1..L has a window: as listed, by a pattern (Gemma 3 of old), where it does not rotate (SmolLM 3), from
+/// some layer on (Qwen), or as all others (Mistral, Phi-3).
 bool slides(const ModelConfig& c, const Json& json, int64_t layer, const std::string& where) {
   const auto& type = c.architecture;
   const auto at = static_cast<size_t>(layer - 1);
   if (is_given(json, "layer_types")) {
     const auto& kind = json.at("layer_types").at(at);
-    if (kind != "sliding_attention" && kind != "full_attention") refuse("a layer of type " + in_quotes(kind.get<std::string>()), where);
+    if (kind != "sliding_attention" && kind != "full_attention")
+      refuse("a layer of type " + in_quotes(kind.get<std::string>()), where);
     return kind == "sliding_attention";
   }
   if (type == "gemma3_text") {
-    const auto pattern = value_or<int64_t>(json, "sliding_window_pattern", value_or<int64_t>(json, "_sliding_window_pattern", 6));
+    const auto pattern =
+        value_or<int64_t>(json, "sliding_window_pattern", value_or<int64_t>(json, "_sliding_window_pattern", 6));
     return pattern > 0 && layer % pattern != 0;
   }
   if (type == "smollm3") return c.unrotated[at];
@@ -134,8 +136,9 @@ void add_windows(ModelConfig& c, const Json& json, const std::string& where) {
 void add_unrotated(ModelConfig& c, const Json& json) {
   const auto interval = value_or<int64_t>(json, "no_rope_layer_interval", 4);
   for (int64_t layer = 1; layer <= c.layers; ++layer) {
-    c.unrotated.push_back(is_given(json, "no_rope_layers") ? json.at("no_rope_layers").at(static_cast<size_t>(layer - 1)) == 0
-                                                           : interval > 0 && layer % interval == 0);
+    c.unrotated.push_back(is_given(json, "no_rope_layers")
+                              ? json.at("no_rope_layers").at(static_cast<size_t>(layer - 1)) == 0
+                              : interval > 0 && layer % interval == 0);
   }
 }
 
@@ -184,9 +187,10 @@ Activation activation_of(const Json& json, const std::string& type, const std::s
 
 /// The library's conversion of a real number out of range would be undefined.
 void require_whole(const Json& json, const std::string& where) {
-  for (const auto* key : {"num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size",
-                          "vocab_size", "max_position_embeddings", "head_dim", "sliding_window", "sliding_window_pattern",
-                          "_sliding_window_pattern", "max_window_layers", "no_rope_layer_interval"}) {
+  for (const auto* key :
+       {"num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size",
+        "vocab_size", "max_position_embeddings", "head_dim", "sliding_window", "sliding_window_pattern",
+        "_sliding_window_pattern", "max_window_layers", "no_rope_layer_interval"}) {
     if (!is_given(json, key) || json.at(key).is_number_integer()) continue;
     throw Error(std::string(key) + " is no whole number", where, "fetch the model again");
   }
@@ -195,7 +199,8 @@ void require_whole(const Json& json, const std::string& where) {
 void require_whole_list(const Json& json, const char* key, const std::string& where) {
   if (!is_given(json, key)) return;
   for (const auto& item : json.at(key)) {
-    if (!item.is_number_integer()) throw Error(std::string(key) + " has an item that is no whole number", where, "fetch the model again");
+    if (!item.is_number_integer())
+      throw Error(std::string(key) + " has an item that is no whole number", where, "fetch the model again");
   }
 }
 
@@ -205,7 +210,8 @@ void refuse_what_is_not_applied(const Json& json, const std::string& where) {
   for (const auto* key : {"attn_logit_softcapping", "final_logit_softcapping", "quantization_config"}) {
     if (is_given(json, key)) refuse(key, where);
   }
-  if (value_or(json, "use_bidirectional_attention", false) || !value_or(json, "is_causal", true)) refuse("attention to later tokens", where);
+  if (value_or(json, "use_bidirectional_attention", false) || !value_or(json, "is_causal", true))
+    refuse("attention to later tokens", where);
 }
 
 /// The arms that are trained here.
@@ -268,7 +274,8 @@ Description describe_config_json(std::string_view text, const std::string& where
     auto inner = json.at("text_config");  // of a model that sees images, too
     inner["model_type"] = "gemma3_text";
     auto d = describe(inner, where);
-    d.storage.others = {"model.vision_tower.", "vision_tower.", "model.multi_modal_projector.", "multi_modal_projector."};
+    d.storage.others = {"model.vision_tower.", "vision_tower.", "model.multi_modal_projector.",
+                        "multi_modal_projector."};
     return d;
   } catch (const Json::exception& e) {
     throw Error("config.json cannot be read, " + in_quotes(e.what()), where, "fetch the model again");

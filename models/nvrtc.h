@@ -2,9 +2,9 @@
 
 // NVRTC compiles CUDA kernels while a program runs: LibTorch calls it for most of its special functions, cuDNN for
 // attention on a Hopper GPU. It opens a second library, libnvrtc-builtins, by its bare name. The loader finds that in
-// NVRTC's folder only where the folder is on its own path, or where LibTorch was linked with DT_RPATH (as PyPI's packages
-// are), which holds for NVRTC too; DT_RUNPATH does not. Python's torch loads the library when it is imported, and so does
-// this program.
+// NVRTC's folder only where the folder is on its own path, or where LibTorch was linked with DT_RPATH (as PyPI's
+// packages are), which holds for NVRTC too; DT_RUNPATH does not. Python's torch loads the library when it is imported,
+// and so does this program.
 
 #include <filesystem>
 #include <optional>
@@ -13,8 +13,8 @@
 
 namespace replicate {
 
-/// Where the builtins library may lie: beside NVRTC (the file as it was loaded, and the one that a link points to), then
-/// where pip's packages for this major version of CUDA put it, seen from LibTorch's folder lib/.
+/// Where the builtins library may lie: beside NVRTC (the file as it was loaded, and the one that a link points to),
+/// then where pip's packages for this major version of CUDA put it, seen from LibTorch's folder lib/.
 std::vector<std::filesystem::path> nvrtc_folders(const std::filesystem::path& nvrtc,
                                                  const std::filesystem::path& libtorch_lib, int cuda);
 

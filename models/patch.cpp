@@ -21,8 +21,8 @@ std::vector<float> shift_of(const AffinePatch& patch, int64_t layer) {
 
 /// The value with `change` applied to what the patch's positions and dimensions select, [B, P, X].
 template <typename Change>
-Tensor change_at(Site site, const std::vector<int64_t>& positions,
-                 const std::vector<int64_t>& dimensions, const Tensor& value, const Change& change) {
+Tensor change_at(Site site, const std::vector<int64_t>& positions, const std::vector<int64_t>& dimensions,
+                 const Tensor& value, const Change& change) {
   auto flat = positions_first(site, value).clone(at::MemoryFormat::Contiguous);
   auto rows = pick(flat, 1, positions).clone();  // [B, P, all]
   put(rows, 2, dimensions, change(pick(rows, 2, dimensions)));
@@ -62,10 +62,8 @@ Tensor combined(const Transplant& patch, int64_t first_sequence, int64_t sequenc
   const auto count = recorded.size(0);
   TORCH_CHECK(count > 1, "a covariance needs two recorded sequences");
   const auto weights = normal_weights(patch.seed, first_sequence, sequences, count);
-  const auto deviations =
-      (recorded - recorded.mean(0, true)).flatten(1) / std::sqrt(static_cast<double>(count - 1));
-  return at::matmul(weights.to(recorded.device()), deviations)
-      .view({sequences, recorded.size(1), recorded.size(2)});
+  const auto deviations = (recorded - recorded.mean(0, true)).flatten(1) / std::sqrt(static_cast<double>(count - 1));
+  return at::matmul(weights.to(recorded.device()), deviations).view({sequences, recorded.size(1), recorded.size(2)});
 }
 
 Tensor apply(const Transplant& patch, int64_t first_sequence, const Tensor& value) {
@@ -94,8 +92,7 @@ Tensor apply(const WriteEdit& edit, const Tensor& hidden, const Tensor& output) 
 
 void check_row(const MaskedRow& row, int64_t sequences, int64_t length) {
   if (row.query < 0 || row.query >= length) {
-    reject("masked position " + std::to_string(row.query) + " lies outside a sequence of " +
-           std::to_string(length));
+    reject("masked position " + std::to_string(row.query) + " lies outside a sequence of " + std::to_string(length));
   }
   const auto lists = static_cast<int64_t>(row.keys.size());
   if (lists != 1 && lists != sequences) reject("a row mask needs one key list, or one a sequence");
@@ -174,15 +171,13 @@ Tensor PatchedSites::at(Site site, const Tensor& value) {
     const auto* edit = std::get_if<WriteEdit>(&patch);
     if (edit && site == Site::ffn_output) result = apply(*edit, hidden_, result);
   }
-  const bool edits = std::any_of(active_.begin(), active_.end(), [](const Patch& patch) {
-    return std::holds_alternative<WriteEdit>(patch);
-  });
+  const bool edits = std::any_of(active_.begin(), active_.end(),
+                                 [](const Patch& patch) { return std::holds_alternative<WriteEdit>(patch); });
   if (edits && site == Site::hidden) hidden_ = result;
   return result;
 }
 
-void check_patches(const std::vector<Patch>& patches, int64_t layers, int64_t sequences,
-                   int64_t length) {
+void check_patches(const std::vector<Patch>& patches, int64_t layers, int64_t sequences, int64_t length) {
   for (const auto& patch : patches) {
     const auto& range = layers_of(patch);
     if (range.first < 1 || range.last > layers) reject("patched layer outside the model");

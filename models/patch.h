@@ -79,8 +79,7 @@ const LayerRange& layers_of(const Patch& patch);
 std::vector<Patch> active_patches(const std::vector<Patch>& patches, int64_t layer);
 
 /// Attention under the active patches, for `sequences` sequences of a batch from `first_sequence` on.
-AttentionSpec attention_spec(const std::vector<Patch>& active, double scale, int64_t first_sequence,
-                             int64_t sequences);
+AttentionSpec attention_spec(const std::vector<Patch>& active, double scale, int64_t first_sequence, int64_t sequences);
 
 /// Applies the patches of one layer to the values of one batch, site by site in the block's order.
 class PatchedSites {
@@ -99,7 +98,6 @@ class PatchedSites {
 
 /// Error when a patch names a position outside 0..length-1, no layer or one outside 1..layers, or an empty row, or
 /// reads a recording that does not fit.
-void check_patches(const std::vector<Patch>& patches, int64_t layers, int64_t sequences,
-                   int64_t length);
+void check_patches(const std::vector<Patch>& patches, int64_t layers, int64_t sequences, int64_t length);
 
 }  // namespace replicate

@@ -27,21 +27,17 @@ class Probe {
  public:
   virtual ~Probe() = default;
   virtual ProbeNeeds needs(int64_t layer, int64_t layers) const = 0;
-  /// Work of the probe itself in one layer over so many tokens, beyond what attention statistics cost: in floating-point
-  /// operations at the speed of a block's matrix products, for `estimate`.
+  /// Work of the probe itself in one layer over so many tokens, beyond what attention statistics cost: in
+  /// floating-point operations at the speed of a block's matrix products, for `estimate`.
   virtual double flops(int64_t sequences, int64_t length) const {
     (void)sequences, (void)length;
     return 0;
   }
-  virtual void observe(const Place& place, Site site, const Tensor& value) {
-    (void)place, (void)site, (void)value;
-  }
+  virtual void observe(const Place& place, Site site, const Tensor& value) { (void)place, (void)site, (void)value; }
   virtual void observe_attention(const Place& place, const AttentionStatistics& statistics) {
     (void)place, (void)statistics;
   }
-  virtual void observe_weights(int64_t layer, const BlockWeights& weights) {
-    (void)layer, (void)weights;
-  }
+  virtual void observe_weights(int64_t layer, const BlockWeights& weights) { (void)layer, (void)weights; }
   /// All sequences of the layer were seen: the moment to reduce what would be too large to keep.
   virtual void finish_layer(int64_t layer) { (void)layer; }
 };

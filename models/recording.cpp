@@ -4,12 +4,8 @@
 
 namespace replicate {
 
-Recording::Recording(Site site, LayerRange layers, std::vector<int64_t> positions,
-                     std::vector<int64_t> dimensions)
-    : site_(site),
-      layers_(layers),
-      positions_(std::move(positions)),
-      dimensions_(std::move(dimensions)) {}
+Recording::Recording(Site site, LayerRange layers, std::vector<int64_t> positions, std::vector<int64_t> dimensions)
+    : site_(site), layers_(layers), positions_(std::move(positions)), dimensions_(std::move(dimensions)) {}
 
 ProbeNeeds Recording::needs(int64_t layer, int64_t) const {
   return layers_.contains(layer) ? ProbeNeeds{.sites = {site_}} : ProbeNeeds{};

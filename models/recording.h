@@ -10,8 +10,7 @@ namespace replicate {
 class Recording : public Probe {
  public:
   /// What `site` holds at these positions (all when empty) and dimensions (heads flattened; all when empty).
-  Recording(Site site, LayerRange layers, std::vector<int64_t> positions,
-            std::vector<int64_t> dimensions = {});
+  Recording(Site site, LayerRange layers, std::vector<int64_t> positions, std::vector<int64_t> dimensions = {});
 
   ProbeNeeds needs(int64_t layer, int64_t layers) const override;
   void observe(const Place& place, Site site, const Tensor& value) override;

@@ -17,8 +17,7 @@ Tensor random_orthogonal(int64_t width, uint64_t seed) {
 
 class RotatedWeights : public WeightSource {
  public:
-  RotatedWeights(std::shared_ptr<const WeightSource> source, const ModelConfig& config,
-                 uint64_t seed)
+  RotatedWeights(std::shared_ptr<const WeightSource> source, const ModelConfig& config, uint64_t seed)
       : source_(std::move(source)), rotation_(random_orthogonal(config.width, seed)) {}
 
   BlockWeights block(int64_t layer) const override {
@@ -71,8 +70,8 @@ bool can_be_rotated(const ModelConfig& config) {
   return config.norm_placement == NormPlacement::before && !config.layer_norm;
 }
 
-std::shared_ptr<WeightSource> rotated_weights(std::shared_ptr<const WeightSource> source,
-                                              const ModelConfig& config, uint64_t seed) {
+std::shared_ptr<WeightSource> rotated_weights(std::shared_ptr<const WeightSource> source, const ModelConfig& config,
+                                              uint64_t seed) {
   if (!can_be_rotated(config)) {
     throw Error("the residual stream of " + config.architecture + " cannot be rotated", "rotation",
                 config.layer_norm ? "LayerNorm subtracts a mean over its dimensions"

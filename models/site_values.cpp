@@ -3,9 +3,7 @@
 namespace replicate {
 namespace {
 
-bool heads_first(Site site) {
-  return site == Site::query || site == Site::key || site == Site::value;
-}
+bool heads_first(Site site) { return site == Site::query || site == Site::key || site == Site::value; }
 
 Tensor index_tensor(const std::vector<int64_t>& indices, const Tensor& like) {
   return at::tensor(indices, at::kLong).to(like.device());

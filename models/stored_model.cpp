@@ -7,8 +7,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The text model's tensors lie deeper in a model that sees images, too, under one of two names, and higher in one that was
-/// saved without its head.
+/// The text model's tensors lie deeper in a model that sees images, too, under one of two names, and higher in one that
+/// was saved without its head.
 void find_prefix(Storage& storage, const TensorStore& store) {
   if (storage.names != Storage::Names::hugging_face) return;
   for (const auto* prefix : {"model.", "model.language_model.", "language_model.model.", ""}) {

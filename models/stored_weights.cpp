@@ -200,7 +200,8 @@ class StoredWeights : public WeightSource {
   /// Decodes what is stored, as the block reads it, to where there is room for it, or into a tensor of its own.
   void put(const StoredRows& stored, Tensor& weight) const {
     const auto heads = heads_to_unpermute(stored.weight);
-    if (weight.defined() && weight.is_cpu() && stored.stride == 0 && !heads) return decode(stored.tensor, stored.first, weight);
+    if (weight.defined() && weight.is_cpu() && stored.stride == 0 && !heads)
+      return decode(stored.tensor, stored.first, weight);
     auto values = load(stored);
     if (storage_.gains_less_one && is_gain(stored.weight)) values = values + 1;
     if (heads) values = unpermute(values, *heads);
@@ -226,7 +227,9 @@ class StoredWeights : public WeightSource {
     return whole.slice(1, stored.first, stored.first + stored.group).reshape(stored.shape).to(device_);
   }
 
-  Tensor load(const std::string& name, const std::vector<int64_t>& shape) const { return decoded(name, 0, shape).to(device_); }
+  Tensor load(const std::string& name, const std::vector<int64_t>& shape) const {
+    return decoded(name, 0, shape).to(device_);
+  }
 
   /// Rows from `first` on, as many as the shape has, decoded in parallel; a vector is one row.
   Tensor decoded(const std::string& name, int64_t first, const std::vector<int64_t>& shape) const {
@@ -246,12 +249,14 @@ class StoredWeights : public WeightSource {
     if (!finite) refuse_not_finite(name, first, numbers);
   }
 
-  /// The numbers of a vector, or of a matrix from row `first` on. Names the first one, whatever the threads found first.
+  /// The numbers of a vector, or of a matrix from row `first` on. Names the first one, whatever the threads found
+  /// first.
   [[noreturn]] void refuse_not_finite(const std::string& name, int64_t first, std::span<const float> numbers) const {
     const auto shape = *store_->shape(name);
     const auto at = static_cast<int64_t>(*first_not_finite(numbers)), width = shape.back();
     const auto place = shape.size() == 1 ? std::vector{at} : std::vector{first + at / width, at % width};
-    throw Error("tensor " + in_quotes(name) + " holds " + (std::isnan(numbers[at]) ? "NaN" : "infinity") + " at " + shape_text(place),
+    throw Error("tensor " + in_quotes(name) + " holds " + (std::isnan(numbers[at]) ? "NaN" : "infinity") + " at " +
+                    shape_text(place),
                 store_->where_of(name), "the model is damaged: fetch it or convert it again");
   }
 

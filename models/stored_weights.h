@@ -9,11 +9,11 @@ namespace replicate {
 /// Where a block's weight lies: rows of a tensor, or entries of a vector, from `first` on; where `stride` is given, the
 /// first `group` of every `stride`.
 struct StoredRows {
-  Tensor BlockWeights::* weight;
-  std::string tensor;              ///< its whole name
-  std::vector<int64_t> shape;      ///< of the weight
-  int64_t first = 0;               ///< row
-  int64_t tensor_rows = 0;         ///< of the whole tensor; a vector's length
+  Tensor BlockWeights::*weight;
+  std::string tensor;          ///< its whole name
+  std::vector<int64_t> shape;  ///< of the weight
+  int64_t first = 0;           ///< row
+  int64_t tensor_rows = 0;     ///< of the whole tensor; a vector's length
   int64_t group = 0, stride = 0;
 };
 std::vector<StoredRows> stored_block(const ModelConfig& config, const Storage& storage, int64_t layer);

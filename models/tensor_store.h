@@ -15,7 +15,7 @@ class GgufFile;
 class TensorStore {
  public:
   virtual ~TensorStore() = default;
-  virtual const std::string& where() const = 0;  ///< the file or folder, for messages
+  virtual const std::string& where() const = 0;                     ///< the file or folder, for messages
   virtual std::string where_of(const std::string& name) const = 0;  ///< the file that holds a tensor that is there
   virtual std::vector<std::string> names() const = 0;
   /// Slowest dimension first; nothing when there is no such tensor.

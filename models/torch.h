@@ -24,4 +24,4 @@ using at::Tensor;
 
 /// float32 for half types; float32 and float64 as they are.
 inline Tensor widened(const Tensor& x) { return at::isReducedFloatingType(x.scalar_type()) ? x.to(at::kFloat) : x; }
-}
+}  // namespace replicate

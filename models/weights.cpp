@@ -7,10 +7,11 @@
 namespace replicate {
 namespace {
 
-bool is_bias(Tensor BlockWeights::* weight) {
-  constexpr Tensor BlockWeights::* kBiases[] = {
-      &BlockWeights::query_bias, &BlockWeights::key_bias, &BlockWeights::value_bias, &BlockWeights::output_bias,
-      &BlockWeights::up_bias, &BlockWeights::down_bias, &BlockWeights::attention_norm_bias, &BlockWeights::ffn_norm_bias};
+bool is_bias(Tensor BlockWeights::*weight) {
+  constexpr Tensor BlockWeights::*kBiases[] = {
+      &BlockWeights::query_bias,          &BlockWeights::key_bias,     &BlockWeights::value_bias,
+      &BlockWeights::output_bias,         &BlockWeights::up_bias,      &BlockWeights::down_bias,
+      &BlockWeights::attention_norm_bias, &BlockWeights::ffn_norm_bias};
   return std::find(std::begin(kBiases), std::end(kBiases), weight) != std::end(kBiases);
 }
 
@@ -75,8 +76,9 @@ class RandomWeights : public WeightSource {
     return generator;
   }
 
-  /// The embedding's rows from `first` on, part after part. LibTorch draws 16 numbers at a time and treats the end of a tensor
-  /// apart, so that parts of a multiple of 16 rows, the last one longer, have the numbers of a table that is drawn at once.
+  /// The embedding's rows from `first` on, part after part. LibTorch draws 16 numbers at a time and treats the end of a
+  /// tensor apart, so that parts of a multiple of 16 rows, the last one longer, have the numbers of a table that is
+  /// drawn at once.
   void each_part_of_embedding(const std::function<void(int64_t first, const Tensor& part)>& use) const {
     constexpr int64_t kRows = 4096;
     auto generator = generator_for(0);
@@ -99,7 +101,7 @@ std::vector<BlockWeight> block_weights(const ModelConfig& c) {
   std::vector<BlockWeight> all = {{&BlockWeights::query, {hk, d}}, {&BlockWeights::key, {gk, d}},
                                   {&BlockWeights::value, {gk, d}}, {&BlockWeights::output, {d, hk}},
                                   {&BlockWeights::up, {f, d}},     {&BlockWeights::down, {d, f}}};
-  const auto add = [&](Tensor BlockWeights::* weight, std::vector<int64_t> shape) {
+  const auto add = [&](Tensor BlockWeights::*weight, std::vector<int64_t> shape) {
     all.push_back({weight, std::move(shape)});
   };
   if (c.gated_ffn) add(&BlockWeights::gate, {f, d});
@@ -165,8 +167,7 @@ int64_t parameters(const ModelConfig& c) {
   return c.layers * block + c.width * (c.layer_norm ? 2 : 1) + c.vocabulary * c.width * (c.tied_head ? 1 : 2);
 }
 
-std::shared_ptr<WeightSource> random_weights(const ModelConfig& config, uint64_t seed,
-                                             at::Device device) {
+std::shared_ptr<WeightSource> random_weights(const ModelConfig& config, uint64_t seed, at::Device device) {
   return std::make_shared<RandomWeights>(config, seed, device);
 }
 

@@ -34,18 +34,18 @@ struct BlockWeights {
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
-  virtual BlockWeights block(int64_t layer) const = 0;          ///< layer in 1..L
-  virtual Tensor embed(const Tensor& ids) const = 0;            ///< [B, T] int64 -> [B, T, D]
-  virtual Tensor final_norm() const = 0;                        ///< [D]
-  virtual Tensor final_norm_bias() const { return {}; }         ///< [D]; undefined unless the model has LayerNorm
-  virtual Tensor head() const = 0;                              ///< [V, D]
-  virtual void release(int64_t layer) const { (void)layer; }    ///< the block is not needed any more
+  virtual BlockWeights block(int64_t layer) const = 0;        ///< layer in 1..L
+  virtual Tensor embed(const Tensor& ids) const = 0;          ///< [B, T] int64 -> [B, T, D]
+  virtual Tensor final_norm() const = 0;                      ///< [D]
+  virtual Tensor final_norm_bias() const { return {}; }       ///< [D]; undefined unless the model has LayerNorm
+  virtual Tensor head() const = 0;                            ///< [V, D]
+  virtual void release(int64_t layer) const { (void)layer; }  ///< the block is not needed any more
 };
 
-/// A block's weight and its shape in this configuration. The norms before attention and FFN are listed where the model has
-/// them.
+/// A block's weight and its shape in this configuration. The norms before attention and FFN are listed where the model
+/// has them.
 struct BlockWeight {
-  Tensor BlockWeights::* weight;
+  Tensor BlockWeights::*weight;
   std::vector<int64_t> shape;
 };
 std::vector<BlockWeight> block_weights(const ModelConfig& config);
@@ -59,7 +59,6 @@ int64_t parameters(const ModelConfig& config);  ///< number of weights, a tied h
 /// The null model: a configuration with fresh weights, normal with standard deviation 0.02 and
 /// 0.02 / sqrt(2 L) for the two projections that write into the residual stream (GPT-2's scheme,
 /// which Llama trainers commonly use), gains at 1. The same seed gives the same weights, layer by layer.
-std::shared_ptr<WeightSource> random_weights(const ModelConfig& config, uint64_t seed,
-                                             at::Device device);
+std::shared_ptr<WeightSource> random_weights(const ModelConfig& config, uint64_t seed, at::Device device);
 
 }  // namespace replicate

@@ -11,7 +11,7 @@ namespace replicate {
 namespace {
 
 constexpr int kUsualLogTicks = 6;
-constexpr double kLarge = 1e5;  // from here on digits are hard to count
+constexpr double kLarge = 1e5;                  // from here on digits are hard to count
 constexpr double kNear = 1e-300, kFar = 1e300;  // beyond them margins and steps would be 0 or infinite
 
 struct Ends {
@@ -32,8 +32,7 @@ Ends log_ends(double low, double high) {
 }
 
 std::string range(const char* axis, const Ends& ends) {
-  return std::string("set ") + axis + "range [" + gnuplot_number(ends.low) + ":" + gnuplot_number(ends.high) +
-         "]\n";
+  return std::string("set ") + axis + "range [" + gnuplot_number(ends.low) + ":" + gnuplot_number(ends.high) + "]\n";
 }
 
 /// 1, 2 or 5 times a power of ten, so that about `ticks` of them fill `span`.
@@ -93,7 +92,8 @@ std::string linear_x_axis(const PanelData& data) {
   const double margin = span > 0 ? std::max(0.02 * span, data.integer_x ? 0.5 : 0.0) : 1;
   const std::string axis = range("x", linear_ends(data.x_min - margin, data.x_max + margin));
   if (data.x_max >= kLarge) return axis + large_tics(even_steps(data.x_min, data.x_max, 5));
-  return axis + (data.integer_x && data.x_min > -kLarge ? whole_tics("x", data.x_min, data.x_max) : "set xtics autofreq\n");
+  return axis +
+         (data.integer_x && data.x_min > -kLarge ? whole_tics("x", data.x_min, data.x_max) : "set xtics autofreq\n");
 }
 
 /// From zero where that costs little: heights can then be compared by eye.
@@ -113,8 +113,7 @@ std::string log_y_axis(const PanelData& data, int ticks) {
   if (decades < 0.7) return axis + listed_tics("y", even_steps(ends.low, ends.high, 3));
   if (decades < 1.5) return axis + listed_tics("y", steps_of_1_2_5(ends));
   const int step = std::max(1, static_cast<int>(std::ceil(decades / ticks)));
-  return axis + "set ytics " + gnuplot_number(std::pow(10, step)) + "\n" +
-         (step > 1 ? "set mytics 1\n" : "");
+  return axis + "set ytics " + gnuplot_number(std::pow(10, step)) + "\n" + (step > 1 ? "set mytics 1\n" : "");
 }
 
 }  // namespace

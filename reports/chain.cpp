@@ -22,8 +22,7 @@ std::string numbered(size_t index, const std::string& title, const std::string& 
 }
 
 /// The link's panel; its series go along. None where nothing of it was measured.
-std::optional<Panel> panel_of(const ChainLink& link, size_t index, const Record& record,
-                              ChainFigure& figure) {
+std::optional<Panel> panel_of(const ChainLink& link, size_t index, const Record& record, ChainFigure& figure) {
   Panel panel{link.title, "layer", "", false, link.log_y, {}, link.thresholds};
   for (const PanelCurve& wanted : link.curves) {
     const Series* series = layer_series(record, wanted.series);
@@ -50,8 +49,7 @@ void add_spikes(const Record& onset, ChainFigure& figure) {
   for (const Metric& metric : onset.measurement.metrics)
     if (first != nullptr && metric.name == first->name && metric.inputs == first->inputs)
       figure.spikes.push_back(metric.value);
-  if (const Metric* dominant = find_metric(onset, "dominant_spike"))
-    figure.dominant_spike = dominant->value;
+  if (const Metric* dominant = find_metric(onset, "dominant_spike")) figure.dominant_spike = dominant->value;
 }
 
 }  // namespace
@@ -77,8 +75,7 @@ const std::vector<ChainLink>& chain_links() {
        "A few hidden neurons fire for position 0 alone and write the spike",
        "Largest contribution of one hidden neuron, |activation| × |W_down column|",
        true,
-       {{"largest_contribution_first", "", "position 0"},
-        {"largest_contribution_rest", "", "largest elsewhere"}},
+       {{"largest_contribution_first", "", "position 0"}, {"largest_contribution_rest", "", "largest elsewhere"}},
        {}},
       {"sink_onset",
        "onset_after_spike",
@@ -92,8 +89,7 @@ const std::vector<ChainLink>& chain_links() {
        "A few dimensions dominate it",
        "Dominance at the layer's input, max |h| / mean |h|",
        true,
-       {{"dominance_ratio", "", "position 0"},
-        {"dominance_ratio_rest", "", "other positions, mean"}},
+       {{"dominance_ratio", "", "position 0"}, {"dominance_ratio_rest", "", "other positions, mean"}},
        {}},
       {"dimension_disparity",
        "top4_energy",
@@ -125,12 +121,10 @@ const std::vector<ChainArrow>& chain_arrows() {
   static const std::vector<ChainArrow> kArrows = {
       {"→ 1", "sink_source", "excess_attention_plain",
        "Position 0 suffices, whatever token stands there: no BOS is needed"},
-      {"1 → 8", "mask_induced_sink", "target_to_first_ratio",
-       "A later position that averages nothing becomes a sink"},
+      {"1 → 8", "mask_induced_sink", "target_to_first_ratio", "A later position that averages nothing becomes a sink"},
       {"1 → 8", "variance_scaling", "target_to_first_ratio",
        "A later position whose variance is amplified becomes a sink"},
-      {"1 → 8", "side_effects", "other_activation_share",
-       "These two change nothing but their target"},
+      {"1 → 8", "side_effects", "other_activation_share", "These two change nothing but their target"},
       {"1 → 3 → 8", "super_neuron_mediation", "attention_removed",
        "The induced sink goes when the super neurons are held as they were"},
       {"3 → 8", "falsification", "attention_drop_zero",
@@ -149,8 +143,7 @@ std::optional<ChainFigure> chain_figure(const std::vector<Record>& records) {
     const ChainLink& link = chain_links()[i];
     const Record* record = find_record(records, link.claim);
     if (record == nullptr) continue;
-    if (auto panel = panel_of(link, i, *record, figure))
-      figure.series.panels.push_back(std::move(*panel));
+    if (auto panel = panel_of(link, i, *record, figure)) figure.series.panels.push_back(std::move(*panel));
   }
   if (figure.series.panels.size() < kFewestPanels) return std::nullopt;
   if (const Record* onset = find_record(records, "sink_onset")) {
@@ -161,8 +154,8 @@ std::optional<ChainFigure> chain_figure(const std::vector<Record>& records) {
 }
 
 const Record* find_record(const std::vector<Record>& records, const std::string& claim) {
-  const auto found = std::find_if(records.begin(), records.end(),
-                                  [&](const Record& record) { return record.claim == claim; });
+  const auto found =
+      std::find_if(records.begin(), records.end(), [&](const Record& record) { return record.claim == claim; });
   return found == records.end() ? nullptr : &*found;
 }
 

@@ -17,19 +17,15 @@ constexpr int kTicks = 5;
 constexpr size_t kLongestTitle = 110;
 constexpr double kMarkWidth = 64;  // "layer 12", with a little air
 
-double panel_top(size_t index) {
-  return kHead + kTitle + static_cast<double>(index) * (kPanel + kTitle);
-}
+double panel_top(size_t index) { return kHead + kTitle + static_cast<double>(index) * (kPanel + kTitle); }
 
-double pixels(double layer, const ChainFigure& figure) {
-  return kLeft + kPlotWidth * (layer - 0.5) / figure.layers;
-}
+double pixels(double layer, const ChainFigure& figure) { return kLeft + kPlotWidth * (layer - 0.5) / figure.layers; }
 
-// ---- marks ------------------------------------------------------------------------------------
+// ---- marks ------------------------------------------------------------------------------------------
 
 std::string band(double layer, int index) {
-  return "set object " + std::to_string(index) + " rectangle from first " +
-         gnuplot_number(layer - 0.5) + ", graph 0 to first " + gnuplot_number(layer + 0.5) +
+  return "set object " + std::to_string(index) + " rectangle from first " + gnuplot_number(layer - 0.5) +
+         ", graph 0 to first " + gnuplot_number(layer + 0.5) +
          ", graph 1 behind fillcolor rgb '#808080' fillstyle transparent solid 0.15 noborder\n";
 }
 
@@ -44,8 +40,7 @@ std::string marks_in_panels(const ChainFigure& figure) {
   int index = 0;
   for (const double layer : figure.sink_layers) commands += band(layer, ++index);
   index = 0;
-  for (const double layer : figure.spikes)
-    commands += line(layer, layer == figure.dominant_spike, ++index);
+  for (const double layer : figure.spikes) commands += line(layer, layer == figure.dominant_spike, ++index);
   return commands;
 }
 
@@ -67,26 +62,22 @@ std::string names_of_lines(const ChainFigure& figure, const Sheet& sheet) {
     for (const double other : named) is_free &= std::abs(x - other) >= kMarkWidth;
     if (!is_free) continue;
     named.push_back(x);
-    commands += label(++index, "spike " + gnuplot_number(layer),
-                      at_screen(sheet, x, kHead / 2 + 4) + " center");
+    commands += label(++index, "spike " + gnuplot_number(layer), at_screen(sheet, x, kHead / 2 + 4) + " center");
   }
   return commands;
 }
 
-// ---- panels -----------------------------------------------------------------------------------
+// ---- panels -----------------------------------------------------------------------------------------
 
 std::string frame_commands(const Sheet& sheet, size_t index) {
   const double top = panel_top(index), right = kLeft + kPlotWidth;
-  return margins(sheet, {kLeft, right, top, top + kPanel}) + "set key at " +
-         at_screen(sheet, right + 8, top) + "\n";
+  return margins(sheet, {kLeft, right, top, top + kPanel}) + "set key at " + at_screen(sheet, right + 8, top) + "\n";
 }
 
-std::string panel_commands(const ChainFigure& figure, const PanelData& data, const Sheet& sheet,
-                           size_t index) {
+std::string panel_commands(const ChainFigure& figure, const PanelData& data, const Sheet& sheet, size_t index) {
   const Panel& panel = figure.series.panels[index];
   const bool lowest = index + 1 == figure.series.panels.size();
-  const std::string start = frame_commands(sheet, index) +
-                            title_command(panel.title, kLongestTitle) +
+  const std::string start = frame_commands(sheet, index) + title_command(panel.title, kLongestTitle) +
                             (lowest ? "set xlabel 'layer'\n" : "set xlabel ''\n");
   if (data.empty()) return start + not_measured_command();
   return start + layer_axis(figure.layers, lowest) + y_axis(data, panel.log_y, kTicks) +

@@ -8,7 +8,7 @@
 namespace replicate {
 namespace {
 
-// ---- caption ----------------------------------------------------------------------------------
+// ---- caption ----------------------------------------------------------------------------------------
 
 /// {4, 5, 6, 13} as "4–6 and 13".
 std::string ranges(const std::vector<double>& layers) {
@@ -27,8 +27,7 @@ std::string layers_in_words(const std::vector<double>& layers) {
 
 std::string marks_in_words(const ChainFigure& figure) {
   std::string words;
-  if (!figure.sink_layers.empty())
-    words += " Grey: sink layers, here " + layers_in_words(figure.sink_layers) + ".";
+  if (!figure.sink_layers.empty()) words += " Grey: sink layers, here " + layers_in_words(figure.sink_layers) + ".";
   if (!figure.spikes.empty())
     words += " Vertical lines: what " + layers_in_words(figure.spikes) +
              (figure.spikes.size() == 1 ? " adds" : " add") + " makes the norm spike.";
@@ -39,14 +38,14 @@ std::string marks_in_words(const ChainFigure& figure) {
 Block figure_block(const ChainFigure& chain) {
   Figure figure{kChain, {}, {}, Figure::Kind::page};
   for (const Panel& panel : chain.series.panels) figure.panels.push_back(panel.title);
-  figure.caption = {span::text(
-      "Position 0 on its way through the layers, as each claim measured it on the inputs "
-      "named. Bands: 95% intervals." +
-      marks_in_words(chain) + " Links that were not measured are left out.")};
+  figure.caption = {
+      span::text("Position 0 on its way through the layers, as each claim measured it on the inputs "
+                 "named. Bands: 95% intervals." +
+                 marks_in_words(chain) + " Links that were not measured are left out.")};
   return {figure};
 }
 
-// ---- tables -----------------------------------------------------------------------------------
+// ---- tables -----------------------------------------------------------------------------------------
 
 /// The claim's number that stands for a link or an arrow, with what is asked of it; its first
 /// headline where it lacks that one.
@@ -98,9 +97,7 @@ std::vector<Line> row(const std::string& link, const std::string& says, const st
 }
 
 Block link_table(const std::vector<Record>& records) {
-  Table table{"The links of the chain",
-              {{"Link"}, {"What it says"}, {"Claim"}, {"Measured"}, {"Verdict"}},
-              {}};
+  Table table{"The links of the chain", {{"Link"}, {"What it says"}, {"Claim"}, {"Measured"}, {"Verdict"}}, {}};
   for (size_t i = 0; i < chain_links().size(); ++i) {
     const ChainLink& link = chain_links()[i];
     table.rows.push_back(row(std::to_string(i + 1), link.says, link.claim, link.metric, records));
@@ -109,9 +106,7 @@ Block link_table(const std::vector<Record>& records) {
 }
 
 Block arrow_table(const std::vector<Record>& records) {
-  Table table{"Interventions on the chain",
-              {{"Arrow"}, {"What it says"}, {"Claim"}, {"Measured"}, {"Verdict"}},
-              {}};
+  Table table{"Interventions on the chain", {{"Arrow"}, {"What it says"}, {"Claim"}, {"Measured"}, {"Verdict"}}, {}};
   for (const ChainArrow& arrow : chain_arrows())
     table.rows.push_back(row(arrow.links, arrow.says, arrow.claim, arrow.metric, records));
   return {table};

@@ -11,7 +11,8 @@ constexpr const char* kPaper = R"(@misc{structural_origin_of_attention_sink,
 })";
 
 std::string software(const Environment& environment) {
-  return "@software{replicate,\n  title   = {replicate: a claim-by-claim replication of The Structural Origin of Attention Sink},\n"
+  return "@software{replicate,\n  title   = {replicate: a claim-by-claim replication of The Structural Origin of "
+         "Attention Sink},\n"
          "  author  = {{The authors of replicate}},\n  year    = {2026},\n  version = {" +
          environment.version + (environment.commit.empty() ? "" : ", commit " + environment.commit) + "}\n}";
 }

@@ -36,14 +36,13 @@ Block criteria_table(const Record& record) {
               {}};
   for (const Criterion& criterion : record.criteria) {
     const Metric* metric = find_metric(record, criterion.metric);
-    table.rows.push_back(
-        {{span::code(criterion.metric)},
-         {span::text(on_inputs(metric))},
-         value_line(metric),
-         interval_line(metric),
-         {span::text(op_sign(criterion.op) + " " + format_number(criterion.threshold))},
-         outcome_line(criterion.outcome),
-         {span::text(criterion.source)}});
+    table.rows.push_back({{span::code(criterion.metric)},
+                          {span::text(on_inputs(metric))},
+                          value_line(metric),
+                          interval_line(metric),
+                          {span::text(op_sign(criterion.op) + " " + format_number(criterion.threshold))},
+                          outcome_line(criterion.outcome),
+                          {span::text(criterion.source)}});
   }
   return {table};
 }
@@ -52,8 +51,7 @@ Block criteria_table(const Record& record) {
 Line allowed_line(const Record& record, const Control& control) {
   const Metric* effect = find_metric(record, control.of);
   Line line = {span::text(format_number(control.fraction) + " × "), span::code(control.of)};
-  if (effect != nullptr)
-    line.push_back(span::text(" = " + format_number(control.fraction * std::abs(effect->value))));
+  if (effect != nullptr) line.push_back(span::text(" = " + format_number(control.fraction * std::abs(effect->value))));
   return line;
 }
 
@@ -83,12 +81,11 @@ Block input_table(const Record& record) {
               {{"Inputs"}, {"Kind"}, {"B × T", kNumber}, {"BOS"}, {"sha256 of the token ids"}},
               {}};
   for (const InputsRecord& inputs : record.inputs)
-    table.rows.push_back(
-        {{span::text(inputs.label)},
-         {span::text(inputs.kind)},
-         {span::text(std::to_string(inputs.sequences) + " × " + std::to_string(inputs.length))},
-         {span::text(inputs.bos ? "yes" : "no")},
-         {span::code(short_hash(inputs.sha256))}});
+    table.rows.push_back({{span::text(inputs.label)},
+                          {span::text(inputs.kind)},
+                          {span::text(std::to_string(inputs.sequences) + " × " + std::to_string(inputs.length))},
+                          {span::text(inputs.bos ? "yes" : "no")},
+                          {span::code(short_hash(inputs.sha256))}});
   return {table};
 }
 
@@ -97,8 +94,7 @@ Line caption(const Record& record) {
   const auto& series = record.measurement.series;
   if (std::any_of(series.begin(), series.end(), [](const Series& s) { return !s.low.empty(); }))
     words += record.kind == "training" ? ", bands 95% t intervals over seeds" : ", bands 95% bootstrap intervals";
-  Line line = {span::text(words + ". Data: "),
-               span::link("record.json", record.claim + "/record.json")};
+  Line line = {span::text(words + ". Data: "), span::link("record.json", record.claim + "/record.json")};
   if (!record.measurement.samples.empty())
     append(line, {span::text(", "), span::link("samples.csv", record.claim + "/samples.csv")});
   line.push_back(span::text("."));
@@ -106,8 +102,7 @@ Line caption(const Record& record) {
 }
 
 Block figure(const Record& record) {
-  if (!is_drawable(record))
-    return paragraph({span::text("No plot: this claim left nothing to draw.")}, Role::note);
+  if (!is_drawable(record)) return paragraph({span::text("No plot: this claim left nothing to draw.")}, Role::note);
   Figure figure{record.claim + "/" + kPlot, {}, caption(record)};
   for (const Panel& panel : record.panels) figure.panels.push_back(panel.title);
   return {figure};
@@ -128,8 +123,7 @@ Line map_caption(const std::vector<Map>& maps) {
 
 Blocks maps(const Record& record) {
   if (!has_maps(record)) return {};
-  Figure figure{
-      record.claim + "/" + kMaps, {}, map_caption(record.measurement.maps), Figure::Kind::maps};
+  Figure figure{record.claim + "/" + kMaps, {}, map_caption(record.measurement.maps), Figure::Kind::maps};
   for (const Map& map : record.measurement.maps) figure.panels.push_back(map.title);
   return {{figure}};
 }
@@ -144,23 +138,22 @@ Line statement(const Record& record) {
 }
 
 Line result(const Record& record) {
-  Line line = {span::verdict(to_string(record.verdict)), span::text(" "),
-               span::text(sentence(record.reason))};
+  Line line = {span::verdict(to_string(record.verdict)), span::text(" "), span::text(sentence(record.reason))};
   if (record.measurement.unmet)
     append(line, {span::strong(" Not met: "), span::text(sentence(*record.measurement.unmet))});
   if (is_known(record))
-    append(line, {span::strong(record.kind == "training" ? " Known for this profile: " : " Known for this model: "), span::text(sentence(record.known_why))});
+    append(line, {span::strong(record.kind == "training" ? " Known for this profile: " : " Known for this model: "),
+                  span::text(sentence(record.known_why))});
   if (departs(record))
-    append(line, {span::strong(" This departs from the known verdict, " +
-                               to_string(*record.known_verdict) + ": "),
+    append(line, {span::strong(" This departs from the known verdict, " + to_string(*record.known_verdict) + ": "),
                   span::text(sentence(record.known_why))});
   return line;
 }
 
 Line threshold_provenance(const Record& record) {
   Line line = {span::text("Thresholds: "), span::text(sentence(record.calibration)),
-               span::text(" sha256 of criteria and controls "),
-               span::code(short_hash(record.thresholds_sha256)), span::text(".")};
+               span::text(" sha256 of criteria and controls "), span::code(short_hash(record.thresholds_sha256)),
+               span::text(".")};
   if (record.calibration.empty()) line.erase(line.begin() + 1);
   return line;
 }
@@ -174,16 +167,14 @@ void add_judging(const Record& record, Blocks& blocks) {
     blocks.push_back({Subheading{"Controls"}});
     blocks.push_back(control_table(record));
   }
-  if (!record.thresholds_sha256.empty())
-    blocks.push_back(paragraph(threshold_provenance(record), Role::note));
+  if (!record.thresholds_sha256.empty()) blocks.push_back(paragraph(threshold_provenance(record), Role::note));
 }
 
 void add_notes(const Record& record, Blocks& blocks) {
   if (record.measurement.notes.empty() && !has_dagger(record)) return;
   Bullets bullets;
   if (has_dagger(record)) bullets.items.push_back({span::text("† " + record.arithmetic)});
-  for (const std::string& note : record.measurement.notes)
-    bullets.items.push_back({span::text(note)});
+  for (const std::string& note : record.measurement.notes) bullets.items.push_back({span::text(note)});
   blocks.push_back({Subheading{"Notes"}});
   blocks.push_back({bullets});
 }
@@ -196,22 +187,20 @@ void add_inputs(const Record& record, Blocks& blocks) {
 
 void add_repeat(const Record& record, Blocks& blocks) {
   blocks.push_back({Subheading{"Cost and how to repeat it"}});
-  blocks.push_back(paragraph({span::text(
-      format_seconds(record.seconds) + " without survey and loading; peak memory " +
-      format_megabytes(record.peak_memory_mb) + "; seed " + std::to_string(record.seed) + ".")}));
+  blocks.push_back(
+      paragraph({span::text(format_seconds(record.seconds) + " without survey and loading; peak memory " +
+                            format_megabytes(record.peak_memory_mb) + "; seed " + std::to_string(record.seed) + ".")}));
   if (!record.command.empty()) blocks.push_back({Listing{record.command}});
 }
 
 void add_parameters(const Record& record, Blocks& blocks) {
-  if (!record.parameters.empty())
-    blocks.push_back({Fold{"Parameters as used", {{Listing{record.parameters}}}}});
+  if (!record.parameters.empty()) blocks.push_back({Fold{"Parameters as used", {{Listing{record.parameters}}}}});
 }
 
 }  // namespace
 
 Block claim_section(const Record& record) {
-  Blocks blocks = {paragraph(result(record)), paragraph(statement(record), Role::quote),
-                   figure(record)};
+  Blocks blocks = {paragraph(result(record)), paragraph(statement(record), Role::quote), figure(record)};
   append(blocks, maps(record));
   add_judging(record, blocks);
   append(blocks, sweep_blocks(record));
@@ -221,8 +210,7 @@ Block claim_section(const Record& record) {
   add_repeat(record, blocks);
   append(blocks, metric_blocks(record));
   add_parameters(record, blocks);
-  Line title = {span::text(title_of(record) + dagger_after_title(record)), span::text(" "),
-                span::code(record.claim)};
+  Line title = {span::text(title_of(record) + dagger_after_title(record)), span::text(" "), span::code(record.claim)};
   return {Section{anchor_of(record.claim), title, blocks, record.claim, to_string(record.verdict)}};
 }
 

@@ -20,16 +20,11 @@ constexpr const char* kDim = "\033[2m";
 
 const char* colour_of(Verdict verdict) {
   switch (verdict) {
-    case Verdict::pass:
-      return "\033[32m";
-    case Verdict::fail:
-      return "\033[31m";
-    case Verdict::inconclusive:
-      return "\033[33m";
-    case Verdict::error:
-      return "\033[35m";
-    case Verdict::skipped:
-      break;
+    case Verdict::pass: return "\033[32m";
+    case Verdict::fail: return "\033[31m";
+    case Verdict::inconclusive: return "\033[33m";
+    case Verdict::error: return "\033[35m";
+    case Verdict::skipped: break;
   }
   return kDim;
 }
@@ -74,8 +69,7 @@ Lines measured_lines(const Record& record, size_t width) {
 
 std::string claim_words(const Record& record) { return clean(record.claim) + dagger_after_title(record); }
 
-size_t widest(const std::vector<Record>& records, std::string_view title,
-              std::string (*words)(const Record&)) {
+size_t widest(const std::vector<Record>& records, std::string_view title, std::string (*words)(const Record&)) {
   size_t width = display_width(title);
   for (const Record& record : records) width = std::max(width, display_width(words(record)));
   return width;
@@ -86,8 +80,7 @@ Widths column_widths(const std::vector<Record>& records, size_t total) {
   const size_t claim = std::min<size_t>(widest(records, "claim", claim_words), kClaim);
   size_t verdict = widest(records, "verdict", verdict_word);
   for (const Record& record : records)
-    for (const std::string& line : verdict_lines(record))
-      verdict = std::max(verdict, display_width(line));
+    for (const std::string& line : verdict_lines(record)) verdict = std::max(verdict, display_width(line));
   const size_t rest = total - claim - verdict - 3 * kGap;
   const size_t measured = std::min<size_t>(rest * 11 / 20, 36);
   return {claim, rest - measured, measured, verdict};
@@ -126,7 +119,8 @@ class ConsolePrinter {
 
   void footer(const std::vector<Record>& records) {
     line(plural(records.size(), "claim") + ": " + describe(count_verdicts(records)), kBold);
-    if (std::any_of(records.begin(), records.end(), has_dagger)) line("† part of the claim holds by arithmetic, in any weights", kDim);
+    if (std::any_of(records.begin(), records.end(), has_dagger))
+      line("† part of the claim holds by arithmetic, in any weights", kDim);
     for (const auto& caution : distinct(records, [](const Record& r) { return r.caution; }))
       for (const std::string& part : wrap("Not to be quoted: " + caution + ".", total())) line(part, kBold);
   }

@@ -15,7 +15,8 @@ std::string anchor_of(const std::string& claim) {
 }
 
 Document claim_content(const Record& record) {
-  return {title_of(record), {paragraph({span::link("All claims of this run", "../report.html")}), claim_section(record)}};
+  return {title_of(record),
+          {paragraph({span::link("All claims of this run", "../report.html")}), claim_section(record)}};
 }
 
 Document report_content(const std::vector<Record>& records) {

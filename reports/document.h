@@ -39,9 +39,7 @@ inline Span link(std::string words, std::string target) {
 }
 }  // namespace span
 
-inline void append(Line& line, const Line& more) {
-  line.insert(line.end(), more.begin(), more.end());
-}
+inline void append(Line& line, const Line& more) { line.insert(line.end(), more.begin(), more.end()); }
 
 struct Block;
 using Blocks = std::vector<Block>;
@@ -75,7 +73,7 @@ struct LayerTable {
     std::vector<std::string> values;  ///< by layer, from 1; the last column
   };
   std::string label;
-  std::vector<Column> columns;  ///< but the last
+  std::vector<Column> columns;   ///< but the last
   size_t layers = 0, shown = 0;  ///< how many; the one shown at first
   std::vector<Row> rows;
 };
@@ -120,13 +118,10 @@ struct Section {
 };
 
 struct Block {
-  std::variant<Paragraph, Subheading, Table, LayerTable, Figure, Listing, Bullets, Definitions, Fold, Section>
-      content;
+  std::variant<Paragraph, Subheading, Table, LayerTable, Figure, Listing, Bullets, Definitions, Fold, Section> content;
 };
 
-inline void append(Blocks& blocks, const Blocks& more) {
-  blocks.insert(blocks.end(), more.begin(), more.end());
-}
+inline void append(Blocks& blocks, const Blocks& more) { blocks.insert(blocks.end(), more.begin(), more.end()); }
 
 inline Block paragraph(Line line, Paragraph::Role role = Paragraph::Role::plain) {
   return {Paragraph{std::move(line), role}};

@@ -40,24 +40,28 @@ Table criteria_table(const std::vector<FamilyMember>& family) {
 std::string lost_by_holm(const std::vector<FamilyMember>& family) {
   std::vector<std::string> lost;
   for (const auto& [record, criterion, adjusted] : family) {
-    if (criterion->outcome == "pass" && adjusted >= kFamilyAlpha) lost.push_back(criterion->metric + " (" + record->claim + ")");
+    if (criterion->outcome == "pass" && adjusted >= kFamilyAlpha)
+      lost.push_back(criterion->metric + " (" + record->claim + ")");
   }
   if (lost.empty()) return "Every criterion that passes by itself also passes among all of them.";
   return "By itself, but not among all of them, " + enumerate(lost) + (lost.size() == 1 ? " passes." : " pass.");
 }
 
 Block holm_paragraph(const std::vector<FamilyMember>& family) {
-  return paragraph({span::text("A run that tests " + std::to_string(family.size()) +
-                               " criteria finds some by chance. Holm's correction keeps the chance of any false one at 2.5%. "),
-                    span::text(lost_by_holm(family))});
+  return paragraph(
+      {span::text("A run that tests " + std::to_string(family.size()) +
+                  " criteria finds some by chance. Holm's correction keeps the chance of any false one at 2.5%. "),
+       span::text(lost_by_holm(family))});
 }
 
 Block legend() {
-  return paragraph({span::text("Effect size: distance from the threshold, in standard deviations of one unit of sampling (a "
-                               "sequence, or a seed); negative on the wrong side. p: one-sided, that chance alone puts "
-                               "the value so far on the wanted side. It is taken from the 95% interval, so p < 0.025 is an interval that "
-                               "lies wholly on the wanted side.")},
-                   Role::note);
+  return paragraph(
+      {span::text(
+          "Effect size: distance from the threshold, in standard deviations of one unit of sampling (a "
+          "sequence, or a seed); negative on the wrong side. p: one-sided, that chance alone puts "
+          "the value so far on the wanted side. It is taken from the 95% interval, so p < 0.025 is an interval that "
+          "lies wholly on the wanted side.")},
+      Role::note);
 }
 
 // ---- what was fixed before
@@ -78,17 +82,20 @@ Bullets standing(const std::vector<Record>& records) {
   Bullets bullets{{{span::strong("Confirmatory: "), span::text("none"),
                     span::muted(" (no definition is registered yet, and only a registered one can be confirmed)")},
                    {span::strong("Calibrated: "), span::text(list_or_none(calibrated)),
-                    span::muted(" (numbers of this model, of one of its shape or of this training regime were known when the thresholds were "
+                    span::muted(" (numbers of this model, of one of its shape or of this training regime were known "
+                                "when the thresholds were "
                                 "chosen: such a verdict describes and tests nothing)")},
                    {span::strong("Not registered: "), span::text(list_or_none(unknown)),
-                    span::muted(" (this project chose the thresholds without numbers of this model or regime, and did not register them)")}}};
+                    span::muted(" (this project chose the thresholds without numbers of this model or regime, and did "
+                                "not register them)")}}};
   if (!unrecorded.empty())
-    bullets.items.push_back({span::strong("Without a recorded run to compare with: "), span::text(enumerate(unrecorded))});
+    bullets.items.push_back(
+        {span::strong("Without a recorded run to compare with: "), span::text(enumerate(unrecorded))});
   for (const Record& record : records)
     if (thresholds_changed(record))
-      bullets.items.push_back({span::strong("Thresholds changed: "), span::text(record.claim + ", since it was recorded as "),
-                               span::verdict(to_string(record.registered->verdict)),
-                               span::text(" in " + record.registered->run)});
+      bullets.items.push_back(
+          {span::strong("Thresholds changed: "), span::text(record.claim + ", since it was recorded as "),
+           span::verdict(to_string(record.registered->verdict)), span::text(" in " + record.registered->run)});
   return bullets;
 }
 
@@ -123,9 +130,12 @@ Table rates_table(const std::vector<Record>& records) {
 Blocks rates_blocks(const std::vector<Record>& records) {
   if (std::none_of(records.begin(), records.end(), has_rates)) return {};
   return {{Subheading{"How often these tests err"}},
-          paragraph({span::text("Measured beforehand on small models of which the truth is known: false passes on models that lack "
-                               "the effect, missed effects on models into which it was built. Bounds hold at 95%. A model without a sink or a spike counts "
-                               "although a claim that needs one ends there before it is judged, so for such a claim the bound says little or nothing.")}),
+          paragraph({span::text(
+              "Measured beforehand on small models of which the truth is known: false passes on models that lack "
+              "the effect, missed effects on models into which it was built. Bounds hold at 95%. A model without a "
+              "sink or a spike counts "
+              "although a claim that needs one ends there before it is judged, so for such a claim the bound says "
+              "little or nothing.")}),
           {rates_table(records)}};
 }
 
@@ -134,8 +144,10 @@ Blocks rates_blocks(const std::vector<Record>& records) {
 Blocks evidence_section(const std::vector<Record>& records) {
   const auto family = family_of(records);
   if (family.empty()) return {};
-  Blocks blocks = {holm_paragraph(family), {Fold{"Effect sizes and p values", {{criteria_table(family)}, legend()}}},
-                   {Subheading{"What was fixed before"}}, {standing(records)}};
+  Blocks blocks = {holm_paragraph(family),
+                   {Fold{"Effect sizes and p values", {{criteria_table(family)}, legend()}}},
+                   {Subheading{"What was fixed before"}},
+                   {standing(records)}};
   append(blocks, rates_blocks(records));
   return {{Section{"evidence", {span::text("How sure")}, std::move(blocks)}}};
 }

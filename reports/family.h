@@ -11,8 +11,8 @@ struct FamilyMember {
   double adjusted;  ///< by Holm, over all criteria of the run that have a p value
 };
 
-/// In the order of the records. Those with an adjusted p below kFamilyAlpha hold together: the chance that any one of them
-/// is there by chance is below it.
+/// In the order of the records. Those with an adjusted p below kFamilyAlpha hold together: the chance that any one of
+/// them is there by chance is below it.
 std::vector<FamilyMember> family_of(const std::vector<Record>& records);
 inline constexpr double kFamilyAlpha = 0.025;  // one side of 95%
 

@@ -24,8 +24,7 @@ const Metric* find_metric(const Record& record, const std::string& name) {
 
 const Series* find_series(const Record& record, const PanelCurve& curve) {
   for (const Series& series : record.measurement.series)
-    if (series.name == curve.series && (curve.inputs.empty() || series.inputs == curve.inputs))
-      return &series;
+    if (series.name == curve.series && (curve.inputs.empty() || series.inputs == curve.inputs)) return &series;
   return nullptr;
 }
 
@@ -34,15 +33,13 @@ bool is_drawable(const Record& record) {
     const Series* series = find_series(record, curve);
     return series != nullptr && has_point(*series);
   };
-  return std::any_of(record.panels.begin(), record.panels.end(), [&](const Panel& panel) {
-    return std::any_of(panel.curves.begin(), panel.curves.end(), draws);
-  });
+  return std::any_of(record.panels.begin(), record.panels.end(),
+                     [&](const Panel& panel) { return std::any_of(panel.curves.begin(), panel.curves.end(), draws); });
 }
 
 bool is_of_sweep(const Record& record, const Metric& metric) {
-  return std::any_of(record.sweep.begin(), record.sweep.end(), [&](const SweepPoint& point) {
-    return metric.name.ends_with("_" + point.suffix);
-  });
+  return std::any_of(record.sweep.begin(), record.sweep.end(),
+                     [&](const SweepPoint& point) { return metric.name.ends_with("_" + point.suffix); });
 }
 
 std::string sweep_note(const Record& record) {
@@ -55,13 +52,14 @@ std::string sweep_note(const Record& record) {
 std::vector<Headline> headlines(const Record& record) {
   std::vector<Headline> result;
   for (const Criterion& criterion : record.criteria)
-    if (const Metric* metric = find_metric(record, criterion.metric))
-      result.push_back({metric, &criterion});
+    if (const Metric* metric = find_metric(record, criterion.metric)) result.push_back({metric, &criterion});
   if (result.empty() && !record.measurement.metrics.empty())
     result.push_back({&record.measurement.metrics.front(), nullptr});
   result.resize(std::min(result.size(), kMostHeadlines));
   const auto by = decider(record);
-  const auto is_shown = [&](const Headline& headline) { return headline.metric == by->metric && headline.control == by->control; };
+  const auto is_shown = [&](const Headline& headline) {
+    return headline.metric == by->metric && headline.control == by->control;
+  };
   if (by && std::none_of(result.begin(), result.end(), is_shown)) result.push_back(*by);
   return result;
 }
@@ -81,8 +79,10 @@ std::optional<Headline> decider(const Record& record) {
 }
 
 std::string asked_of(const Headline& headline) {
-  if (const Criterion* criterion = headline.criterion) return op_sign(criterion->op) + " " + format_number(criterion->threshold);
-  if (const Control* control = headline.control) return "control, within ± " + format_number(control->fraction) + " × " + control->of;
+  if (const Criterion* criterion = headline.criterion)
+    return op_sign(criterion->op) + " " + format_number(criterion->threshold);
+  if (const Control* control = headline.control)
+    return "control, within ± " + format_number(control->fraction) + " × " + control->of;
   return "";
 }
 
@@ -133,17 +133,14 @@ std::string figures_text(const PaperReference& paper) {
   return (paper.figures.size() == 1 ? "figure " : "figures ") + enumerate(paper.figures);
 }
 
-std::string title_of(const Record& record) {
-  return record.title.empty() ? record.claim : record.title;
-}
+std::string title_of(const Record& record) { return record.title.empty() ? record.claim : record.title; }
 
 std::vector<std::string> distinct(const std::vector<Record>& records,
                                   const std::function<std::string(const Record&)>& field) {
   std::vector<std::string> values;
   for (const Record& record : records) {
     const std::string value = field(record);
-    if (!value.empty() && std::find(values.begin(), values.end(), value) == values.end())
-      values.push_back(value);
+    if (!value.empty() && std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
   }
   return values;
 }

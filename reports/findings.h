@@ -34,12 +34,12 @@ struct Headline {
   const Criterion* criterion = nullptr;  ///< null when the claim has no criteria
   const Control* control = nullptr;
 };
-/// The first three criteria's metrics, or the first metric of a claim without criteria, and what decided the verdict where
-/// that is none of these.
+/// The first three criteria's metrics, or the first metric of a claim without criteria, and what decided the verdict
+/// where that is none of these.
 std::vector<Headline> headlines(const Record& record);
 
-/// The first criterion, else control, that made a verdict `fail` or `inconclusive`; nothing for other verdicts and for those
-/// that neither made.
+/// The first criterion, else control, that made a verdict `fail` or `inconclusive`; nothing for other verdicts and for
+/// those that neither made.
 std::optional<Headline> decider(const Record& record);
 
 /// "≥ 0.2", "control, within ± 0.5 × excess_attention", or nothing.
@@ -86,7 +86,7 @@ struct Look {
   std::string icon;  ///< id of the HTML report's icon, and its CSS class
 };
 Look look_of(const std::string& verdict_or_outcome);
-inline constexpr Verdict kVerdicts[] = {Verdict::pass, Verdict::fail, Verdict::inconclusive,
-                                        Verdict::skipped, Verdict::error};
+inline constexpr Verdict kVerdicts[] = {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skipped,
+                                        Verdict::error};
 
 }  // namespace replicate

@@ -7,16 +7,14 @@ Definitions glossary() {
     return std::pair<std::string, Line>{term, {span::text(meaning)}};
   };
   return {{
-      entry(
-          "Counting",
-          "Layers and heads count from 1, positions, neurons and dimensions from 0. The paper "
-          "counts "
-          "layers from 0: its layer 1 is layer 2 here. The input of layer l is the residual stream "
-          "that enters block l. B sequences of T positions each."),
-      entry(
-          "Attention to the first token",
-          "The attention probability on position 0, averaged over heads, sequences and the queries "
-          "after it."),
+      entry("Counting",
+            "Layers and heads count from 1, positions, neurons and dimensions from 0. The paper "
+            "counts "
+            "layers from 0: its layer 1 is layer 2 here. The input of layer l is the residual stream "
+            "that enters block l. B sequences of T positions each."),
+      entry("Attention to the first token",
+            "The attention probability on position 0, averaged over heads, sequences and the queries "
+            "after it."),
       entry("Uniform attention, excess attention",
             "A query that attends to all it sees alike gives position 0 the share u = mean of "
             "1/(q+1). "
@@ -55,7 +53,8 @@ Definitions glossary() {
             "architecture, not "
             "from training."),
       entry("95% interval",
-            "Bias-corrected and accelerated bootstrap (BCa) over sequences; Student's t over seeds, paired, for training claims: how "
+            "Bias-corrected and accelerated bootstrap (BCa) over sequences; Student's t over seeds, paired, for "
+            "training claims: how "
             "far the number would move with other sequences or seeds of the same kind."),
       entry("Criterion",
             "Passes when its whole interval lies on the right side of the threshold, fails when it "

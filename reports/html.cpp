@@ -31,7 +31,8 @@ std::string base64(std::span<const std::byte> bytes) {
 
 /// Nothing is fetched, and nothing runs but this program's own script, whatever got into a record or a plot.
 std::string policy() {
-  return "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-" + base64(sha256(kScript)) + "'";
+  return "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-" + base64(sha256(kScript)) +
+         "'";
 }
 
 /// Long metric names may break after an underscore.
@@ -56,20 +57,13 @@ std::string target_from(const std::string& place, const std::string& target) {
 std::string print_words(const Span& span, const std::string& place) {
   const std::string words = escape_html(span.text);
   switch (span.kind) {
-    case Span::Kind::strong:
-      return "<strong>" + words + "</strong>";
-    case Span::Kind::code:
-      return "<code>" + breakable(words) + "</code>";
-    case Span::Kind::muted:
-      return "<span class=\"muted\">" + words + "</span>";
-    case Span::Kind::link:
-      return "<a href=\"" + target_from(place, span.target) + "\">" + breakable(words) + "</a>";
-    case Span::Kind::verdict:
-      return badge(span.text);
-    case Span::Kind::line_break:
-      return "<br>";
-    case Span::Kind::text:
-      break;
+    case Span::Kind::strong: return "<strong>" + words + "</strong>";
+    case Span::Kind::code: return "<code>" + breakable(words) + "</code>";
+    case Span::Kind::muted: return "<span class=\"muted\">" + words + "</span>";
+    case Span::Kind::link: return "<a href=\"" + target_from(place, span.target) + "\">" + breakable(words) + "</a>";
+    case Span::Kind::verdict: return badge(span.text);
+    case Span::Kind::line_break: return "<br>";
+    case Span::Kind::text: break;
   }
   return words;
 }
@@ -81,10 +75,11 @@ std::string print(const Span& span, const std::string& place) {
 
 /// ["0.1 [0, 0.2]", ...] as JSON in an attribute.
 std::string values_attribute(const std::vector<std::string>& values) {
-  return " data-values=\"" + escape_html(nlohmann::json(values).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) + "\"";
+  return " data-values=\"" +
+         escape_html(nlohmann::json(values).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) + "\"";
 }
 
-// ---- plots ------------------------------------------------------------------------------------
+// ---- plots ------------------------------------------------------------------------------------------
 
 /// What stands between <svg ...> and </svg>, and the drawing's size.
 struct Drawing {
@@ -94,8 +89,9 @@ struct Drawing {
 
 /// What gnuplot draws with; scripts, links, styles and the elements of HTML are not among them.
 bool is_drawn(std::string_view element) {
-  constexpr std::array<std::string_view, 16> kElements = {"circle", "defs", "desc",    "feComposite", "feFlood", "filter", "g",     "image",
-                                                          "path",   "pattern", "polygon", "rect",     "text",    "title",  "tspan", "use"};
+  constexpr std::array<std::string_view, 16> kElements = {
+      "circle", "defs",    "desc",    "feComposite", "feFlood", "filter", "g",     "image",
+      "path",   "pattern", "polygon", "rect",        "text",    "title",  "tspan", "use"};
   return std::ranges::find(kElements, element) != kElements.end();
 }
 
@@ -121,7 +117,8 @@ bool is_only_drawn(std::string_view svg) {
     const bool closes = svg[start + 1] == '/', empty = svg[end - 1] == '/';
     const auto tag = svg.substr(start + 1 + closes, end - start - 1 - closes);
     const auto element = tag.substr(0, tag.find_first_of(" \n\t/"));
-    const bool in_words = !open.empty() && (open.back() == "desc" || open.back() == "title");  // there HTML is read as HTML
+    const bool in_words =
+        !open.empty() && (open.back() == "desc" || open.back() == "title");  // there HTML is read as HTML
     if (!is_drawn(element) || !are_plain_attributes(tag.substr(element.size())) || (in_words && !closes)) return false;
     if (closes && (open.empty() || open.back() != element)) return false;
     if (closes) open.pop_back();
@@ -144,10 +141,8 @@ std::optional<Drawing> parse_drawing(const std::string& svg) {
 
 /// gnuplot gives every drawing the same ids; in one page they must differ.
 void make_ids_unique(std::string& body, const std::string& prefix) {
-  constexpr std::array<std::string_view, 6> kReferences = {" id='",    " id=\"", "href='#",
-                                                           "href=\"#", "url(#",  "url('#"};
-  for (const std::string_view reference : kReferences)
-    replace_all(body, reference, std::string(reference) + prefix);
+  constexpr std::array<std::string_view, 6> kReferences = {" id='", " id=\"", "href='#", "href=\"#", "url(#", "url('#"};
+  for (const std::string_view reference : kReferences) replace_all(body, reference, std::string(reference) + prefix);
 }
 
 /// Black ink follows the page's colour, so that a plot can be read on dark ground.
@@ -166,9 +161,8 @@ std::string window_on(const Drawing& drawing, const Grid& grid, size_t panel, co
   const auto column = static_cast<double>(panel % grid.columns);
   const auto row = static_cast<double>(panel / grid.columns);
   std::ostringstream out;
-  out << "<svg role=\"img\" aria-label=\"" << escape_html(label) << "\" viewBox=\""
-      << column * width << " " << row * height << " " << width << " " << height
-      << "\"><use href=\"#" << id << "\"/></svg>\n";
+  out << "<svg role=\"img\" aria-label=\"" << escape_html(label) << "\" viewBox=\"" << column * width << " "
+      << row * height << " " << width << " " << height << "\"><use href=\"#" << id << "\"/></svg>\n";
   return out.str();
 }
 
@@ -193,16 +187,15 @@ std::string inline_drawing(Drawing drawing, const Figure& figure) {
   const Grid grid = panel_grid(windows.size());
   make_ids_unique(drawing.body, anchor + "-");
   use_page_ink(drawing.body);
-  std::string html = "<svg class=\"drawing\" aria-hidden=\"true\"><defs><g id=\"" + id + "\">" +
-                     drawing.body + "</g></defs></svg>\n<div class=\"" + panels_class(figure) +
+  std::string html = "<svg class=\"drawing\" aria-hidden=\"true\"><defs><g id=\"" + id + "\">" + drawing.body +
+                     "</g></defs></svg>\n<div class=\"" + panels_class(figure) +
                      "\" style=\"--columns: " + std::to_string(grid.columns) + "\"" +
                      (figure.kind == Figure::Kind::page ? kScrollable : "") + ">\n";
-  for (size_t i = 0; i < windows.size(); ++i)
-    html += window_on(drawing, grid, i, id, "Plot: " + windows[i]);
+  for (size_t i = 0; i < windows.size(); ++i) html += window_on(drawing, grid, i, id, "Plot: " + windows[i]);
   return html + "</div>\n";
 }
 
-// ---- blocks -----------------------------------------------------------------------------------
+// ---- blocks -----------------------------------------------------------------------------------------
 
 class HtmlPrinter {
  public:
@@ -233,9 +226,7 @@ class HtmlPrinter {
     }
   }
 
-  void operator()(const Subheading& heading) {
-    out_ << "<h3>" << escape_html(heading.title) << "</h3>\n";
-  }
+  void operator()(const Subheading& heading) { out_ << "<h3>" << escape_html(heading.title) << "</h3>\n"; }
 
   /// The wrapper scrolls by keyboard, too, should a table be wider than the page.
   void operator()(const Table& table) {
@@ -247,9 +238,10 @@ class HtmlPrinter {
   /// Without a script: the layer shown first, and no slider.
   void operator()(const LayerTable& layers) {
     const std::string shown = std::to_string(layers.shown);
-    out_ << "<div class=\"layers\">\n<p class=\"fixed\">Layer " << shown << ".</p>\n<label class=\"control\" hidden>Layer "
-         << "<input type=\"range\" min=\"1\" max=\"" << layers.layers << "\" value=\"" << shown << "\"> <output>" << shown
-         << "</output> of " << layers.layers << "</label>\n";
+    out_ << "<div class=\"layers\">\n<p class=\"fixed\">Layer " << shown
+         << ".</p>\n<label class=\"control\" hidden>Layer "
+         << "<input type=\"range\" min=\"1\" max=\"" << layers.layers << "\" value=\"" << shown << "\"> <output>"
+         << shown << "</output> of " << layers.layers << "</label>\n";
     open_table(layers.label, layers.columns, "Value [95% interval]");
     for (const auto& row : layers.rows) {
       out_ << "<tr" << values_attribute(row.values) << ">";
@@ -272,9 +264,7 @@ class HtmlPrinter {
     out_ << "<figcaption>" << print(figure.caption) << "</figcaption>\n</figure>\n";
   }
 
-  void operator()(const Listing& listing) {
-    out_ << "<pre><code>" << escape_html(listing.code) << "</code></pre>\n";
-  }
+  void operator()(const Listing& listing) { out_ << "<pre><code>" << escape_html(listing.code) << "</code></pre>\n"; }
 
   void operator()(const Bullets& bullets) {
     out_ << "<ul>\n";
@@ -290,14 +280,14 @@ class HtmlPrinter {
   }
 
   void operator()(const Fold& fold) {
-    out_ << "<details" << (fold.open ? " open" : "") << "><summary>" << escape_html(fold.title)
-         << "</summary>\n";
+    out_ << "<details" << (fold.open ? " open" : "") << "><summary>" << escape_html(fold.title) << "</summary>\n";
     print_blocks(fold.blocks);
     out_ << "</details>\n";
   }
 
   void operator()(const Section& section) {
-    out_ << "<section id=\"" << section.anchor << "\"" << (section.verdict.empty() ? "" : " class=\"claim\"") << "><h2>" << print(section.title) << "</h2>\n";
+    out_ << "<section id=\"" << section.anchor << "\"" << (section.verdict.empty() ? "" : " class=\"claim\"") << "><h2>"
+         << print(section.title) << "</h2>\n";
     print_blocks(section.blocks);
     out_ << "</section>\n";
   }
@@ -320,14 +310,16 @@ class HtmlPrinter {
     for (const Section* section : sections) {
       const std::string& label = section->label.empty() ? section->title.front().text : section->label;
       const bool is_claim = !section->verdict.empty();
-      out_ << "<li" << (is_claim ? " class=\"" + look_of(section->verdict).icon + "\"" : "") << "><a href=\"#" << section->anchor
-           << "\">" << (is_claim ? icon_of(section->verdict) : "") << breakable(escape_html(label)) << "</a></li>\n";
+      out_ << "<li" << (is_claim ? " class=\"" + look_of(section->verdict).icon + "\"" : "") << "><a href=\"#"
+           << section->anchor << "\">" << (is_claim ? icon_of(section->verdict) : "") << breakable(escape_html(label))
+           << "</a></li>\n";
     }
     out_ << "</ul></nav>\n";
   }
 
   void open_table(const std::string& label, const std::vector<Column>& columns, const std::string& last = {}) {
-    out_ << "<div class=\"table\" role=\"region\" tabindex=\"0\" aria-label=\"" << escape_html(label) << "\"><table>\n<thead><tr>";
+    out_ << "<div class=\"table\" role=\"region\" tabindex=\"0\" aria-label=\"" << escape_html(label)
+         << "\"><table>\n<thead><tr>";
     for (const Column& column : columns)
       out_ << "<th scope=\"col\"" << number_class(column) << ">" << breakable(escape_html(column.title)) << "</th>";
     if (!last.empty()) out_ << "<th scope=\"col\">" << escape_html(last) << "</th>";
@@ -353,7 +345,8 @@ class HtmlPrinter {
 
   /// Narrow screens lay label and <div> side by side.
   void print_cell(const Column& column, const std::string& html) {
-    out_ << "<td" << cell_class(column, html) << " data-label=\"" << escape_html(column.title) << "\"><div>" << html << "</div></td>";
+    out_ << "<td" << cell_class(column, html) << " data-label=\"" << escape_html(column.title) << "\"><div>" << html
+         << "</div></td>";
   }
 
   void print_row(const std::vector<Column>& columns, const std::vector<Line>& row) {

@@ -16,8 +16,8 @@ std::string plain_seconds(double seconds) {
 }
 
 std::string element(const std::string& name, const std::string& message, const std::string& type) {
-  return "    <" + name + " message=\"" + escape_html(message) + "\"" +
-         (type.empty() ? "" : " type=\"" + type + "\"") + "/>\n";
+  return "    <" + name + " message=\"" + escape_html(message) + "\"" + (type.empty() ? "" : " type=\"" + type + "\"") +
+         "/>\n";
 }
 
 std::string outcome(const Record& record, const FailOn& fail_on) {
@@ -49,9 +49,9 @@ std::string notes(const Record& record) {
 }
 
 std::string test_case(const Record& record, const FailOn& fail_on) {
-  return "  <testcase classname=\"" + escape_html(record.model.name) + "\" name=\"" +
-         escape_html(record.claim) + "\" time=\"" + plain_seconds(record.seconds) + "\">\n" +
-         properties(record) + outcome(record, fail_on) + notes(record) + "  </testcase>\n";
+  return "  <testcase classname=\"" + escape_html(record.model.name) + "\" name=\"" + escape_html(record.claim) +
+         "\" time=\"" + plain_seconds(record.seconds) + "\">\n" + properties(record) + outcome(record, fail_on) +
+         notes(record) + "  </testcase>\n";
 }
 
 struct Totals {
@@ -77,10 +77,9 @@ Totals totals_of(const std::vector<Record>& records, const FailOn& fail_on) {
 std::string junit_report(const std::vector<Record>& records, const FailOn& fail_on) {
   const Totals totals = totals_of(records, fail_on);
   std::ostringstream out;
-  out << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"replicate\" tests=\""
-      << records.size() << "\" failures=\"" << totals.failures << "\" errors=\"" << totals.errors
-      << "\" skipped=\"" << totals.skipped << "\" time=\"" << plain_seconds(totals.seconds)
-      << "\">\n";
+  out << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"replicate\" tests=\"" << records.size()
+      << "\" failures=\"" << totals.failures << "\" errors=\"" << totals.errors << "\" skipped=\"" << totals.skipped
+      << "\" time=\"" << plain_seconds(totals.seconds) << "\">\n";
   for (const Record& record : records) out << test_case(record, fail_on);
   out << "</testsuite>\n";
   return out.str();

@@ -48,7 +48,8 @@ size_t first_layer_shown(const std::vector<Record>& records, size_t layers) {
   for (const Record& record : records) {
     if (!is_of_the_model(record)) continue;
     const Metric* onset = find_metric(record, "onset_layer");
-    if (onset != nullptr && onset->value >= 1 && onset->value <= static_cast<double>(layers)) return static_cast<size_t>(onset->value);
+    if (onset != nullptr && onset->value >= 1 && onset->value <= static_cast<double>(layers))
+      return static_cast<size_t>(onset->value);
   }
   return (layers + 1) / 2;
 }
@@ -61,9 +62,11 @@ Blocks layers_section(const std::vector<Record>& records) {
     if (is_of_the_model(record)) add_rows(record, table);
   if (table.rows.empty()) return {};
   table.shown = first_layer_shown(records, table.layers);
-  return {{Section{"layers",
-                   {span::text("Layer by layer")},
-                   {paragraph({span::text("What the plots show by layer, with its 95% interval, in one layer of the model.")}), {table}}}}};
+  return {{Section{
+      "layers",
+      {span::text("Layer by layer")},
+      {paragraph({span::text("What the plots show by layer, with its 95% interval, in one layer of the model.")}),
+       {table}}}}};
 }
 
 }  // namespace replicate

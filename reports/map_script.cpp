@@ -42,15 +42,11 @@ bool has_numbers(const Map& map) {
 }
 
 /// A key that the query cannot see has no attention, rather than little.
-bool is_blank(double value, bool attention) {
-  return !std::isfinite(value) || (attention && value == 0);
-}
+bool is_blank(double value, bool attention) { return !std::isfinite(value) || (attention && value == 0); }
 
-bool same_quantity(const Map& a, const Map& b) {
-  return a.name == b.name || (is_attention(a) && is_attention(b));
-}
+bool same_quantity(const Map& a, const Map& b) { return a.name == b.name || (is_attention(a) && is_attention(b)); }
 
-// ---- one map ----------------------------------------------------------------------------------
+// ---- one map ----------------------------------------------------------------------------------------
 
 std::string block_name(size_t index) { return "$map" + std::to_string(index + 1); }
 
@@ -59,50 +55,43 @@ std::string map_block(const Map& map, const ColourScale& scale, size_t index) {
   std::string rows;
   for (const auto& row : map.values) {
     for (const double value : row)
-      rows +=
-          (is_blank(value, attention) ? "NaN" : gnuplot_number(std::max(value, scale.low))) + " ";
+      rows += (is_blank(value, attention) ? "NaN" : gnuplot_number(std::max(value, scale.low))) + " ";
     rows += "\n";
   }
   return data_block(block_name(index), rows);
 }
 
 std::string colour_commands(const ColourScale& scale, const std::string& label) {
-  return std::string(kPalette) +
-         (scale.logarithmic ? "set logscale cb 10\n" : "unset logscale cb\n") + "set cbrange [" +
-         gnuplot_number(scale.low) + ":" + gnuplot_number(scale.high) + "]\nset cblabel " +
+  return std::string(kPalette) + (scale.logarithmic ? "set logscale cb 10\n" : "unset logscale cb\n") +
+         "set cbrange [" + gnuplot_number(scale.low) + ":" + gnuplot_number(scale.high) + "]\nset cblabel " +
          gnuplot_quote(label) + "\n";
 }
 
 std::string colour_bar(const Cells& cells, size_t index) {
   const Sheet sheet = cells.sheet();
   const double left = cells.left(index) + kLeft + kSide + kBarGap;
-  return "set colorbox vertical user origin " +
-         at_screen(sheet, left, cells.top(index) + kTop + kSide) + " size screen " +
-         gnuplot_number(kBarWidth / sheet.width) + "," + gnuplot_number(kSide / sheet.height) +
-         "\n";
+  return "set colorbox vertical user origin " + at_screen(sheet, left, cells.top(index) + kTop + kSide) +
+         " size screen " + gnuplot_number(kBarWidth / sheet.width) + "," + gnuplot_number(kSide / sheet.height) + "\n";
 }
 
 /// Rows run downwards, as matrices are printed.
 std::string axis_commands(const Map& map, const MapAxes& axes) {
   const double first = axes.first, columns = static_cast<double>(map.values.front().size()),
                rows = static_cast<double>(map.values.size());
-  return "set xrange [" + gnuplot_number(first - 0.5) + ":" +
-         gnuplot_number(first + columns - 0.5) + "]\nset yrange [" +
-         gnuplot_number(first + rows - 0.5) + ":" + gnuplot_number(first - 0.5) + "]\n" +
-         whole_tics("x", first, first + columns - 1) + whole_tics("y", first, first + rows - 1) +
-         "set xlabel " + gnuplot_quote(axes.columns) + "\nset ylabel " + gnuplot_quote(axes.rows) +
-         "\n";
+  return "set xrange [" + gnuplot_number(first - 0.5) + ":" + gnuplot_number(first + columns - 0.5) +
+         "]\nset yrange [" + gnuplot_number(first + rows - 0.5) + ":" + gnuplot_number(first - 0.5) + "]\n" +
+         whole_tics("x", first, first + columns - 1) + whole_tics("y", first, first + rows - 1) + "set xlabel " +
+         gnuplot_quote(axes.columns) + "\nset ylabel " + gnuplot_quote(axes.rows) + "\n";
 }
 
-std::string map_commands(const Map& map, const ModelRecord& model, const ColourScale& scale,
-                         const Cells& cells, size_t index) {
+std::string map_commands(const Map& map, const ModelRecord& model, const ColourScale& scale, const Cells& cells,
+                         size_t index) {
   const double left = cells.left(index) + kLeft, top = cells.top(index) + kTop;
   const MapAxes axes = axes_of(map, model);
   const std::string first = std::to_string(axes.first);
   return margins(cells.sheet(), {left, left + kSide, top, top + kSide}) + title_command(map.title) +
-         axis_commands(map, axes) + colour_commands(scale, axes.colours) +
-         colour_bar(cells, index) + "plot " + block_name(index) + " matrix using ($1+" + first +
-         "):($2+" + first + "):3 with image notitle\n";
+         axis_commands(map, axes) + colour_commands(scale, axes.colours) + colour_bar(cells, index) + "plot " +
+         block_name(index) + " matrix using ($1+" + first + "):($2+" + first + "):3 with image notitle\n";
 }
 
 }  // namespace

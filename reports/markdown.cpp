@@ -10,18 +10,12 @@ namespace {
 
 std::string print(const Span& span) {
   switch (span.kind) {
-    case Span::Kind::strong:
-      return "**" + escape_markdown(span.text) + "**";
-    case Span::Kind::code:
-      return markdown_code(span.text);
-    case Span::Kind::link:
-      return "[" + escape_markdown(span.text) + "](" + escape_url(span.target) + ")";
-    case Span::Kind::verdict:
-      return look_of(span.text).sign + " **" + escape_markdown(span.text) + "**";
-    case Span::Kind::line_break:
-      return "<br>";
-    default:
-      return escape_markdown(span.text);
+    case Span::Kind::strong: return "**" + escape_markdown(span.text) + "**";
+    case Span::Kind::code: return markdown_code(span.text);
+    case Span::Kind::link: return "[" + escape_markdown(span.text) + "](" + escape_url(span.target) + ")";
+    case Span::Kind::verdict: return look_of(span.text).sign + " **" + escape_markdown(span.text) + "**";
+    case Span::Kind::line_break: return "<br>";
+    default: return escape_markdown(span.text);
   }
 }
 
@@ -52,20 +46,16 @@ class MarkdownPrinter {
   }
 
   void operator()(const Paragraph& paragraph) {
-    const bool quoted =
-        paragraph.role == Paragraph::Role::quote || paragraph.role == Paragraph::Role::warning;
+    const bool quoted = paragraph.role == Paragraph::Role::quote || paragraph.role == Paragraph::Role::warning;
     out_ << (quoted ? "> " : "") << print(paragraph.line) << "\n\n";
   }
 
-  void operator()(const Subheading& heading) {
-    out_ << "### " << escape_markdown(heading.title) << "\n\n";
-  }
+  void operator()(const Subheading& heading) { out_ << "### " << escape_markdown(heading.title) << "\n\n"; }
 
   void operator()(const Table& table) {
     for (const Column& column : table.columns) out_ << "| " << escape_markdown(column.title) << " ";
     out_ << "|\n";
-    for (const Column& column : table.columns)
-      out_ << (column.role == Column::Role::number ? "| ---: " : "| --- ");
+    for (const Column& column : table.columns) out_ << (column.role == Column::Role::number ? "| ---: " : "| --- ");
     out_ << "|\n";
     for (const auto& row : table.rows) print_row(row);
     out_ << "\n";
@@ -83,8 +73,7 @@ class MarkdownPrinter {
   }
 
   void operator()(const Figure& figure) {
-    out_ << "![" << escape_markdown(join(figure.panels, "; ")) << "](" << escape_url(figure.drawing)
-         << ".png)\n\n"
+    out_ << "![" << escape_markdown(join(figure.panels, "; ")) << "](" << escape_url(figure.drawing) << ".png)\n\n"
          << print(figure.caption) << "\n\n";
   }
 
@@ -107,8 +96,8 @@ class MarkdownPrinter {
   }
 
   void operator()(const Fold& fold) {
-    out_ << "<details" << (fold.open ? " open" : "") << "><summary>"
-         << escape_html(clean(fold.title)) << "</summary>\n\n";
+    out_ << "<details" << (fold.open ? " open" : "") << "><summary>" << escape_html(clean(fold.title))
+         << "</summary>\n\n";
     print_blocks(fold.blocks);
     out_ << "</details>\n\n";
   }

@@ -14,8 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 const Record* find(const NamedRun& run, const std::string& claim) {
-  const auto found = std::find_if(run.records.begin(), run.records.end(),
-                                  [&](const Record& record) { return record.claim == claim; });
+  const auto found =
+      std::find_if(run.records.begin(), run.records.end(), [&](const Record& record) { return record.claim == claim; });
   return found == run.records.end() ? nullptr : &*found;
 }
 
@@ -24,7 +24,8 @@ std::vector<const Record*> claims_of(const std::vector<NamedRun>& runs) {
   std::vector<const Record*> claims;
   for (const auto& run : runs) {
     for (const auto& record : run.records) {
-      const bool known = std::any_of(claims.begin(), claims.end(), [&](const Record* other) { return other->claim == record.claim; });
+      const bool known =
+          std::any_of(claims.begin(), claims.end(), [&](const Record* other) { return other->claim == record.claim; });
       if (!known) claims.push_back(&record);
     }
   }
@@ -35,7 +36,8 @@ Line cell(const Record* record) {
   if (!record) return {span::muted("not run")};
   Line line = {span::verdict(to_string(record->verdict))};
   if (const auto known = known_note(*record); !known.empty()) append(line, {span::text(" "), span::muted(known)});
-  if (const auto variations = sweep_note(*record); !variations.empty()) append(line, {span::line_break(), span::muted(variations)});
+  if (const auto variations = sweep_note(*record); !variations.empty())
+    append(line, {span::line_break(), span::muted(variations)});
   for (const auto& headline : headlines(*record)) {
     line.push_back(span::line_break());
     append(line, headline_line(headline));
@@ -89,12 +91,14 @@ std::vector<NamedRun> read_runs(const std::vector<fs::path>& folders) {
   for (const auto& folder : folders) {
     auto records = read_run(folder);
     // Training claims are about models of their own.
-    const auto about = std::find_if(records.begin(), records.end(), [](const Record& record) { return record.kind != "training"; });
+    const auto about =
+        std::find_if(records.begin(), records.end(), [](const Record& record) { return record.kind != "training"; });
     runs.push_back({(about == records.end() ? records.front() : *about).model.name, std::move(records)});
   }
   const auto plain = runs;
   for (size_t i = 0; i < runs.size(); ++i) {
-    const auto same = std::count_if(plain.begin(), plain.end(), [&](const NamedRun& run) { return run.name == plain[i].name; });
+    const auto same =
+        std::count_if(plain.begin(), plain.end(), [&](const NamedRun& run) { return run.name == plain[i].name; });
     if (same > 1) runs[i].name += " (" + fs::absolute(folders[i]).lexically_normal().filename().string() + ")";
   }
   return runs;
@@ -104,9 +108,10 @@ std::vector<NamedRun> read_runs(const std::vector<fs::path>& folders) {
 
 Document matrix_content(const std::vector<NamedRun>& runs) {
   Document document{"What replicates where", {}};
-  document.blocks.push_back(paragraph({span::text("The claims of “The Structural Origin of Attention Sink” (arXiv 2605.06611) over " +
-                                                  plural(runs.size(), "run") + ".")},
-                                      Paragraph::Role::lead));
+  document.blocks.push_back(
+      paragraph({span::text("The claims of “The Structural Origin of Attention Sink” (arXiv 2605.06611) over " +
+                            plural(runs.size(), "run") + ".")},
+                Paragraph::Role::lead));
   document.blocks.push_back({Section{"matrix", {span::text("Claims by model")}, {{verdict_table(runs)}}}});
   document.blocks.push_back({Section{"runs", {span::text("The runs")}, {{run_table(runs)}}}});
   return document;

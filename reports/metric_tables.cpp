@@ -14,17 +14,12 @@ constexpr size_t kMostColumns = 5;  // of metrics: with their intervals more do 
 using Where = std::map<std::string, int64_t>;
 using Metrics = std::vector<const Metric*>;
 
-// ---- one number a metric ----------------------------------------------------------------------
+// ---- one number a metric ----------------------------------------------------------------------------
 
 Table plain_table(const Record& record, const Metrics& metrics) {
   constexpr Column::Role kNumber = Column::Role::number;
   Table table{"All metrics of " + record.claim,
-              {{"Metric"},
-               {"Where"},
-               {"Inputs"},
-               {"Value", kNumber},
-               {"95% interval", kNumber},
-               {"n", kNumber}},
+              {{"Metric"}, {"Where"}, {"Inputs"}, {"Value", kNumber}, {"95% interval", kNumber}, {"n", kNumber}},
               {}};
   for (const Metric* metric : metrics)
     table.rows.push_back({{span::code(metric->name)},
@@ -36,7 +31,7 @@ Table plain_table(const Record& record, const Metrics& metrics) {
   return table;
 }
 
-// ---- metrics that exist at many places --------------------------------------------------------
+// ---- metrics that exist at many places --------------------------------------------------------------
 
 /// Metrics that exist at the same places, on the same inputs: a table without holes.
 struct Group {
@@ -58,8 +53,7 @@ std::vector<Where> places_of(const Metrics& metrics, const Metric& like) {
   return places;
 }
 
-Group& group_for(std::vector<Group>& groups, const std::string& inputs,
-                 const std::vector<Where>& places) {
+Group& group_for(std::vector<Group>& groups, const std::string& inputs, const std::vector<Where>& places) {
   for (Group& group : groups)
     if (group.inputs == inputs && group.places == places) return group;
   return groups.emplace_back(Group{inputs, places, {}});
@@ -78,16 +72,13 @@ std::vector<Group> groups_of(const Metrics& metrics) {
 
 bool is_in(const std::vector<Group>& groups, const Metric& metric) {
   return std::any_of(groups.begin(), groups.end(), [&](const Group& group) {
-    return group.inputs == metric.inputs && holds(group.names, metric.name) &&
-           holds(group.places, metric.where);
+    return group.inputs == metric.inputs && holds(group.names, metric.name) && holds(group.places, metric.where);
   });
 }
 
-const Metric* metric_at(const Metrics& metrics, const Group& group, const std::string& name,
-                        const Where& place) {
+const Metric* metric_at(const Metrics& metrics, const Group& group, const std::string& name, const Where& place) {
   for (const Metric* metric : metrics)
-    if (metric->name == name && metric->where == place && metric->inputs == group.inputs)
-      return metric;
+    if (metric->name == name && metric->where == place && metric->inputs == group.inputs) return metric;
   return nullptr;
 }
 
@@ -113,13 +104,11 @@ Block part_of_table(const Metrics& metrics, const Group& group, size_t first, si
   const auto axes = axes_of(group);
   Table table{"Metrics by " + enumerate(axes), {}, {}};
   for (const std::string& axis : axes) table.columns.push_back({axis, Column::Role::number});
-  for (size_t i = first; i < last; ++i)
-    table.columns.push_back({group.names[i], Column::Role::number});
+  for (size_t i = first; i < last; ++i) table.columns.push_back({group.names[i], Column::Role::number});
   for (size_t place = 0; place < std::min(group.places.size(), kMostRows); ++place) {
     auto cells = place_cells(axes, group.places[place]);
     for (size_t i = first; i < last; ++i)
-      cells.push_back(
-          value_and_interval(metric_at(metrics, group, group.names[i], group.places[place])));
+      cells.push_back(value_and_interval(metric_at(metrics, group, group.names[i], group.places[place])));
     table.rows.push_back(std::move(cells));
   }
   return {table};
@@ -130,12 +119,10 @@ Blocks tables_of(const Metrics& metrics, const Group& group) {
   Blocks blocks;
   const size_t names = group.names.size(), parts = (names + kMostColumns - 1) / kMostColumns;
   for (size_t part = 0; part < parts; ++part)
-    blocks.push_back(
-        part_of_table(metrics, group, part * names / parts, (part + 1) * names / parts));
+    blocks.push_back(part_of_table(metrics, group, part * names / parts, (part + 1) * names / parts));
   if (group.places.size() > kMostRows)
     blocks.push_back(
-        paragraph({span::text("… and " + plural(group.places.size() - kMostRows, "more row") +
-                              " in record.json.")},
+        paragraph({span::text("… and " + plural(group.places.size() - kMostRows, "more row") + " in record.json.")},
                   Paragraph::Role::note));
   return blocks;
 }
@@ -143,8 +130,8 @@ Blocks tables_of(const Metrics& metrics, const Group& group) {
 std::string heading_of(const Group& group) {
   const size_t more = group.names.size() - 1;
   return "By " + enumerate(axes_of(group)) + ", " + group.inputs + ": " + group.names.front() +
-         (more > 0 ? " and " + std::to_string(more) + " more" : "") + " (" +
-         std::to_string(group.places.size()) + " rows)";
+         (more > 0 ? " and " + std::to_string(more) + " more" : "") + " (" + std::to_string(group.places.size()) +
+         " rows)";
 }
 
 }  // namespace
@@ -160,8 +147,8 @@ Blocks metric_blocks(const Record& record) {
   for (const Group& group : groups)
     blocks.push_back({Fold{heading_of(group), tables_of(metrics, group), blocks.empty()}});
   if (!plain.empty())
-    blocks.push_back({Fold{"All other metrics (" + std::to_string(plain.size()) + ")",
-                           {{plain_table(record, plain)}}}});
+    blocks.push_back(
+        {Fold{"All other metrics (" + std::to_string(plain.size()) + ")", {{plain_table(record, plain)}}}});
   return blocks;
 }
 

@@ -12,13 +12,10 @@ constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 
 bool fits(double value, bool log_axis) { return std::isfinite(value) && (!log_axis || value > 0); }
 
-double at_or_nothing(const std::vector<double>& values, size_t i) {
-  return i < values.size() ? values[i] : kNothing;
-}
+double at_or_nothing(const std::vector<double>& values, size_t i) { return i < values.size() ? values[i] : kNothing; }
 
 Point point_of(const Series& series, size_t i, const Panel& panel) {
-  Point point{series.x[i], at_or_nothing(series.y, i), at_or_nothing(series.low, i),
-              at_or_nothing(series.high, i)};
+  Point point{series.x[i], at_or_nothing(series.y, i), at_or_nothing(series.low, i), at_or_nothing(series.high, i)};
   if (!fits(point.x, panel.log_x) || !fits(point.y, panel.log_y)) point.y = kNothing;
   if (std::isnan(point.y) || !std::isfinite(point.low) || !fits(point.high, panel.log_y))
     point.low = point.high = kNothing;

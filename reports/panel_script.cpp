@@ -27,29 +27,25 @@ constexpr std::array<Style, 7> kStyles = {{{"#0072B2", "1", 7},
                                            {"#6B6B6B", "(9,3,2,3,2,3)", 4}}};
 constexpr std::array<const char*, 3> kThresholdDashes = {"(12,6)", "(3,6)", "(12,4,3,4)"};
 
-// ---- data blocks ------------------------------------------------------------------------------
+// ---- data blocks ------------------------------------------------------------------------------------
 
 /// A blank row breaks the line, where gnuplot would otherwise bridge a missing point.
 std::string line_rows(const Curve& curve) {
   std::string rows;
   for (const Point& point : curve.points)
-    rows +=
-        std::isnan(point.y) ? "\n" : gnuplot_number(point.x) + " " + gnuplot_number(point.y) + "\n";
+    rows += std::isnan(point.y) ? "\n" : gnuplot_number(point.x) + " " + gnuplot_number(point.y) + "\n";
   return rows;
 }
 
 std::string band_row(double x, const Point& point, double floor) {
-  return gnuplot_number(x) + " " + gnuplot_number(std::max(point.low, floor)) + " " +
-         gnuplot_number(point.high) + "\n";
+  return gnuplot_number(x) + " " + gnuplot_number(std::max(point.low, floor)) + " " + gnuplot_number(point.high) + "\n";
 }
 
 /// A band of one point would have no width: it gets a sliver of the axis. `floor` replaces lower
 /// bounds that a logarithmic axis cannot show.
 std::string band_rows(const Curve& curve, const PanelData& data, double floor) {
   const double sliver = 0.004 * std::max(data.x_max - data.x_min, 1.0);
-  const auto banded = [&](size_t i) {
-    return i < curve.points.size() && !std::isnan(curve.points[i].low);
-  };
+  const auto banded = [&](size_t i) { return i < curve.points.size() && !std::isnan(curve.points[i].low); };
   std::string rows;
   for (size_t i = 0; i < curve.points.size(); ++i) {
     const Point& point = curve.points[i];
@@ -68,17 +64,16 @@ std::string block_name(const std::string& kind, size_t panel, size_t curve) {
   return "$" + kind + std::to_string(panel + 1) + "_" + std::to_string(curve + 1);
 }
 
-// ---- curves -----------------------------------------------------------------------------------
+// ---- curves -----------------------------------------------------------------------------------------
 
 std::string band_clause(const std::string& block, const Style& style) {
-  return block +
-         " using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '" +
-         style.colour + "' notitle";
+  return block + " using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '" + style.colour +
+         "' notitle";
 }
 
 std::string look(const Style& style) {
-  return std::string(" with linespoints lc rgb '") + style.colour + "' dt " + style.dash +
-         " lw 1.8 pt " + std::to_string(style.marker) + " ps 0.55";
+  return std::string(" with linespoints lc rgb '") + style.colour + "' dt " + style.dash + " lw 1.8 pt " +
+         std::to_string(style.marker) + " ps 0.55";
 }
 
 /// Markers on every point of a short curve, on about sixteen of a long one.
@@ -88,24 +83,19 @@ std::string line_clause(const std::string& block, const Curve& curve, const Styl
 }
 
 std::string legend_clause(const Curve& curve, const Style& style) {
-  if (curve.drawable)
-    return "keyentry" + look(style) + " title " +
-           gnuplot_quote(clipped(curve.label, kLongestLabel));
+  if (curve.drawable) return "keyentry" + look(style) + " title " + gnuplot_quote(clipped(curve.label, kLongestLabel));
   return "keyentry with lines lc rgb '#BBBBBB' title " +
          gnuplot_quote(clipped(curve.label, kLongestLabel - 15) + " (not measured)");
 }
 
 std::string threshold_clause(const std::string& label, double y, size_t index) {
   return gnuplot_number(y) + " with lines lw 1.4 lc rgb '#777777' dt " +
-         kThresholdDashes[index % kThresholdDashes.size()] + " title " +
-         gnuplot_quote(clipped(label, kLongestLabel));
+         kThresholdDashes[index % kThresholdDashes.size()] + " title " + gnuplot_quote(clipped(label, kLongestLabel));
 }
 
 }  // namespace
 
-std::string data_block(const std::string& name, const std::string& rows) {
-  return name + " << END\n" + rows + "END\n";
-}
+std::string data_block(const std::string& name, const std::string& rows) { return name + " << END\n" + rows + "END\n"; }
 
 std::string data_blocks(const PanelData& data, size_t panel, bool log_y) {
   std::string blocks;
@@ -113,8 +103,7 @@ std::string data_blocks(const PanelData& data, size_t panel, bool log_y) {
   for (size_t i = 0; i < data.curves.size(); ++i) {
     const Curve& curve = data.curves[i];
     if (curve.drawable) blocks += data_block(block_name("line", panel, i), line_rows(curve));
-    if (curve.banded)
-      blocks += data_block(block_name("band", panel, i), band_rows(curve, data, floor));
+    if (curve.banded) blocks += data_block(block_name("band", panel, i), band_rows(curve, data, floor));
   }
   return blocks;
 }

@@ -14,15 +14,13 @@ const Metric* measured(const Record& record, const Metric& distance) {
   const std::string stem = distance.name.substr(0, distance.name.size() - kEnding.size());
   for (const std::string& name : {stem, stem + "_mean"})
     for (const Metric& metric : record.measurement.metrics)
-      if (metric.name == name && metric.where == distance.where && metric.inputs == distance.inputs)
-        return &metric;
+      if (metric.name == name && metric.where == distance.where && metric.inputs == distance.inputs) return &metric;
   return nullptr;
 }
 
 std::string place(const Metric& metric) {
   const std::string where = format_where(metric);
-  return (where.empty() ? "" : " in " + where) +
-         (metric.inputs.empty() ? "" : ", " + metric.inputs);
+  return (where.empty() ? "" : " in " + where) + (metric.inputs.empty() ? "" : ", " + metric.inputs);
 }
 
 std::string side(const Metric& distance) {
@@ -35,15 +33,12 @@ std::string side(const Metric& distance) {
 Line sentence(const Record& record, const Metric& distance) {
   const Metric* here = measured(record, distance);
   const MetricText difference = format_metric(distance);
-  Line line = {span::code(here == nullptr ? distance.name : here->name),
-               span::text(place(distance) + ": ")};
+  Line line = {span::code(here == nullptr ? distance.name : here->name), span::text(place(distance) + ": ")};
   if (here != nullptr)
-    append(line,
-           {span::strong(format_metric(*here).value + " here"),
-            span::text(", " + format_number(here->value - distance.value) + " in the paper; ")});
+    append(line, {span::strong(format_metric(*here).value + " here"),
+                  span::text(", " + format_number(here->value - distance.value) + " in the paper; ")});
   append(line, {span::text("difference " + difference.value +
-                           (difference.interval.empty() ? "" : " " + difference.interval) +
-                           side(distance) + ".")});
+                           (difference.interval.empty() ? "" : " " + difference.interval) + side(distance) + ".")});
   return line;
 }
 

@@ -29,15 +29,14 @@ Cells cells_for(const Record& record) {
 std::string frame_commands(const Cells& cells, size_t index) {
   const double left = cells.left(index), top = cells.top(index), bottom = top + kTop + kPlotHeight;
   const Sheet sheet = cells.sheet();
-  return margins(sheet, {left + kLeft, left + cells.width - kRight, top + kTop, bottom}) +
-         "set key at " + at_screen(sheet, left + kLeft - 8, bottom + kAxis - 6) + "\n";
+  return margins(sheet, {left + kLeft, left + cells.width - kRight, top + kTop, bottom}) + "set key at " +
+         at_screen(sheet, left + kLeft - 8, bottom + kAxis - 6) + "\n";
 }
 
 /// A label of our own: gnuplot's would move away from wide tics, and out of the cell.
 std::string upright_label(const Panel& panel, const Cells& cells, size_t index) {
   return "set label 2 " + gnuplot_quote(clipped(panel.y, kLongestUpright)) + " at " +
-         at_screen(cells.sheet(), cells.left(index) + kUpright,
-                   cells.top(index) + kTop + kPlotHeight / 2) +
+         at_screen(cells.sheet(), cells.left(index) + kUpright, cells.top(index) + kTop + kPlotHeight / 2) +
          " center rotate by 90\n";
 }
 
@@ -46,12 +45,11 @@ std::string axes(const Panel& panel, const PanelData& data) {
          gnuplot_quote(clipped(panel.x, kLongestLabel)) + "\n";
 }
 
-std::string panel_commands(const Panel& panel, const PanelData& data, const Cells& cells,
-                           size_t index) {
+std::string panel_commands(const Panel& panel, const PanelData& data, const Cells& cells, size_t index) {
   const std::string start = frame_commands(cells, index) + title_command(panel.title);
   if (data.empty()) return start + not_measured_command();
-  return start + upright_label(panel, cells, index) + axes(panel, data) +
-         plot_command(panel, data, index) + "unset label 2\n";
+  return start + upright_label(panel, cells, index) + axes(panel, data) + plot_command(panel, data, index) +
+         "unset label 2\n";
 }
 
 }  // namespace
@@ -64,8 +62,7 @@ Grid panel_grid(size_t panels) {
 }
 
 Sheet Cells::sheet() const {
-  return {
-      width * static_cast<double>(grid.columns), height * static_cast<double>(grid.rows), {}, {}};
+  return {width * static_cast<double>(grid.columns), height * static_cast<double>(grid.rows), {}, {}};
 }
 
 double Cells::left(size_t index) const { return static_cast<double>(index % grid.columns) * width; }

@@ -78,9 +78,7 @@ bool is_whole_svg(const std::string& svg) {
   return last != std::string::npos && last >= 5 && svg.compare(last - 5, 6, "</svg>") == 0;
 }
 
-std::string text_or_nothing(const fs::path& path) {
-  return fs::exists(path) ? read_text(path) : std::string();
-}
+std::string text_or_nothing(const fs::path& path) { return fs::exists(path) ? read_text(path) : std::string(); }
 
 /// gnuplot points at the mistake with a caret below the line; the last line says what it is.
 std::string last_line(const std::string& text) {

@@ -16,8 +16,7 @@ std::string number_or_nothing(int64_t count) { return count > 0 ? std::to_string
 std::string heads(const ModelRecord& model) {
   if (model.heads == 0) return "";
   const std::string words = std::to_string(model.heads) + " query heads";
-  return model.kv_heads > 0 ? words + ", " + std::to_string(model.kv_heads) + " key/value heads"
-                            : words;
+  return model.kv_heads > 0 ? words + ", " + std::to_string(model.kv_heads) + " key/value heads" : words;
 }
 
 std::string weights(const ModelRecord& model) {
@@ -29,10 +28,7 @@ constexpr Fact kFacts[] = {
     {"Model file, sha256", [](const Record& r) { return r.model.sha256; }},
     {"Architecture", [](const Record& r) { return r.model.architecture; }},
     {"Weights", [](const Record& r) { return weights(r.model); }},
-    {"Parameters",
-     [](const Record& r) {
-       return r.model.parameters > 0 ? format_count(r.model.parameters) : "";
-     }},
+    {"Parameters", [](const Record& r) { return r.model.parameters > 0 ? format_count(r.model.parameters) : ""; }},
     {"Layers", [](const Record& r) { return number_or_nothing(r.model.layers); }},
     {"Width", [](const Record& r) { return number_or_nothing(r.model.width); }},
     {"Heads", [](const Record& r) { return heads(r.model); }},
@@ -55,8 +51,7 @@ Block provenance_section(const std::vector<Record>& records) {
   Definitions facts;
   for (const Fact& fact : kFacts) {
     const auto values = distinct(records, fact.field);
-    if (!values.empty())
-      facts.entries.emplace_back(fact.name, Line{span::text(join(values, "; "))});
+    if (!values.empty()) facts.entries.emplace_back(fact.name, Line{span::text(join(values, "; "))});
   }
   return {Section{"environment", {span::text("Environment and provenance")}, {{facts}}, "Environment"}};
 }

@@ -24,8 +24,9 @@ namespace replicate {
 /// `pass`.
 std::string console_table(const std::vector<Record>& records, bool colour, size_t width = 100);
 
-/// A document as one HTML file without a network, with drawings from `folder`; and as Markdown. Its one script is this program's own, and
-/// the page is whole without it. `place`: the folder below `folder` in which the page will lie, "sink_onset/", for its links.
+/// A document as one HTML file without a network, with drawings from `folder`; and as Markdown. Its one script is this
+/// program's own, and the page is whole without it. `place`: the folder below `folder` in which the page will lie,
+/// "sink_onset/", for its links.
 std::string html_page(const Document& document, const std::filesystem::path& folder, const std::string& place = {});
 std::string markdown_page(const Document& document);
 
@@ -60,10 +61,10 @@ void write_chain(const std::vector<Record>& records, const std::filesystem::path
 /// Folders without record.json are passed over. Error when there is no record at all.
 std::vector<Record> read_run(const std::filesystem::path& run);
 
-/// Writes plots, report.md, report.html, a page for each claim, junit.xml and summary.json from the records under `run`. A
-/// plot that cannot be drawn does not cost the reports: they are written first, then its Error is
-/// thrown.
+/// Writes plots, report.md, report.html, a page for each claim, junit.xml and summary.json from the records under
+/// `run`. A plot that cannot be drawn does not cost the reports: they are written first, then its Error is thrown.
 /// Claims come in `order`, by id, where it is given, else as read_run has them.
-void write_reports(const std::filesystem::path& run, const std::vector<std::string>& order = {}, const FailOn& fail_on = {});
+void write_reports(const std::filesystem::path& run, const std::vector<std::string>& order = {},
+                   const FailOn& fail_on = {});
 
 }  // namespace replicate

@@ -62,9 +62,12 @@ std::vector<std::string> accounts_that(const std::vector<Test>& tests, Standing 
 /// An account is supported when all that it expects came true and nothing that the others expect did.
 Line conclusion(const std::vector<Test>& tests) {
   const auto hold = accounts_that(tests, Standing::holds), mixed = accounts_that(tests, Standing::mixed);
-  if (hold.size() > 1) return {span::text("This model does not decide between them: all that several accounts expect came true.")};
+  if (hold.size() > 1)
+    return {span::text("This model does not decide between them: all that several accounts expect came true.")};
   if (hold.empty())
-    return {span::text("This model does not decide between them: of no account did all predictions come true, or too little is certain.")};
+    return {
+        span::text("This model does not decide between them: of no account did all predictions come true, or too "
+                   "little is certain.")};
   if (mixed.empty()) return {span::text("This model supports: "), span::strong(hold.front()), span::text(".")};
   return {span::text("All that one account expects came true: "), span::strong(hold.front()),
           span::text(". The others are not out: part of what they expect came true as well, or is open.")};
@@ -75,11 +78,12 @@ Table table_of(const std::vector<Test>& tests) {
   for (const auto& account : distinct(tests, &Prediction::account)) {
     for (const auto& [record, prediction] : with(tests, &Prediction::account, account)) {
       const auto& criterion = prediction->criterion;
-      table.rows.push_back({{span::text(account)},
-                            {span::text(criterion.metric + " " + op_sign(criterion.op) + " " + format_number(criterion.threshold))},
-                            value_and_interval(find_metric(*record, criterion.metric)),
-                            outcome_line(criterion.outcome),
-                            {span::link(record->claim, "#" + anchor_of(record->claim))}});
+      table.rows.push_back(
+          {{span::text(account)},
+           {span::text(criterion.metric + " " + op_sign(criterion.op) + " " + format_number(criterion.threshold))},
+           value_and_interval(find_metric(*record, criterion.metric)),
+           outcome_line(criterion.outcome),
+           {span::link(record->claim, "#" + anchor_of(record->claim))}});
     }
   }
   return table;
@@ -90,8 +94,9 @@ Table table_of(const std::vector<Test>& tests) {
 Blocks rivals_section(const std::vector<Record>& records) {
   const auto tests = tests_in(records);
   if (tests.empty()) return {};
-  Blocks blocks = {paragraph({span::text("Where accounts of the sink expect different outcomes, the interventions choose between them. These predictions "
-                                         "are no part of any verdict.")})};
+  Blocks blocks = {paragraph({span::text(
+      "Where accounts of the sink expect different outcomes, the interventions choose between them. These predictions "
+      "are no part of any verdict.")})};
   for (const auto& question : distinct(tests, &Prediction::question)) {
     const auto of_question = with(tests, &Prediction::question, question);
     append(blocks, {{Subheading{question}}, paragraph(conclusion(of_question)), {table_of(of_question)}});

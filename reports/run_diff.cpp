@@ -25,11 +25,14 @@ std::map<std::string, Record> records_in(const fs::path& folder) {
   return records;
 }
 
-bool same_place(const Metric& a, const Metric& b) { return a.name == b.name && a.inputs == b.inputs && a.where == b.where; }
+bool same_place(const Metric& a, const Metric& b) {
+  return a.name == b.name && a.inputs == b.inputs && a.where == b.where;
+}
 
 const Samples* samples_of(const Record& record, const Metric& metric) {
   for (const auto& samples : record.measurement.samples) {
-    if (samples.metric == metric.name && samples.inputs == metric.inputs && samples.where == metric.where) return &samples;
+    if (samples.metric == metric.name && samples.inputs == metric.inputs && samples.where == metric.where)
+      return &samples;
   }
   return nullptr;
 }
@@ -72,7 +75,8 @@ class ClaimDiff {
   }
 
   void comparability() {
-    if (before_.thresholds_sha256 != after_.thresholds_sha256) add(Kind::threshold, "judged by other thresholds or controls");
+    if (before_.thresholds_sha256 != after_.thresholds_sha256)
+      add(Kind::threshold, "judged by other thresholds or controls");
     if (before_.model.sha256 != after_.model.sha256) {
       add(Kind::inputs, "another model: " + before_.model.name + " (" + short_hash(before_.model.sha256) + ") became " +
                             after_.model.name + " (" + short_hash(after_.model.sha256) + ")");
@@ -108,13 +112,15 @@ class ClaimDiff {
       most = std::max(most, share);
     }
     if (drifted > 0) {
-      add(Kind::others, std::to_string(drifted) + " of " + std::to_string(others) + " metrics that are not judged drifted, most of all " + largest);
+      add(Kind::others, std::to_string(drifted) + " of " + std::to_string(others) +
+                            " metrics that are not judged drifted, most of all " + largest);
     }
   }
 
   const Metric* counterpart(const Metric& metric) const {
     const auto& all = after_.measurement.metrics;
-    const auto found = std::find_if(all.begin(), all.end(), [&](const Metric& other) { return same_place(metric, other); });
+    const auto found =
+        std::find_if(all.begin(), all.end(), [&](const Metric& other) { return same_place(metric, other); });
     return found == all.end() ? nullptr : &*found;
   }
 
@@ -140,7 +146,8 @@ class ClaimDiff {
       return text.value + (text.interval.empty() ? "" : " " + text.interval);
     };
     const auto place = format_where(a);
-    return a.name + (place.empty() ? "" : " (" + place + ")") + " on " + a.inputs + ": " + shown(a) + " became " + shown(b);
+    return a.name + (place.empty() ? "" : " (" + place + ")") + " on " + a.inputs + ": " + shown(a) + " became " +
+           shown(b);
   }
 
   void cost() {
@@ -149,7 +156,8 @@ class ClaimDiff {
       add(Kind::time, format_seconds(before_.seconds) + " became " + format_seconds(after_.seconds));
     }
     if (before_.peak_memory_mb > 0 && after_.peak_memory_mb > kMoreMemoryBy * before_.peak_memory_mb) {
-      add(Kind::memory, format_megabytes(before_.peak_memory_mb) + " became " + format_megabytes(after_.peak_memory_mb));
+      add(Kind::memory,
+          format_megabytes(before_.peak_memory_mb) + " became " + format_megabytes(after_.peak_memory_mb));
     }
   }
 

@@ -45,8 +45,8 @@ bool numbers_disagree(const RunDiff& diff);
 /// - on the same ids with their samples: a paired t interval of the differences, sequence by sequence, leaves 0 out;
 /// - on the same ids without: they differ by more than a tenth of the wider half of their intervals;
 /// - on other ids: by more than both halves, added in quadrature.
-/// Below 1 part in 1000 nothing is a drift: another machine's arithmetic moves numbers by less. Time counts from 10 s and
-/// half as much again, memory from a quarter more.
+/// Below 1 part in 1000 nothing is a drift: another machine's arithmetic moves numbers by less. Time counts from 10 s
+/// and half as much again, memory from a quarter more.
 RunDiff diff_runs(const std::filesystem::path& before, const std::filesystem::path& after);
 
 std::string diff_text(const RunDiff& diff);

@@ -25,10 +25,11 @@ std::string word_of(Difference::Kind kind) {
 }
 
 std::string heading(const RunDiff& diff) {
-  const auto costs = static_cast<size_t>(std::ranges::count_if(diff.differences, [](const auto& found) { return is_cost(found.kind); }));
+  const auto costs = static_cast<size_t>(
+      std::ranges::count_if(diff.differences, [](const auto& found) { return is_cost(found.kind); }));
   const auto changed = diff.differences.size() - costs;
-  return clean(diff.before.string() + " -> " + diff.after.string()) + ": " + plural(diff.compared.size(), "claim") + " compared, " +
-         (changed == 0 ? "nothing changed beyond noise" : plural(changed, "difference")) +
+  return clean(diff.before.string() + " -> " + diff.after.string()) + ": " + plural(diff.compared.size(), "claim") +
+         " compared, " + (changed == 0 ? "nothing changed beyond noise" : plural(changed, "difference")) +
          (costs == 0 ? "" : "; " + plural(costs, "claim") + " cost more, which decides nothing");
 }
 
@@ -62,12 +63,14 @@ std::string diff_junit(const RunDiff& diff) {
     if (is_cost(difference.kind)) continue;
     auto& text = failures[difference.claim];
     failed += text.empty();
-    text += "    <failure message=\"" + escape_html(clean(difference.text)) + "\" type=\"" + word_of(difference.kind) + "\"/>\n";
+    text += "    <failure message=\"" + escape_html(clean(difference.text)) + "\" type=\"" + word_of(difference.kind) +
+            "\"/>\n";
   }
   std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"replicate diff\" tests=\"" +
                      std::to_string(failures.size()) + "\" failures=\"" + std::to_string(failed) + "\">\n";
   for (const auto& [claim, failure] : failures) {
-    text += "  <testcase classname=\"diff\" name=\"" + escape_html(clean(claim)) + "\">\n" + failure + "  </testcase>\n";
+    text +=
+        "  <testcase classname=\"diff\" name=\"" + escape_html(clean(claim)) + "\">\n" + failure + "  </testcase>\n";
   }
   return text + "</testsuite>\n";
 }

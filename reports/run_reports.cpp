@@ -35,8 +35,7 @@ std::vector<std::string> order_of_summary(const fs::path& run) {
   }
   if (!json.is_object() || !json.contains("claims") || !json["claims"].is_array()) return order;
   for (const auto& claim : json["claims"])
-    if (claim.is_object() && claim.contains("claim") && claim["claim"].is_string())
-      order.push_back(claim["claim"]);
+    if (claim.is_object() && claim.contains("claim") && claim["claim"].is_string()) order.push_back(claim["claim"]);
   return order;
 }
 
@@ -45,8 +44,7 @@ void sort_by(const std::vector<std::string>& order, std::vector<Record>& records
   const auto rank = [&](const Record& record) {
     return std::find(order.begin(), order.end(), record.claim) - order.begin();
   };
-  std::stable_sort(records.begin(), records.end(),
-                   [&](const Record& a, const Record& b) { return rank(a) < rank(b); });
+  std::stable_sort(records.begin(), records.end(), [&](const Record& a, const Record& b) { return rank(a) < rank(b); });
 }
 
 /// The first error of drawing; one drawing that fails does not stop the others.
@@ -61,8 +59,7 @@ std::exception_ptr write_all_plots(const std::vector<Record>& records, const fs:
   };
   attempt([&] { write_chain(records, run); });
   for (const Record& record : records)
-    if (is_drawable(record) || has_maps(record))
-      attempt([&] { write_plots(record, run / record.claim); });
+    if (is_drawable(record) || has_maps(record)) attempt([&] { write_plots(record, run / record.claim); });
   return first;
 }
 
@@ -71,8 +68,7 @@ std::exception_ptr write_all_plots(const std::vector<Record>& records, const fs:
 std::vector<Record> read_run(const fs::path& run) {
   const std::vector<std::string> claims = claims_with_records(run);
   if (claims.empty())
-    throw Error("no record.json in any folder of this run", run.string(),
-                "name a run folder, such as results/<run>");
+    throw Error("no record.json in any folder of this run", run.string(), "name a run folder, such as results/<run>");
   std::vector<Record> records;
   for (const std::string& claim : claims) records.push_back(read_record(run / claim));
   sort_by(order_of_summary(run), records);

@@ -18,7 +18,8 @@ Block verdict_section(const std::vector<Record>& records);
 /// The chain of links in one figure and two tables; nothing when too little of it was measured.
 Blocks chain_section(const std::vector<Record>& records);
 
-/// Effect sizes, Holm's correction, what was fixed before, and how often the tests err; nothing where no criterion has a p value.
+/// Effect sizes, Holm's correction, what was fixed before, and how often the tests err; nothing where no criterion has
+/// a p value.
 Blocks evidence_section(const std::vector<Record>& records);
 
 /// Which of several accounts this model supports, question by question; nothing where none was tested.

@@ -30,27 +30,24 @@ std::string svg_terminal(const Sheet& sheet) {
 }
 
 std::string png_terminal(const Sheet& sheet) {
-  return "set terminal pngcairo size " + size_of(sheet, kPngScale) +
-         " noenhanced font 'Sans,10' fontscale " + std::to_string(kPngScale) + " linewidth " +
-         std::to_string(kPngScale) + " pointscale " + std::to_string(kPngScale) + "\n";
+  return "set terminal pngcairo size " + size_of(sheet, kPngScale) + " noenhanced font 'Sans,10' fontscale " +
+         std::to_string(kPngScale) + " linewidth " + std::to_string(kPngScale) + " pointscale " +
+         std::to_string(kPngScale) + "\n";
 }
 
 }  // namespace
 
 std::string script_of(const Sheet& sheet, const std::string& svg, const std::string& png) {
-  const std::string drawing =
-      "set multiplot\n" + sheet.commands + "unset multiplot\nunset output\n";
-  return sheet.data + svg_terminal(sheet) + "set output " + gnuplot_quote(svg) + "\n" +
-         kCommonSettings + drawing + png_terminal(sheet) + "set output " + gnuplot_quote(png) +
-         "\n" + drawing;
+  const std::string drawing = "set multiplot\n" + sheet.commands + "unset multiplot\nunset output\n";
+  return sheet.data + svg_terminal(sheet) + "set output " + gnuplot_quote(svg) + "\n" + kCommonSettings + drawing +
+         png_terminal(sheet) + "set output " + gnuplot_quote(png) + "\n" + drawing;
 }
 
 std::string margins(const Sheet& sheet, const Frame& frame) {
   const auto x = [&](double pixels) { return gnuplot_number(pixels / sheet.width); };
   const auto y = [&](double pixels) { return gnuplot_number(1 - pixels / sheet.height); };
   return "set lmargin at screen " + x(frame.left) + "\nset rmargin at screen " + x(frame.right) +
-         "\nset tmargin at screen " + y(frame.top) + "\nset bmargin at screen " + y(frame.bottom) +
-         "\n";
+         "\nset tmargin at screen " + y(frame.top) + "\nset bmargin at screen " + y(frame.bottom) + "\n";
 }
 
 std::string at_screen(const Sheet& sheet, double x, double y) {
@@ -75,8 +72,7 @@ std::string tidy_svg(std::string svg) {
   svg = std::regex_replace(svg, kTooltip, "");
   replace_all(svg, "font-family=\"Sans:Bold\"", "font-family=\"Sans\" font-weight=\"bold\"");
   replace_all(svg, "font-family=\":Bold\"", "font-family=\"Sans\" font-weight=\"bold\"");
-  replace_all(svg, "font-family=\"Sans\"",
-              "font-family=\"Helvetica, Arial, DejaVu Sans, sans-serif\"");
+  replace_all(svg, "font-family=\"Sans\"", "font-family=\"Helvetica, Arial, DejaVu Sans, sans-serif\"");
   replace_all(svg, "<image ", "<image style='image-rendering: pixelated' ");
   return svg;
 }

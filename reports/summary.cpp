@@ -40,9 +40,7 @@ Json headline_json(const Headline& headline, const std::vector<FamilyMember>& fa
 Json sweep_json(const Record& record) {
   Json points = Json::array();
   for (const SweepPoint& point : record.sweep)
-    points.push_back({{"suffix", point.suffix},
-                      {"changes", point.changes},
-                      {"verdict", to_string(point.verdict)}});
+    points.push_back({{"suffix", point.suffix}, {"changes", point.changes}, {"verdict", to_string(point.verdict)}});
   return points;
 }
 
@@ -60,8 +58,7 @@ Json claim_json(const Record& record, const std::vector<FamilyMember>& family) {
                {"seconds", record.seconds},
                {"record", record.claim + "/record.json"}};
   if (record.known_verdict) json["known_verdict"] = to_string(*record.known_verdict);
-  for (const Headline& headline : headlines(record))
-    json["headline"].push_back(headline_json(headline, family));
+  for (const Headline& headline : headlines(record)) json["headline"].push_back(headline_json(headline, family));
   if (!record.sweep.empty()) json["sweep"] = sweep_json(record);
   if (is_drawable(record)) json["plot"] = record.claim + "/plot.svg";
   return json;
@@ -79,7 +76,8 @@ Json counts_json(const std::vector<Record>& records) {
 }  // namespace
 
 std::string summary_json(const std::vector<Record>& records) {
-  Json json = {{"schema", 1}, {"model", nullptr}, {"profile", nullptr}, {"caution", ""}, {"counts", counts_json(records)}};
+  Json json = {
+      {"schema", 1}, {"model", nullptr}, {"profile", nullptr}, {"caution", ""}, {"counts", counts_json(records)}};
   if (!records.empty()) {
     json["model"] = records.front().model.name;
     json["profile"] = records.front().profile;

@@ -24,10 +24,8 @@ std::string model_in_words(const ModelRecord& model) {
 std::string machine_in_words(const Environment& environment) {
   std::vector<std::string> facts;
   const std::string& machine = environment.cpu.empty() ? environment.device : environment.cpu;
-  if (!environment.device.empty() && machine != environment.device)
-    facts.push_back("device " + environment.device);
-  if (environment.threads > 0)
-    facts.push_back(plural(static_cast<size_t>(environment.threads), "thread"));
+  if (!environment.device.empty() && machine != environment.device) facts.push_back("device " + environment.device);
+  if (environment.threads > 0) facts.push_back(plural(static_cast<size_t>(environment.threads), "thread"));
   if (!environment.dtype.empty()) facts.push_back(environment.dtype);
   if (machine.empty()) return join(facts, ", ");
   return machine + (facts.empty() ? "" : " (" + join(facts, ", ") + ")");
@@ -54,8 +52,7 @@ std::string inputs_in_words(const std::vector<Record>& records) {
   const auto shorter = [](const auto* a, const auto* b) { return a->length < b->length; };
   const auto [shortest, longest] = std::minmax_element(inputs.begin(), inputs.end(), shorter);
   std::string words = kinds_in_words(inputs) + " inputs of " + std::to_string((*shortest)->length);
-  if ((*shortest)->length != (*longest)->length)
-    words += " to " + std::to_string((*longest)->length);
+  if ((*shortest)->length != (*longest)->length) words += " to " + std::to_string((*longest)->length);
   return words + " tokens";
 }
 
@@ -71,18 +68,15 @@ std::string models_in_words(const std::vector<Record>& records) {
 
 Line lead(const std::vector<Record>& records) {
   const auto facts = distinct(records, [](const Record& r) { return model_in_words(r.model); });
-  const auto machines =
-      distinct(records, [](const Record& r) { return machine_in_words(r.environment); });
+  const auto machines = distinct(records, [](const Record& r) { return machine_in_words(r.environment); });
   const auto profiles = distinct(records, [](const Record& r) { return r.profile; });
   const auto of_profile = profiles.empty() ? "" : " of profile " + enumerate(profiles);
   Line line = {span::text("This run" + of_profile + " tested " + plural(records.size(), "claim") + " of "),
-               span::strong(std::string("“") + kPaper + "”"),
-               span::text(std::string(" (") + kPaperReference + ") on "),
+               span::strong(std::string("“") + kPaper + "”"), span::text(std::string(" (") + kPaperReference + ") on "),
                span::strong(models_in_words(records)), span::text(join(facts, ";"))};
   line.push_back(span::text(", with " + inputs_in_words(records)));
   if (!machines.empty()) line.push_back(span::text(", on " + join(machines, "; ")));
-  line.push_back(span::text(". The claims took " + format_seconds(total_seconds(records)) +
-                            ". The outcome: "));
+  line.push_back(span::text(". The claims took " + format_seconds(total_seconds(records)) + ". The outcome: "));
   line.push_back(span::strong(describe(count_verdicts(records))));
   line.push_back(span::text("."));
   return line;
@@ -103,11 +97,11 @@ Blocks summary(const std::vector<Record>& records) {
   for (const auto& caution : distinct(records, [](const Record& r) { return r.caution; }))
     blocks.push_back(paragraph({span::strong("Not to be quoted: "), span::text(caution + ".")}, Role::warning));
   if (std::any_of(records.begin(), records.end(), is_null_model))
-    blocks.push_back(paragraph(
-        {span::strong("This is a null model: "),
-         span::text("the same shapes with freshly drawn weights. It has learned nothing, so a pass "
-                    "here would speak against the measurement, except where a claim is marked †.")},
-        Role::warning));
+    blocks.push_back(
+        paragraph({span::strong("This is a null model: "),
+                   span::text("the same shapes with freshly drawn weights. It has learned nothing, so a pass "
+                              "here would speak against the measurement, except where a claim is marked †.")},
+                  Role::warning));
   return blocks;
 }
 

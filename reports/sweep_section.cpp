@@ -12,14 +12,12 @@ namespace {
 std::vector<std::string> judged_metrics(const Record& record) {
   std::vector<std::string> names;
   for (const Criterion& criterion : record.criteria)
-    if (std::find(names.begin(), names.end(), criterion.metric) == names.end())
-      names.push_back(criterion.metric);
+    if (std::find(names.begin(), names.end(), criterion.metric) == names.end()) names.push_back(criterion.metric);
   return names;
 }
 
 /// `suffix`: "" for the judged row, else "_" and the point's.
-std::vector<Line> row(const Record& record, const Line& changes, const Line& verdict,
-                      const std::string& suffix) {
+std::vector<Line> row(const Record& record, const Line& changes, const Line& verdict, const std::string& suffix) {
   std::vector<Line> cells = {changes, verdict};
   for (const std::string& name : judged_metrics(record))
     cells.push_back(value_and_interval(find_metric(record, name + suffix)));
@@ -30,20 +28,17 @@ std::vector<Line> row(const Record& record, const Line& changes, const Line& ver
 Line verdict_line(const SweepPoint& point) {
   Line line = {span::verdict(to_string(point.verdict))};
   const bool numbers_say = point.verdict == Verdict::pass || point.verdict == Verdict::fail;
-  if (!numbers_say && !point.reason.empty())
-    append(line, {span::line_break(), span::muted(point.reason)});
+  if (!numbers_say && !point.reason.empty()) append(line, {span::line_break(), span::muted(point.reason)});
   return line;
 }
 
 Table points_table(const Record& record) {
   Table table{"Variations of " + record.claim, {{"What is changed"}, {"Verdict"}}, {}};
-  for (const std::string& name : judged_metrics(record))
-    table.columns.push_back({name, Column::Role::number});
-  table.rows.push_back(row(record, {span::strong("nothing: as judged")},
-                           {span::verdict(to_string(record.verdict))}, ""));
+  for (const std::string& name : judged_metrics(record)) table.columns.push_back({name, Column::Role::number});
+  table.rows.push_back(
+      row(record, {span::strong("nothing: as judged")}, {span::verdict(to_string(record.verdict))}, ""));
   for (const SweepPoint& point : record.sweep)
-    table.rows.push_back(
-        row(record, {span::code(point.changes)}, verdict_line(point), "_" + point.suffix));
+    table.rows.push_back(row(record, {span::code(point.changes)}, verdict_line(point), "_" + point.suffix));
   return table;
 }
 

@@ -43,8 +43,7 @@ CodePoint decode(std::string_view text) {
 
 /// Controls, and the marks that reorder the text around them.
 bool is_control(uint32_t point) {
-  const bool bidirectional =
-      (point >= 0x202A && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069);
+  const bool bidirectional = (point >= 0x202A && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069);
   const bool noncharacter = (point & 0xFFFE) == 0xFFFE;  // not allowed in XML
   return point < 0x20 || (point >= 0x7F && point < 0xA0) || bidirectional || noncharacter;
 }
@@ -99,9 +98,7 @@ std::vector<std::string> split_words(std::string_view text) {
   return words;
 }
 
-int magnitude(double value) {
-  return value == 0 ? 0 : static_cast<int>(std::floor(std::log10(std::abs(value))));
-}
+int magnitude(double value) { return value == 0 ? 0 : static_cast<int>(std::floor(std::log10(std::abs(value)))); }
 
 std::string group_thousands(const std::string& digits) {
   const size_t integer = std::min(digits.find('.'), digits.size());
@@ -120,8 +117,7 @@ std::string fixed(double value, int decimals) {
 }
 
 std::string superscript(int exponent) {
-  constexpr std::array<const char*, 10> kDigits = {"⁰", "¹", "²", "³", "⁴",
-                                                   "⁵", "⁶", "⁷", "⁸", "⁹"};
+  constexpr std::array<const char*, 10> kDigits = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
   std::string result = exponent < 0 ? "⁻" : "";
   for (const char digit : std::to_string(std::abs(exponent))) result += kDigits[digit - '0'];
   return result;
@@ -140,13 +136,10 @@ std::string scientific(double value) {
   std::snprintf(buffer.data(), buffer.size(), "%.2e", std::abs(value));
   const std::string text = buffer.data();
   const size_t e = text.find('e');
-  return (value < 0 ? "−" : "") + strip_zeros(text.substr(0, e)) + " × 10" +
-         superscript(std::stoi(text.substr(e + 1)));
+  return (value < 0 ? "−" : "") + strip_zeros(text.substr(0, e)) + " × 10" + superscript(std::stoi(text.substr(e + 1)));
 }
 
-bool needs_exponent(double value) {
-  return value != 0 && (std::abs(value) < 1e-4 || std::abs(value) >= 1e7);
-}
+bool needs_exponent(double value) { return value != 0 && (std::abs(value) < 1e-4 || std::abs(value) >= 1e7); }
 
 /// The particle physicists' rule: two digits of an uncertainty that starts with 1, 2 or 3, one
 /// digit of others; and never more than five digits in all.
@@ -167,23 +160,12 @@ std::string escape_html(std::string_view text) {
   std::string result;
   for (const char c : clean_multiline(text)) {
     switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      case '\'':
-        result += "&#39;";
-        break;
-      default:
-        result += c;
+      case '&': result += "&amp;"; break;
+      case '<': result += "&lt;"; break;
+      case '>': result += "&gt;"; break;
+      case '"': result += "&quot;"; break;
+      case '\'': result += "&#39;"; break;
+      default: result += c;
     }
   }
   return result;
@@ -254,8 +236,7 @@ std::vector<std::string> wrap(std::string_view text, size_t width) {
   for (const std::string& whole : split_words(clean(text))) {
     std::string_view word = whole;
     const size_t gap = lines.back().empty() ? 0 : 1;
-    if (gap > 0 && display_width(lines.back()) + gap + display_width(word) > width)
-      lines.emplace_back();
+    if (gap > 0 && display_width(lines.back()) + gap + display_width(word) > width) lines.emplace_back();
     for (size_t bytes; (bytes = prefix_that_fits(word, width)) < word.size(); word.remove_prefix(bytes)) {
       lines.back() = word.substr(0, bytes);
       lines.emplace_back();
@@ -299,17 +280,14 @@ MetricText format_metric(const Metric& metric) {
   const double low = *metric.low, high = *metric.high, half_width = (high - low) / 2;
   const double largest = std::max({std::abs(low), std::abs(high), std::abs(metric.value)});
   if (!(half_width > 0) || !std::isfinite(largest) || needs_exponent(largest))
-    return {format_number(metric.value),
-            "[" + format_number(low) + ", " + format_number(high) + "]"};
+    return {format_number(metric.value), "[" + format_number(low) + ", " + format_number(high) + "]"};
   const int decimals = justified_decimals(half_width, largest);
-  return {fixed(metric.value, decimals),
-          "[" + fixed(low, decimals) + ", " + fixed(high, decimals) + "]"};
+  return {fixed(metric.value, decimals), "[" + fixed(low, decimals) + ", " + fixed(high, decimals) + "]"};
 }
 
 std::string format_where(const Metric& metric) {
   std::vector<std::string> parts;
-  for (const auto& [axis, index] : metric.where)
-    parts.push_back(axis + " " + std::to_string(index));
+  for (const auto& [axis, index] : metric.where) parts.push_back(axis + " " + std::to_string(index));
   return join(parts, ", ");
 }
 

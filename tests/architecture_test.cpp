@@ -100,11 +100,11 @@ INSTANTIATE_TEST_SUITE_P(Of, Architecture,
                                          "gpt_neox_serial"),
                          [](const auto& info) { return info.param; });
 INSTANTIATE_TEST_SUITE_P(Of, ArchitectureInGguf,
-                         testing::Values("llama2", "llama3", "qwen2", "qwen3", "smollm3", "olmo2", "gemma3", "gemma3_six",
-                                         "phi3"),
+                         testing::Values("llama2", "llama3", "qwen2", "qwen3", "smollm3", "olmo2", "gemma3",
+                                         "gemma3_six", "phi3"),
                          [](const auto& info) { return info.param; });
 
-// ---- config.json ---------------------------------------------------------------------------------------
+// ---- config.json ------------------------------------------------------------------------------------
 
 std::string config_json(const std::string& more) {
   return R"({"num_hidden_layers": 6, "hidden_size": 24, "num_attention_heads": 4, "intermediate_size": 32, "vocab_size": 40)" +
@@ -114,7 +114,8 @@ std::string config_json(const std::string& more) {
 ModelConfig described(const std::string& more) { return describe_config_json(config_json(more), "config.json").config; }
 
 TEST(ConfigJson, OldFilesSayRopeScalingAtTheTop) {
-  const auto llama = described(R"("model_type": "llama", "rope_theta": 500, "head_dim": 8, "rope_scaling": {"rope_type": "llama3",
+  const auto llama =
+      described(R"("model_type": "llama", "rope_theta": 500, "head_dim": 8, "rope_scaling": {"rope_type": "llama3",
     "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 16})");
   const auto folder = open_model_folder(golden() / "llama3", "new", at::kCPU);
   EXPECT_EQ(llama.rope, folder->config.rope);
@@ -124,7 +125,8 @@ TEST(ConfigJson, OldFilesSayRopeScalingAtTheTop) {
 }
 
 TEST(ConfigJson, OldGemmaHasAPattern) {
-  const auto gemma = described(R"("model_type": "gemma3_text", "head_dim": 8, "sliding_window": 4, "sliding_window_pattern": 3,
+  const auto gemma =
+      described(R"("model_type": "gemma3_text", "head_dim": 8, "sliding_window": 4, "sliding_window_pattern": 3,
     "rope_theta": 1000000, "rope_local_base_freq": 5000)");
   EXPECT_EQ(gemma.sliding, (std::vector<bool>{true, true, false, true, true, false}));
   EXPECT_EQ(gemma.rope_of(3)->theta, 1e6);
@@ -143,9 +145,12 @@ TEST(ConfigJson, GemmaThatSeesImagesHasItsTextModelInside) {
 
 /// As google/gemma-3-4b-it has it: what is as the library assumes is left out.
 TEST(ConfigJson, GemmaThatSeesImagesLeavesSizesOut) {
-  const auto gemma = describe_config_json(R"({"model_type": "gemma3", "text_config": {"hidden_size": 2560, "intermediate_size": 10240,
+  const auto gemma =
+      describe_config_json(R"({"model_type": "gemma3", "text_config": {"hidden_size": 2560, "intermediate_size": 10240,
     "model_type": "gemma3_text", "num_hidden_layers": 34, "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
-    "sliding_window": 1024}})", "config.json").config;
+    "sliding_window": 1024}})",
+                           "config.json")
+          .config;
   EXPECT_EQ(gemma.heads, 8);
   EXPECT_EQ(gemma.kv_heads, 4);
   EXPECT_EQ(gemma.head_width, 256);
@@ -158,15 +163,18 @@ TEST(ConfigJson, GemmaThatSeesImagesLeavesSizesOut) {
 }
 
 TEST(ConfigJson, WhatIsLeftOutIsAsTheLibraryHasIt) {
-  expect_error([] { described(R"("model_type": "mistral")"); }, "key/value heads do not divide");  // 8 of them, and 4 heads
+  expect_error([] { described(R"("model_type": "mistral")"); },
+               "key/value heads do not divide");  // 8 of them, and 4 heads
   EXPECT_EQ(described(R"("model_type": "mistral", "num_key_value_heads": null)").kv_heads, 4);
   EXPECT_EQ(described(R"("model_type": "mistral", "num_key_value_heads": 2)").window_of(1), 4096);
-  EXPECT_EQ(described(R"("model_type": "mistral", "num_key_value_heads": 2, "sliding_window": null)").window_of(1), std::nullopt);
+  EXPECT_EQ(described(R"("model_type": "mistral", "num_key_value_heads": 2, "sliding_window": null)").window_of(1),
+            std::nullopt);
   EXPECT_EQ(described(R"("model_type": "llama")").kv_heads, 4);
 }
 
 TEST(ConfigJson, SmolLM3SlidesWhereItDoesNotRotate) {
-  const auto c = described(R"("model_type": "smollm3", "use_sliding_window": true, "sliding_window": 8, "no_rope_layers": [1, 0, 1, 1, 0, 1])");
+  const auto c = described(
+      R"("model_type": "smollm3", "use_sliding_window": true, "sliding_window": 8, "no_rope_layers": [1, 0, 1, 1, 0, 1])");
   EXPECT_EQ(c.sliding, (std::vector<bool>{false, true, false, false, true, false}));
   EXPECT_EQ(c.rope_of(2), std::nullopt);
 }
@@ -188,27 +196,40 @@ TEST(ConfigJson, WhatIsNotAppliedIsRefused) {
   refuses(R"("partial_rotary_factor": 0.1)", "partial_rotary_factor 0.1");
   refuses(R"("partial_rotary_factor": 0.5)", "RoPE turns no whole pairs");
   refuses(R"("rope_scaling": "yarn")", "RoPE scaling that is no object");
-  expect_error([] { described(R"("model_type": "smollm3", "no_rope_layers": [1e300, 1, 1, 1, 1, 1])"); }, "no_rope_layers");
+  expect_error([] { described(R"("model_type": "smollm3", "no_rope_layers": [1e300, 1, 1, 1, 1, 1])"); },
+               "no_rope_layers");
   expect_error([] { described(R"("model_type": "gemma3_text", "sliding_window": null)"); }, "without a sliding window");
-  expect_error([] { described(R"("model_type": "mistral", "num_key_value_heads": 2, "layer_types": ["linear", "", "", "", "", ""])"); }, "'linear'");
+  expect_error(
+      [] {
+        described(
+            R"("model_type": "mistral", "num_key_value_heads": 2, "layer_types": ["linear", "", "", "", "", ""])");
+      },
+      "'linear'");
   expect_error([&] { described(R"("model_type": "mamba")"); }, "'mamba' is not supported");
   auto deep = config_json(R"("model_type": "llama")");
   deep.replace(deep.find(": 6,"), 4, ": 586478,");
   expect_error([&] { describe_config_json(deep, "config.json"); }, "the number of layers is 586478");
-  expect_error([&] { describe_config_json(R"({"model_type": "gemma3", "quantization_config": {}, "text_config": {}})", "config.json"); },
-               "quantization_config");
+  expect_error(
+      [&] {
+        describe_config_json(R"({"model_type": "gemma3", "quantization_config": {}, "text_config": {}})",
+                             "config.json");
+      },
+      "quantization_config");
   expect_error([&] { describe_config_json("[1]", "config.json"); }, "config.json");
   expect_error([&] { describe_config_json(R"({"model_type": "mistral"})", "config.json"); }, "num_hidden_layers");
 }
 
-// ---- GGUF's metadata -----------------------------------------------------------------------------------
+// ---- GGUF's metadata --------------------------------------------------------------------------------
 
 /// A model of six layers with what `more` adds.
-ModelConfig described_gguf(const std::string& architecture, const std::function<void(GgufWriter&, const std::string& prefix)>& more,
+ModelConfig described_gguf(const std::string& architecture,
+                           const std::function<void(GgufWriter&, const std::string& prefix)>& more,
                            int64_t vocabulary = 40) {
   GgufWriter writer;
   const auto prefix = architecture + ".";
-  writer.text("general.architecture", architecture).integer(prefix + "block_count", 6).integer(prefix + "embedding_length", 2);
+  writer.text("general.architecture", architecture)
+      .integer(prefix + "block_count", 6)
+      .integer(prefix + "embedding_length", 2);
   writer.integer(prefix + "attention.head_count", 1).integer(prefix + "feed_forward_length", 2);
   writer.real(prefix + "attention.layer_norm_rms_epsilon", 1e-6f);
   more(writer, prefix);
@@ -239,13 +260,16 @@ TEST(GgufMetadata, GemmaSaysWhichLayersHaveAWindow) {
 }
 
 TEST(GgufMetadata, GemmaNamesTheBaseOfItsRope) {
-  const auto window = [](GgufWriter& writer, const std::string& prefix) { writer.integer(prefix + "attention.sliding_window", 4); };
+  const auto window = [](GgufWriter& writer, const std::string& prefix) {
+    writer.integer(prefix + "attention.sliding_window", 4);
+  };
   expect_error([&] { described_gguf("gemma3", window); }, "'gemma3.rope.freq_base' is missing");
 }
 
 TEST(GgufMetadata, AttentionToLaterTokensIsRefused) {
   const auto causal = [](bool value) {
-    return [value](GgufWriter& writer, const std::string& prefix) { writer.boolean(prefix + "attention.causal", value); };
+    return
+        [value](GgufWriter& writer, const std::string& prefix) { writer.boolean(prefix + "attention.causal", value); };
   };
   EXPECT_EQ(described_gguf("qwen3", causal(true)).layers, 6);
   expect_error([&] { described_gguf("qwen3", causal(false)); }, "attention to later tokens");
@@ -264,7 +288,8 @@ TEST(GgufMetadata, LaterLlamasNeedTheirTable) {
 /// All bytes, NaN where the library has it.
 TEST(Safetensors, EightBitNumbersAreThoseOfPyTorch) {
   const auto bytes = at::arange(256, at::kByte);
-  for (const auto& [ours, theirs] : {std::pair{Dtype::f8_e4m3, at::kFloat8_e4m3fn}, std::pair{Dtype::f8_e5m2, at::kFloat8_e5m2}}) {
+  for (const auto& [ours, theirs] :
+       {std::pair{Dtype::f8_e4m3, at::kFloat8_e4m3fn}, std::pair{Dtype::f8_e5m2, at::kFloat8_e5m2}}) {
     const SafetensorsTensor tensor{"a", ours, {256}, std::as_bytes(std::span(bytes.const_data_ptr<uint8_t>(), 256))};
     auto decoded = at::empty(256);
     decode_floats(tensor, decoded.mutable_data_ptr<float>());
@@ -272,7 +297,7 @@ TEST(Safetensors, EightBitNumbersAreThoseOfPyTorch) {
   }
 }
 
-// ---- folders -------------------------------------------------------------------------------------------
+// ---- folders ----------------------------------------------------------------------------------------
 
 class ModelFolder : public testing::Test {
  protected:
@@ -292,7 +317,8 @@ TEST_F(ModelFolder, AMissingPartIsNamed) {
 TEST_F(ModelFolder, AnIndexThatPointsOutsideIsRefused) {
   std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": {"a": "../m/config.json"}})";
   expect_refused("no file beside it");
-  std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": {"a": ")" << std::string(300, 'x') << "\"}}";
+  std::ofstream(model() / "model.safetensors.index.json")
+      << R"({"weight_map": {"a": ")" << std::string(300, 'x') << "\"}}";
   expect_refused("no file beside it");
   std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": {"a": "x\ny"}})";
   expect_refused("'x?y', which is not in the folder");

@@ -14,8 +14,6 @@ inline std::filesystem::path assets_folder() {
   return folder && *folder ? std::filesystem::path(folder) : source_folder() / ".assets";
 }
 
-inline std::filesystem::path model_file() {
-  return assets_folder() / "models/smollm2-135m-instruct.Q4_1.gguf";
-}
+inline std::filesystem::path model_file() { return assets_folder() / "models/smollm2-135m-instruct.Q4_1.gguf"; }
 
 }  // namespace replicate

@@ -57,8 +57,8 @@ TEST(AtomicFile, SaysWhatIsWrongAndLeavesNothing) {
   expect_error([&] { AtomicFile(folder / "taken").put_in_place(); }, "cannot put the file in");
   expect_error([&] { AtomicFile(folder / "a").overwrite(0, std::as_bytes(std::span("x", 1))); },
                "bytes that are not there");
-  EXPECT_TRUE(fails_on_small_disk(1000, "cannot write",
-                                  [&] { AtomicFile(folder / "a").write(std::string(5000, 'x')); }));
+  EXPECT_TRUE(
+      fails_on_small_disk(1000, "cannot write", [&] { AtomicFile(folder / "a").write(std::string(5000, 'x')); }));
   EXPECT_EQ(files_in(folder.path()), 1u);
 }
 

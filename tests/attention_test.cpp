@@ -25,7 +25,12 @@ struct Problem {
 };
 
 AttentionNeeds everything(int64_t t) {
-  return {.columns = {0, 3, t - 1}, .rows = {0, 5, t - 1}, .received = true, .entropy = true, .sum_squares = true, .total = true};
+  return {.columns = {0, 3, t - 1},
+          .rows = {0, 5, t - 1},
+          .received = true,
+          .entropy = true,
+          .sum_squares = true,
+          .total = true};
 }
 
 /// The whole T x T matrix in float64, from the definition: the reference for both paths.
@@ -95,8 +100,7 @@ TEST(Attention, UniformScoresGiveTheRunningMean) {
 class BothPaths : public testing::TestWithParam<bool> {
  protected:
   AttentionResult run(const Problem& p, const AttentionNeeds& needs) const {
-    return GetParam() ? attend_cpu(p.q, p.k, p.v, p.spec, needs)
-                      : attend_plain(p.q, p.k, p.v, p.spec, needs);
+    return GetParam() ? attend_cpu(p.q, p.k, p.v, p.spec, needs) : attend_plain(p.q, p.k, p.v, p.spec, needs);
   }
 };
 INSTANTIATE_TEST_SUITE_P(Attention, BothPaths, testing::Bool(),

@@ -24,8 +24,7 @@ inline std::string spelled_byte(int byte) {
 }
 
 /// `<|endoftext|>`, then every byte, then the merges.
-inline nlohmann::json byte_tokenizer_json(
-    const std::vector<std::pair<std::string, std::string>>& merges = {}) {
+inline nlohmann::json byte_tokenizer_json(const std::vector<std::pair<std::string, std::string>>& merges = {}) {
   nlohmann::json vocabulary = {{"<|endoftext|>", 0}};
   for (int byte = 0; byte < 256; ++byte) vocabulary[spelled_byte(byte)] = 1 + byte;
   nlohmann::json pairs = nlohmann::json::array();
@@ -33,16 +32,14 @@ inline nlohmann::json byte_tokenizer_json(
     vocabulary.emplace(left + right, vocabulary.size());
     pairs.push_back({left, right});
   }
-  return {
-      {"version", "1.0"},
-      {"added_tokens", {{{"id", 0}, {"content", "<|endoftext|>"}, {"special", true}}}},
-      {"normalizer", nullptr},
-      {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}},
-      {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", pairs}}}};
+  return {{"version", "1.0"},
+          {"added_tokens", {{{"id", 0}, {"content", "<|endoftext|>"}, {"special", true}}}},
+          {"normalizer", nullptr},
+          {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}},
+          {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", pairs}}}};
 }
 
-inline Tokenizer byte_tokenizer(
-    const std::vector<std::pair<std::string, std::string>>& merges = {}) {
+inline Tokenizer byte_tokenizer(const std::vector<std::pair<std::string, std::string>>& merges = {}) {
   return Tokenizer::from_json_text(byte_tokenizer_json(merges).dump(), "test.json");
 }
 

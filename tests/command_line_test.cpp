@@ -112,10 +112,9 @@ TEST(CommandLine, HelpIsCompleteAndFitsATerminal) {
   std::istringstream help(parse({"--help"}).text);
   for (std::string line; std::getline(help, line);) EXPECT_LE(line.size(), 80u) << line;
   for (const char* word :
-       {"--all",     "--only", "--list",           "--dry-run", "--profile", "--model", "--tokens",
-        "--seed",    "--set",  "--accept-licence", "--device",  "--threads", "--out",   "--resume",
-        "--fail-on", "--against", "--yes",  "--offline",        "--version", "report",    "doctor",  "validate",
-        "Exit codes"}) {
+       {"--all", "--only",           "--list",    "--dry-run", "--profile", "--model",  "--tokens",  "--seed",
+        "--set", "--accept-licence", "--device",  "--threads", "--out",     "--resume", "--fail-on", "--against",
+        "--yes", "--offline",        "--version", "report",    "doctor",    "validate", "Exit codes"}) {
     expect_has(parse({"--help"}).text, word);
   }
 }
@@ -131,8 +130,8 @@ TEST(CommandLine, UnknownWordsAreSuggested) {
 }
 
 TEST(CommandLine, MissingValuesAreErrors) {
-  for (const char* option : {"--only", "--profile", "--model", "--tokens", "--seed", "--set",
-                             "--device", "--threads", "--out", "--accept-licence"}) {
+  for (const char* option : {"--only", "--profile", "--model", "--tokens", "--seed", "--set", "--device", "--threads",
+                             "--out", "--accept-licence"}) {
     EXPECT_FALSE(message({"--all", option}).empty()) << option;
     EXPECT_FALSE(message({"--all", std::string(option) + "="}).empty()) << option;
   }
@@ -182,8 +181,8 @@ TEST(CommandLine, NumbersAndDevicesAreChecked) {
 }
 
 TEST(CommandLine, EveryErrorIsOneLine) {
-  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-           {"--all", "--x\ny"}, {"a\nb"}, {"--all", "--seed", "1\n2"}}) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"--all", "--x\ny"}, {"a\nb"}, {"--all", "--seed", "1\n2"}}) {
     const std::string text = message(words);
     EXPECT_FALSE(text.empty());
     EXPECT_EQ(text.find('\n'), std::string::npos) << text;

@@ -120,8 +120,7 @@ TEST(Corpus, CutsAsTheTrainerOfTheTokenizerDoes) {
   const auto parts = documents(folder / "a.txt");
   for (const std::string& part : parts) digest.add(sha256(part));
   EXPECT_EQ(parts.size(), 14u);
-  EXPECT_EQ(hex(digest.digest()),
-            "2005bc4dc17402d971e74c2341d2dccd13c8d6f6adf52e39dec3c7a8f5c2de19");
+  EXPECT_EQ(hex(digest.digest()), "2005bc4dc17402d971e74c2341d2dccd13c8d6f6adf52e39dec3c7a8f5c2de19");
 }
 
 TEST(Corpus, SplitsByContentOneInTwenty) {
@@ -130,8 +129,7 @@ TEST(Corpus, SplitsByContentOneInTwenty) {
   for (int i = 0; i < 20'000; ++i) validation += split_of(std::to_string(i)) == Split::validation;
   EXPECT_NEAR(validation, 1000, 150);
   EXPECT_EQ(split_of("abc"), Split::train);
-  for (const std::string& text : kForValidation)
-    EXPECT_EQ(split_of(text), Split::validation) << text;
+  for (const std::string& text : kForValidation) EXPECT_EQ(split_of(text), Split::validation) << text;
 }
 
 TEST(Corpus, SaysWhatIsWrong) {
@@ -140,8 +138,7 @@ TEST(Corpus, SaysWhatIsWrong) {
   expect_error([&] { documents(folder / "none"); }, "no .txt file in this folder");
   expect_error([&] { documents(folder / "absent"); }, "no such file");
   folder.write("empty/a.txt", "");
-  expect_error([&] { tokenize_corpus(folder / "empty", byte_tokenizer(), folder / "t"); },
-               "the corpus holds no text");
+  expect_error([&] { tokenize_corpus(folder / "empty", byte_tokenizer(), folder / "t"); }, "the corpus holds no text");
   fs::create_symlink(folder / "absent", folder / "empty/b.txt");
   expect_error([&] { documents(folder / "empty"); }, "no such file");
   EXPECT_EQ(files_in(folder.path()), 2u);
@@ -173,12 +170,11 @@ TEST(TokenizeCorpus, WritesEveryDocumentInItsSplit) {
   const TemporaryFolder folder;
   write_corpus(folder);
   uint64_t last = 0, end = 0;
-  tokenize_corpus(folder / "corpus", byte_tokenizer(), folder / "a.tokens",
-                  [&](uint64_t done, uint64_t total) {
-                    EXPECT_GT(done, last);
-                    last = done;
-                    end = total;
-                  });
+  tokenize_corpus(folder / "corpus", byte_tokenizer(), folder / "a.tokens", [&](uint64_t done, uint64_t total) {
+    EXPECT_GT(done, last);
+    last = done;
+    end = total;
+  });
   EXPECT_EQ(last, end);
   const TokenFile file = TokenFile::open(folder / "a.tokens");
   file.verify();
@@ -214,8 +210,7 @@ TEST(TokenizeCorpus, GivesValidationOneDocumentWhereItHasNone) {
     folder.write("corpus/" + text + ".txt", text);
     texts.push_back(text);
   }
-  std::sort(texts.begin(), texts.end(),
-            [](const auto& a, const auto& b) { return sha256(a) < sha256(b); });
+  std::sort(texts.begin(), texts.end(), [](const auto& a, const auto& b) { return sha256(a) < sha256(b); });
   tokenize_corpus(folder / "corpus", byte_tokenizer(), folder / "a.tokens");
   const TokenFile file = TokenFile::open(folder / "a.tokens");
   EXPECT_EQ(texts_of(file, Split::validation), std::vector<std::string>{texts.back()});
@@ -224,9 +219,7 @@ TEST(TokenizeCorpus, GivesValidationOneDocumentWhereItHasNone) {
 
 TEST(TokenizeCorpus, RefusesACorpusWithoutTraining) {
   const TemporaryFolder folder;
-  const auto tokenize = [&] {
-    tokenize_corpus(folder / "corpus", byte_tokenizer(), folder / "a.tokens");
-  };
+  const auto tokenize = [&] { tokenize_corpus(folder / "corpus", byte_tokenizer(), folder / "a.tokens"); };
   folder.write("corpus/a.txt", "abc");
   expect_error(tokenize, "no document left for training");
   folder.write("corpus/b.txt", "abc");  // the same again goes where the first goes
@@ -281,8 +274,7 @@ TEST(TokenFolder, IsCheckedAgainstTheVocabulary) {
   const TemporaryFolder folder;
   write_tokens(folder / "a.tokens", 300, {1, 256}, {4});
   EXPECT_NO_THROW(open_token_files(folder.path(), 257));
-  expect_error([&] { open_token_files(folder.path(), 256); },
-               "token id 256 is not in the vocabulary of 256");
+  expect_error([&] { open_token_files(folder.path(), 256); }, "token id 256 is not in the vocabulary of 256");
   write_tokens(folder / "b.tokens", 300, {257}, {7});
   expect_error([&] { tokenize_corpus(folder.path(), byte_tokenizer(), folder / "out"); },
                "token id 257 is not in the vocabulary of 257");
@@ -293,8 +285,7 @@ TEST(TokenFolder, MustKeepItsSplitsApart) {
   write_tokens(folder / "a.tokens", 257, {1, 2}, {3});
   EXPECT_NO_THROW(open_token_files(folder.path(), 257));
   write_tokens(folder / "b.tokens", 70000, {3}, {9});
-  expect_error([&] { open_token_files(folder.path(), 257); },
-               "a document of 1 tokens is for training and validation");
+  expect_error([&] { open_token_files(folder.path(), 257); }, "a document of 1 tokens is for training and validation");
 }
 
 TEST(TokenFolder, MustHaveBothSplitsAndSoundFiles) {

@@ -1,6 +1,6 @@
-// The CUDA kernels themselves, compiled for the processor and run on a device that models/cuda/emulator.h plays, against
-// float64 computations from the definitions. Finds wrong indices, fragments, masks and barriers where there is no GPU;
-// tests/cuda_test.cpp is for machines that have one.
+// The CUDA kernels themselves, compiled for the processor and run on a device that models/cuda/emulator.h plays,
+// against float64 computations from the definitions. Finds wrong indices, fragments, masks and barriers where there is
+// no GPU; tests/cuda_test.cpp is for machines that have one.
 
 #include <gtest/gtest.h>
 
@@ -64,9 +64,14 @@ struct Expected {
   std::vector<double> a, output, entropy, sum_squares, received, log_sum_exp;
 
   template <typename Element>
-  Expected(const Shape& s, const Numbers<Element>& q, const Numbers<Element>& k, const Numbers<Element>& v, double scale)
-      : a(s.b * s.h * s.t * s.t), output(s.b * s.t * s.h * s.k), entropy(s.b * s.h * s.t), sum_squares(entropy),
-        received(entropy), log_sum_exp(entropy) {
+  Expected(const Shape& s, const Numbers<Element>& q, const Numbers<Element>& k, const Numbers<Element>& v,
+           double scale)
+      : a(s.b * s.h * s.t * s.t),
+        output(s.b * s.t * s.h * s.k),
+        entropy(s.b * s.h * s.t),
+        sum_squares(entropy),
+        received(entropy),
+        log_sum_exp(entropy) {
     for (int64_t b = 0; b < s.b; ++b) {
       for (int64_t h = 0; h < s.h; ++h) {
         const auto g = h * s.g / s.h;
@@ -99,7 +104,8 @@ struct Expected {
 };
 
 /// A[.., q, k] for some of one and all of the other.
-std::vector<double> picked(const Shape& s, const std::vector<double>& a, const std::vector<int64_t>& positions, bool columns) {
+std::vector<double> picked(const Shape& s, const std::vector<double>& a, const std::vector<int64_t>& positions,
+                           bool columns) {
   std::vector<double> all;
   const auto count = static_cast<int64_t>(positions.size());
   for (int64_t head = 0; head < s.b * s.h; ++head) {
@@ -115,15 +121,9 @@ std::vector<double> picked(const Shape& s, const std::vector<double>& a, const s
 template <typename Element>
 void expect_attention(const Shape& s, float spread = 1) {
   const Numbers<Element> q(s.b * s.t * s.h * s.k, 1, spread), k(s.b * s.t * s.g * s.k, 2), v(k.exact.size(), 3);
-  const AttentionInputs<Element> in = {heads(q.rounded, s.h, s.t, s.k),
-                                       heads(k.rounded, s.g, s.t, s.k),
-                                       heads(v.rounded, s.g, s.t, s.k),
-                                       s.b,
-                                       s.t,
-                                       static_cast<int>(s.h),
-                                       static_cast<int>(s.g),
-                                       static_cast<int>(s.k),
-                                       0.125F};
+  const AttentionInputs<Element> in = {
+      heads(q.rounded, s.h, s.t, s.k), heads(k.rounded, s.g, s.t, s.k), heads(v.rounded, s.g, s.t, s.k), s.b,   s.t,
+      static_cast<int>(s.h),           static_cast<int>(s.g),           static_cast<int>(s.k),           0.125F};
   const size_t rows = s.b * s.h * s.t;
   std::vector<float> lse(rows), entropy(rows), squares(rows), received(rows);
   std::vector<Element> output(q.rounded.size());
@@ -167,8 +167,15 @@ template <typename Element>
 void expect_not_a_number_in_its_row_alone(int64_t row) {
   const Shape s = {1, 1, 1, 150, 64};
   const Numbers<Element> q(s.t * s.k, 1), k(s.t * s.k, 2), v(s.t * s.k, 3);
-  AttentionInputs<Element> in = {
-      heads(q.rounded, 1, s.t, s.k), heads(k.rounded, 1, s.t, s.k), heads(v.rounded, 1, s.t, s.k), 1, s.t, 1, 1, 64, 0.125F};
+  AttentionInputs<Element> in = {heads(q.rounded, 1, s.t, s.k),
+                                 heads(k.rounded, 1, s.t, s.k),
+                                 heads(v.rounded, 1, s.t, s.k),
+                                 1,
+                                 s.t,
+                                 1,
+                                 1,
+                                 64,
+                                 0.125F};
   std::vector<float> lse(s.t), entropy(s.t), squares(s.t), free_lse(s.t);
   std::vector<Element> output(s.t * s.k), free_output(output);
   ASSERT_EQ(attention_forward(in, {free_output.data(), free_lse.data()}, {}), cudaSuccess);
@@ -235,7 +242,8 @@ void expect_head_rms_norm(int64_t rows, int width) {
   const Numbers<float> gain(width, 3);
   std::vector<Element> y(x.rounded.size()), dx(y);
   std::vector<float> inverse(rows), dgain(width), workspace(head_rms_norm_workspace(rows, width));
-  ASSERT_EQ(head_rms_norm(x.rounded.data(), gain.rounded.data(), y.data(), inverse.data(), rows, width, 1e-5F, {}), cudaSuccess);
+  ASSERT_EQ(head_rms_norm(x.rounded.data(), gain.rounded.data(), y.data(), inverse.data(), rows, width, 1e-5F, {}),
+            cudaSuccess);
   ASSERT_EQ(head_rms_norm_backward(x.rounded.data(), gain.rounded.data(), inverse.data(), dy.rounded.data(), dx.data(),
                                    dgain.data(), workspace.data(), rows, width, {}),
             cudaSuccess);
@@ -261,17 +269,19 @@ template <typename Element>
 void expect_residual_norm(int64_t rows, int width) {
   const Numbers<float> x(rows * width, 1), gain(width, 3), dsum(rows * width, 4);
   const Numbers<Element> branch(rows * width, 2), dy(rows * width, 5);
-  std::vector<float> sum(x.rounded.size()), dx(sum), inverse(rows), dgain(width), workspace(rms_norm_workspace(rows, width));
+  std::vector<float> sum(x.rounded.size()), dx(sum), inverse(rows), dgain(width),
+      workspace(rms_norm_workspace(rows, width));
   std::vector<Element> y(branch.rounded.size()), dbranch(y);
-  ASSERT_EQ(rms_norm(ResidualNorm<Element>{x.rounded.data(), branch.rounded.data(), gain.rounded.data(), sum.data(), y.data(),
-                                           inverse.data(), rows, width, 1e-5F},
+  ASSERT_EQ(rms_norm(ResidualNorm<Element>{x.rounded.data(), branch.rounded.data(), gain.rounded.data(), sum.data(),
+                                           y.data(), inverse.data(), rows, width, 1e-5F},
                      {}),
             cudaSuccess);
-  ASSERT_EQ(rms_norm_backward(ResidualNormGradient<Element>{sum.data(), gain.rounded.data(), inverse.data(), dy.rounded.data(),
-                                                            dsum.rounded.data(), dx.data(), dbranch.data(), dgain.data(),
-                                                            workspace.data(), rows, width},
-                              {}),
-            cudaSuccess);
+  ASSERT_EQ(
+      rms_norm_backward(ResidualNormGradient<Element>{sum.data(), gain.rounded.data(), inverse.data(),
+                                                      dy.rounded.data(), dsum.rounded.data(), dx.data(), dbranch.data(),
+                                                      dgain.data(), workspace.data(), rows, width},
+                        {}),
+      cudaSuccess);
   std::vector<double> exact_sum(x.exact);
   for (size_t i = 0; i < exact_sum.size(); ++i) exact_sum[i] += branch.exact[i];
   const ExactNorm exact(exact_sum, gain.exact, dy.exact, 1e-5, dsum.exact);
@@ -294,7 +304,8 @@ TEST(CudaEmulator, ResidualAdditionAndRmsNorm) {
 TEST(CudaEmulator, RmsNormWithoutBranch) {
   const Numbers<float> x(5 * 24, 1), gain(24, 2);
   std::vector<float> y(x.rounded.size());
-  const ResidualNorm<float> norm{x.rounded.data(), nullptr, gain.rounded.data(), nullptr, y.data(), nullptr, 5, 24, 1e-5F};
+  const ResidualNorm<float> norm{
+      x.rounded.data(), nullptr, gain.rounded.data(), nullptr, y.data(), nullptr, 5, 24, 1e-5F};
   ASSERT_EQ(rms_norm(norm, {}), cudaSuccess);
   expect_close(y, ExactNorm(x.exact, gain.exact, x.exact, 1e-5).y, 2e-6);
 }
@@ -343,9 +354,12 @@ void expect_rotary(int heads_count, int width, int turned) {
   for (int64_t i = 0; i < static_cast<int64_t>(y.size()); ++i) {
     const int64_t d = i % width, h = i / width % n, p = i / width / n % t, s = i / width / n / t;
     auto& to = exact[((s * n + h) * t + p) * width + d];
-    if (d >= turned) to = x.exact[i];
-    else if (d < half) to = x.exact[i] * cosine[p * turned + d] - x.exact[i + half] * sine[p * turned + d];
-    else to = x.exact[i] * cosine[p * turned + d] + x.exact[i - half] * sine[p * turned + d];
+    if (d >= turned)
+      to = x.exact[i];
+    else if (d < half)
+      to = x.exact[i] * cosine[p * turned + d] - x.exact[i + half] * sine[p * turned + d];
+    else
+      to = x.exact[i] * cosine[p * turned + d] + x.exact[i - half] * sine[p * turned + d];
   }
   const RotaryShape shape{b, t, heads_count, width, turned};
   const Strided<Element> to{y.data(), n * t * width, t * width, width};
@@ -375,7 +389,8 @@ void expect_cross_entropy(int64_t rows, int64_t width, float spread, int64_t off
   const LogitRows shape{rows, width, width + padding};
   Numbers<Element> x(rows * shape.pitch, 1, spread);
   for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = width; j < shape.pitch; ++j) from_float(x.rounded[i * shape.pitch + j], 1e4F);  // nobody may look at it
+    for (int64_t j = width; j < shape.pitch; ++j)
+      from_float(x.rounded[i * shape.pitch + j], 1e4F);  // nobody may look at it
   }
   std::vector<int64_t> targets(rows);
   for (int64_t i = 0; i < rows; ++i) targets[i] = i * 31 % width;
@@ -395,7 +410,8 @@ void expect_cross_entropy(int64_t rows, int64_t width, float spread, int64_t off
     double total = 0;
     for (int64_t j = 0; j < width; ++j) total += std::exp(row[j] - top);
     exact[i] = std::log(total) + top - row[targets[i]];
-    for (int64_t j = 0; j < width; ++j) gradient[i * shape.pitch + j] = 2 * (std::exp(row[j] - top) / total - (j == targets[i]));
+    for (int64_t j = 0; j < width; ++j)
+      gradient[i * shape.pitch + j] = 2 * (std::exp(row[j] - top) / total - (j == targets[i]));
   }
   expect_close(losses, exact, 2e-6);
   expect_close(logits, gradient, kRounding<Element> * std::max(1.F, spread));

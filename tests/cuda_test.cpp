@@ -1,5 +1,6 @@
-// The CUDA kernels through LibTorch on a GPU, against their twins in float64 on the processor, on inputs that are new each
-// time (the seed stands in the message of a failure). Without a GPU the kernels' logic is tested by cuda_emulator_test.cpp.
+// The CUDA kernels through LibTorch on a GPU, against their twins in float64 on the processor, on inputs that are new
+// each time (the seed stands in the message of a failure). Without a GPU the kernels' logic is tested by
+// cuda_emulator_test.cpp.
 
 #include <gtest/gtest.h>
 
@@ -30,7 +31,9 @@ class Cuda : public testing::TestWithParam<at::ScalarType> {
 
   /// On the GPU, of the type under test.
   Tensor normal(at::IntArrayRef shape, double spread = 1) { return floats(shape, spread).to(GetParam()); }
-  Tensor floats(at::IntArrayRef shape, double spread = 1) { return at::normal(0, spread, shape, generator_).to(at::kCUDA); }
+  Tensor floats(at::IntArrayRef shape, double spread = 1) {
+    return at::normal(0, spread, shape, generator_).to(at::kCUDA);
+  }
 
   /// Of what was computed in the type under test.
   double tolerance() const { return GetParam() == at::kFloat ? 1e-5 : 1e-2; }
@@ -88,7 +91,9 @@ TEST_P(Cuda, AttentionIsThePlainOne) {
 }
 
 TEST_P(Cuda, LongAttentionIsThePlainOne) {
-  const Problem p{normal({2, 32, 4096, 128}), normal({2, 8, 4096, 128}), normal({2, 8, 4096, 128}),
+  const Problem p{normal({2, 32, 4096, 128}),
+                  normal({2, 8, 4096, 128}),
+                  normal({2, 8, 4096, 128}),
                   {.scale = 1 / std::sqrt(128.0)}};
   const auto wide = [](const Tensor& x) { return x.to(at::kDouble); };  // 5e11 operations: they stay on the GPU
   expect_same(attend(p.q, p.k, p.v, p.spec, everything(4096)),
@@ -123,7 +128,8 @@ TEST_P(Cuda, MaskedRowsLeaveAllOthersAsTheyWere) {
 
 TEST_P(Cuda, AttentionDoesNotDependOnSchedulingOrOnWhatIsAskedFor) {
   const Problem p{normal({3, 8, 700, 64}), normal({3, 2, 700, 64}), normal({3, 2, 700, 64}), {.scale = 0.125}};
-  const auto once = attend(p.q, p.k, p.v, p.spec, everything(700)), again = attend(p.q, p.k, p.v, p.spec, everything(700));
+  const auto once = attend(p.q, p.k, p.v, p.spec, everything(700)),
+             again = attend(p.q, p.k, p.v, p.spec, everything(700));
   EXPECT_TRUE(once.output.equal(again.output));
   EXPECT_TRUE(once.statistics.received.equal(again.statistics.received));
   EXPECT_TRUE(once.output.equal(attend(p.q, p.k, p.v, p.spec, {}).output));
@@ -148,34 +154,37 @@ void expect_same_gradients(std::vector<Tensor> leaves, const std::function<Tenso
 }
 
 TEST_P(Cuda, RmsNormIsThePlainOne) {
-  for (const auto& shape : std::vector<std::vector<int64_t>>{
+  for (const auto& shape : std::vector<std::vector<int64_t> >{
            {3, 67, 576}, {2, 33, 9, 64}, {5, 37}, {1, 1, 4104}, {2000, 128}, {40, 8192}, {40, 12288}}) {
-    expect_same_gradients({normal(shape, 2), floats({shape.back()})},
-                          [&](const auto& in) { return cuda_rms_norm(in[0], in[1], 1e-5, GetParam()); },
-                          [](const auto& in) { return rms_norm(in[0], in[1], 1e-5); }, tolerance());
+    expect_same_gradients(
+        {normal(shape, 2), floats({shape.back()})},
+        [&](const auto& in) { return cuda_rms_norm(in[0], in[1], 1e-5, GetParam()); },
+        [](const auto& in) { return rms_norm(in[0], in[1], 1e-5); }, tolerance());
   }
 }
 
 TEST_P(Cuda, RmsNormOfTheFloat32Stream) {
   for (const int64_t width : {576, 8192, 12288}) {
-    expect_same_gradients({floats({4, 65, width}, 2), floats({width})},
-                          [&](const auto& in) { return cuda_rms_norm(in[0], in[1], 1e-5, GetParam()); },
-                          [](const auto& in) { return rms_norm(in[0], in[1], 1e-5); }, tolerance());
+    expect_same_gradients(
+        {floats({4, 65, width}, 2), floats({width})},
+        [&](const auto& in) { return cuda_rms_norm(in[0], in[1], 1e-5, GetParam()); },
+        [](const auto& in) { return rms_norm(in[0], in[1], 1e-5); }, tolerance());
   }
 }
 
 TEST_P(Cuda, AddedAndNormedIsThePlainOne) {
   const auto both = [](const Tensor& sum, const Tensor& normed) { return sum + normed * 3; };
-  expect_same_gradients({floats({4, 65, 576}, 2), normal({4, 65, 576}), floats({576})},
-                        [&](const auto& in) {
-                          const auto [sum, normed] = cuda_add_rms_norm(in[0], in[1], in[2], 1e-5);
-                          return both(sum, normed);
-                        },
-                        [&](const auto& in) {
-                          const auto sum = in[0] + in[1];
-                          return both(sum, rms_norm(sum, in[2], 1e-5));
-                        },
-                        tolerance());
+  expect_same_gradients(
+      {floats({4, 65, 576}, 2), normal({4, 65, 576}), floats({576})},
+      [&](const auto& in) {
+        const auto [sum, normed] = cuda_add_rms_norm(in[0], in[1], in[2], 1e-5);
+        return both(sum, normed);
+      },
+      [&](const auto& in) {
+        const auto sum = in[0] + in[1];
+        return both(sum, rms_norm(sum, in[2], 1e-5));
+      },
+      tolerance());
 }
 
 Tensor turned(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
@@ -188,17 +197,19 @@ Tensor turned(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
 TEST_P(Cuda, RotaryIsThePlainOne) {
   for (const auto& [width, of_head] : {std::pair<int64_t, int64_t>{64, 64}, {16, 64}, {10, 22}}) {
     const auto angle = floats({19, width / 2}, 2).repeat({1, 2}), cosine = angle.cos(), sine = angle.sin();
-    expect_same_gradients({normal({2, 19, 3, of_head})},
-                          [&](const auto& in) { return fused_rotary(in[0].transpose(1, 2), cosine, sine); },
-                          [&](const auto& in) { return turned(in[0].transpose(1, 2), exact(cosine), exact(sine)); }, tolerance());
+    expect_same_gradients(
+        {normal({2, 19, 3, of_head})},
+        [&](const auto& in) { return fused_rotary(in[0].transpose(1, 2), cosine, sine); },
+        [&](const auto& in) { return turned(in[0].transpose(1, 2), exact(cosine), exact(sine)); }, tolerance());
   }
 }
 
 TEST_P(Cuda, SwiGluIsThePlainOne) {
   for (const int64_t hidden : {64, 1536, 29}) {
-    expect_same_gradients({normal({3, 41, 2 * hidden}, 3)},
-                          [](const auto& in) { return fused_swiglu(in[0].chunk(2, -1)[0], in[0].chunk(2, -1)[1]); },
-                          [](const auto& in) { return at::silu(in[0].chunk(2, -1)[0]) * in[0].chunk(2, -1)[1]; }, tolerance());
+    expect_same_gradients(
+        {normal({3, 41, 2 * hidden}, 3)},
+        [](const auto& in) { return fused_swiglu(in[0].chunk(2, -1)[0], in[0].chunk(2, -1)[1]); },
+        [](const auto& in) { return at::silu(in[0].chunk(2, -1)[0]) * in[0].chunk(2, -1)[1]; }, tolerance());
   }
 }
 
@@ -206,9 +217,9 @@ TEST_P(Cuda, CrossEntropyIsThePlainOne) {
   for (const int64_t ids : {101, 4096, 50257}) {
     const auto targets = at::randint(ids, {37}, at::kLong);
     // The gradient takes the logits' place, so that they may not be a leaf.
-    expect_same_gradients({normal({37, ids}, 5)},
-                          [&](const auto& in) { return fused_cross_entropy(in[0] * 1, targets.to(at::kCUDA)); },
-                          [&](const auto& in) { return at::cross_entropy_loss(in[0], targets); }, tolerance());
+    expect_same_gradients(
+        {normal({37, ids}, 5)}, [&](const auto& in) { return fused_cross_entropy(in[0] * 1, targets.to(at::kCUDA)); },
+        [&](const auto& in) { return at::cross_entropy_loss(in[0], targets); }, tolerance());
   }
 }
 

@@ -14,9 +14,8 @@ namespace {
 class DoctorTest : public ::testing::Test {
  protected:
   DoctorTest() {
-    folder_.write(
-        "configs/claims/a.yaml",
-        "{id: a, title: A, kind: mechanism, statement: s, paper: {figures: [], expected: e}}");
+    folder_.write("configs/claims/a.yaml",
+                  "{id: a, title: A, kind: mechanism, statement: s, paper: {figures: [], expected: e}}");
     folder_.write("configs/profiles/cpu.yaml", "{name: cpu, model: tiny}");
     write_model("tiny", "content");
     write_model("other", "content of the other");
@@ -25,14 +24,13 @@ class DoctorTest : public ::testing::Test {
   }
 
   void write_model(const std::string& name, const std::string& content) const {
-    folder_.write("configs/models/" + name + ".yaml", "{name: " + name + ", file: models/" + name +
-                                                          ", sha256: " + sha256_hex(content) + "}");
+    folder_.write("configs/models/" + name + ".yaml",
+                  "{name: " + name + ", file: models/" + name + ", sha256: " + sha256_hex(content) + "}");
   }
 
   /// The line about `what`.
   std::string line(const std::string& what) {
-    const std::string report =
-        doctor_report(folder_ / "configs", folder_ / "assets", libtorch_, ok_);
+    const std::string report = doctor_report(folder_ / "configs", folder_ / "assets", libtorch_, ok_);
     const size_t at = report.find("  " + what);
     if (at == std::string::npos) return {};
     const size_t start = report.rfind('\n', at) + 1;
@@ -56,9 +54,8 @@ TEST_F(DoctorTest, ChecksTheModelOfTheDefaultProfile) {
 
 TEST_F(DoctorTest, ASplitModelNeedsAllItsFiles) {
   const std::string file = "m-00001-of-00002.gguf";
-  folder_.write("configs/models/tiny.yaml",
-                "{name: tiny, file: models/" + file + ", sha256: " +
-                    sha256_hex(sha256_hex("one") + "\n" + sha256_hex("two") + "\n") + "}");
+  folder_.write("configs/models/tiny.yaml", "{name: tiny, file: models/" + file + ", sha256: " +
+                                                sha256_hex(sha256_hex("one") + "\n" + sha256_hex("two") + "\n") + "}");
   folder_.write("assets/models/" + file, "one");
   EXPECT_NE(line("model tiny").find("m-00002-of-00002.gguf"), std::string::npos);
   folder_.write("assets/models/m-00002-of-00002.gguf", "two");
@@ -112,8 +109,7 @@ TEST(Log, WritesToTheFile) {
   const TemporaryFolder folder;
   log_to(folder / "log.txt");
   log_info("a line with {braces} and 100%");
-  EXPECT_NE(read_text(folder / "log.txt").find(" info a line with {braces} and 100%\n"),
-            std::string::npos);
+  EXPECT_NE(read_text(folder / "log.txt").find(" info a line with {braces} and 100%\n"), std::string::npos);
   EXPECT_THROW(log_to(folder / "log.txt/below"), Error);
 }
 

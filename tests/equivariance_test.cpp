@@ -32,8 +32,7 @@ class MappedWeights : public WeightSource {
   Tensor dimensions_;
 };
 
-std::shared_ptr<const Model> mapped(const std::shared_ptr<const Model>& model, BlockMap block,
-                                    Tensor dimensions = {}) {
+std::shared_ptr<const Model> mapped(const std::shared_ptr<const Model>& model, BlockMap block, Tensor dimensions = {}) {
   return std::make_shared<const Model>(
       Model{model->name, model->config,
             std::make_shared<MappedWeights>(model->weights, std::move(block), std::move(dimensions))});

@@ -22,7 +22,13 @@ const Json& golden() {
 }
 
 Metric metric_of(const Estimate& estimate) {
-  return {.name = "m", .value = estimate.value, .low = estimate.low, .high = estimate.high, .n = estimate.n, .inputs = {}, .where = {}};
+  return {.name = "m",
+          .value = estimate.value,
+          .low = estimate.low,
+          .high = estimate.high,
+          .n = estimate.n,
+          .inputs = {},
+          .where = {}};
 }
 
 Criterion criterion(const std::string& op, double threshold) { return {"m", op, threshold, "a test", {}}; }
@@ -46,7 +52,7 @@ TEST(Evidence, TakesTheSideThatFacesTheThreshold) {
     const auto metric = metric_of({test["value"], test["low"], test["high"], 16});
     const auto found = evidence_for(criterion(">", test["threshold"]), metric, Sampling::bootstrap);
     EXPECT_NEAR(found->p, test["p_greater"], kParity);
-    EXPECT_EQ(found->p < 0.025, test["low"].get<double>() > test["threshold"].get<double>());
+    EXPECT_EQ(found->p<0.025, test["low"].get<double>()> test["threshold"].get<double>());
   }
 }
 

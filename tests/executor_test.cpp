@@ -28,17 +28,12 @@ Tensor alone(const Tokens& tokens, std::vector<Patch> patches, ExecutorOptions o
   return probe->layers();
 }
 
-double largest_difference(const Tensor& a, const Tensor& b) {
-  return (a - b).abs().max().item<double>();
-}
+double largest_difference(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 /// A block written from the definition with a materialised mask, float64, to hold the executor against.
-Tensor reference_block(const ModelConfig& c, const BlockWeights& w, const Tensor& x,
-                       const Tensor& visible) {
+Tensor reference_block(const ModelConfig& c, const BlockWeights& w, const Tensor& x, const Tensor& visible) {
   const auto d = [](const Tensor& t) { return t.to(at::kDouble); };
-  const auto norm = [&](const Tensor& h) {
-    return h / (h.square().mean(-1, true) + c.norm_eps).sqrt();
-  };
+  const auto norm = [&](const Tensor& h) { return h / (h.square().mean(-1, true) + c.norm_eps).sqrt(); };
   const auto b = x.size(0), t = x.size(1), half = c.head_width / 2;
   const auto frequency = at::pow(c.rope.theta, at::arange(0, half, at::kDouble) * (-2.0 / c.head_width));
   const auto angle = at::outer(at::arange(t, at::kDouble), frequency);  // [T, K / 2]
@@ -249,8 +244,8 @@ TEST(Executor, CausalPrefixesAgree) {
 
 TEST(Executor, StopsWhenToldTo) {
   int calls = 0;
-  EXPECT_FALSE(run({lane(random_tokens(4, 16), {}, residual())}, {.batch_tokens = 16},
-                   [&](double) { return ++calls < 3; }));
+  EXPECT_FALSE(
+      run({lane(random_tokens(4, 16), {}, residual())}, {.batch_tokens = 16}, [&](double) { return ++calls < 3; }));
   EXPECT_EQ(calls, 3);
 }
 
@@ -268,8 +263,7 @@ TEST(Executor, LogitsOnlyWhenAskedFor) {
   const auto end = residual();
   run({{model, tokens, {}, {logits, end}}}, {});
   const auto normed = rms_norm(end->layer(4).to(at::kFloat), model->weights->final_norm(), 1e-5);
-  EXPECT_LT(largest_difference(logits->layer(4), at::linear(normed, model->weights->head()).to(at::kDouble)),
-            1e-5);
+  EXPECT_LT(largest_difference(logits->layer(4), at::linear(normed, model->weights->head()).to(at::kDouble)), 1e-5);
 }
 
 TEST(Executor, RejectsWhatDoesNotFit) {

@@ -102,7 +102,8 @@ TEST(Fused, RotaryIsThePlainOne) {
 }
 
 void expect_swiglu(double spread) {
-  const auto gate = normal({3, 41, 29}, 1, spread), up = normal({3, 41, 29}, 2, 1), weight = normal({3, 41, 29}, 3, 1).detach();
+  const auto gate = normal({3, 41, 29}, 1, spread), up = normal({3, 41, 29}, 2, 1),
+             weight = normal({3, 41, 29}, 3, 1).detach();
   const auto gate64 = exact(gate), up64 = exact(up);
   const auto ours = fused_swiglu(gate, up), theirs = at::silu(gate64) * up64;
   expect_close(ours, theirs, 1e-6);

@@ -19,9 +19,7 @@ GgufWriter small_file(uint32_t version = 3) {
   GgufWriter writer(version);
   writer.text("general.architecture", "llama").unsigned_integer("llama.block_count", 30);
   writer.real("llama.rope.freq_base", 10000).boolean("flag", true).integer("negative", -7);
-  writer.integers("numbers", {3, 1, 2})
-      .reals("weights", {0.5f, -1})
-      .texts("words", {"a", "", "b c"});
+  writer.integers("numbers", {3, 1, 2}).reals("weights", {0.5f, -1}).texts("words", {"a", "", "b c"});
   writer.tensor("first", {2, 3}, kSix).tensor("second", {6}, kSix, TensorType::f16);
   return writer;
 }
@@ -64,10 +62,8 @@ TEST(Gguf, ReadsIntegersOfEveryWidth) {
   GgufWriter writer;
   writer.raw_value("u8", 0, packed(uint8_t{200})).raw_value("i8", 1, packed(int8_t{-100}));
   writer.raw_value("u16", 2, packed(uint16_t{60000})).raw_value("i16", 3, packed(int16_t{-30000}));
-  writer.raw_value("u32", 4, packed(uint32_t{4000000000}))
-      .raw_value("i32", 5, packed(int32_t{-2000000000}));
-  writer.raw_value("u64", 10, packed(uint64_t{1} << 62))
-      .raw_value("i64", 11, packed(int64_t{-1} << 62));
+  writer.raw_value("u32", 4, packed(uint32_t{4000000000})).raw_value("i32", 5, packed(int32_t{-2000000000}));
+  writer.raw_value("u64", 10, packed(uint64_t{1} << 62)).raw_value("i64", 11, packed(int64_t{-1} << 62));
   writer.raw_value("f64", 12, packed(0.1));
   writer.raw_value("too large", 10, packed(std::numeric_limits<uint64_t>::max()));
   const auto bytes = writer.bytes();
@@ -91,10 +87,8 @@ TEST(Gguf, TellsAbsentKeysFromWrongTypes) {
   EXPECT_EQ(file.boolean("absent"), std::nullopt);
   EXPECT_EQ(file.texts("absent"), std::nullopt);
   EXPECT_FALSE(file.has("absent"));
-  expect_error([&] { (void)file.require_text("absent"); },
-               "metadata 'absent' is missing (test.gguf)");
-  expect_error([&] { (void)file.integer("flag"); },
-               "metadata 'flag' holds a truth value, not an integer");
+  expect_error([&] { (void)file.require_text("absent"); }, "metadata 'absent' is missing (test.gguf)");
+  expect_error([&] { (void)file.integer("flag"); }, "metadata 'flag' holds a truth value, not an integer");
   expect_error([&] { (void)file.boolean("negative"); }, "not a truth value");
   expect_error([&] { (void)file.text("numbers"); }, "is an array, not a single value");
   expect_error([&] { (void)file.integers("negative"); }, "is a single value, not an array");
@@ -128,8 +122,7 @@ TEST(Gguf, KeepsTheMappingOfAnOpenedFile) {
 }
 
 TEST(Gguf, FollowsTheAlignmentTheFileStates) {
-  const auto bytes =
-      GgufWriter().alignment(256).tensor("a", {6}, kSix).tensor("b", {6}, kSix).bytes();
+  const auto bytes = GgufWriter().alignment(256).tensor("a", {6}, kSix).tensor("b", {6}, kSix).bytes();
   const GgufFile file = GgufFile::parse(bytes, "test.gguf");
   EXPECT_EQ((file.tensor("a").bytes.data() - bytes.data()) % 256, 0);
   EXPECT_EQ(file.tensor("b").bytes.data() - file.tensor("a").bytes.data(), 256);
@@ -220,8 +213,7 @@ TEST_F(SplitModel, NeedsTheNamesOfGgufSplit) {
   for (const char* name : {"other.gguf", "x", "model-00001-of-00004.gguf", "model-00002-of-00003.gguf",
                            "model-1-of-3.gguf", "model-0000a-of-00003.gguf"}) {
     shard(1, 3, 3).write(folder_ / name);
-    expect_error([&] { GgufFile::open(folder_ / name); },
-                 "under a name that does not end in -00001-of-00003.gguf");
+    expect_error([&] { GgufFile::open(folder_ / name); }, "under a name that does not end in -00001-of-00003.gguf");
   }
 }
 
@@ -274,8 +266,8 @@ TEST(ShardName, IsReadOffTheEndOfAName) {
   EXPECT_EQ(name->number, 2);
   EXPECT_EQ(name->count, 13);
   EXPECT_EQ(name->sibling(13).path(), "some/folder/big-model-00013-of-00013.gguf");
-  for (const char* other : {"", "model.gguf", "m-00000-of-00003.gguf", "m-00004-of-00003.gguf",
-                            "m-00001-of-00003.bin", "m-0001-of-0003.gguf", "m-+0001-of-00003.gguf"}) {
+  for (const char* other : {"", "model.gguf", "m-00000-of-00003.gguf", "m-00004-of-00003.gguf", "m-00001-of-00003.bin",
+                            "m-0001-of-0003.gguf", "m-+0001-of-00003.gguf"}) {
     EXPECT_FALSE(ShardName::of(other)) << other;
   }
 }
@@ -311,29 +303,24 @@ TEST(Gguf, RejectsAbsurdCounts) {
   expect_error([&] { parse(with_counts(kHuge, 0)); }, "absurd count: 18446744073709551615 tensors");
   expect_error([&] { parse(with_counts(0, kHuge)); }, "metadata values");
   expect_error([&] { parse(with_counts(0, kHuge / 13 + 2)); }, "metadata values");
-  expect_rejected(GgufWriter().raw_value("list", 9, packed(uint32_t{4}, kHuge)),
-                  "items of metadata 'list'");
-  expect_rejected(GgufWriter().raw_value("list", 9, packed(uint32_t{12}, kHuge / 8 + 1)),
-                  "items of metadata 'list'");
+  expect_rejected(GgufWriter().raw_value("list", 9, packed(uint32_t{4}, kHuge)), "items of metadata 'list'");
+  expect_rejected(GgufWriter().raw_value("list", 9, packed(uint32_t{12}, kHuge / 8 + 1)), "items of metadata 'list'");
   expect_rejected(GgufWriter().raw_value("list", 9, packed(uint32_t{8}, uint64_t{1} << 40)),
                   "items of metadata 'list'");
 }
 
 TEST(Gguf, RejectsAbsurdTexts) {
   constexpr uint64_t kHuge = std::numeric_limits<uint64_t>::max();
-  expect_rejected(GgufWriter().raw_value("name", 8, packed(kHuge)),
-                  "needs 18446744073709551615 bytes");
+  expect_rejected(GgufWriter().raw_value("name", 8, packed(kHuge)), "needs 18446744073709551615 bytes");
   expect_rejected(GgufWriter().raw_value("name", 8, packed(kHuge - 7)), "truncated");
   expect_rejected(GgufWriter().raw_value("names", 9, packed(uint32_t{8}, uint64_t{1}, kHuge)),
                   "truncated: metadata 'names'");
 }
 
 TEST(Gguf, RejectsBrokenMetadata) {
-  expect_rejected(GgufWriter().integer("twice", 1).integer("twice", 2),
-                  "metadata 'twice' is there twice");
+  expect_rejected(GgufWriter().integer("twice", 1).integer("twice", 2), "metadata 'twice' is there twice");
   expect_rejected(GgufWriter().raw_value("odd", 13, {}), "unknown type 13");
-  expect_rejected(GgufWriter().raw_value("odd", 9, packed(uint32_t{99}, uint64_t{0})),
-                  "unknown type 99");
+  expect_rejected(GgufWriter().raw_value("odd", 9, packed(uint32_t{99}, uint64_t{0})), "unknown type 99");
   expect_rejected(GgufWriter().raw_value("deep", 9, packed(uint32_t{9}, uint64_t{1}, uint64_t{0})),
                   "metadata 'deep' is an array of arrays");
 }
@@ -363,12 +350,10 @@ TEST(Gguf, RejectsTensorsOutOfPlace) {
   expect_rejected(GgufWriter().raw_tensor("w", {1}, 0, 0), "tensor 'w' lies beyond the file's end");
   expect_rejected(GgufWriter().tensor("v", {6}, kSix).raw_tensor("w", {7}, 0, 0),
                   "tensor 'w' lies beyond the file's end");
-  expect_rejected(GgufWriter().tensor("v", {6}, kSix).raw_tensor("w", {1}, 0, 4),
-                  "at a multiple of 32");
+  expect_rejected(GgufWriter().tensor("v", {6}, kSix).raw_tensor("w", {1}, 0, 4), "at a multiple of 32");
   expect_rejected(GgufWriter().tensor("v", {6}, kSix).raw_tensor("w", {1}, 0, kHuge - 31),
                   "tensor 'w' lies beyond the file's end");
-  expect_rejected(GgufWriter().tensor("w", {6}, kSix).tensor("w", {6}, kSix),
-                  "tensor 'w' is there twice");
+  expect_rejected(GgufWriter().tensor("w", {6}, kSix).tensor("w", {6}, kSix), "tensor 'w' is there twice");
 }
 
 TEST(Gguf, RejectsBadAlignment) {
@@ -377,8 +362,7 @@ TEST(Gguf, RejectsBadAlignment) {
     writer.integer("general.alignment", alignment).tensor("w", {6}, kSix);
     expect_rejected(writer, "metadata 'general.alignment' is " + std::to_string(alignment));
   }
-  expect_rejected(GgufWriter().text("general.alignment", "32").tensor("w", {6}, kSix),
-                  "holds a text, not an integer");
+  expect_rejected(GgufWriter().text("general.alignment", "32").tensor("w", {6}, kSix), "holds a text, not an integer");
 }
 
 TEST(Gguf, MessagesStayOnOneLineWhateverTheName) {

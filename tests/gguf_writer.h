@@ -21,24 +21,16 @@ class GgufWriter {
   explicit GgufWriter(uint32_t version = 3) : version_(version) {}
 
   GgufWriter& integer(std::string_view key, int64_t value) { return scalar(key, 11).append(value); }
-  GgufWriter& unsigned_integer(std::string_view key, uint32_t value) {
-    return scalar(key, 4).append(value);
-  }
+  GgufWriter& unsigned_integer(std::string_view key, uint32_t value) { return scalar(key, 4).append(value); }
   GgufWriter& real(std::string_view key, float value) { return scalar(key, 6).append(value); }
-  GgufWriter& boolean(std::string_view key, bool value) {
-    return scalar(key, 7).append(static_cast<uint8_t>(value));
-  }
+  GgufWriter& boolean(std::string_view key, bool value) { return scalar(key, 7).append(static_cast<uint8_t>(value)); }
   GgufWriter& text(std::string_view key, std::string_view value) {
     scalar(key, 8);
     metadata_.text(value);
     return *this;
   }
-  GgufWriter& integers(std::string_view key, const std::vector<int32_t>& values) {
-    return array(key, 5, values);
-  }
-  GgufWriter& reals(std::string_view key, const std::vector<float>& values) {
-    return array(key, 6, values);
-  }
+  GgufWriter& integers(std::string_view key, const std::vector<int32_t>& values) { return array(key, 5, values); }
+  GgufWriter& reals(std::string_view key, const std::vector<float>& values) { return array(key, 6, values); }
   GgufWriter& texts(std::string_view key, const std::vector<std::string>& values) {
     array_head(key, 8, values.size());
     for (const std::string& value : values) metadata_.text(value);
@@ -52,8 +44,8 @@ class GgufWriter {
   }
 
   /// `shape` with the slowest dimension first.
-  GgufWriter& tensor(std::string_view name, const std::vector<int64_t>& shape,
-                     std::span<const float> numbers, TensorType type = TensorType::f32) {
+  GgufWriter& tensor(std::string_view name, const std::vector<int64_t>& shape, std::span<const float> numbers,
+                     TensorType type = TensorType::f32) {
     constexpr uint32_t kGgmlTypes[] = {0, 1, 30, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14};
     data_.pad(alignment_);
     raw_tensor(name, shape, kGgmlTypes[static_cast<size_t>(type)], data_.bytes().size());
@@ -61,8 +53,7 @@ class GgufWriter {
     return *this;
   }
   /// A description of a tensor, however broken, without data. `type` is ggml's number.
-  GgufWriter& raw_tensor(std::string_view name, const std::vector<int64_t>& shape, uint32_t type,
-                         uint64_t offset) {
+  GgufWriter& raw_tensor(std::string_view name, const std::vector<int64_t>& shape, uint32_t type, uint64_t offset) {
     tensors_.text(name).number(static_cast<uint32_t>(shape.size()));
     for (auto size = shape.rbegin(); size != shape.rend(); ++size) tensors_.number(*size);
     tensors_.number(type).number(offset);
@@ -86,8 +77,7 @@ class GgufWriter {
   void write(const std::filesystem::path& path) const {
     const auto content = bytes();
     std::ofstream(path, std::ios::binary)
-        .write(reinterpret_cast<const char*>(content.data()),
-               static_cast<std::streamsize>(content.size()));
+        .write(reinterpret_cast<const char*>(content.data()), static_cast<std::streamsize>(content.size()));
   }
 
  private:

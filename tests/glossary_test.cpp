@@ -30,7 +30,8 @@ std::string document() {
 std::vector<std::string> terms(const std::string& entry) {
   std::vector<std::string> all;
   std::istringstream parts(entry);
-  for (std::string part; std::getline(parts, part, ',');) all.push_back(lower(part.substr(part.find_first_not_of(' '))));
+  for (std::string part; std::getline(parts, part, ',');)
+    all.push_back(lower(part.substr(part.find_first_not_of(' '))));
   return all;
 }
 
@@ -38,7 +39,8 @@ TEST(Glossary, HasEveryTermOfTheReports) {
   const auto text = document();
   for (const auto& [entry, meaning] : glossary().entries) {
     for (const auto& term : terms(entry)) {
-      const bool stands = text.find("**" + term + "**") != std::string::npos || text.find("**" + term + ".**") != std::string::npos;
+      const bool stands =
+          text.find("**" + term + "**") != std::string::npos || text.find("**" + term + ".**") != std::string::npos;
       EXPECT_TRUE(stands) << "docs/glossary.md lacks **" << term << "**";
     }
   }

@@ -41,9 +41,7 @@ class InputsTest : public testing::Test {
     for (int i = 0; i < 30000; ++i) text += "line " + std::to_string(i) + " says nothing\n";
     folder_.write("a.txt", text);
   }
-  InputMaker maker(uint64_t seed = 1) const {
-    return InputMaker(byte_tokenizer(), kVocabulary, folder_.path(), seed);
-  }
+  InputMaker maker(uint64_t seed = 1) const { return InputMaker(byte_tokenizer(), kVocabulary, folder_.path(), seed); }
   static std::set<std::string> rows(const Inputs& inputs) {
     std::set<std::string> all;
     for (int64_t b = 0; b < inputs.record.sequences; ++b) {

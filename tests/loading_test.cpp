@@ -8,7 +8,9 @@
 namespace replicate {
 namespace {
 
-at::ScalarType type_of(const std::shared_ptr<const Model>& model) { return model->weights->block(1).query.scalar_type(); }
+at::ScalarType type_of(const std::shared_ptr<const Model>& model) {
+  return model->weights->block(1).query.scalar_type();
+}
 
 /// A metric that compares with null models must differ from its value in float32 by what all of them add.
 TEST(LoadModel, ComputesWithNullModelsInTheTypeOfTheModel) {

@@ -28,8 +28,9 @@ Record record(const std::string& claim, const std::string& model, Verdict verdic
 }
 
 TEST(Matrix, HasARowForEachClaimAndAColumnForEachRun) {
-  const auto page = markdown_page(matrix_content({{"small", {record("a", "small", Verdict::pass), record("b", "small", Verdict::skipped)}},
-                                                  {"large", {record("a", "large", Verdict::fail), record("c", "large", Verdict::pass)}}}));
+  const auto page = markdown_page(
+      matrix_content({{"small", {record("a", "small", Verdict::pass), record("b", "small", Verdict::skipped)}},
+                      {"large", {record("a", "large", Verdict::fail), record("c", "large", Verdict::pass)}}}));
   EXPECT_NE(page.find("small | large"), std::string::npos) << page;
   for (const auto* claim : {"`a`", "`b`", "`c`"}) EXPECT_NE(page.find(claim), std::string::npos) << claim;
   EXPECT_NE(page.find("| 1 of 2 |"), std::string::npos) << page;  // a

@@ -27,8 +27,9 @@ TEST(Bca, AgreesWithScipyOnTheSameDraws) {
   const auto golden = nlohmann::json::parse(read_text(source_folder() / "tests/golden/statistics.json"));
   ASSERT_GE(golden["bca"].size(), 4u);
   for (const auto& test : golden["bca"]) {
-    const auto [low, high] = bca_bounds(at::tensor({test["value"].get<double>()}, at::kDouble),
-                                        tensor_of(test["draws"]).unsqueeze(1), tensor_of(test["jackknife"]).unsqueeze(1));
+    const auto [low, high] =
+        bca_bounds(at::tensor({test["value"].get<double>()}, at::kDouble), tensor_of(test["draws"]).unsqueeze(1),
+                   tensor_of(test["jackknife"]).unsqueeze(1));
     EXPECT_NEAR(low.item<double>(), test["low"].get<double>(), 1e-9);
     EXPECT_NEAR(high.item<double>(), test["high"].get<double>(), 1e-9);
   }
@@ -36,14 +37,16 @@ TEST(Bca, AgreesWithScipyOnTheSameDraws) {
 
 TEST(Bca, OneUndefinedDrawLeavesNoBounds) {
   const auto draws = at::tensor({1.0, 2.0, 3.0, 1.0, 2.0, std::nan("")}, at::kDouble).view({2, 3}).t();
-  const auto [low, high] = bca_bounds(at::tensor({2.0, 2.0}, at::kDouble), draws, at::tensor({1.0, 2.0, 3.0, 2.0}, at::kDouble).view({2, 2}));
+  const auto [low, high] = bca_bounds(at::tensor({2.0, 2.0}, at::kDouble), draws,
+                                      at::tensor({1.0, 2.0, 3.0, 2.0}, at::kDouble).view({2, 2}));
   EXPECT_FALSE(std::isnan(low[0].item<double>()));
   EXPECT_TRUE(std::isnan(low[1].item<double>()));
   EXPECT_TRUE(std::isnan(high[1].item<double>()));
 }
 
 TEST(Bca, AConstantHasItselfForBounds) {
-  const auto [low, high] = bca_bounds(at::ones({1}, at::kDouble), at::ones({50, 1}, at::kDouble), at::ones({5, 1}, at::kDouble));
+  const auto [low, high] =
+      bca_bounds(at::ones({1}, at::kDouble), at::ones({50, 1}, at::kDouble), at::ones({5, 1}, at::kDouble));
   EXPECT_EQ(low.item<double>(), 1);
   EXPECT_EQ(high.item<double>(), 1);
 }

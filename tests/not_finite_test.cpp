@@ -1,5 +1,5 @@
-// What is not finite is an error that names its tensor or its layer, whatever made it so: a weight in a file, a patch, or
-// a type that is too small.
+// What is not finite is an error that names its tensor or its layer, whatever made it so: a weight in a file, a patch,
+// or a type that is too small.
 
 #include <gtest/gtest.h>
 
@@ -21,7 +21,7 @@ namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN(), kInfinity = std::numeric_limits<float>::infinity();
 
-// ---- weights in files -----------------------------------------------------------------------------------
+// ---- weights in files -------------------------------------------------------------------------------
 
 using Bytes = std::vector<uint8_t>;
 using Shapes = std::map<std::string, std::vector<int64_t>>;
@@ -77,8 +77,8 @@ void spoil(std::span<std::byte> tensor, const Spoilt& by) {
 }
 
 /// A file of zeros in one type, vectors in float32, and its spoilt tensor.
-std::shared_ptr<WeightSource> gguf_weights(const std::filesystem::path& path, const ModelConfig& config, TensorType type,
-                                           const Spoilt& by) {
+std::shared_ptr<WeightSource> gguf_weights(const std::filesystem::path& path, const ModelConfig& config,
+                                           TensorType type, const Spoilt& by) {
   Storage storage;
   storage.names = Storage::Names::gguf;
   GgufWriter writer;
@@ -88,7 +88,8 @@ std::shared_ptr<WeightSource> gguf_weights(const std::filesystem::path& path, co
   auto bytes = writer.bytes();
   const auto at = GgufFile::parse(bytes, "zeros").tensor(by.tensor).bytes;
   spoil(std::span(bytes).subspan(at.data() - bytes.data(), at.size()), by);
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   return stored_weights(gguf_store(std::make_shared<const GgufFile>(GgufFile::open(path))), config, storage, at::kCPU);
 }
 
@@ -124,19 +125,22 @@ TEST(WeightsThatAreNotFinite, AreNamedInEveryTypeOfGguf) {
     size_t offset;  // in the block: of its scale, or of its minimum
     Bytes bytes;
   };
-  const std::vector<Number> numbers = {
-      {TensorType::f32, 0, kFloatNaN},  {TensorType::f32, 0, {0, 0, 0x80, 0xff}}, {TensorType::f16, 0, kHalfNaN},
-      {TensorType::f16, 0, kHalfInfinity}, {TensorType::bf16, 0, {0xc0, 0x7f}},   {TensorType::q4_0, 0, kHalfNaN},
-      {TensorType::q4_1, 0, kHalfNaN},  {TensorType::q4_1, 2, kHalfInfinity},     {TensorType::q5_0, 0, kHalfInfinity},
-      {TensorType::q5_1, 0, kHalfNaN},  {TensorType::q5_1, 2, kHalfNaN},          {TensorType::q8_0, 0, kHalfInfinity},
-      {TensorType::q2_k, 80, kHalfNaN}, {TensorType::q2_k, 82, kHalfInfinity},    {TensorType::q3_k, 108, kHalfNaN},
-      {TensorType::q4_k, 0, kHalfNaN},  {TensorType::q4_k, 2, kHalfNaN},          {TensorType::q5_k, 0, kHalfInfinity},
-      {TensorType::q5_k, 2, kHalfNaN},  {TensorType::q6_k, 208, kHalfNaN}};
+  const std::vector<Number> numbers = {{TensorType::f32, 0, kFloatNaN},      {TensorType::f32, 0, {0, 0, 0x80, 0xff}},
+                                       {TensorType::f16, 0, kHalfNaN},       {TensorType::f16, 0, kHalfInfinity},
+                                       {TensorType::bf16, 0, {0xc0, 0x7f}},  {TensorType::q4_0, 0, kHalfNaN},
+                                       {TensorType::q4_1, 0, kHalfNaN},      {TensorType::q4_1, 2, kHalfInfinity},
+                                       {TensorType::q5_0, 0, kHalfInfinity}, {TensorType::q5_1, 0, kHalfNaN},
+                                       {TensorType::q5_1, 2, kHalfNaN},      {TensorType::q8_0, 0, kHalfInfinity},
+                                       {TensorType::q2_k, 80, kHalfNaN},     {TensorType::q2_k, 82, kHalfInfinity},
+                                       {TensorType::q3_k, 108, kHalfNaN},    {TensorType::q4_k, 0, kHalfNaN},
+                                       {TensorType::q4_k, 2, kHalfNaN},      {TensorType::q5_k, 0, kHalfInfinity},
+                                       {TensorType::q5_k, 2, kHalfNaN},      {TensorType::q6_k, 208, kHalfNaN}};
   const TemporaryFolder folder;
   for (const auto& [type, offset, bytes] : numbers) {
     SCOPED_TRACE(type_name(type));
     const auto blocks_of_five_rows = static_cast<size_t>(5 * 256 / block_elements(type) * block_bytes(type));
-    const auto weights = gguf_weights(folder / "bad.gguf", one_layer(), type, {"blk.0.ffn_up.weight", blocks_of_five_rows + offset, bytes});
+    const auto weights = gguf_weights(folder / "bad.gguf", one_layer(), type,
+                                      {"blk.0.ffn_up.weight", blocks_of_five_rows + offset, bytes});
     expect_error([&] { read(*weights); }, "tensor 'blk.0.ffn_up.weight' holds ");
     expect_error([&] { read(*weights); }, " at [5, 0] (" + (folder / "bad.gguf").string() + "): ");
   }
@@ -144,8 +148,12 @@ TEST(WeightsThatAreNotFinite, AreNamedInEveryTypeOfGguf) {
 
 TEST(WeightsThatAreNotFinite, AreNamedInEveryTypeOfSafetensors) {
   const std::vector<std::pair<Dtype, Bytes>> numbers = {
-      {Dtype::f8_e5m2, {0x7c}}, {Dtype::f8_e4m3, {0x7f}},   {Dtype::f16, kHalfInfinity}, {Dtype::bf16, {0x80, 0xff}},
-      {Dtype::f32, kFloatNaN},  {Dtype::f64, {0, 0, 0, 0, 0, 0, 0xf0, 0x7f}},
+      {Dtype::f8_e5m2, {0x7c}},
+      {Dtype::f8_e4m3, {0x7f}},
+      {Dtype::f16, kHalfInfinity},
+      {Dtype::bf16, {0x80, 0xff}},
+      {Dtype::f32, kFloatNaN},
+      {Dtype::f64, {0, 0, 0, 0, 0, 0, 0xf0, 0x7f}},
       {Dtype::f64, {0, 0, 0, 0, 0, 0, 0, 0x7e}}};  // 5e298: finite, and too large for float32
   const TemporaryFolder folder;
   for (const auto& [dtype, bytes] : numbers) {
@@ -162,7 +170,8 @@ void expect_each_is_named(const ModelConfig& config, const Storage& storage) {
   const TemporaryFolder folder;
   for (const auto& [name, shape] : shapes_of(config, storage)) {
     const Spoilt by{name, static_cast<size_t>(4 * (elements(shape) - 1)), kFloatNaN};
-    const auto place = (shape.size() == 2 ? std::to_string(shape.front() - 1) + ", " : "") + std::to_string(shape.back() - 1);
+    const auto place =
+        (shape.size() == 2 ? std::to_string(shape.front() - 1) + ", " : "") + std::to_string(shape.back() - 1);
     expect_error(
         [&] {
           if (storage.names == Storage::Names::gguf) {
@@ -193,12 +202,13 @@ TEST(WeightsThatAreNotFinite, AreNamedWhereverTheyStand) {
 
 TEST(WeightsThatAreNotFinite, InARowOfTheEmbeddingAreNoErrorOfThoseWhoDoNotReadIt) {
   const TemporaryFolder folder;
-  const auto weights = gguf_weights(folder / "bad.gguf", one_layer(), TensorType::f32, {"token_embd.weight", 4 * (5 * 256 + 3), kFloatNaN});
+  const auto weights = gguf_weights(folder / "bad.gguf", one_layer(), TensorType::f32,
+                                    {"token_embd.weight", 4 * (5 * 256 + 3), kFloatNaN});
   EXPECT_NO_THROW(read(*weights, {0, 4, 6, 7}));
   expect_error([&] { read(*weights, {0, 5}); }, "tensor 'token_embd.weight' holds NaN at [5, 3]");
 }
 
-// ---- states ---------------------------------------------------------------------------------------------
+// ---- states -----------------------------------------------------------------------------------------
 
 /// The small model with something done to its second layer, or to its embedding.
 class Changed : public WeightSource {
@@ -239,7 +249,8 @@ void run_lane(const std::shared_ptr<const Model>& model, std::vector<Patch> patc
 
 TEST(StatesThatAreNotFinite, AreNamedByTheirLayer) {
   const auto refused = [](const Changed& weights, const std::string& part) {
-    expect_error([&] { run_lane(model_of(std::make_shared<Changed>(weights))); }, "the residual stream is not finite " + part + " (changed): ");
+    expect_error([&] { run_lane(model_of(std::make_shared<Changed>(weights))); },
+                 "the residual stream is not finite " + part + " (changed): ");
   };
   const auto second = [&](const Changed::ChangeBlock& change) { refused(Changed(change), "after layer 2"); };
   refused(Changed({}, [](Tensor& rows) { rows[4][11][0] = kNaN; }), "before layer 1");
@@ -273,7 +284,8 @@ std::shared_ptr<const Model> cast(const Changed& weights, at::ScalarType type) {
 TEST(StatesThatAreNotFinite, InFloat16HaveARemedy) {
   const Changed large([](BlockWeights& w) { w.down = w.down * 1e9; });
   for (const auto type : {at::kFloat, at::kBFloat16}) EXPECT_NO_THROW(run_lane(cast(large, type)));
-  expect_error([&] { run_lane(cast(large, at::kHalf)); }, "after layer 2 (changed): float16 ends at 65504: use --dtype bfloat16 or float32");
+  expect_error([&] { run_lane(cast(large, at::kHalf)); },
+               "after layer 2 (changed): float16 ends at 65504: use --dtype bfloat16 or float32");
 }
 
 /// Minus infinity as a score is what a key has that is not seen: the residual stream would tell nothing of it.

@@ -61,18 +61,21 @@ std::vector<float> floats(const Tensor& x) {
 
 /// The residual stream when positions and dimensions of one site hold these constants [B, P, X] in one layer: one lane
 /// a sequence, one affine patch a position.
-Tensor with_constants(const Lanes& lanes, Site site, int64_t layer, const Indices& positions,
-                      const Indices& dimensions, const Tensor& constants) {
+Tensor with_constants(const Lanes& lanes, Site site, int64_t layer, const Indices& positions, const Indices& dimensions,
+                      const Tensor& constants) {
   std::vector<Tensor> rows;
   for (int64_t b = 0; b < lanes.reader->size(0); ++b) {
     std::vector<Patch> patches;
     for (size_t p = 0; p < positions.size(); ++p) {
-      patches.push_back(AffinePatch{site, {layer, layer}, {positions[p]}, dimensions, 0,
-                                    {floats(constants[b][static_cast<int64_t>(p)])}});
+      patches.push_back(AffinePatch{
+          site, {layer, layer}, {positions[p]}, dimensions, 0, {floats(constants[b][static_cast<int64_t>(p)])}});
     }
     const auto probe = residual();
-    run({{lanes.model, std::make_shared<const Tensor>(lanes.reader->slice(0, b, b + 1).contiguous()), patches,
-          {probe}}}, {});
+    run({{lanes.model,
+          std::make_shared<const Tensor>(lanes.reader->slice(0, b, b + 1).contiguous()),
+          patches,
+          {probe}}},
+        {});
     rows.push_back(probe->layers());
   }
   return at::cat(rows);
@@ -95,7 +98,7 @@ Tensor changed(const Transplant& patch, const Tensor& x, const Tensor& r) {
   return x / x.norm(2, {-1}, true) * wanted.norm(2, {-1}, true);
 }
 
-// ---- Transplant --------------------------------------------------------------------------------------------------
+// ---- Transplant -------------------------------------------------------------------------------------
 
 struct Case {
   Site site;
@@ -217,8 +220,10 @@ TEST(Transplant, AMeanMayComeFromMoreSequencesAndServeManyPositions) {
   const auto mean = lanes.alone(lanes.source, Site::head_output, 2).select(1, 3).mean(0);  // [X]
   const auto seen = values_at(Site::head_output, {2});
   run({{lanes.model, lanes.source, {}, {recording}},
-       {lanes.model, lanes.reader,
-        {Transplant{Site::head_output, {2, 2}, {1, 4, 8}, {}, 0, 1, recording, Combine::sequence_mean}}, {seen}}},
+       {lanes.model,
+        lanes.reader,
+        {Transplant{Site::head_output, {2, 2}, {1, 4, 8}, {}, 0, 1, recording, Combine::sequence_mean}},
+        {seen}}},
       {});
   for (const int64_t position : {1, 4, 8}) {
     EXPECT_LT(largest_difference(seen->layer(2).select(1, position), mean.expand({kSequences, -1})), 1e-6);
@@ -293,7 +298,7 @@ TEST(Transplant, TheOrderOfLanesDoesNotMatter) {
   EXPECT_EQ(largest_difference(first->layers(), last->layers()), 0);
 }
 
-// ---- noise --------------------------------------------------------------------------------------------------------
+// ---- noise ------------------------------------------------------------------------------------------
 
 /// r itself, [B, P X], at one site and two layers of a reader with many sequences.
 std::vector<Tensor> drawn_noise(const Lanes& lanes, uint64_t seed, const Indices& dimensions) {
@@ -349,7 +354,7 @@ TEST(TransplantNoise, DependsOnTheSeedAndTheSequenceAlone) {
   EXPECT_LT(largest_difference(noise[0].slice(0, 0, 2), drawn_noise(lanes, 1, {})[0]), 1e-7);
 }
 
-// ---- WriteEdit ----------------------------------------------------------------------------------------------------
+// ---- WriteEdit --------------------------------------------------------------------------------------
 
 /// A model whose W_down columns of some neurons in one layer are others.
 class EditedWeights : public WeightSource {
@@ -421,8 +426,10 @@ TEST(WriteEdit, ActsAtItsPositionsAlone) {
 TEST(WriteEdit, ReadsTheActivationsAsOtherPatchesLeftThem) {
   const Edited one;
   const AffinePatch loud{Site::hidden, {2, 2}, {}, {17}, 0, {{1.5F}}};
-  EXPECT_LT(largest_difference(one.residual_of(one.model, {loud, one.edit}), one.residual_of(one.edited, {loud})), 1e-6);
-  EXPECT_LT(largest_difference(one.residual_of(one.model, {one.edit, loud}), one.residual_of(one.edited, {loud})), 1e-6);
+  EXPECT_LT(largest_difference(one.residual_of(one.model, {loud, one.edit}), one.residual_of(one.edited, {loud})),
+            1e-6);
+  EXPECT_LT(largest_difference(one.residual_of(one.model, {one.edit, loud}), one.residual_of(one.edited, {loud})),
+            1e-6);
 }
 
 /// Taking the column away is the neuron switched off.
@@ -442,7 +449,7 @@ TEST(WriteEdit, BatchesDoNotMatter) {
             1e-6);
 }
 
-// ---- weights for probes ---------------------------------------------------------------------------------------------
+// ---- weights for probes -----------------------------------------------------------------------------
 
 /// Counts what it is shown.
 class WeightCounter : public Probe {
@@ -471,7 +478,7 @@ TEST(ObserveWeights, OnceALayerInHoweverManyLanes) {
   EXPECT_TRUE(at::equal(probe->gate, model->weights->block(3).gate));
 }
 
-// ---- errors ---------------------------------------------------------------------------------------------------------
+// ---- errors -----------------------------------------------------------------------------------------
 
 TEST(PatchErrors, RecordingsThatCannotBeRead) {
   const Lanes lanes;
@@ -481,9 +488,7 @@ TEST(PatchErrors, RecordingsThatCannotBeRead) {
                        Combine combine = Combine::each, Site site = Site::head_output) {
     return Transplant{site, layers, {}, {}, 0, 1, recording, combine};
   };
-  const auto reject = [&](const Plan& plan, const std::string& part) {
-    expect_error([&] { run(plan, {}); }, part);
-  };
+  const auto reject = [&](const Plan& plan, const std::string& part) { expect_error([&] { run(plan, {}); }, part); };
   const auto a = record(Site::head_output, {1, 2}), b = record(Site::head_output, {1, 2});
   reject({{model, tokens, {read(nullptr)}, {residual()}}}, "needs a recording");
   reject({{model, tokens, {read(a)}, {residual()}}}, "hangs in no lane");
@@ -492,7 +497,8 @@ TEST(PatchErrors, RecordingsThatCannotBeRead) {
   reject({{small_model(), tokens, {}, {a}}, {model, tokens, {read(a)}, {residual()}}}, "does not fit");
   reject({{model, tokens, {read(a)}, {a, residual()}}}, "circle");
   reject({{model, tokens, {read(a)}, {b}}, {model, lanes.source, {read(b)}, {a}}}, "circle");
-  reject({{model, lanes.source, {}, {a}}, {model, tokens, {read(a, {1, 1}, Combine::each, Site::projected)}, {residual()}}},
+  reject({{model, lanes.source, {}, {a}},
+          {model, tokens, {read(a, {1, 1}, Combine::each, Site::projected)}, {residual()}}},
          "another site");
   reject({{model, lanes.source, {}, {a}}, {model, tokens, {read(a, {2, 3})}, {residual()}}}, "does not keep");
   reject({{model, lanes.source, {}, {a}}, {model, tokens, {read(a, {2, 1})}, {residual()}}}, "no layer");
@@ -504,7 +510,9 @@ TEST(PatchErrors, NumbersOfSequencesThatDoNotFit) {
   const auto plan = [&](Combine combine) {
     const auto recording = record(Site::head_output, {1, 1});
     return Plan{{lanes.model, fewer, {}, {recording}},
-                {lanes.model, lanes.reader, {Transplant{Site::head_output, {1, 1}, {}, {}, 0, 1, recording, combine}},
+                {lanes.model,
+                 lanes.reader,
+                 {Transplant{Site::head_output, {1, 1}, {}, {}, 0, 1, recording, combine}},
                  {residual()}}};
   };
   for (const auto combine : {Combine::each, Combine::position_mean}) {

@@ -109,8 +109,7 @@ class PlantedWeights : public WeightSource {
   Tensor dense_directions() const {
     const auto square = draw("directions", {config_.width - 1, config_.width - 1}).to(at::kDouble);
     const auto q = std::get<0>(at::linalg_qr(square)).slice(1, 0, 2 + 2 * kSigns + 1).to(at::kFloat);
-    return at::cat({q.slice(0, 0, kPlantedDimension), at::zeros({1, q.size(1)}),
-                    q.slice(0, kPlantedDimension)});
+    return at::cat({q.slice(0, 0, kPlantedDimension), at::zeros({1, q.size(1)}), q.slice(0, kPlantedDimension)});
   }
 
   /// Step 1. The input is 4 c + 0.5 (+-1) e_j of norm 4.8, so x^ holds 6.7 on c and +-0.83 on each e_j.
@@ -149,8 +148,8 @@ class PlantedWeights : public WeightSource {
     weights.down.select(1, kPlantedNeuron).add_(17 * strength_ * axis_);
   }
 
-  /// Step 5. The slowest rotary pair is the last of each half. Without a spike x^ holds 1.9 on r at position 0, where it
-  /// would hold 8 on m.
+  /// Step 5. The slowest rotary pair is the last of each half. Without a spike x^ holds 1.9 on r at position 0, where
+  /// it would hold 8 on m.
   void write_locking(BlockWeights& weights, int64_t layer) const {
     const auto k = config_.head_width, slowest = k / 2 - 1;
     const auto variety = draw("keys/" + std::to_string(layer), {config_.kv_heads * k, kSigns});
@@ -173,7 +172,8 @@ class PlantedWeights : public WeightSource {
   Tensor table_;                      // [V, D]
 };
 
-inline std::shared_ptr<const Model> planted_model(double strength, uint64_t seed = 1, Circuit circuit = Circuit::whole) {
+inline std::shared_ptr<const Model> planted_model(double strength, uint64_t seed = 1,
+                                                  Circuit circuit = Circuit::whole) {
   return std::make_shared<const Model>(
       Model{"planted", planted_config(), std::make_shared<PlantedWeights>(strength, seed, circuit)});
 }

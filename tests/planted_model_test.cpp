@@ -33,8 +33,7 @@ Tokens letters(int64_t sequences, int64_t length, InputKind kind = InputKind::na
   return maker.make(kind, {sequences, length}).tokens;
 }
 
-Seen look(double strength, std::vector<Patch> patches = {}, int64_t target = 10,
-          Tokens tokens = letters(12, 64)) {
+Seen look(double strength, std::vector<Patch> patches = {}, int64_t target = 10, Tokens tokens = letters(12, 64)) {
   Seen seen{watch_columns({0, target}), watch_norms(), std::move(tokens), target};
   run({{planted_model(strength), seen.tokens, std::move(patches), {seen.columns, seen.norms}}}, {});
   return seen;
@@ -128,8 +127,8 @@ TEST(PlantedModel, MoreStrengthMoreSpikeAndSink) {
 
 TEST(PlantedModel, TheKeyOfTheFirstPositionIsOneAndTheOthersAreNot) {
   const auto keys = only_in({4}, watch(Site::key, [](const Tensor& k) {
-    return k / at::linalg_vector_norm(k, 2, {-1}, true);  // [B, G, T, K]
-  }));
+                              return k / at::linalg_vector_norm(k, 2, {-1}, true);  // [B, G, T, K]
+                            }));
   run({{planted_model(1), letters(12, 16), {}, {keys}}}, {});
   const auto cosine = [&](int64_t position) {
     const auto k = keys->layer(4).select(2, position).select(1, 0);  // [B, K]
@@ -175,7 +174,7 @@ TEST(PlantedModel, ALargerDeviationMakesASinkAndALargerNormDoesNot) {
   EXPECT_LT(mean_of(scaled(8).attention(1)), 0.01);
 }
 
-// ---- what a paper names of its model, as configs/models/llama-2-7b.yaml has it ----------------------------------------
+// ---- what a paper names of its model, as configs/models/llama-2-7b.yaml has it ----------------------
 
 double metric(const Trial& trial, const std::string& name) {
   for (const auto& one : trial.measurement.metrics) {
@@ -188,8 +187,9 @@ double metric(const Trial& trial, const std::string& name) {
 TEST(PlantedModel, ANamedNeuronIsJudgedByWhatItWrites) {
   ExperimentBench bench(planted_model(1));
   const auto named = [&](int64_t neuron, int64_t dimension) {
-    return bench.run("super_neuron_alignment", {"named.layer=" + std::to_string(kPlantedSpike), "named.neuron=" + std::to_string(neuron),
-                                                "named.dimensions=[3, " + std::to_string(dimension) + "]"});
+    return bench.run("super_neuron_alignment",
+                     {"named.layer=" + std::to_string(kPlantedSpike), "named.neuron=" + std::to_string(neuron),
+                      "named.dimensions=[3, " + std::to_string(dimension) + "]"});
   };
   const auto right = named(kPlantedNeuron, kPlantedDimension);
   EXPECT_GT(metric(right, "named_neuron_written_share"), 0.99);
@@ -203,7 +203,8 @@ TEST(PlantedModel, ANamedNeuronIsJudgedByWhatItWrites) {
 TEST(PlantedModel, ANamedLayersDominanceIsMeasuredBehindItsNorm) {
   ExperimentBench bench(planted_model(1));
   const auto behind = [&](int64_t layer) {
-    return metric(bench.run("dimension_disparity", {"named_layer=" + std::to_string(layer)}), "dominance_ratio_normed_named");
+    return metric(bench.run("dimension_disparity", {"named_layer=" + std::to_string(layer)}),
+                  "dominance_ratio_normed_named");
   };
   EXPECT_GT(behind(kPlantedSpike + 1), 10 * behind(kPlantedSpike));
 }
@@ -215,7 +216,7 @@ TEST(PlantedModel, TheTauOfThePapersLayerHasAName) {
   EXPECT_LT(tau, 1);
 }
 
-// ---- the claims on it ---------------------------------------------------------------------------------------------
+// ---- the claims on it -------------------------------------------------------------------------------
 
 /// What a claim must come to with the whole write and without it. A claim that passes by arithmetic stands here with
 /// `pass` twice. One that is not listed must only end without an error: head_imbalance and output_projection_alignment
@@ -248,8 +249,7 @@ class OnThePlantedModel : public testing::TestWithParam<std::string> {
     EXPECT_NE(trial.judgement.verdict, Verdict::error) << trial.judgement.reason;
     const auto expected = kExpected.find(GetParam());
     if (expected == kExpected.end()) return;
-    EXPECT_EQ(to_string(trial.judgement.verdict), to_string(expected->second.*which))
-        << trial.judgement.reason;
+    EXPECT_EQ(to_string(trial.judgement.verdict), to_string(expected->second.*which)) << trial.judgement.reason;
   }
 };
 
@@ -263,8 +263,8 @@ TEST_P(OnThePlantedModel, IsNotSeenWithoutTheWrite) {
   expect(bench, &Expectation::without);
 }
 
-/// A parameter that is declared and never read would be a setting without effect. `named` is read where a model's file names
-/// a neuron.
+/// A parameter that is declared and never read would be a setting without effect. `named` is read where a model's file
+/// names a neuron.
 TEST_P(OnThePlantedModel, ReadsEveryParameterThatItDeclares) {
   static ExperimentBench bench(planted_model(1));
   auto unread = bench.run(GetParam()).unread;
@@ -284,12 +284,15 @@ std::vector<std::string> registered() {
 INSTANTIATE_TEST_SUITE_P(Claim, OnThePlantedModel, testing::ValuesIn(registered()),
                          [](const auto& info) { return info.param; });
 
-// ---- the claims on it in smaller types ------------------------------------------------------------------------------
+// ---- the claims on it in smaller types --------------------------------------------------------------
 
 /// The planted model with its products in one type.
 ExperimentBench& bench_in(at::ScalarType type) {
   static std::map<at::ScalarType, ExperimentBench> benches;
-  return benches.try_emplace(type, planted_model(1), Sizes{.sequences = 4, .length = 48, .beside = 2, .calibration = 24, .resamples = 2}, 1, type).first->second;
+  return benches
+      .try_emplace(type, planted_model(1),
+                   Sizes{.sequences = 4, .length = 48, .beside = 2, .calibration = 24, .resamples = 2}, 1, type)
+      .first->second;
 }
 
 /// What the claim's criteria and controls look at.

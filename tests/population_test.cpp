@@ -1,4 +1,5 @@
-// Statistics of a population of sequences, held against numpy's formulas written out and against brute force over pairs.
+// Statistics of a population of sequences, held against numpy's formulas written out and against brute force over
+// pairs.
 
 #include "harness/population.h"
 
@@ -130,8 +131,8 @@ TEST(Population, CosinesOfUnitVectors) {
   for (int64_t i = 0; i < kSequences; ++i) {
     for (int64_t j = 0; j < i; ++j) sum += number(at::cosine_similarity(x[i], x[j], 0));
   }
-  EXPECT_NEAR(number(mean_pairwise(uniform(kSequences), inner_products(unit))), sum / (kSequences * (kSequences - 1) / 2),
-              1e-12);
+  EXPECT_NEAR(number(mean_pairwise(uniform(kSequences), inner_products(unit))),
+              sum / (kSequences * (kSequences - 1) / 2), 1e-12);
 }
 
 TEST(Population, OfConstantsIsZero) {

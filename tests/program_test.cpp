@@ -51,7 +51,9 @@ class Program : public testing::Test {
  protected:
   void SetUp() override {
     std::string prose;
-    for (int i = 0; i < 20000; ++i) prose += "line " + std::to_string(i * 7919 % 10007) + " of some prose: the quick brown fox jumps over the lazy dog\n";
+    for (int i = 0; i < 20000; ++i)
+      prose +=
+          "line " + std::to_string(i * 7919 % 10007) + " of some prose: the quick brown fox jumps over the lazy dog\n";
     folder_.write("assets/prose/prose.txt", prose);
     small_file().write(folder_ / "small.gguf");
     setenv("REPLICATE_ASSETS", (folder_ / "assets").c_str(), 1);
@@ -200,7 +202,8 @@ TEST_F(Program, GivenTokensReplaceTheInputs) {
 }
 
 TEST_F(Program, ReproducesARunFromItsFolderAlone) {
-  folder_.write("ids.jsonl", "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n[5,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n");
+  folder_.write("ids.jsonl",
+                "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n[5,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n");
   const auto first = program(small_run("first", "--seed 5 --tokens " + path("ids.jsonl")));
   std::filesystem::remove(folder_ / "ids.jsonl");
   const auto again = program("reproduce " + path("first") + " --out " + path("again"));
@@ -221,7 +224,9 @@ void flip_verdict(const std::filesystem::path& file) {
 
 TEST_F(Program, EndsWithOneWhereFailOnAsksForItAndNowhereElse) {
   const auto run = [&](const std::string& out, const std::string& more) {
-    return program("--only '^(sink_onset|rank_collapse)$' --profile smoke --model " + path("small.gguf") + " --out " + path(out) + more).code;
+    return program("--only '^(sink_onset|rank_collapse)$' --profile smoke --model " + path("small.gguf") + " --out " +
+                   path(out) + more)
+        .code;
   };
   const auto junit = [&](const std::string& out) { return read_text(folder_ / out / "junit.xml"); };
   EXPECT_EQ(run("first", " --fail-on any"), 1);
@@ -256,8 +261,10 @@ TEST_F(Program, ANightEndsWithOneOnlyWhereSomethingChanged) {
   folder_.write("root/replicate", "#!/bin/sh\nexec '" REPLICATE_PROGRAM "' \"$@\"\n");
   fs::permissions(root / "replicate", fs::perms::owner_all);
   const auto night = [&] {
-    const auto command = "sleep 1; REPLICATE_PRESET=test NIGHTLY_DIR=" + path("nights") + " " + (root / "scripts/nightly.sh").string() +
-                         " --profile smoke --only '^(sink_onset|rank_collapse)$' --model " + path("small.gguf") + " >" + path("output") + " 2>&1";
+    const auto command = "sleep 1; REPLICATE_PRESET=test NIGHTLY_DIR=" + path("nights") + " " +
+                         (root / "scripts/nightly.sh").string() +
+                         " --profile smoke --only '^(sink_onset|rank_collapse)$' --model " + path("small.gguf") + " >" +
+                         path("output") + " 2>&1";
     return WEXITSTATUS(std::system(command.c_str()));
   };
   const auto output = [&] { return read_text(folder_ / "output"); };
@@ -334,8 +341,7 @@ TEST_F(Program, RefusesBadModelFiles) {
   refuse(small_file().raw_tensor("extra", {256, 32}, 20, 0), "IQ4_NL");
   refuse(small_file().raw_tensor("extra", {int64_t{1} << 40, 32}, 0, 0), "extra");
   refuse(small_file().raw_tensor("extra", {4}, 0, uint64_t{1} << 62), "extra");
-  refuse(GgufWriter().text("general.architecture", "llama").unsigned_integer("llama.block_count", 4000000000U),
-         "");
+  refuse(GgufWriter().text("general.architecture", "llama").unsigned_integer("llama.block_count", 4000000000U), "");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
 }
 
@@ -354,7 +360,8 @@ TEST_F(Program, AWeightThatIsNotFiniteIsTheErrorOfEveryClaimAboutTheModel) {
 
 TEST_F(Program, AWeightThatNothingReadsMayBeAnything) {
   const auto metrics = [&](const std::string& out) {
-    EXPECT_EQ(program("--only sink_onset --profile smoke --model " + path("small.gguf") + " --out " + path(out)).code, 0);
+    EXPECT_EQ(program("--only sink_onset --profile smoke --model " + path("small.gguf") + " --out " + path(out)).code,
+              0);
     return record(out, "sink_onset")["metrics"];
   };
   const auto sound = metrics("sound");
@@ -399,11 +406,13 @@ TEST_F(Program, SaysWhatPowerARunWouldHave) {
     return program("--dry-run --profile cpu --only '^" + claim + "$' --model " + path("small.gguf")).output;
   };
   EXPECT_EQ(dry("sink_onset").find("needed"), std::string::npos) << "nothing is recorded of this model";
-  EXPECT_NE(dry("convergence_speedup").find("final_loss_difference"), std::string::npos) << "what the profile trains is";
+  EXPECT_NE(dry("convergence_speedup").find("final_loss_difference"), std::string::npos)
+      << "what the profile trains is";
 }
 
 TEST_F(Program, TrainsNothingForAVerdictThatIsInconclusiveBeforehand) {
-  const auto few = small_run("few", " --only convergence_speedup --set training.even_if_inconclusive=false").substr(5);  // no --all
+  const auto few =
+      small_run("few", " --only convergence_speedup --set training.even_if_inconclusive=false").substr(5);  // no --all
   const auto outcome = program(few);
   EXPECT_EQ(outcome.code, 0) << outcome.output;
   const auto r = record("few", "convergence_speedup");
@@ -466,14 +475,17 @@ class TrainTogether : public TrainProgram {
  protected:
   static std::string rank(int rank, int size = 2) {
     const auto port = 20000 + getpid() % 20000;
-    return "env WORLD_SIZE=" + std::to_string(size) + " RANK=" + std::to_string(rank) + " LOCAL_RANK=" + std::to_string(rank) +
-           " MASTER_ADDR=127.0.0.1 MASTER_PORT=" + std::to_string(port) + " ";
+    return "env WORLD_SIZE=" + std::to_string(size) + " RANK=" + std::to_string(rank) +
+           " LOCAL_RANK=" + std::to_string(rank) + " MASTER_ADDR=127.0.0.1 MASTER_PORT=" + std::to_string(port) + " ";
   }
 
   /// Their exit codes and what both of them say; `limit` is a command that starts each.
   std::string together(const std::string& arguments, const std::string& limit = "") const {
-    const auto start = [&](int i) { return rank(i) + limit + REPLICATE_PROGRAM + " " + arguments + " >" + path("rank" + std::to_string(i)) + " 2>&1"; };
-    const auto shell = start(1) + " & other=$!; " + start(0) + "; first=$?; wait $other; echo $first $? >" + path("codes");
+    const auto start = [&](int i) {
+      return rank(i) + limit + REPLICATE_PROGRAM + " " + arguments + " >" + path("rank" + std::to_string(i)) + " 2>&1";
+    };
+    const auto shell =
+        start(1) + " & other=$!; " + start(0) + "; first=$?; wait $other; echo $first $? >" + path("codes");
     (void)!std::system(("sh -c '" + shell + "'").c_str());
     return read_text(folder_ / "codes");
   }
@@ -505,12 +517,14 @@ TEST_F(TrainTogether, TwoProcessesTrainAsOneOnTheSameBatches) {
   const auto loss = [&](const std::string& out) {
     return json::parse(read_text(folder_ / out / "run.json"))["curve"].back();
   };
-  for (size_t i = 2; i < 5; ++i) EXPECT_NEAR(loss("one")[i], loss("two")[i], 1e-5) << i;  // trained, validated, gradient
+  for (size_t i = 2; i < 5; ++i)
+    EXPECT_NEAR(loss("one")[i], loss("two")[i], 1e-5) << i;  // trained, validated, gradient
   EXPECT_EQ(read_text(folder_ / "rank1"), "");
 }
 
 TEST_F(TrainTogether, KilledAndStartedAgainTheyEndWithTheSameBits) {
-  const std::string longer = "--set training.steps=90 --set training.validation.every=10 --set training.checkpoint_seconds=0 ";
+  const std::string longer =
+      "--set training.steps=90 --set training.validation.every=10 --set training.checkpoint_seconds=0 ";
   EXPECT_EQ(together(train("whole", longer)), "0 0\n") << said();
   together(train("killed", longer), "timeout -s KILL 0.9 ");
   EXPECT_EQ(together(train("killed", longer + "--resume")), "0 0\n") << said();
@@ -518,7 +532,8 @@ TEST_F(TrainTogether, KilledAndStartedAgainTheyEndWithTheSameBits) {
   const auto killed = json::parse(read_text(folder_ / "killed/run.json"))["curve"];
   const auto whole = json::parse(read_text(folder_ / "whole/run.json"))["curve"];
   ASSERT_EQ(killed.size(), whole.size());
-  for (size_t i = 1; i < whole.size(); ++i) EXPECT_NEAR(killed[i][2], whole[i][2], 1e-5) << i;  // the loss of the batches
+  for (size_t i = 1; i < whole.size(); ++i)
+    EXPECT_NEAR(killed[i][2], whole[i][2], 1e-5) << i;  // the loss of the batches
 }
 
 TEST_F(TrainTogether, RefusesWhatDoesNotFit) {
@@ -545,8 +560,8 @@ TEST_F(TrainProgram, TrainsOnTextAndTheClaimsRunOnWhatItLeaves) {
   const std::string text = "--set training.data=prose --set training.tokenizer=bytes --set training.vocabulary=257 ";
   const auto outcome = program(train("run", text));
   EXPECT_EQ(outcome.code, 0) << outcome.output;
-  const auto measured = program("--only sink_onset --profile smoke --model " + path("run/step-000006") + " --out " +
-                                path("claims"));
+  const auto measured =
+      program("--only sink_onset --profile smoke --model " + path("run/step-000006") + " --out " + path("claims"));
   EXPECT_LE(measured.code, 1) << measured.output;
   const auto r = record("claims", "sink_onset");
   EXPECT_EQ(r["inputs"][0]["kind"], "natural");
@@ -627,8 +642,8 @@ TEST(RealModel, InterruptedRunLeavesWholeRecordsAndSaysHowToGoOn) {
   const std::string output = folder / "output", run = folder / "run";
   // In the foreground: otherwise the signal comes a second time, to the whole group, which ends a program at once.
   const auto command = std::string("timeout --foreground --preserve-status -s INT 8 ") + REPLICATE_PROGRAM +
-                       " --all --profile smoke --set claims.mask_induced_sink.natural.sequences=200 --out " +
-                       run + " >" + output + " 2>&1";
+                       " --all --profile smoke --set claims.mask_induced_sink.natural.sequences=200 --out " + run +
+                       " >" + output + " 2>&1";
   EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 130);
   EXPECT_NE(read_text(output).find("--resume --out " + run), std::string::npos) << read_text(output);
   EXPECT_FALSE(std::filesystem::exists(folder / "run/mask_induced_sink/record.json"));

@@ -21,14 +21,11 @@ INSTANTIATE_TEST_SUITE_P(Types, Quantization, testing::ValuesIn(tensor_types()),
                          [](const auto& type) { return std::string(type_name(type.param)); });
 
 size_t bytes_of(TensorType type, size_t numbers) {
-  return numbers / static_cast<size_t>(block_elements(type)) *
-         static_cast<size_t>(block_bytes(type));
+  return numbers / static_cast<size_t>(block_elements(type)) * static_cast<size_t>(block_bytes(type));
 }
 
 /// Numbers of a type in its golden file: eight blocks.
-size_t golden_numbers(TensorType type) {
-  return std::max<size_t>(256, 8 * static_cast<size_t>(block_elements(type)));
-}
+size_t golden_numbers(TensorType type) { return std::max<size_t>(256, 8 * static_cast<size_t>(block_elements(type))); }
 
 std::vector<float> decoded(TensorType type, std::span<const std::byte> bytes, size_t numbers) {
   std::vector<float> result(numbers);
@@ -37,8 +34,8 @@ std::vector<float> decoded(TensorType type, std::span<const std::byte> bytes, si
 }
 
 std::vector<std::byte> golden(TensorType type) {
-  const std::string path = std::string(REPLICATE_SOURCE_DIR) + "/tests/golden/quantization/" +
-                           std::string(type_name(type)) + ".bin";
+  const std::string path =
+      std::string(REPLICATE_SOURCE_DIR) + "/tests/golden/quantization/" + std::string(type_name(type)) + ".bin";
   std::ifstream file(path, std::ios::binary);
   const std::string content{std::istreambuf_iterator<char>(file), {}};
   const auto bytes = std::as_bytes(std::span(content));
@@ -65,8 +62,7 @@ TEST_P(Quantization, ASliceOfBlocksIsASliceOfNumbers) {
   const size_t size = bytes_of(GetParam(), count), start = bytes_of(GetParam(), first);
   const auto fixture = golden(GetParam());
   const auto all = decoded(GetParam(), std::span(fixture).first(size), count);
-  const auto numbers =
-      decoded(GetParam(), std::span(fixture).subspan(start, size - start), count - first);
+  const auto numbers = decoded(GetParam(), std::span(fixture).subspan(start, size - start), count - first);
   EXPECT_EQ(std::memcmp(numbers.data(), all.data() + first, (count - first) * sizeof(float)), 0);
 }
 
@@ -84,8 +80,7 @@ TEST_P(Quantization, TheAddressNeedsNoAlignment) {
 TEST_P(Quantization, RefusesOtherThanWholeBlocks) {
   const size_t count = golden_numbers(GetParam());
   const auto bytes = std::vector<std::byte>(bytes_of(GetParam(), count));
-  expect_error([&] { decoded(GetParam(), bytes, count / 2); },
-               "do not hold " + std::to_string(count / 2) + " numbers");
+  expect_error([&] { decoded(GetParam(), bytes, count / 2); }, "do not hold " + std::to_string(count / 2) + " numbers");
   expect_error([&] { decoded(GetParam(), std::span(bytes).first(bytes.size() - 1), count); },
                "do not hold " + std::to_string(count) + " numbers");
   if (block_elements(GetParam()) > 1) {
@@ -113,8 +108,7 @@ TEST(Float16, EveryValueIsExact) {
   for (uint32_t bits = 0; bits < halves.size(); ++bits) {
     const int exponent = static_cast<int>(bits >> 10 & 31);
     const auto mantissa = static_cast<double>(bits & 1023);
-    double expected =
-        exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
+    double expected = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
     if (exponent == 31) expected = mantissa == 0 ? INFINITY : NAN;
     if (bits & 0x8000) expected = -expected;
     if (std::isnan(expected)) {

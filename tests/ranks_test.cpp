@@ -24,12 +24,12 @@ class RanksTest : public testing::Test {
 
   Variables variables(int rank, int size, int restarts) const {
     const std::map<std::string, std::string> set = {{"WORLD_SIZE", std::to_string(size)},
-                                                          {"RANK", std::to_string(rank)},
-                                                          {"LOCAL_RANK", std::to_string(rank)},
-                                                          {"MASTER_ADDR", "127.0.0.1"},
-                                                          {"MASTER_PORT", std::to_string(agent_->getPort())},
-                                                          {"TORCHELASTIC_USE_AGENT_STORE", "True"},
-                                                          {"TORCHELASTIC_RESTART_COUNT", std::to_string(restarts)}};
+                                                    {"RANK", std::to_string(rank)},
+                                                    {"LOCAL_RANK", std::to_string(rank)},
+                                                    {"MASTER_ADDR", "127.0.0.1"},
+                                                    {"MASTER_PORT", std::to_string(agent_->getPort())},
+                                                    {"TORCHELASTIC_USE_AGENT_STORE", "True"},
+                                                    {"TORCHELASTIC_RESTART_COUNT", std::to_string(restarts)}};
     return [=](const char* name) {
       const auto found = set.find(name);
       return found == set.end() ? std::nullopt : std::optional(found->second);

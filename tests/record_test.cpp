@@ -32,20 +32,16 @@ Record full_record() {
   record.seed = UINT64_MAX;
   record.profile = "cpu";
   record.environment = {"0.1.0", "abc", "2.13.0", "g++ 12", "cpu", "a processor", "float32", 2};
-  record.measurement.metrics = {
-      {"selectivity", 0.1, 0.05, 0.2, 16, "natural", {{"layer", 1}, {"neuron", 0}}},
-      {"bare", 3, std::nullopt, std::nullopt, 0, "random", {}},
-      {"undefined", kNaN, kNaN, kNaN, 2, "natural", {}}};
-  record.measurement.series = {
-      {"attention", "natural", "layer", {1, 2}, {0.5, kNaN}, {0.4, kNaN}, {0.6, kNaN}},
-      {"no_interval", "random", "position", {0}, {1}, {}, {}}};
-  record.measurement.samples = {
-      {"selectivity", "natural", {{"layer", 1}, {"neuron", 0}}, {0.1, kNaN, 1e-300}},
-      {"selectivity", "random", {}, {1.0 / 3}},
-      {"odd, \"name\"", "natural", {}, {-0.0, 5}},
-      {"two\nlines", "natural", {}, {7}}};
-  record.measurement.maps = {
-      {"attention_map", "natural", "Attention", {{"layer", 3}}, {{1, 0}, {0.25, kNaN}}}};
+  record.measurement.metrics = {{"selectivity", 0.1, 0.05, 0.2, 16, "natural", {{"layer", 1}, {"neuron", 0}}},
+                                {"bare", 3, std::nullopt, std::nullopt, 0, "random", {}},
+                                {"undefined", kNaN, kNaN, kNaN, 2, "natural", {}}};
+  record.measurement.series = {{"attention", "natural", "layer", {1, 2}, {0.5, kNaN}, {0.4, kNaN}, {0.6, kNaN}},
+                               {"no_interval", "random", "position", {0}, {1}, {}, {}}};
+  record.measurement.samples = {{"selectivity", "natural", {{"layer", 1}, {"neuron", 0}}, {0.1, kNaN, 1e-300}},
+                                {"selectivity", "random", {}, {1.0 / 3}},
+                                {"odd, \"name\"", "natural", {}, {-0.0, 5}},
+                                {"two\nlines", "natural", {}, {7}}};
+  record.measurement.maps = {{"attention_map", "natural", "Attention", {{"layer", 3}}, {{1, 0}, {0.25, kNaN}}}};
   record.measurement.notes = {"a note"};
   record.measurement.unmet = "no sink";
   record.measurement.inapplicable = "too short";
@@ -53,13 +49,7 @@ Record full_record() {
   record.controls = {{"control", "selectivity", 0.2, "set before measuring", "not measured", 0.5}};
   record.rivals = {{"which?", "one of two", {"selectivity", "<", 9, "set before measuring", "fail"}}};
   record.sweep = {{"k5", "target: 5", Verdict::inconclusive, "too few sequences"}};
-  record.panels = {{"panel",
-                    "layer",
-                    "attention",
-                    true,
-                    true,
-                    {{"attention", "natural", "a label"}},
-                    {{"line", 0.2}}}};
+  record.panels = {{"panel", "layer", "attention", true, true, {{"attention", "natural", "a label"}}, {{"line", 0.2}}}};
   record.caution = "few tokens";
   record.arithmetic = "a part of it";
   record.otherwise = "something else";
@@ -69,7 +59,8 @@ Record full_record() {
   record.thresholds_sha256 = "ef56";
   record.calibration = "set before";
   record.calibrated = true;
-  record.registered = {.run = "cpu-tiny", .profile = "cpu", .thresholds_sha256 = "fe65", .verdict = Verdict::inconclusive};
+  record.registered = {
+      .run = "cpu-tiny", .profile = "cpu", .thresholds_sha256 = "fe65", .verdict = Verdict::inconclusive};
   record.error_rates = {300, 1, 100, 2};
   record.verdict = Verdict::skipped;
   record.reason = "no sink";
@@ -119,19 +110,18 @@ std::string keys(const Json& json) {
 /// Together with the round trip: what is written is read, and this is what is written.
 TEST(Record, WritesEveryFieldInAFixedOrder) {
   const Json json = Json::parse(record_to_json(full_record()));
-  EXPECT_EQ(
-      keys(json),
-      "schema claim title kind paper model inputs seed profile caution environment metrics series maps notes "
-      "unmet inapplicable criteria controls rivals thresholds_sha256 calibration calibrated registered error_rates verdict reason "
-      "known_verdict known_why sweep panels arithmetic otherwise deviations parameters fingerprint command seconds peak_memory_mb ");
+  EXPECT_EQ(keys(json),
+            "schema claim title kind paper model inputs seed profile caution environment metrics series maps notes "
+            "unmet inapplicable criteria controls rivals thresholds_sha256 calibration calibrated registered "
+            "error_rates verdict reason "
+            "known_verdict known_why sweep panels arithmetic otherwise deviations parameters fingerprint command "
+            "seconds peak_memory_mb ");
   EXPECT_EQ(keys(json["paper"]), "figures statement expected ");
-  EXPECT_EQ(
-      keys(json["model"]),
-      "name sha256 architecture parameters quantization layers width heads kv_heads vocabulary "
-      "reinitialised ");
+  EXPECT_EQ(keys(json["model"]),
+            "name sha256 architecture parameters quantization layers width heads kv_heads vocabulary "
+            "reinitialised ");
   EXPECT_EQ(keys(json["inputs"][0]), "label kind sequences length sha256 bos ");
-  EXPECT_EQ(keys(json["environment"]),
-            "version commit libtorch compiler device cpu threads dtype ");
+  EXPECT_EQ(keys(json["environment"]), "version commit libtorch compiler device cpu threads dtype ");
   EXPECT_EQ(keys(json["metrics"][0]), "name where value low high n inputs ");
   EXPECT_EQ(keys(json["series"][0]), "name inputs axis x y low high ");
   EXPECT_EQ(keys(json["maps"][0]), "name inputs title where values ");
@@ -162,8 +152,7 @@ TEST(Record, WritesNumbersAsThePublishedSchemaSays) {
 
 TEST(Record, NumbersSurviveExactly) {
   Record record = minimal_record();
-  for (const double value :
-       {0.1, 1.0 / 3, 1e-308, 1.7976931348623157e308, -0.0, 123456789.123456789}) {
+  for (const double value : {0.1, 1.0 / 3, 1e-308, 1.7976931348623157e308, -0.0, 123456789.123456789}) {
     record.seconds = value;
     EXPECT_EQ(record_from_json(record_to_json(record), "test").seconds, value);
   }
@@ -264,9 +253,9 @@ TEST(MalformedRecord, NamesFileAndField) {
 
 TEST(MalformedRecord, EveryRequiredFieldIsMissed) {
   const Json whole = Json::parse(record_to_json(full_record()));
-  for (const char* key : {"schema", "claim", "paper", "model", "inputs", "seed", "environment",
-                          "metrics", "series", "criteria", "controls", "thresholds_sha256",
-                          "verdict", "reason", "seconds", "peak_memory_mb"}) {
+  for (const char* key :
+       {"schema", "claim", "paper", "model", "inputs", "seed", "environment", "metrics", "series", "criteria",
+        "controls", "thresholds_sha256", "verdict", "reason", "seconds", "peak_memory_mb"}) {
     Json json = whole;
     json.erase(key);
     const auto message = message_of([&] { record_from_json(json.dump(), "file.json"); });
@@ -290,8 +279,11 @@ TEST(MalformedRecord, HostileJsonIsAnErrorAndNoCrash) {
 
 TEST(MalformedRecord, NestedTooDeepOrWithAKeyTwiceIsRefused) {
   const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
-  EXPECT_NE(message_of([&] { record_from_json("{\"notes\": " + deep + "}", "file.json"); }).find("nested too deep"), std::string::npos);
-  EXPECT_NE(message_of([] { record_from_json("{\"schema\": 1, \"schema\": 1}", "file.json"); }).find("'schema' is there twice"),
+  EXPECT_NE(message_of([&] { record_from_json("{\"notes\": " + deep + "}", "file.json"); }).find("nested too deep"),
+            std::string::npos);
+  EXPECT_NE(message_of([] {
+              record_from_json("{\"schema\": 1, \"schema\": 1}", "file.json");
+            }).find("'schema' is there twice"),
             std::string::npos);
 }
 
@@ -324,8 +316,8 @@ TEST(Samples, EmptyListIsItsHeader) {
 
 TEST(Samples, MalformedRowsNameTheirLine) {
   const std::string header = "metric,inputs,where,unit,value\n";
-  for (const char* row : {"a,b,,0", "a,b,,0,1,2", "a,b,,1,1", "a,b,,0,x", "a,b,layer,0,1",
-                          "a,b,layer=x,0,1", "\"a,b,,0,1", "a,b,,0,1\na,b,,2,1"}) {
+  for (const char* row : {"a,b,,0", "a,b,,0,1,2", "a,b,,1,1", "a,b,,0,x", "a,b,layer,0,1", "a,b,layer=x,0,1",
+                          "\"a,b,,0,1", "a,b,,0,1\na,b,,2,1"}) {
     const auto message = message_of([&] { samples_from_csv(header + row + "\n", "file.csv"); });
     EXPECT_NE(message.find("file.csv:"), std::string::npos) << row << ": " << message;
   }
@@ -355,7 +347,8 @@ void walk(const Json& whole, const Json& part, const Json& value, const std::str
     }
   }
   if (!value.is_array() || !here.contains("items")) return;
-  for (size_t i = 0; i < value.size(); ++i) walk(whole, here["items"], value[i], pointer + "/" + std::to_string(i), visit);
+  for (size_t i = 0; i < value.size(); ++i)
+    walk(whole, here["items"], value[i], pointer + "/" + std::to_string(i), visit);
 }
 
 TEST(RecordSchema, HasJustTheKeysThatAreWritten) {

@@ -29,8 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kHostile =
-    "<script>alert('1')</script> | `rm` $x _a_ \"q\" [l](u)\n# & \xff \x01";
+constexpr const char* kHostile = "<script>alert('1')</script> | `rm` $x _a_ \"q\" [l](u)\n# & \xff \x01";
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -39,7 +38,7 @@ constexpr const char* kDrawing =
     "<?xml version=\"1.0\"?>\n<svg viewBox=\"0 0 1040 300\">"
     "<g id='gpPt1'><path fill=\"black\" d='M0,0'/></g><use xlink:href='#gpPt1'/></svg>\n";
 
-// ---- golden files -----------------------------------------------------------------------------
+// ---- golden files -----------------------------------------------------------------------------------
 
 fs::path golden_folder() { return fs::path(REPLICATE_SOURCE_DIR) / "tests/golden/report"; }
 
@@ -71,9 +70,7 @@ void draw_stand_ins(const TemporaryFolder& folder, const std::vector<Record>& re
   }
 }
 
-TEST(ReportGolden, Console) {
-  expect_golden("console.txt", console_table(sample::records(), false));
-}
+TEST(ReportGolden, Console) { expect_golden("console.txt", console_table(sample::records(), false)); }
 
 TEST(ReportGolden, NarrowConsoleInColour) {
   expect_golden("console_colour_80.txt", console_table(sample::records(), true, 80));
@@ -102,11 +99,10 @@ TEST(ReportGolden, ChainScript) {
 }
 
 TEST(ReportGolden, MapScript) {
-  expect_golden("maps.gp",
-                script_of(map_sheet(sample::mask_induced_sink()), "maps.svg", "maps.png"));
+  expect_golden("maps.gp", script_of(map_sheet(sample::mask_induced_sink()), "maps.svg", "maps.png"));
 }
 
-// ---- numbers and escapes ----------------------------------------------------------------------
+// ---- numbers and escapes ----------------------------------------------------------------------------
 
 TEST(ReportText, NumbersHaveSensibleDigits) {
   EXPECT_EQ(format_number(0.52312), "0.5231");
@@ -152,8 +148,7 @@ TEST(ReportText, Units) {
 }
 
 TEST(ReportText, EscapesLeaveNothingActive) {
-  EXPECT_EQ(escape_html("<a href=\"x\">'&\x01\xff"),
-            "&lt;a href=&quot;x&quot;&gt;&#39;&amp; \xEF\xBF\xBD");
+  EXPECT_EQ(escape_html("<a href=\"x\">'&\x01\xff"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp; \xEF\xBF\xBD");
   EXPECT_EQ(escape_markdown("a_b|*c*<d>\n"), "a\\_b\\|\\*c\\*\\<d\\> ");
   EXPECT_EQ(markdown_code("a`b|c"), "`` a`b\\|c ``");
   EXPECT_EQ(gnuplot_quote("it's `x`\n"), "'it''s `x` '");
@@ -193,14 +188,13 @@ TEST(ReportText, ReplacesAllAndNotWhatItPutThere) {
 
 TEST(ReportText, WrapKeepsToTheWidth) {
   EXPECT_EQ(wrap("one two three", 7), (std::vector<std::string>{"one two", "three"}));
-  EXPECT_EQ(wrap("attention_to_first_after", 14),
-            (std::vector<std::string>{"attention_to_", "first_after"}));
+  EXPECT_EQ(wrap("attention_to_first_after", 14), (std::vector<std::string>{"attention_to_", "first_after"}));
   EXPECT_EQ(wrap("漢字漢字", 4), (std::vector<std::string>{"漢字", "漢字"}));
   EXPECT_EQ(wrap("", 5), (std::vector<std::string>{""}));
   EXPECT_EQ(pad("ü", 3), "ü  ");
 }
 
-// ---- what the reports say ---------------------------------------------------------------------
+// ---- what the reports say ---------------------------------------------------------------------------
 
 TEST(Report, KnownVerdictsAndDepartures) {
   EXPECT_TRUE(is_known(sample::dimension_disparity()));
@@ -211,7 +205,7 @@ TEST(Report, KnownVerdictsAndDepartures) {
   EXPECT_FALSE(departs(record));
 }
 
-// ---- exit codes -------------------------------------------------------------------------------
+// ---- exit codes -------------------------------------------------------------------------------------
 
 using enum Verdict;
 using What = FailOn::What;
@@ -243,7 +237,8 @@ TEST(FailOn, NewComparesWithWhatIsKnown) {
   EXPECT_EQ(exit_code({ended(fail)}, {What::changed}), 0) << "of which nothing is known";
   for (const auto known : {pass, fail, inconclusive, skipped}) {
     for (const auto now : {pass, fail, inconclusive, skipped}) {
-      EXPECT_EQ(exit_code({ended(now, known)}, {What::changed}), now == known ? 0 : 1) << to_string(known) << to_string(now);
+      EXPECT_EQ(exit_code({ended(now, known)}, {What::changed}), now == known ? 0 : 1)
+          << to_string(known) << to_string(now);
     }
   }
   EXPECT_EQ(exit_code({ended(error, error)}, {What::changed}), 3);
@@ -276,7 +271,9 @@ TEST(FailOn, AnotherRunTakesThePlaceOfWhatIsKnown) {
 
 /// One table for all policies: a case is a failure for JUnit exactly where it makes the run end with 1.
 TEST(FailOn, JunitMarksWhatMakesTheRunEndWithOne) {
-  const auto has = [](const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; };
+  const auto has = [](const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+  };
   for (const auto what : {What::none, What::failed, What::changed}) {
     for (const auto known : {pass, fail}) {
       for (const auto now : kVerdicts) {
@@ -312,7 +309,7 @@ std::string words(const Line& line) {
   return text;
 }
 
-// ---- sweeps, places, the paper's numbers ------------------------------------------------------
+// ---- sweeps, places, the paper's numbers ------------------------------------------------------------
 
 TEST(ReportSweep, JudgedRowFirstThenARowAPoint) {
   const Table table = tables_in(sweep_blocks(sample::mask_induced_sink())).at(0);
@@ -376,13 +373,10 @@ TEST(ReportMetrics, ManyColumnsBecomeSeveralTables) {
 
 TEST(ReportMetrics, DistanceToThePaperIsSpelledOut) {
   Record record = sample::dimension_disparity();
-  const auto bullets = [&] {
-    return std::get<Bullets>(paper_distance_blocks(record).at(1).content);
-  };
-  EXPECT_EQ(
-      words(bullets().items[0]),
-      "top4_energy, natural: 0.842 here, 0.8 in the paper; difference 0.042 [0.036, 0.048], so "
-      "above the paper's.");
+  const auto bullets = [&] { return std::get<Bullets>(paper_distance_blocks(record).at(1).content); };
+  EXPECT_EQ(words(bullets().items[0]),
+            "top4_energy, natural: 0.842 here, 0.8 in the paper; difference 0.042 [0.036, 0.048], so "
+            "above the paper's.");
   record.measurement.metrics.back().low = -0.01;
   EXPECT_NE(words(bullets().items[0]).find("does not tell apart"), std::string::npos);
   EXPECT_TRUE(paper_distance_blocks(sample::sink_onset()).empty());
@@ -390,7 +384,8 @@ TEST(ReportMetrics, DistanceToThePaperIsSpelledOut) {
 
 TEST(Report, WhatDecidedAVerdictIsAmongItsFindings) {
   Record record;
-  for (const auto* name : {"a", "b", "c", "d", "control"}) record.measurement.metrics.push_back({name, 1, {}, {}, {}, {}, {}});
+  for (const auto* name : {"a", "b", "c", "d", "control"})
+    record.measurement.metrics.push_back({name, 1, {}, {}, {}, {}, {}});
   for (const auto* name : {"a", "b", "c", "d"}) record.criteria.push_back({name, ">=", 0.5, "", "pass"});
   record.controls = {{"control", "a", 0.25, "", "negative"}};
   const auto last = [&] { return headlines(record).back(); };
@@ -436,7 +431,8 @@ TEST(Report, AProfilesCautionStandsInEveryForm) {
   EXPECT_EQ(markdown_report({record}).find("Not to be quoted"), std::string::npos);
   record.profile = "smoke";
   record.caution = "too few tokens";
-  EXPECT_NE(markdown_report({record}).find("Not to be quoted:** too few tokens."), std::string::npos) << markdown_report({record});
+  EXPECT_NE(markdown_report({record}).find("Not to be quoted:** too few tokens."), std::string::npos)
+      << markdown_report({record});
   EXPECT_NE(markdown_report({record}).find("of profile smoke"), std::string::npos);
   EXPECT_NE(console_table({record}, false, 100).find("Not to be quoted: too few tokens."), std::string::npos);
   EXPECT_NE(summary_json({record}).find("too few tokens"), std::string::npos);
@@ -458,7 +454,8 @@ TEST(ReportRivals, EveryCombinationHasASentenceOfItsOwn) {
     Record record = sample::sink_onset();
     record.rivals.clear();
     const auto add = [&](const std::string& account, const std::vector<std::string>& outcomes) {
-      for (const auto& outcome : outcomes) record.rivals.push_back({"which?", account, {"m", ">", 1, "a source", outcome}});
+      for (const auto& outcome : outcomes)
+        record.rivals.push_back({"which?", account, {"m", ">", 1, "a source", outcome}});
     };
     add("One", first);
     add("Two", second);
@@ -481,7 +478,7 @@ TEST(ReportRivals, EveryCombinationHasASentenceOfItsOwn) {
   }
 }
 
-// ---- the chain --------------------------------------------------------------------------------
+// ---- the chain --------------------------------------------------------------------------------------
 
 TEST(ReportChain, NeedsThreePanels) {
   EXPECT_FALSE(chain_figure({sample::sink_onset()}).has_value());
@@ -500,8 +497,7 @@ TEST(ReportChain, PanelsKeepTheirLinksNumbers) {
 /// Random inputs report their spikes under the same name.
 TEST(ReportChain, MarksAreThoseOfTheJudgedInputs) {
   Record onset = sample::sink_onset();
-  onset.measurement.metrics.push_back(
-      {"spike_layers", 5, std::nullopt, std::nullopt, 24, "random", {{"layer", 5}}});
+  onset.measurement.metrics.push_back({"spike_layers", 5, std::nullopt, std::nullopt, 24, "random", {{"layer", 5}}});
   const auto figure = chain_figure({onset, sample::dimension_disparity()});
   ASSERT_TRUE(figure.has_value());
   EXPECT_EQ(figure->spikes, std::vector<double>{8});
@@ -551,18 +547,17 @@ TEST(Report, NullModelIsAnnounced) {
 TEST(Report, ConsoleStaysInItsWidth) {
   for (const size_t width : {80, 100, 120}) {
     std::istringstream lines(console_table(sample::records(), false, width));
-    for (std::string line; std::getline(lines, line);)
-      EXPECT_LE(display_width(line), width) << line;
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(display_width(line), width) << line;
   }
 }
 
 /// Every string a record holds, replaced by one that tries to break out.
 Record hostile_record() {
   Record record = sample::sink_onset();
-  for (std::string* text : {&record.title, &record.model.name, &record.model.sha256, &record.reason,
-                            &record.paper.statement, &record.paper.expected, &record.command,
-                            &record.parameters, &record.calibration, &record.environment.cpu,
-                            &record.known_why, &record.profile, &record.thresholds_sha256})
+  for (std::string* text :
+       {&record.title, &record.model.name, &record.model.sha256, &record.reason, &record.paper.statement,
+        &record.paper.expected, &record.command, &record.parameters, &record.calibration, &record.environment.cpu,
+        &record.known_why, &record.profile, &record.thresholds_sha256})
     *text = kHostile;
   record.known_verdict = Verdict::pass;
   record.paper.figures = {kHostile};
@@ -667,15 +662,36 @@ TEST(Report, OnlyDrawingsAreEmbedded) {
     return html_report({sample::sink_onset()}, folder.path());
   };
   const std::string note = "The plot is missing";
-  for (const char* good : {"<g id='a'><path d='M0,0'/></g>", "<title>a > b, \"c\" &lt;d></title>", "<polygon  fill = 'red' points = '0,0 '/>",
-                           "<text xml:space=\"preserve\">onload='x'</text>", "\n<use\n\txlink:href='#a'/>\n"}) {
+  for (const char* good : {"<g id='a'><path d='M0,0'/></g>", "<title>a > b, \"c\" &lt;d></title>",
+                           "<polygon  fill = 'red' points = '0,0 '/>", "<text xml:space=\"preserve\">onload='x'</text>",
+                           "\n<use\n\txlink:href='#a'/>\n"}) {
     EXPECT_EQ(report(good).find(note), std::string::npos) << good;
   }
-  for (const char* bad :
-       {"<script>alert(1)</script>", "<g onclick='x'/>", "<g ONLOAD = \"x\"/>", "<g onload=x></g>", "<g a='>' onload='x'/>", "<g/onload='x'/>",
-        "<g a='' onload='x'/>", "<g a=\v' onload=x b='/>", "<g a ' onload=x b='/>", "<g a== ' onload=x b='/>", "<foreignObject/>",
-        "<a href='#'>x</a>", "<style>*{display:none}</style>", "<!-- ", "<![CDATA[", "<g>", "</g>", "</svg><p>x</p><svg>", "<title><g/></title>",
-        "<animate attributeName='x'/>", "<iframe src='x'/>", "<g a='x", "<g", "<", "<>"}) {
+  for (const char* bad : {"<script>alert(1)</script>",
+                          "<g onclick='x'/>",
+                          "<g ONLOAD = \"x\"/>",
+                          "<g onload=x></g>",
+                          "<g a='>' onload='x'/>",
+                          "<g/onload='x'/>",
+                          "<g a='' onload='x'/>",
+                          "<g a=\v' onload=x b='/>",
+                          "<g a ' onload=x b='/>",
+                          "<g a== ' onload=x b='/>",
+                          "<foreignObject/>",
+                          "<a href='#'>x</a>",
+                          "<style>*{display:none}</style>",
+                          "<!-- ",
+                          "<![CDATA[",
+                          "<g>",
+                          "</g>",
+                          "</svg><p>x</p><svg>",
+                          "<title><g/></title>",
+                          "<animate attributeName='x'/>",
+                          "<iframe src='x'/>",
+                          "<g a='x",
+                          "<g",
+                          "<",
+                          "<>"}) {
     EXPECT_NE(report(bad).find(note), std::string::npos) << bad;
   }
   for (const char* box : {"0 0 . .", "0 0 1.2.3 5", "0 0 99999999999999999999 5"}) {
@@ -683,14 +699,12 @@ TEST(Report, OnlyDrawingsAreEmbedded) {
   }
 }
 
-// ---- plots ------------------------------------------------------------------------------------
+// ---- plots ------------------------------------------------------------------------------------------
 
 /// PATH as a test wants it; the old one comes back.
 class Path {
  public:
-  explicit Path(const std::string& value) : before_(std::getenv("PATH")) {
-    setenv("PATH", value.c_str(), 1);
-  }
+  explicit Path(const std::string& value) : before_(std::getenv("PATH")) { setenv("PATH", value.c_str(), 1); }
   ~Path() { setenv("PATH", before_.c_str(), 1); }
   Path(const Path&) = delete;
   Path& operator=(const Path&) = delete;
@@ -707,8 +721,7 @@ TEST(ReportPlots, EveryClaimIsDrawn) {
     if (record.panels.empty()) continue;
     EXPECT_EQ(read_text(folder / "plot.png").substr(1, 3), "PNG") << record.claim;
     EXPECT_EQ(fs::exists(folder / "maps.svg"), has_maps(record)) << record.claim;
-    EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), has_maps(record) ? 4 : 2)
-        << record.claim;
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), has_maps(record) ? 4 : 2) << record.claim;
   }
 }
 
@@ -753,8 +766,7 @@ TEST(ReportMaps, ScaleEndsTenThousandfoldBelow) {
 
 TEST(ReportMaps, LayersAndHeadsCountFromOne) {
   Record record = sample::sink_onset();
-  record.measurement.maps = {
-      {"entropy", "natural", "Entropy", {}, std::vector(30, std::vector<double>(9, 1.5))}};
+  record.measurement.maps = {{"entropy", "natural", "Entropy", {}, std::vector(30, std::vector<double>(9, 1.5))}};
   const std::string script = map_sheet(record).commands;
   EXPECT_NE(script.find("set xlabel 'head'"), std::string::npos);
   EXPECT_NE(script.find("using ($1+1):($2+1):3"), std::string::npos);
@@ -762,8 +774,7 @@ TEST(ReportMaps, LayersAndHeadsCountFromOne) {
 
 TEST(ReportMaps, WithoutAnyNumberNothingIsDrawn) {
   Record record = sample::variance_discrepancy();
-  record.measurement.maps = {{"m", "natural", "", {}, {{kNaN, kNaN}}},
-                             {"m", "natural", "", {}, {}}};
+  record.measurement.maps = {{"m", "natural", "", {}, {{kNaN, kNaN}}}, {"m", "natural", "", {}, {}}};
   EXPECT_FALSE(has_maps(record));
 }
 
@@ -779,19 +790,27 @@ TEST(ReportPlots, ShortLogarithmicAxesHaveLabels) {
   EXPECT_NE(axis(1e-6, 1e6).find("set ytics 1000\n"), std::string::npos) << axis(1e-6, 1e6);
 }
 
-/// Every axis, and every end that a file may hold: with nothing between them, with no number between them, and the last there are.
+/// Every axis, and every end that a file may hold: with nothing between them, with no number between them, and the last
+/// there are.
 TEST(ReportPlots, AxesOfOddRangesEndAndAreDrawn) {
   constexpr double kLeast = std::numeric_limits<double>::denorm_min(), kMost = std::numeric_limits<double>::max();
-  const std::vector<std::pair<double, double>> ranges = {{1e20, 1.0000000000000002e20}, {-1.0000000000000002e20, -1e20}, {1e20, 1e20},
-                                                         {kLeast, kLeast},              {kLeast, 2 * kLeast},            {kLeast, kMost},
-                                                         {kMost, kMost},                {-kMost, kMost},                 {1, 1 + 1e-15}};
+  const std::vector<std::pair<double, double>> ranges = {{1e20, 1.0000000000000002e20},
+                                                         {-1.0000000000000002e20, -1e20},
+                                                         {1e20, 1e20},
+                                                         {kLeast, kLeast},
+                                                         {kLeast, 2 * kLeast},
+                                                         {kLeast, kMost},
+                                                         {kMost, kMost},
+                                                         {-kMost, kMost},
+                                                         {1, 1 + 1e-15}};
   for (const auto& [low, high] : ranges)
     for (const bool log : {false, true}) {
       if (log && low <= 0) continue;
       PanelData data;
       data.x_min = data.y_min = low, data.x_max = data.y_max = high;
       data.integer_x = low == std::floor(low);
-      for (const std::string& script : {x_axis(data, log), y_axis(data, log), y_axis(data, log, 5), layer_axis(high, true)}) {
+      for (const std::string& script :
+           {x_axis(data, log), y_axis(data, log), y_axis(data, log, 5), layer_axis(high, true)}) {
         EXPECT_LT(script.size(), 500u) << script;
         EXPECT_EQ(script.find("inf"), std::string::npos) << script;
         EXPECT_EQ(script.find("nan"), std::string::npos) << script;
@@ -827,8 +846,7 @@ TEST(ReportPlots, OddDataDoNotStopTheDrawing) {
   record.measurement.series[4] = {
       "first_token_norm",   "natural",         "layer", {0, 1, 2, 3, 4}, {1, kNaN, 3, 0, kInfinity},
       {-1, kNaN, -2, 0, 1}, {2, kNaN, 4, 0, 9}};
-  record.measurement.series[0] = {
-      "attention_to_first", "natural", "layer", {7}, {0.0}, {0.0}, {0.0}};
+  record.measurement.series[0] = {"attention_to_first", "natural", "layer", {7}, {0.0}, {0.0}, {0.0}};
   const TemporaryFolder folder;
   write_plots(record, folder.path());
   EXPECT_TRUE(fs::exists(folder / "plot.png"));
@@ -844,8 +862,7 @@ TEST(ReportPlots, MissingPointsBreakTheLine) {
 TEST(ReportPlots, MissingGnuplotIsExplained) {
   const TemporaryFolder folder;
   const Path nowhere(folder.path().string());
-  expect_error([&] { write_plots(sample::sink_onset(), folder.path()); },
-               "gnuplot is not installed");
+  expect_error([&] { write_plots(sample::sink_onset(), folder.path()); }, "gnuplot is not installed");
 }
 
 TEST(ReportPlots, FailingGnuplotIsAnErrorAndKeepsTheOldPlot) {
@@ -865,7 +882,7 @@ TEST(ReportPlots, GridFillsRowByRow) {
   EXPECT_EQ(panel_grid(6).rows, 3u);
 }
 
-// ---- run folders ------------------------------------------------------------------------------
+// ---- run folders ------------------------------------------------------------------------------------
 
 void write_run(const fs::path& run, const std::vector<Record>& records) {
   for (const Record& record : records) {
@@ -882,11 +899,9 @@ std::vector<std::string> claims_of(const std::vector<Record>& records) {
 
 TEST(ReportRun, OrderIsGivenOrRemembered) {
   const TemporaryFolder folder;
-  write_run(folder.path(),
-            {sample::sink_onset(), sample::rank_collapse(), sample::falsification()});
+  write_run(folder.path(), {sample::sink_onset(), sample::rank_collapse(), sample::falsification()});
   using Claims = std::vector<std::string>;
-  EXPECT_EQ(claims_of(read_run(folder.path())),
-            (Claims{"falsification", "rank_collapse", "sink_onset"}));
+  EXPECT_EQ(claims_of(read_run(folder.path())), (Claims{"falsification", "rank_collapse", "sink_onset"}));
   write_reports(folder.path(), {"sink_onset", "rank_collapse"});
   const Claims ordered = {"sink_onset", "rank_collapse", "falsification"};
   EXPECT_EQ(claims_of(read_run(folder.path())), ordered);

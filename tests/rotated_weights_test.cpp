@@ -60,8 +60,8 @@ struct Seen {
   Tensor logits;    // [B, T, V]
 
   explicit Seen(std::shared_ptr<const Model> model) {
-    const auto columns_of = watch_attention({.columns = {0, 5}},
-                                            [](const AttentionStatistics& s) { return s.columns; });
+    const auto columns_of =
+        watch_attention({.columns = {0, 5}}, [](const AttentionStatistics& s) { return s.columns; });
     const auto itself = [](const Tensor& x) { return x; };
     const auto stream = watch_residual(itself), end = watch(Site::logits, itself);
     const auto layers = model->config.layers;
@@ -72,9 +72,7 @@ struct Seen {
   }
 };
 
-double largest_difference(const Tensor& a, const Tensor& b) {
-  return (a - b).abs().max().item<double>();
-}
+double largest_difference(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 TEST(RotatedWeights, KeepAttentionAndLogits) {
   const auto model = lively_model();

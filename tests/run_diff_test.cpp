@@ -22,7 +22,8 @@ Record record(const std::string& claim = "sink_onset") {
   r.inputs = {{"natural", "natural", 4, 16, std::string(64, 'b'), false}};
   r.environment.dtype = "float32";
   r.environment.threads = 1;
-  r.measurement.metrics = {{"effect", 0.5, 0.4, 0.6, 4, "natural", {}}, {"other", 10, 9, 11, 4, "natural", {{"layer", 2}}}};
+  r.measurement.metrics = {{"effect", 0.5, 0.4, 0.6, 4, "natural", {}},
+                           {"other", 10, 9, 11, 4, "natural", {{"layer", 2}}}};
   r.measurement.samples = {{"effect", "natural", {}, {0.2, 0.4, 0.6, 0.8}}};
   r.criteria = {{"effect", ">", 0.2, "set before measuring", "pass"}};
   r.verdict = Verdict::pass;
@@ -57,7 +58,8 @@ class RunDiffTest : public testing::Test {
 
 TEST_F(RunDiffTest, TheSameRunDiffersInNothing) {
   EXPECT_EQ(kinds(record()), std::vector<Kind>{});
-  EXPECT_NE(diff_text(diff(record(), record())).find("1 claim compared, nothing changed beyond noise"), std::string::npos);
+  EXPECT_NE(diff_text(diff(record(), record())).find("1 claim compared, nothing changed beyond noise"),
+            std::string::npos);
 }
 
 TEST_F(RunDiffTest, FindsAFlippedVerdict) {
@@ -127,7 +129,8 @@ TEST_F(RunDiffTest, TimeAndMemoryDecideNothing) {
   ASSERT_EQ(found.differences.size(), 2u);
   EXPECT_FALSE(anything_changed(found));
   EXPECT_FALSE(numbers_disagree(found));
-  EXPECT_NE(diff_text(found).find("nothing changed beyond noise; 2 claims cost more, which decides nothing"), std::string::npos);
+  EXPECT_NE(diff_text(found).find("nothing changed beyond noise; 2 claims cost more, which decides nothing"),
+            std::string::npos);
   EXPECT_NE(diff_junit(found).find("failures=\"0\""), std::string::npos);
 }
 
@@ -185,7 +188,8 @@ TEST_F(RunDiffTest, SaysItInThreeForms) {
   after.reason = "a | <b>";
   const auto found = diff(record(), after);
   EXPECT_NE(diff_text(found).find("sink_onset                  verdict"), std::string::npos);
-  EXPECT_NE(diff_markdown(found).find("| `sink_onset` | verdict | pass became fail: a \\| "), std::string::npos) << diff_markdown(found);
+  EXPECT_NE(diff_markdown(found).find("| `sink_onset` | verdict | pass became fail: a \\| "), std::string::npos)
+      << diff_markdown(found);
   const auto junit = diff_junit(found);
   EXPECT_NE(junit.find("tests=\"1\" failures=\"1\""), std::string::npos);
   EXPECT_NE(junit.find("pass became fail: a | &lt;b&gt;"), std::string::npos);

@@ -16,8 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 size_t files_in(const fs::path& folder) {
-  return static_cast<size_t>(
-      std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+  return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
 /// Runs `action` in a child process and returns its exit status.
@@ -46,8 +45,7 @@ TEST(WriteAtomically, FailureKeepsTheOldFileWhole) {
     std::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{1000, 1000};
     setrlimit(RLIMIT_FSIZE, &limit);
-    const auto message =
-        message_of([&] { write_atomically(folder / "a.txt", std::string(5000, 'x')); });
+    const auto message = message_of([&] { write_atomically(folder / "a.txt", std::string(5000, 'x')); });
     return message.find("cannot write") != std::string::npos ? 7 : 8;
   });
   EXPECT_EQ(status, 7);

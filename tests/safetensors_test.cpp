@@ -22,8 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string file_bytes(const std::string& header, const std::string& data,
-                       std::optional<uint64_t> stated_length = {}) {
+std::string file_bytes(const std::string& header, const std::string& data, std::optional<uint64_t> stated_length = {}) {
   const uint64_t length = stated_length.value_or(header.size());
   return std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + header + data;
 }
@@ -42,8 +41,7 @@ void expect_rejected(const std::string& header, const std::string& part,
 /// A header of one tensor of two float32.
 std::string one(const std::string& shape = "[2]", const std::string& offsets = "[0,8]",
                 const std::string& dtype = "\"F32\"") {
-  return R"({"a":{"dtype":)" + dtype + R"(,"shape":)" + shape + R"(,"data_offsets":)" + offsets +
-         "}}";
+  return R"({"a":{"dtype":)" + dtype + R"(,"shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}";
 }
 
 std::vector<float> decoded(const SafetensorsTensor& tensor) {
@@ -66,9 +64,7 @@ std::string content(const fs::path& path) {
 
 // Files of PyPI `safetensors` and `transformers` (tests/reference/make_safetensors.py).
 
-fs::path golden(const std::string& name) {
-  return source_folder() / "tests/golden/safetensors" / name;
-}
+fs::path golden(const std::string& name) { return source_folder() / "tests/golden/safetensors" / name; }
 
 TEST(Safetensors, ReadsEveryDtypeOfTheReference) {
   const auto file = SafetensorsFile::open(golden("every_dtype.safetensors"));
@@ -79,12 +75,9 @@ TEST(Safetensors, ReadsEveryDtypeOfTheReference) {
     EXPECT_EQ(decoded(file.tensor(name)), reals) << name;
     EXPECT_EQ(file.tensor(name).shape, (std::vector<int64_t>{2, 3})) << name;
   }
-  EXPECT_EQ(numbers_of<int64_t>(file.tensor("integer/int64")),
-            (std::vector<int64_t>{-2, -1, 0, 1}));
-  EXPECT_EQ(numbers_of<int32_t>(file.tensor("integer/int32")),
-            (std::vector<int32_t>{-2, -1, 0, 1}));
-  EXPECT_EQ(numbers_of<int16_t>(file.tensor("integer/int16")),
-            (std::vector<int16_t>{-2, -1, 0, 1}));
+  EXPECT_EQ(numbers_of<int64_t>(file.tensor("integer/int64")), (std::vector<int64_t>{-2, -1, 0, 1}));
+  EXPECT_EQ(numbers_of<int32_t>(file.tensor("integer/int32")), (std::vector<int32_t>{-2, -1, 0, 1}));
+  EXPECT_EQ(numbers_of<int16_t>(file.tensor("integer/int16")), (std::vector<int16_t>{-2, -1, 0, 1}));
   EXPECT_EQ(numbers_of<int8_t>(file.tensor("integer/int8")), (std::vector<int8_t>{-2, -1, 0, 1}));
   EXPECT_EQ(numbers_of<uint64_t>(file.tensor("integer/uint64")), (std::vector<uint64_t>{0, 1, 2}));
   EXPECT_EQ(numbers_of<uint16_t>(file.tensor("integer/uint16")), (std::vector<uint16_t>{0, 1, 2}));
@@ -135,19 +128,16 @@ TEST(Safetensors, DecodesAtTheEdges) {
   const float infinity = std::numeric_limits<float>::infinity();
   const std::vector<double> doubles = {1e300, -1e300, 1e-300, 0.1};
   const auto tensor = [](Dtype dtype, auto& numbers) {
-    return SafetensorsTensor{
-        "a", dtype, {static_cast<int64_t>(numbers.size())}, std::as_bytes(std::span(numbers))};
+    return SafetensorsTensor{"a", dtype, {static_cast<int64_t>(numbers.size())}, std::as_bytes(std::span(numbers))};
   };
-  EXPECT_EQ(decoded(tensor(Dtype::f64, doubles)),
-            (std::vector<float>{infinity, -infinity, 0, 0.1f}));
+  EXPECT_EQ(decoded(tensor(Dtype::f64, doubles)), (std::vector<float>{infinity, -infinity, 0, 0.1f}));
   const std::vector<uint16_t> halves = {0x7c00, 0x0001, 0x7e00};
   const auto numbers = decoded(tensor(Dtype::f16, halves));
   EXPECT_EQ(numbers[0], infinity);
   EXPECT_EQ(numbers[1], 0x1p-24f);
   EXPECT_TRUE(std::isnan(numbers[2]));
   const std::vector<int32_t> integers = {1};
-  expect_error([&] { decoded(tensor(Dtype::i32, integers)); },
-               "stored as I32, not as real numbers");
+  expect_error([&] { decoded(tensor(Dtype::i32, integers)); }, "stored as I32, not as real numbers");
 }
 
 TEST(Safetensors, FindsByName) {
@@ -168,8 +158,7 @@ TEST(Safetensors, ReadsAFileWithoutTensors) {
 TEST(Safetensors, KeepsPagesThatAreReleased) {
   const TemporaryFolder folder;
   const std::vector<float> numbers(10000, 0.5f);
-  write_safetensors(folder / "a",
-                    {{"a", Dtype::f32, {100, 100}, std::as_bytes(std::span(numbers))}});
+  write_safetensors(folder / "a", {{"a", Dtype::f32, {100, 100}, std::as_bytes(std::span(numbers))}});
   const auto file = SafetensorsFile::open(folder / "a");
   file.release(file.tensor("a").bytes);
   EXPECT_EQ(decoded(file.tensor("a")), numbers);
@@ -184,8 +173,7 @@ TEST(Safetensors, RefusesABrokenHeaderLength) {
                "a header of 18446744073709551615 bytes");
   expect_error([] { parse(file_bytes("{}", "", 0)); }, "does not start with {");
   expect_error([] { parse(file_bytes(" {}", "")); }, "does not start with {");
-  expect_error([] { parse(file_bytes(std::string(100'000'001, ' '), "")); },
-               "a header of 100000001 bytes");
+  expect_error([] { parse(file_bytes(std::string(100'000'001, ' '), "")); }, "a header of 100000001 bytes");
 }
 
 TEST(Safetensors, RefusesEveryTruncation) {
@@ -316,11 +304,7 @@ TEST(WriteSafetensors, RefusesWhatCannotBeReadBack) {
   const auto write = [&](std::vector<SafetensorsOutput> outputs) {
     write_safetensors(folder / "a", std::move(outputs));
   };
-  expect_error(
-      [&] {
-        write({output("a", {2}), output("a", {2})});
-      },
-      "tensor 'a' cannot be written");
+  expect_error([&] { write({output("a", {2}), output("a", {2})}); }, "tensor 'a' cannot be written");
   expect_error([&] { write({output("__metadata__", {2})}); }, "cannot be written under that name");
   expect_error([&] { write({output("a", {3})}); }, "does not fit its 8 bytes");
   expect_error([&] { write({output("a", {-2})}); }, "does not fit its 8 bytes");

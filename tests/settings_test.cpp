@@ -97,22 +97,18 @@ class SettingsTest : public ::testing::Test {
     return load_settings(request);
   }
 
-  SettingsRequest request() const {
-    return {folder_.path(), "/assets", "small", "", "", {}, std::nullopt};
-  }
+  SettingsRequest request() const { return {folder_.path(), "/assets", "small", "", "", {}, std::nullopt}; }
 
   /// Alpha's settings; claims come in the order of their figures, so Beta stands first.
-  ClaimSettings alpha(std::vector<std::string> overrides = {}) const {
-    return load(std::move(overrides)).claims.at(1);
-  }
+  ClaimSettings alpha(std::vector<std::string> overrides = {}) const { return load(std::move(overrides)).claims.at(1); }
 
   std::string message(std::vector<std::string> overrides) const {
     return message_of([&] { load(overrides); });
   }
 
   /// The message when `file` has `from` replaced by `to`.
-  std::string message_with(const std::string& file, const std::string& original,
-                           const std::string& from, const std::string& to) const {
+  std::string message_with(const std::string& file, const std::string& original, const std::string& from,
+                           const std::string& to) const {
     std::string text = original;
     const size_t at = text.find(from);
     EXPECT_NE(at, std::string::npos) << from;
@@ -137,10 +133,9 @@ TEST_F(SettingsTest, MergesClaimProfileModelAndCommandLineInThisOrder) {
   EXPECT_EQ(merged.judging.criteria[0].threshold, 0.25);  // the model's
   EXPECT_EQ(merged.judging.criteria[0].source, "pilot on tiny");
 
-  const ClaimSettings overridden =
-      alpha({"claims.alpha_claim.natural.sequences=5", "claims.alpha_claim.sweep=[1, 2]",
-             "claims.alpha_claim.criteria.effect.threshold=0.75",
-             "claims.alpha_claim.controls.effect_null.fraction=0.1"});
+  const ClaimSettings overridden = alpha({"claims.alpha_claim.natural.sequences=5", "claims.alpha_claim.sweep=[1, 2]",
+                                          "claims.alpha_claim.criteria.effect.threshold=0.75",
+                                          "claims.alpha_claim.controls.effect_null.fraction=0.1"});
   EXPECT_EQ(overridden.parameters.integer("natural.sequences"), 5);
   EXPECT_EQ(overridden.parameters.integers("sweep"), (std::vector<int64_t>{1, 2}));
   EXPECT_EQ(overridden.judging.criteria[0].threshold, 0.75);
@@ -206,10 +201,14 @@ TEST_F(SettingsTest, ALicenceMayAskForConsent) {
 
 TEST_F(SettingsTest, AProfileKnowsWhatItTrains) {
   folder_.write("training.yaml", "steps: 100\n");
-  folder_.write("claims/gamma_claim.yaml", replaced(replaced(kBeta, "beta_claim", "gamma_claim"), "intervention", "training"));
-  const std::string known = "known_verdicts: [{claim: gamma_claim, verdict: fail, why: too small, since: 2026-11-22}]\n";
+  folder_.write("claims/gamma_claim.yaml",
+                replaced(replaced(kBeta, "beta_claim", "gamma_claim"), "intervention", "training"));
+  const std::string known =
+      "known_verdicts: [{claim: gamma_claim, verdict: fail, why: too small, since: 2026-11-22}]\n";
   folder_.write("profiles/small.yaml", kProfile + known);
-  const auto gamma = [&](const std::vector<std::string>& overrides) { return load(overrides, "gamma_claim").claims[0].known; };
+  const auto gamma = [&](const std::vector<std::string>& overrides) {
+    return load(overrides, "gamma_claim").claims[0].known;
+  };
   ASSERT_TRUE(gamma({}));
   EXPECT_EQ(gamma({})->why, "too small");
   EXPECT_TRUE(gamma({"seed=3"}));
@@ -224,8 +223,8 @@ TEST_F(SettingsTest, AProfileKnowsWhatItTrains) {
 }
 
 TEST_F(SettingsTest, SetsWhatBelongsToTheRun) {
-  const Settings settings = load({"seed=18446744073709551615", "bootstrap_resamples=50",
-                                  "batch_tokens=512", "survey.sequences=2"});
+  const Settings settings =
+      load({"seed=18446744073709551615", "bootstrap_resamples=50", "batch_tokens=512", "survey.sequences=2"});
   EXPECT_EQ(settings.seed, UINT64_MAX);
   EXPECT_EQ(settings.bootstrap_resamples, 50);
   EXPECT_EQ(settings.batch_tokens, 512);
@@ -247,9 +246,8 @@ TEST_F(SettingsTest, OnlyTakesAnIdOrAPattern) {
   EXPECT_EQ(ids("claim"), "beta_claim alpha_claim ");
   EXPECT_EQ(ids("^alpha"), "alpha_claim ");
   EXPECT_EQ(ids("alpha|beta"), "beta_claim alpha_claim ");
-  folder_.write(
-      "claims/claim.yaml",
-      "{id: claim, title: C, kind: mechanism, statement: s, paper: {figures: [], expected: e}}");
+  folder_.write("claims/claim.yaml",
+                "{id: claim, title: C, kind: mechanism, statement: s, paper: {figures: [], expected: e}}");
   EXPECT_EQ(ids("claim"), "claim ");  // an id is that claim alone
   EXPECT_EQ(ids(""), "beta_claim alpha_claim claim ");
   expect_has(message_of([&] { load({}, "gamma"); }), "no claim matches 'gamma'");
@@ -314,8 +312,8 @@ TEST_F(SettingsTest, ValuesAreCheckedAgainstTheSchema) {
   expect_has(set("eps", "1.5"), "out of range");
   expect_has(set("criteria.effect.threshold", "high"), "not a number");
   expect_has(set("controls.effect_null.fraction", "0"), "not above 0");
-  for (const char* text : {"seed=-1", "seed=x", "bootstrap_resamples=0", "batch_tokens=-1",
-                           "batch_tokens=1.5", "survey.length=1"}) {
+  for (const char* text :
+       {"seed=-1", "seed=x", "bootstrap_resamples=0", "batch_tokens=-1", "batch_tokens=1.5", "survey.length=1"}) {
     EXPECT_FALSE(message({text}).empty()) << text;
   }
   for (const char* text : {"seed", "seed=", "claims.alpha_claim.target=", "seed=[", "seed={a: b"}) {
@@ -324,10 +322,10 @@ TEST_F(SettingsTest, ValuesAreCheckedAgainstTheSchema) {
 }
 
 TEST_F(SettingsTest, GoodValuesOfEveryTypeAreTaken) {
-  const auto parameters = alpha({"claims.alpha_claim.scale=2", "claims.alpha_claim.plain=false",
-                                 "claims.alpha_claim.word=true", "claims.alpha_claim.sweep=[]",
-                                 "claims.alpha_claim.eps=1e-3"})
-                              .parameters;
+  const auto parameters =
+      alpha({"claims.alpha_claim.scale=2", "claims.alpha_claim.plain=false", "claims.alpha_claim.word=true",
+             "claims.alpha_claim.sweep=[]", "claims.alpha_claim.eps=1e-3"})
+          .parameters;
   EXPECT_EQ(parameters.real("scale"), 2);
   EXPECT_FALSE(parameters.flag("plain"));
   EXPECT_EQ(parameters.text("word"), "true");
@@ -354,23 +352,20 @@ TEST_F(SettingsTest, MistakesInFilesNameFileAndLine) {
   expect_has(claim("threshold: 0.5", "threshold: .nan"), "not a number");
   expect_has(claim("fraction: 0.2", "fraction: -1"), "not above 0");
   expect_has(claim("series: a", "series: ''"), "empty");
-  expect_has(
-      claim("curves: [{series: a, label: A}, {series: b, inputs: random, label: B}]", "curves: []"),
-      "has no curves");
+  expect_has(claim("curves: [{series: a, label: A}, {series: b, inputs: random, label: B}]", "curves: []"),
+             "has no curves");
   expect_has(claim("sequences: 8", "sequences: 0"), "out of range");
   expect_has(claim("sequences: 8", "sequences:"), "no value");
   expect_has(claim("target: 10", "a.b: 10"), "dot in its key");
   expect_has(claim("parameters:", "parameters: 5\nunused:"), "unknown key");
-  expect_has(
-      claim("criteria:\n", "criteria:\n  - {metric: effect, op: \">\", threshold: 1, source: s}\n"),
-      "two criteria effect >");
+  expect_has(claim("criteria:\n", "criteria:\n  - {metric: effect, op: \">\", threshold: 1, source: s}\n"),
+             "two criteria effect >");
 
   const auto profile = [&](const std::string& from, const std::string& to) {
     return message_with("profiles/small.yaml", kProfile, from, to);
   };
   expect_has(profile("alpha_claim:", "alhpa_claim:"), "did you mean 'alpha_claim'?");
-  expect_has(profile("natural: {sequences: 4}", "natural: {sequence: 4}"),
-             "did you mean 'natural.sequences'?");
+  expect_has(profile("natural: {sequences: 4}", "natural: {sequence: 4}"), "did you mean 'natural.sequences'?");
   expect_has(profile("natural: {sequences: 4}", "natural: 4"), "unknown key");
   expect_has(profile("natural: {sequences: 4}", "natural: {sequences: {}}"), "");
   expect_has(profile("model: tiny", "model: tyni"), "did you mean 'tiny'?");
@@ -527,20 +522,21 @@ TEST_F(SettingsTest, AKnownModelAndWhateverHasItsShapeIsCalibrated) {
   const std::string shape = "shape: {layers: 2, width: 8, heads: 2, hidden: 16, vocabulary: 40}\n";
   folder_.write("claims/trained_claim.yaml", kTrained);
   folder_.write("files/mine/config.json", kFamousConfig);
-  folder_.write("files/longer/config.json", replaced(kFamousConfig, "64", "128"));  // a context of its own, the same shape
+  folder_.write("files/longer/config.json",
+                replaced(kFamousConfig, "64", "128"));  // a context of its own, the same shape
   folder_.write("files/wider/config.json", replaced(kFamousConfig, "\"hidden_size\": 8", "\"hidden_size\": 16"));
   struct Case {
     std::string model, tiny, profile;
     bool about_the_model, trained;
   };
-  for (const auto& [model, tiny, profile, about_the_model, trained] : std::vector<Case>{
-           {"tiny", kModel, kProfile, false, false},
-           {"tiny", kModel + shape, kProfile, true, false},
-           {"tiny", kModel, std::string(kProfile) + "calibration: known\n", false, true},
-           {folder_ / "files/mine", kModel + shape, kProfile, true, false},
-           {folder_ / "files/longer", kModel + shape, kProfile, true, false},
-           {folder_ / "files/wider", kModel + shape, kProfile, false, false},
-           {folder_ / "files/mine", kModel, kProfile, false, false}}) {
+  for (const auto& [model, tiny, profile, about_the_model, trained] :
+       std::vector<Case>{{"tiny", kModel, kProfile, false, false},
+                         {"tiny", kModel + shape, kProfile, true, false},
+                         {"tiny", kModel, std::string(kProfile) + "calibration: known\n", false, true},
+                         {folder_ / "files/mine", kModel + shape, kProfile, true, false},
+                         {folder_ / "files/longer", kModel + shape, kProfile, true, false},
+                         {folder_ / "files/wider", kModel + shape, kProfile, false, false},
+                         {folder_ / "files/mine", kModel, kProfile, false, false}}) {
     folder_.write("models/tiny.yaml", tiny);
     folder_.write("profiles/small.yaml", profile);
     auto wanted = request();
@@ -548,7 +544,8 @@ TEST_F(SettingsTest, AKnownModelAndWhateverHasItsShapeIsCalibrated) {
     for (const auto& claim : load_settings(wanted).claims) {
       const bool expected = claim.id == "trained_claim" ? trained : about_the_model;
       EXPECT_EQ(claim.calibrated, expected) << claim.id << " on " << model << tiny << profile;
-      EXPECT_EQ(claim.calibration.find("no definition is registered yet") == std::string::npos, expected) << claim.calibration;
+      EXPECT_EQ(claim.calibration.find("no definition is registered yet") == std::string::npos, expected)
+          << claim.calibration;
     }
   }
 }
@@ -582,7 +579,7 @@ TEST_F(SettingsTest, ConfigYamlHoldsWhatWasMergedAndReadsBack) {
   EXPECT_EQ(claim["controls"][0]["fraction"].as<double>(), 0.2);
 }
 
-// ---- sweeps ----------------------------------------------------------------------------------------------------------
+// ---- sweeps -----------------------------------------------------------------------------------------
 
 constexpr const char* kSweep = R"(sweep:
   each: {word: slow, sweep: []}
@@ -643,7 +640,7 @@ TEST_F(SweepTest, TheClaimItselfStaysAsItIs) {
 
 TEST_F(SweepTest, ThereIsNoneUnlessTheProfileAsksForIt) {
   EXPECT_TRUE(sweep(kSweep, "0").empty());
-  EXPECT_TRUE(alpha().sweep.empty());  // the small profile says nothing
+  EXPECT_TRUE(alpha().sweep.empty());                                // the small profile says nothing
   EXPECT_TRUE(load({"sweep_sequences=3"}).claims[0].sweep.empty());  // nor does Beta's YAML
   folder_.write("profiles/small.yaml", std::string(kProfile) + "sweep_sequences: 2\n");
   EXPECT_EQ(alpha().sweep.size(), 4u);
@@ -714,8 +711,7 @@ TEST_F(SettingsTest, ParametersAreTypedAndRememberWhatWasRead) {
   expect_has(message_of([&] { parameters.real("word"); }), "not a number");
   const Parameters copy = parameters;
   copy.text("word");
-  EXPECT_EQ(parameters.unread(),
-            (std::vector<std::string>{"natural.sequences", "natural.length", "scale"}));
+  EXPECT_EQ(parameters.unread(), (std::vector<std::string>{"natural.sequences", "natural.length", "scale"}));
 }
 
 TEST(Parameters, MadeFromYamlDirectly) {
@@ -762,7 +758,8 @@ constexpr const char* kRegistered = R"(models:
     alpha_claim: {run: cpu-tiny, profile: cpu, verdict: pass, effect_sizes: {effect: 2.5}, thresholds_sha256: abc}
 profiles: {}
 )";
-constexpr const char* kRates = "claims:\n  alpha_claim: {null_runs: 300, false_passes: 1, planted_runs: 100, missed: 2}\n";
+constexpr const char* kRates =
+    "claims:\n  alpha_claim: {null_runs: 300, false_passes: 1, planted_runs: 100, missed: 2}\n";
 
 TEST_F(SettingsTest, KnowsHowAClaimWasRecordedAndHowOftenItErrs) {
   EXPECT_FALSE(alpha().registered || alpha().error_rates);
@@ -826,21 +823,22 @@ TEST(DidYouMean, SuggestsTheClosestOrListsAll) {
 }
 
 TEST(YamlQuoted, ReadsBack) {
-  for (const std::string& text : {std::string("plain"), std::string("a \"b\" \\ c\n\t: #"),
-                                  std::string("ünï"), std::string()}) {
+  for (const std::string& text :
+       {std::string("plain"), std::string("a \"b\" \\ c\n\t: #"), std::string("ünï"), std::string()}) {
     EXPECT_EQ(YAML::Load(yaml_quoted(text)).as<std::string>(), text);
   }
 }
 
-// ---- the project's own settings
-// ---------------------------------------------------------------------
+// ---- the project's own settings ---------------------------------------------------------------------
 
 const fs::path kConfigs = fs::path(REPLICATE_SOURCE_DIR) / "configs";
 
 /// Their config.json as Meta published it, but for what is not read.
-constexpr const char* kLlama2 = R"({"model_type": "llama", "num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32,
+constexpr const char* kLlama2 =
+    R"({"model_type": "llama", "num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32,
   "num_key_value_heads": 32, "intermediate_size": 11008, "vocab_size": 32000, "max_position_embeddings": 4096, "rms_norm_eps": 1e-05})";
-constexpr const char* kLlama3 = R"({"model_type": "llama", "num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32,
+constexpr const char* kLlama3 =
+    R"({"model_type": "llama", "num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32,
   "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256, "max_position_embeddings": 8192, "rope_theta": 500000.0})";
 
 /// Thresholds of a claim for a model of this shape, as "metric op threshold".
@@ -875,8 +873,7 @@ TEST(OwnSettings, AreValid) { EXPECT_EQ(validate_configs(kConfigs), std::vector<
 
 TEST(OwnSettings, EveryProfileLoads) {
   for (const char* profile : {"smoke", "cpu", "nightly", ""}) {
-    const Settings settings =
-        load_settings({kConfigs, "/assets", profile, "", "", {}, std::nullopt});
+    const Settings settings = load_settings({kConfigs, "/assets", profile, "", "", {}, std::nullopt});
     EXPECT_GE(settings.claims.size(), 16u) << profile;
     EXPECT_EQ(settings.claims[0].id, "variance_discrepancy");  // figure 1
   }
@@ -885,20 +882,14 @@ TEST(OwnSettings, EveryProfileLoads) {
 /// The files hold the prefix of each claim's inputs alike, so that their passes are shared.
 TEST(OwnSettings, ClaimsThatOnlyLookShareTheirInputs) {
   for (const char* profile : {"smoke", "cpu", "nightly"}) {
-    const Settings settings = load_settings({kConfigs,
-                                             "/assets",
-                                             profile,
-                                             "",
-                                             "sink_onset|dimension_disparity|rank_collapse",
-                                             {},
-                                             std::nullopt});
+    const Settings settings = load_settings(
+        {kConfigs, "/assets", profile, "", "sink_onset|dimension_disparity|rank_collapse", {}, std::nullopt});
     ASSERT_EQ(settings.claims.size(), 3u);
     const Parameters& first = settings.claims[0].parameters;
     for (const auto& claim : settings.claims) {
-      for (const char* key : {"natural.sequences", "natural.length", "random.sequences",
-                              "random.length", "null_model.sequences", "null_model.length"}) {
-        EXPECT_EQ(claim.parameters.integer(key), first.integer(key))
-            << profile << " " << claim.id << " " << key;
+      for (const char* key : {"natural.sequences", "natural.length", "random.sequences", "random.length",
+                              "null_model.sequences", "null_model.length"}) {
+        EXPECT_EQ(claim.parameters.integer(key), first.integer(key)) << profile << " " << claim.id << " " << key;
       }
     }
   }

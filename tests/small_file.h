@@ -28,8 +28,9 @@ inline std::vector<std::string> byte_tokens() {
 }
 
 /// A sound llama file of two small layers; `change` may spoil a tensor's numbers.
-inline GgufWriter small_file(TensorType type = TensorType::f32,
-                             const std::function<void(const std::string& tensor, std::vector<float>& numbers)>& change = {}) {
+inline GgufWriter small_file(
+    TensorType type = TensorType::f32,
+    const std::function<void(const std::string& tensor, std::vector<float>& numbers)>& change = {}) {
   GgufWriter file;
   file.text("general.architecture", "llama")
       .unsigned_integer("llama.block_count", 2)

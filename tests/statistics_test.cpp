@@ -21,8 +21,8 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kParity = 1e-12;
 
 const Json& golden() {
-  static const Json json = Json::parse(
-      read_text(std::filesystem::path(REPLICATE_SOURCE_DIR) / "tests/golden/statistics.json"));
+  static const Json json =
+      Json::parse(read_text(std::filesystem::path(REPLICATE_SOURCE_DIR) / "tests/golden/statistics.json"));
   return json;
 }
 

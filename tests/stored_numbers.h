@@ -57,8 +57,8 @@ inline int quant_bits(TensorType type) { return type_name(type)[1] - '0'; }
 
 /// Whether a block has a minimum; without one its numbers lie around zero.
 inline bool has_minimum(TensorType type) {
-  return type == TensorType::q4_1 || type == TensorType::q5_1 || type == TensorType::q2_k ||
-         type == TensorType::q4_k || type == TensorType::q5_k;
+  return type == TensorType::q4_1 || type == TensorType::q5_1 || type == TensorType::q2_k || type == TensorType::q4_k ||
+         type == TensorType::q5_k;
 }
 
 /// A block in the making: the numbers as integers from 0, and bytes that they are put into bit by bit.
@@ -69,8 +69,7 @@ class BlockWriter {
     const int middle = has_minimum(type) ? 0 : 1 << (quant_bits(type) - 1);
     const int most = (1 << quant_bits(type)) - 1 - middle;
     minimum_ = has_minimum(type) ? *low : 0;
-    scale_ = (has_minimum(type) ? *high - *low : std::max(std::abs(*low), std::abs(*high))) /
-             static_cast<float>(most);
+    scale_ = (has_minimum(type) ? *high - *low : std::max(std::abs(*low), std::abs(*high))) / static_cast<float>(most);
     for (const float number : numbers) {
       const auto steps = scale_ > 0 ? std::lround((number - minimum_) / scale_) : 0;
       quants_.push_back(static_cast<int>(steps) + middle);
@@ -122,38 +121,19 @@ class BlockWriter {
 inline void write_block(ByteWriter& out, TensorType type, std::span<const float> numbers) {
   BlockWriter block(type, numbers);
   switch (type) {
-    case TensorType::q4_0:
-      block.scale().quants(0, 4, 16);
-      break;
-    case TensorType::q4_1:
-      block.scale().minimum().quants(0, 4, 16);
-      break;
-    case TensorType::q5_0:
-      block.scale().quants(4, 1, 1).quants(0, 4, 16);
-      break;
-    case TensorType::q5_1:
-      block.scale().minimum().quants(4, 1, 1).quants(0, 4, 16);
-      break;
-    case TensorType::q8_0:
-      block.scale().signed_quants();
-      break;
-    case TensorType::q2_k:
-      block.repeat(0x11, 16).quants(0, 2, 32).scale().minus_minimum();
-      break;
-    case TensorType::q3_k:
-      block.quants(2, 1, 32).quants(0, 2, 32).repeat(0x11, 8).repeat(0xaa, 4).scale();
-      break;
-    case TensorType::q4_k:
-      block.scale().minus_minimum().repeat(1, 8).repeat(0x11, 4).quants(0, 4, 32);
-      break;
+    case TensorType::q4_0: block.scale().quants(0, 4, 16); break;
+    case TensorType::q4_1: block.scale().minimum().quants(0, 4, 16); break;
+    case TensorType::q5_0: block.scale().quants(4, 1, 1).quants(0, 4, 16); break;
+    case TensorType::q5_1: block.scale().minimum().quants(4, 1, 1).quants(0, 4, 16); break;
+    case TensorType::q8_0: block.scale().signed_quants(); break;
+    case TensorType::q2_k: block.repeat(0x11, 16).quants(0, 2, 32).scale().minus_minimum(); break;
+    case TensorType::q3_k: block.quants(2, 1, 32).quants(0, 2, 32).repeat(0x11, 8).repeat(0xaa, 4).scale(); break;
+    case TensorType::q4_k: block.scale().minus_minimum().repeat(1, 8).repeat(0x11, 4).quants(0, 4, 32); break;
     case TensorType::q5_k:
       block.scale().minus_minimum().repeat(1, 8).repeat(0x11, 4).quants(4, 1, 32).quants(0, 4, 32);
       break;
-    case TensorType::q6_k:
-      block.quants(0, 4, 64).quants(4, 2, 32).repeat(1, 16).scale();
-      break;
-    default:
-      break;  // f32, f16 and bf16 have no blocks
+    case TensorType::q6_k: block.quants(0, 4, 64).quants(4, 2, 32).repeat(1, 16).scale(); break;
+    default: break;  // f32, f16 and bf16 have no blocks
   }
   out.raw(block.written());
 }
@@ -164,17 +144,10 @@ inline std::vector<std::byte> stored(TensorType type, std::span<const float> num
   const auto block = static_cast<size_t>(block_elements(type));
   for (size_t i = 0; i + block <= numbers.size(); i += block) {
     switch (type) {
-      case TensorType::f32:
-        out.number(numbers[i]);
-        break;
-      case TensorType::f16:
-        out.number(half(numbers[i]));
-        break;
-      case TensorType::bf16:
-        out.number(static_cast<uint16_t>(std::bit_cast<uint32_t>(numbers[i]) >> 16));
-        break;
-      default:
-        write_block(out, type, numbers.subspan(i, block));
+      case TensorType::f32: out.number(numbers[i]); break;
+      case TensorType::f16: out.number(half(numbers[i])); break;
+      case TensorType::bf16: out.number(static_cast<uint16_t>(std::bit_cast<uint32_t>(numbers[i]) >> 16)); break;
+      default: write_block(out, type, numbers.subspan(i, block));
     }
   }
   return out.bytes();

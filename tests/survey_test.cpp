@@ -34,8 +34,8 @@ TEST(FindSinks, GrowthAloneOrSizeAloneIsNoSpike) {
 }
 
 TEST(FindSinks, NothingFoundIsZero) {
-  const auto profile = find_sinks(std::vector<double>(2, 0.19), std::vector<double>(3, 1.0),
-                                  std::vector<double>(3, 1.0));
+  const auto profile =
+      find_sinks(std::vector<double>(2, 0.19), std::vector<double>(3, 1.0), std::vector<double>(3, 1.0));
   EXPECT_EQ(profile.onset_layer(), 0);
   EXPECT_EQ(profile.dominant_spike, 0);
   EXPECT_EQ(profile.last_spike(), 0);
@@ -47,12 +47,12 @@ bool follows(const std::vector<double>& excess, const std::vector<double>& first
 }
 
 TEST(OnsetFollowsSpike, InTheLayerBehindItOrInALopsidedOneItself) {
-  EXPECT_TRUE(follows({0, 0, 0.5}, {1, 1, 10, 10}));    // spike 2, onset 3
-  EXPECT_FALSE(follows({0, 0.5, 0.5}, {1, 1, 10, 10}));  // onset 2: its input is still even
-  EXPECT_TRUE(follows({0, 0.5, 0.5}, {1, 2, 10, 10}));   // onset 2: its input already lopsided
+  EXPECT_TRUE(follows({0, 0, 0.5}, {1, 1, 10, 10}));          // spike 2, onset 3
+  EXPECT_FALSE(follows({0, 0.5, 0.5}, {1, 1, 10, 10}));       // onset 2: its input is still even
+  EXPECT_TRUE(follows({0, 0.5, 0.5}, {1, 2, 10, 10}));        // onset 2: its input already lopsided
   EXPECT_FALSE(follows({0, 0, 0, 0.5}, {1, 1, 10, 10, 10}));  // two layers late
-  EXPECT_FALSE(follows({0.5, 0.5}, {1, 1, 1}));          // no spike
-  EXPECT_FALSE(follows({0, 0}, {1, 10, 10}));            // no sink
+  EXPECT_FALSE(follows({0.5, 0.5}, {1, 1, 1}));               // no spike
+  EXPECT_FALSE(follows({0, 0}, {1, 10, 10}));                 // no sink
 }
 
 TEST(Survey, SurvivesItsFile) {
@@ -134,7 +134,8 @@ TEST(Survey, OfLayersThatNoModelHasIsNone) {
   refused([](Survey& survey) { survey.writers[1].layer = INT64_MAX; });
   refused([](Survey& survey) { survey.writers[0].neurons = {-1}; });
   refused([](Survey& survey) { survey.writers[0].matched_dimensions = {INT64_MAX}; });
-  expect_error([] { survey_from_json(std::string(100'000, '[') + std::string(100'000, ']'), "survey.json"); }, "not a survey");
+  expect_error([] { survey_from_json(std::string(100'000, '[') + std::string(100'000, ']'), "survey.json"); },
+               "not a survey");
 }
 
 TEST(ExcessAttention, IsZeroForUniformAndOneForAll) {

@@ -63,7 +63,7 @@ TEST_F(Amplified, IsComparedBatchByBatch) {
   EXPECT_EQ(largest(before_->layers()), 0);
   EXPECT_GT(up_to_target_->layers().slice(1, 1).min().item<double>(), 0);
   EXPECT_EQ(rows_->layers().sizes(), (std::vector<int64_t>{3, 3}));  // [B, L]
-  EXPECT_EQ(largest(rows_->layers().select(1, 0)), 0);  // layer 1's attention comes before the change
+  EXPECT_EQ(largest(rows_->layers().select(1, 0)), 0);               // layer 1's attention comes before the change
   EXPECT_GT(rows_->layers().select(1, 2).min().item<double>(), 0);
 }
 

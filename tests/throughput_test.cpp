@@ -8,10 +8,18 @@
 namespace replicate {
 namespace {
 
-/// Six operations a weight and token; of the squares of the length half, in scores and in values, forward and twice backward.
+/// Six operations a weight and token; of the squares of the length half, in scores and in values, forward and twice
+/// backward.
 TEST(Throughput, OperationsOfAStepAreThoseOfTheWeightsAndTheCausalTriangle) {
   Recipe recipe;
-  recipe.model = {.layers = 3, .width = 64, .heads = 4, .kv_heads = 4, .head_width = 16, .hidden = 96, .vocabulary = 100, .rope = {}};
+  recipe.model = {.layers = 3,
+                  .width = 64,
+                  .heads = 4,
+                  .kv_heads = 4,
+                  .head_width = 16,
+                  .hidden = 96,
+                  .vocabulary = 100,
+                  .rope = {}};
   recipe.sequences = 5;
   const double length = 40, tokens = 5 * length, weights = 3 * (4 * 64 * 64 + 3 * 64 * 96) + 100 * 64;
   const double triangle = length * (length + 1) / 2;
@@ -27,7 +35,8 @@ TEST(Throughput, KnowsThePeaksOfDataSheets) {
 
 TEST(Throughput, IsToldWithItsPeaks) {
   TrainedRun run;
-  run.recipe.model = {.layers = 1, .width = 8, .heads = 1, .kv_heads = 1, .head_width = 8, .hidden = 8, .vocabulary = 10, .rope = {}};
+  run.recipe.model = {
+      .layers = 1, .width = 8, .heads = 1, .kv_heads = 1, .head_width = 8, .hidden = 8, .vocabulary = 10, .rope = {}};
   run.recipe.sequences = 4;
   run.curve = {{.step = 0}, {.step = 100, .seconds = 2}};
   const auto flops = 50 * step_flops(run.recipe, 16);
@@ -40,7 +49,8 @@ TEST(Throughput, IsToldWithItsPeaks) {
 TEST(Throughput, OfARunWithoutTimeIsNotTold) {
   TrainedRun run;
   run.recipe.sequences = 4;
-  for (const CurvePoint last : {CurvePoint{.step = 0}, CurvePoint{.step = 100, .seconds = 0}, CurvePoint{.step = -1, .seconds = 1}}) {
+  for (const CurvePoint last :
+       {CurvePoint{.step = 0}, CurvePoint{.step = 100, .seconds = 0}, CurvePoint{.step = -1, .seconds = 1}}) {
     run.curve = {last};
     EXPECT_EQ(throughput(run, 16, Peak{1e9}), "no step was made");
   }
@@ -62,9 +72,11 @@ TEST(RunHistory, WithoutAPointIsRefused) {
 }
 
 TEST(RunHistory, DamageIsSaidInOneShortLine) {
-  const std::string hostile = "\x1b\n\xff" + std::string(100'000, 'a'), deep = std::string(100'000, '[') + std::string(100'000, ']');
-  for (const std::string& text : {hostile, "{\"" + hostile, "{\"seconds\": 1, \"stopped\": \"\", \"curve\": " + deep + "}",
-                                  std::string("[]"), std::string("{\"seconds\": \"1\"}"), std::string("{}")}) {
+  const std::string hostile = "\x1b\n\xff" + std::string(100'000, 'a'),
+                    deep = std::string(100'000, '[') + std::string(100'000, ']');
+  for (const std::string& text :
+       {hostile, "{\"" + hostile, "{\"seconds\": 1, \"stopped\": \"\", \"curve\": " + deep + "}", std::string("[]"),
+        std::string("{\"seconds\": \"1\"}"), std::string("{}")}) {
     expect_error([&] { history_from_json(text, "run.json"); }, "the history of a training run cannot be read: ");
     EXPECT_LT(message_of([&] { history_from_json(text, "run.json"); }).size(), 300U);
   }

@@ -52,8 +52,7 @@ Ids copied(const TokenFile& file, int64_t first, int64_t count) {
 
 TEST(TokenFile, RoundTripsWithBothWidthsOfId) {
   const TemporaryFolder folder;
-  for (const int64_t vocabulary :
-       {int64_t{100}, int64_t{65536}, int64_t{65537}, int64_t{1} << 30}) {
+  for (const int64_t vocabulary : {int64_t{100}, int64_t{65536}, int64_t{65537}, int64_t{1} << 30}) {
     write_small(folder / "a", vocabulary);
     const TokenFile file = TokenFile::open(folder / "a");
     EXPECT_EQ(file.vocabulary(), vocabulary);
@@ -212,9 +211,7 @@ TEST(DamagedTokenFile, IsRefusedForItsTable) {
 }
 
 TEST(DamagedTokenFile, FailsVerification) {
-  const auto verify = [](const Damaged& file) {
-    TokenFile::parse(file.bytes(), "test.tokens").verify();
-  };
+  const auto verify = [](const Damaged& file) { TokenFile::parse(file.bytes(), "test.tokens").verify(); };
   EXPECT_NO_THROW(verify(Damaged().seal_payload()));
   expect_error([&] { verify(Damaged().set(136, uint16_t{7})); }, "do not have their checksum");
   expect_error([&] { verify(Damaged().set(136, uint16_t{100}).seal_payload()); },

@@ -22,8 +22,7 @@ Tokenizer from(const json& file, std::optional<int64_t> vocabulary = {}) {
   return Tokenizer::from_json_text(file.dump(), "test.json", vocabulary);
 }
 
-const std::vector<std::pair<std::string, std::string>> kMerges = {
-    {"a", "b"}, {"ab", "c"}, {"Ġ", "abc"}, {"1", "2"}};
+const std::vector<std::pair<std::string, std::string>> kMerges = {{"a", "b"}, {"ab", "c"}, {"Ġ", "abc"}, {"1", "2"}};
 
 TEST(TokenizerJson, ReadsBytesMergesAndSpecialTokens) {
   const Tokenizer tokenizer = byte_tokenizer(kMerges);
@@ -110,10 +109,8 @@ TEST(TokenizerJson, RefusesToShortenWhereTokensWouldBeLost) {
 
 TEST(TokenizerJson, KeepsWhatASplitLeavesBetweenItsMatches) {
   json file = byte_tokenizer_json(kMerges);
-  const json split = {{"type", "Split"},
-                      {"pattern", {{"Regex", "[0-9]+"}}},
-                      {"behavior", "Isolated"},
-                      {"invert", false}};
+  const json split = {
+      {"type", "Split"}, {"pattern", {{"Regex", "[0-9]+"}}}, {"behavior", "Isolated"}, {"invert", false}};
   json bytes = file["pre_tokenizer"];
   bytes["use_regex"] = false;
   file["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {split, bytes}}};
@@ -195,19 +192,23 @@ TEST(TokenizerJson, RefusesBrokenSplits) {
     return json{{"type", "Split"}, {"pattern", pattern}, {"behavior", behavior}};
   };
   expect_rejected(with_split(split({{"Regex", "("}})), "malformed pattern '('");
-  for (const auto* broken : {"\\C", "\\", "\\p{"}) expect_rejected(with_split(split({{"Regex", broken}})), "malformed pattern");
-  for (const auto* other : {R"(\p{N}{1,3}+)", "a{,2}", R"([\p{L}&&a-z])", R"([a[bc]])", "[[:alpha:]]", R"(\h+)", R"(\p{L}\H)", R"(\w+)", R"(\pL+)",
-                            R"(\v)", R"(\Qa\E)", R"(a\b)", "(?m:.)", "(?im:.)", "(?-m:^)b", "x(?i)a|b"}) {
+  for (const auto* broken : {"\\C", "\\", "\\p{"})
+    expect_rejected(with_split(split({{"Regex", broken}})), "malformed pattern");
+  for (const auto* other :
+       {R"(\p{N}{1,3}+)", "a{,2}", R"([\p{L}&&a-z])", R"([a[bc]])", "[[:alpha:]]", R"(\h+)", R"(\p{L}\H)", R"(\w+)",
+        R"(\pL+)", R"(\v)", R"(\Qa\E)", R"(a\b)", "(?m:.)", "(?im:.)", "(?-m:^)b", "x(?i)a|b"}) {
     expect_rejected(with_split(split({{"Regex", other}})), "in the pattern");
   }
-  for (const auto* known : {"(?i)a|b", "(?i:'s|'t)", R"([^\r\n\p{L}&]?+\p{L}+)", R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]+)", R"(\s+(?!\S)|\s{2}|\x{41}+)"}) {
+  for (const auto* known : {"(?i)a|b", "(?i:'s|'t)", R"([^\r\n\p{L}&]?+\p{L}+)",
+                            R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]+)", R"(\s+(?!\S)|\s{2}|\x{41}+)"}) {
     EXPECT_NO_THROW(from(with_split(split({{"Regex", known}})))) << known;
   }
   expect_rejected(with_split(split({{"String", ""}})), "an empty pattern");
   expect_rejected(with_split(split({{"Other", " "}})), "pattern.String is missing");
   expect_rejected(with_split(split({{"Regex", std::string(20'000, 'a')}})), "a very long pattern");
   expect_rejected(with_split(split({{"Regex", "a"}}, "Contiguous")), "a Split that is 'Contiguous'");
-  expect_rejected(changed("/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {{{"type", "ByteLevel"}}, {{"type", "Digits"}}}}}),
+  expect_rejected(changed("/pre_tokenizer",
+                          {{"type", "Sequence"}, {"pretokenizers", {{{"type", "ByteLevel"}}, {{"type", "Digits"}}}}}),
                   "a pre-tokenizer behind ByteLevel");
 }
 
@@ -221,10 +222,12 @@ json with_steps(const json& normalizers, const json& pattern) {
 }
 
 TEST(TokenizerJson, APatternWithoutAnEndIsGivenUp) {
-  const auto encode = [](const std::string& pattern) { (void)from(with_steps(json::array(), pattern)).encode(std::string(40, 'a')); };
-  expect_error([&] { encode(R"((?(DEFINE)(a\K))(?=(?1)))"); }, "a match goes back");     // ends before it begins
-  expect_error([&] { encode(R"((?(DEFINE)(\Ka))(?<=(?1))a)"); }, "a match goes back");   // begins within the last one
-  expect_error([&] { encode(R"((?:(?:.|.){22}\x01|.))"); }, "match limit exceeded");     // 2^22 ways at every character
+  const auto encode = [](const std::string& pattern) {
+    (void)from(with_steps(json::array(), pattern)).encode(std::string(40, 'a'));
+  };
+  expect_error([&] { encode(R"((?(DEFINE)(a\K))(?=(?1)))"); }, "a match goes back");    // ends before it begins
+  expect_error([&] { encode(R"((?(DEFINE)(\Ka))(?<=(?1))a)"); }, "a match goes back");  // begins within the last one
+  expect_error([&] { encode(R"((?:(?:.|.){22}\x01|.))"); }, "match limit exceeded");    // 2^22 ways at every character
   expect_error([&] { encode("(*NO_JIT)a"); }, "malformed pattern '(*NO_JIT)a'");
   EXPECT_NO_THROW(encode(R"(\(*a|a\K)"));
 }
@@ -300,9 +303,8 @@ TEST(TokenizerJson, EqualsTheReferenceWithASplit) {
   const json split = {
       {"type", "Split"},
       {"pattern",
-       {{"Regex",
-         R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-         R"(|\s*[\r\n]+|\s+(?!\S)|\s+)"}}},
+       {{"Regex", R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+                  R"(|\s*[\r\n]+|\s+(?!\S)|\s+)"}}},
       {"behavior", "Isolated"},
       {"invert", false}};
   file["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {split, bytes}}};

@@ -97,8 +97,10 @@ TEST(TokenizerKinds, RefuseWhatDoesNotFitTogether) {
   refused("unigram", {{"model", {{"unk_id", 100000}}}}, "unk_id is not in the vocabulary");
   refused("unigram", {{"model", {{"vocab", json::array({{"a", "b"}})}}}}, "a list of pieces with scores");
   refused("unigram", {{"model", {{"vocab", json::array()}}}}, "a list of pieces with scores");
-  refused("characters", {{"model", {{"unk_token", "nowhere"}}}}, "the unknown token 'nowhere' is not in the vocabulary");
-  refused("characters", {{"pre_tokenizer", {{"type", "Metaspace"}, {"prepend_scheme", "last"}}}}, "the prefix scheme 'last'");
+  refused("characters", {{"model", {{"unk_token", "nowhere"}}}},
+          "the unknown token 'nowhere' is not in the vocabulary");
+  refused("characters", {{"pre_tokenizer", {{"type", "Metaspace"}, {"prepend_scheme", "last"}}}},
+          "the prefix scheme 'last'");
 }
 
 // Folders.
@@ -172,7 +174,8 @@ TEST(SentencePieceFile, IsRefusedWhenDamaged) {
   expect_error([] { Tokenizer::from_sentencepiece_bytes("", "test.model"); }, "not a model of SentencePiece");
 }
 
-// What the library would crash on: see check_sentencepiece_model. Messages are made by hand, as protocol buffers spell them.
+// What the library would crash on: see check_sentencepiece_model. Messages are made by hand, as protocol buffers spell
+// them.
 
 std::string varint(uint64_t value) {
   std::string bytes;
@@ -181,19 +184,23 @@ std::string varint(uint64_t value) {
 }
 
 std::string field(uint32_t number, uint64_t value) { return varint(number << 3) + varint(value); }
-std::string field(uint32_t number, const std::string& bytes) { return varint(number << 3 | 2) + varint(bytes.size()) + bytes; }
+std::string field(uint32_t number, const std::string& bytes) {
+  return varint(number << 3 | 2) + varint(bytes.size()) + bytes;
+}
 
 enum PieceType : uint64_t { kNormal = 1, kUnknown = 2, kUserDefined = 4 };
 
-std::string piece(const std::string& text, PieceType type = kNormal) { return field(1, field(1, text) + field(3, type)); }
+std::string piece(const std::string& text, PieceType type = kNormal) {
+  return field(1, field(1, text) + field(3, type));
+}
 
 /// Pieces <unk> and a, and rules of the normalizer.
 std::string model_with(const std::string& rules) {
   return piece("<unk>", kUnknown) + piece("a") + field(3, field(2, rules) + field(3, uint64_t{0}));
 }
 
-/// A double array (see Unit in sentencepiece_check.cpp) with one rule, for A: the root's base is 1, where A is the unit 0x40,
-/// whose base is 2. All other units have labels that no byte is.
+/// A double array (see Unit in sentencepiece_check.cpp) with one rule, for A: the root's base is 1, where A is the unit
+/// 0x40, whose base is 2. All other units have labels that no byte is.
 std::vector<uint32_t> one_rule() {
   std::vector<uint32_t> units(256, 1U << 31);
   units[0] = 1 << 10;
@@ -201,7 +208,8 @@ std::vector<uint32_t> one_rule() {
   return units;
 }
 
-std::string rules(std::vector<uint32_t> units, const std::string& texts = std::string("a\0", 2), uint32_t more_bytes = 0) {
+std::string rules(std::vector<uint32_t> units, const std::string& texts = std::string("a\0", 2),
+                  uint32_t more_bytes = 0) {
   const auto bytes = static_cast<uint32_t>(units.size() * sizeof(uint32_t));
   units.insert(units.begin(), bytes + more_bytes);
   return std::string(reinterpret_cast<const char*>(units.data()), units.size() * sizeof(uint32_t)) + texts;
@@ -214,13 +222,16 @@ std::string rules_with(size_t unit, uint32_t bits) {
 }
 
 void expect_no_model(const std::string& bytes, const std::string& part) {
-  expect_error([&] { Tokenizer::from_sentencepiece_bytes(bytes, "test.model"); }, "not a model of SentencePiece, " + part);
+  expect_error([&] { Tokenizer::from_sentencepiece_bytes(bytes, "test.model"); },
+               "not a model of SentencePiece, " + part);
 }
 
 TEST(SentencePieceFile, HasRules) {
-  EXPECT_EQ(Tokenizer::from_sentencepiece_bytes(model_with(rules(one_rule())), "test.model").encode("aAb"), (Ids{1, 1, 0}));
+  EXPECT_EQ(Tokenizer::from_sentencepiece_bytes(model_with(rules(one_rule())), "test.model").encode("aAb"),
+            (Ids{1, 1, 0}));
   // Made by PyPI `sentencepiece`, whose ids these are.
-  const auto tokenizer = Tokenizer::from_sentencepiece(source_folder() / "tests/fuzz/corpus/tokenizer_model/rules.model");
+  const auto tokenizer =
+      Tokenizer::from_sentencepiece(source_folder() / "tests/fuzz/corpus/tokenizer_model/rules.model");
   EXPECT_EQ(tokenizer.encode("the \ufb01ne SEA"), (Ids{6, 10, 9, 8, 6, 14, 15, 12, 8, 6, 0, 7}));
   EXPECT_EQ(tokenizer.encode("ABA\uff21 seeds\u200bsea"), (Ids{6, 7, 0, 7, 7, 6, 5, 13, 3, 7}));
 }

@@ -61,8 +61,7 @@ TEST(Tokenizer, SplitsWordsAsThePreTokenizerSays) {
 }
 
 TEST(Tokenizer, LeavesOutBytesWithoutAToken) {
-  EXPECT_EQ(small_tokenizer().encode("xaybz"),
-            (Ids{5}));  // as `tokenizers`: what is left can merge
+  EXPECT_EQ(small_tokenizer().encode("xaybz"), (Ids{5}));  // as `tokenizers`: what is left can merge
   EXPECT_EQ(small_tokenizer().encode("xyz"), (Ids{}));
 }
 
@@ -96,7 +95,9 @@ TEST(Tokenizer, FindsUserDefinedTokensBeforeWords) {
     types.back() = type;
     GgufWriter writer;
     writer.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "qwen2");
-    return tokenizer(writer.texts("tokenizer.ggml.tokens", tokens).texts("tokenizer.ggml.merges", kMerges).integers("tokenizer.ggml.token_type", types));
+    return tokenizer(writer.texts("tokenizer.ggml.tokens", tokens)
+                         .texts("tokenizer.ggml.merges", kMerges)
+                         .integers("tokenizer.ggml.token_type", types));
   };
   EXPECT_EQ(with(4).encode("ab<think>b"), (Ids{5, 15, 2}));
   EXPECT_FALSE(with(4).is_special(15));
@@ -111,7 +112,9 @@ TEST(Tokenizer, UserDefinedTokensAreText) {
   std::vector<int32_t> types(tokens.size(), 1);
   types.back() = 4;
   auto writer = GgufWriter().text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "gpt-2");
-  writer.texts("tokenizer.ggml.tokens", tokens).texts("tokenizer.ggml.merges", kMerges).integers("tokenizer.ggml.token_type", types);
+  writer.texts("tokenizer.ggml.tokens", tokens)
+      .texts("tokenizer.ggml.merges", kMerges)
+      .integers("tokenizer.ggml.token_type", types);
   expect_error([&] { tokenizer(writer); }, "is no UTF-8");
 }
 
@@ -121,7 +124,9 @@ TEST(AddedTokens, TheLongestThatBeginsFirstIsFound) {
   for (const auto* text : {"ab", "abcd", "bcde", "", "ab"}) added.add({.text = text, .id = id++});
   const auto found = [&](std::string_view text) {
     std::string found;
-    added.split(text, [&](std::string_view part) { found += std::string(part) + " "; }, [&](int32_t i) { found += std::to_string(i) + " "; });
+    added.split(
+        text, [&](std::string_view part) { found += std::string(part) + " "; },
+        [&](int32_t i) { found += std::to_string(i) + " "; });
     return found;
   };
   EXPECT_EQ(found("xabcabcde"), "x 0 c 1 e ");
@@ -169,8 +174,7 @@ TEST(Tokenizer, KnowsItsSpecialTokens) {
 }
 
 TEST(Tokenizer, RefusesIdsOutsideTheVocabulary) {
-  expect_error([] { (void)small_tokenizer().decode(Ids{15}); },
-               "token id 15 is not in the vocabulary of 15");
+  expect_error([] { (void)small_tokenizer().decode(Ids{15}); }, "token id 15 is not in the vocabulary of 15");
   expect_error([] { (void)small_tokenizer().decode(Ids{-1}); }, "token id -1");
 }
 
@@ -184,24 +188,18 @@ TEST(Tokenizer, RefusesOtherKinds) {
   expect_rejected(GgufWriter(), "metadata 'tokenizer.ggml.model' is missing");
   expect_rejected(GgufWriter().text("tokenizer.ggml.model", "t5"),
                   "tokenizer 't5' is neither byte-level BPE nor SentencePiece's (test.gguf)");
-  expect_rejected(GgufWriter().text("tokenizer.ggml.model", "gpt2"),
-                  "metadata 'tokenizer.ggml.pre' is missing");
-  expect_rejected(
-      small_vocabulary("viking"),
-      "pre-tokenizer 'viking' is not known (test.gguf): use a model with one of gpt-2, smollm");
+  expect_rejected(GgufWriter().text("tokenizer.ggml.model", "gpt2"), "metadata 'tokenizer.ggml.pre' is missing");
+  expect_rejected(small_vocabulary("viking"),
+                  "pre-tokenizer 'viking' is not known (test.gguf): use a model with one of gpt-2, smollm");
 }
 
 TEST(Tokenizer, RefusesBrokenTables) {
   expect_rejected(small_vocabulary(), "metadata 'tokenizer.ggml.merges' is missing");
-  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"ab"}),
-                  "merge 'ab' is no pair");
-  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"a x"}),
-                  "merge 'a x' gives or takes");
-  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"c c"}),
-                  "merge 'c c' gives or takes");
+  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"ab"}), "merge 'ab' is no pair");
+  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"a x"}), "merge 'a x' gives or takes");
+  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"c c"}), "merge 'c c' gives or takes");
   const auto whole = [] { return small_vocabulary().texts("tokenizer.ggml.merges", kMerges); };
-  expect_rejected(whole().integers("tokenizer.ggml.token_type", {1, 1}),
-                  "2 token types for 15 tokens");
+  expect_rejected(whole().integers("tokenizer.ggml.token_type", {1, 1}), "2 token types for 15 tokens");
   expect_rejected(whole().unsigned_integer("tokenizer.ggml.bos_token_id", 15),
                   "metadata 'tokenizer.ggml.bos_token_id' is 15 in a vocabulary of 15");
   const auto with_tokens = [](const std::vector<std::string>& tokens) {
@@ -218,9 +216,8 @@ TEST(Tokenizer, RefusesBrokenTables) {
 // Merging and replacing, against the plainest way of doing it.
 
 /// Looks through all pairs for every single merge.
-std::vector<int32_t> merged_plainly(
-    const std::map<std::pair<int32_t, int32_t>, std::pair<int, int32_t>>& table,
-    std::vector<int32_t> ids) {
+std::vector<int32_t> merged_plainly(const std::map<std::pair<int32_t, int32_t>, std::pair<int, int32_t>>& table,
+                                    std::vector<int32_t> ids) {
   for (;;) {
     size_t best = 0;
     int best_rank = -1;
@@ -258,8 +255,7 @@ TEST(Merges, EqualThePlainWay) {
 TEST(Utf8, ReplacesMaximalSubparts) {
   const std::string kMark = "\xef\xbf\xbd";
   EXPECT_EQ(replace_invalid_utf8(""), "");
-  EXPECT_EQ(replace_invalid_utf8("a\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x98\x80\n"),
-            "a\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x98\x80\n");
+  EXPECT_EQ(replace_invalid_utf8("a\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x98\x80\n"), "a\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x98\x80\n");
   EXPECT_EQ(replace_invalid_utf8(std::string_view("\0\x7f", 2)), std::string("\0\x7f", 2));
   EXPECT_EQ(replace_invalid_utf8("\xff"), kMark);
   EXPECT_EQ(replace_invalid_utf8("\xe6\xbcx"), kMark + "x");               // breaks off
@@ -274,17 +270,15 @@ TEST(Utf8, ReplacesMaximalSubparts) {
 
 /// The real vocabulary with another pre-tokenizer.
 Tokenizer real_tokenizer(const GgufFile& file, const std::string& pre) {
-  return tokenizer(
-      GgufWriter()
-          .text("tokenizer.ggml.model", "gpt2")
-          .text("tokenizer.ggml.pre", pre)
-          .texts("tokenizer.ggml.tokens", file.require_texts("tokenizer.ggml.tokens"))
-          .texts("tokenizer.ggml.merges", file.require_texts("tokenizer.ggml.merges")));
+  return tokenizer(GgufWriter()
+                       .text("tokenizer.ggml.model", "gpt2")
+                       .text("tokenizer.ggml.pre", pre)
+                       .texts("tokenizer.ggml.tokens", file.require_texts("tokenizer.ggml.tokens"))
+                       .texts("tokenizer.ggml.merges", file.require_texts("tokenizer.ggml.merges")));
 }
 
 void expect_reference_ids(const std::string& pre) {
-  if (!fs::exists(model_file()))
-    GTEST_SKIP() << "no " << model_file() << "; ./replicate fetches it";
+  if (!fs::exists(model_file())) GTEST_SKIP() << "no " << model_file() << "; ./replicate fetches it";
   const Tokenizer tokens = real_tokenizer(GgufFile::open(model_file()), pre);
   const auto texts = golden_lines("lines.txt");
   const auto smollm = golden_lines("smollm.txt");
@@ -299,18 +293,18 @@ void expect_reference_ids(const std::string& pre) {
 
 TEST(RealVocabulary, EqualsTheReferenceOnAThousandLinesOfSmollm) { expect_reference_ids("smollm"); }
 TEST(RealVocabulary, EqualsTheReferenceOnAThousandLinesOfGpt2) { expect_reference_ids("gpt-2"); }
-TEST(RealVocabulary, EqualsTheReferenceOnAThousandLinesOfLlama3) {
-  expect_reference_ids("llama-bpe");
-}
+TEST(RealVocabulary, EqualsTheReferenceOnAThousandLinesOfLlama3) { expect_reference_ids("llama-bpe"); }
 TEST(RealVocabulary, EqualsTheReferenceOnAThousandLinesOfQwen2) { expect_reference_ids("qwen2"); }
 
 // SentencePiece's BPE.
 
 /// Pieces: 0 unknown, 1 <s>, 2 and 3 two bytes, then a, b, ab (-2), U+2581 a, b U+2581 (-1), two spaces (user-defined).
-GgufWriter small_sentencepiece(const std::vector<float>& scores = {0, 0, 0, 0, -9, -9, -2, -3, -1, 0}, int64_t unknown = 0) {
+GgufWriter small_sentencepiece(const std::vector<float>& scores = {0, 0, 0, 0, -9, -9, -2, -3, -1, 0},
+                               int64_t unknown = 0) {
   GgufWriter writer;
   writer.text("tokenizer.ggml.model", "llama");
-  writer.texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "<0xC3>", "<0xA9>", "a", "b", "ab", "\u2581a", "b\u2581", "  "});
+  writer.texts("tokenizer.ggml.tokens",
+               {"<unk>", "<s>", "<0xC3>", "<0xA9>", "a", "b", "ab", "\u2581a", "b\u2581", "  "});
   writer.reals("tokenizer.ggml.scores", scores);
   writer.integers("tokenizer.ggml.token_type", {2, 3, 6, 6, 1, 1, 1, 1, 1, 4});
   writer.integer("tokenizer.ggml.unknown_token_id", unknown).integer("tokenizer.ggml.bos_token_id", 1);
@@ -333,7 +327,8 @@ TEST(SentencePiece, UserDefinedPiecesAreFoundFirst) {
   EXPECT_EQ(tokenizer(without_prefix()).encode("b  a"), (Ids{5, 9, 4}));
 }
 
-TEST(SentencePiece, EveryPartHasASpaceOfItsOwn) {  // as llama.cpp has it, and `tokenizers` with the prefix of every section
+TEST(SentencePiece,
+     EveryPartHasASpaceOfItsOwn) {  // as llama.cpp has it, and `tokenizers` with the prefix of every section
   const auto tokens = tokenizer(small_sentencepiece());
   EXPECT_EQ(tokens.encode("a"), (Ids{7}));
   EXPECT_EQ(tokens.encode("a  a"), (Ids{7, 9, 7}));
@@ -368,8 +363,7 @@ TEST(SentencePiece, EqualsTheReferenceOnAThousandLines) {
 }
 
 TEST(RealFile, GivesItsOwnTokenizer) {
-  if (!fs::exists(model_file()))
-    GTEST_SKIP() << "no " << model_file() << "; ./replicate fetches it";
+  if (!fs::exists(model_file())) GTEST_SKIP() << "no " << model_file() << "; ./replicate fetches it";
   const Tokenizer tokens = Tokenizer::from_gguf(GgufFile::open(model_file()));
   EXPECT_EQ(tokens.vocabulary_size(), 49152);
   EXPECT_EQ(tokens.bos(), 1);

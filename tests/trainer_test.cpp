@@ -1,11 +1,12 @@
+#include "models/training/trainer.h"
+
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "models/training/backcopy_data.h"
 #include "models/stored_model.h"
+#include "models/training/backcopy_data.h"
 #include "models/training/saved_model.h"
-#include "models/training/trainer.h"
 #include "tests/expect_error.h"
 #include "tests/small_model.h"
 #include "tests/temporary_folder.h"
@@ -121,7 +122,8 @@ TEST(Trainer, OnAGpuFollowsTheProcessor) {
       train(ours, steps);
       train(theirs, steps);
       const auto moved = (weights(theirs) - start).norm().item<double>();
-      EXPECT_LT((weights(ours).cpu() - weights(theirs)).norm().item<double>(), 1e-2 * moved) << arm << ", step " << steps;
+      EXPECT_LT((weights(ours).cpu() - weights(theirs)).norm().item<double>(), 1e-2 * moved)
+          << arm << ", step " << steps;
     }
     EXPECT_NEAR(ours.report().loss, theirs.report().loss, 1e-4) << arm;
   }
@@ -211,7 +213,8 @@ TEST(TrainerState, OfAStepOutsideTheScheduleIsRefused) {
   for (const auto* steps : {"-5", "41", "1x", " 9", "0x", "12"}) {  // of 40, and 13 are reported
     refused(R"("steps":"13")", R"("steps":")" + std::string(steps) + '"');
   }
-  for (const auto* reported : {"-1", "14", "x3"}) refused(R"("reported":"13")", R"("reported":")" + std::string(reported) + '"');
+  for (const auto* reported : {"-1", "14", "x3"})
+    refused(R"("reported":"13")", R"("reported":")" + std::string(reported) + '"');
   trainer.save(file, "");
   EXPECT_NO_THROW(Trainer(recipe(), data(), at::kCPU).load(file));
 }

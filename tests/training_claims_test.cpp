@@ -47,14 +47,17 @@ std::vector<TrainedRun> seeds_of(const std::string& arm, const std::function<dou
                                  double step_seconds = 1) {
   std::vector<TrainedRun> runs;
   for (int seed = 0; seed < 4; ++seed) {
-    runs.push_back(run_of(arm, [&](int64_t step) { return loss(seed, step); }, {small_model()}, step_seconds));
+    runs.push_back(run_of(
+        arm, [&](int64_t step) { return loss(seed, step); }, {small_model()}, step_seconds));
   }
   return runs;
 }
 
 std::vector<TrainedRun> seeds_of_models(const std::string& arm, const std::function<Models(uint64_t)>& models) {
   std::vector<TrainedRun> runs;
-  for (uint64_t seed = 1; seed <= 4; ++seed) runs.push_back(run_of(arm, [](int64_t) { return 1.0; }, models(seed)));
+  for (uint64_t seed = 1; seed <= 4; ++seed)
+    runs.push_back(run_of(
+        arm, [](int64_t) { return 1.0; }, models(seed)));
   return runs;
 }
 
@@ -102,7 +105,8 @@ struct Trial {
     throw std::runtime_error("no series " + name + " of " + arm);
   }
   bool notes(const std::string& part) const {
-    return std::ranges::any_of(measurement.notes, [&](const auto& note) { return note.find(part) != std::string::npos; });
+    return std::ranges::any_of(measurement.notes,
+                               [&](const auto& note) { return note.find(part) != std::string::npos; });
   }
   std::string all_notes() const {
     std::string text;
@@ -115,8 +119,8 @@ struct Trial {
 Trial judged(const std::string& claim, const TrainingResults& results, const std::vector<std::string>& changes = {}) {
   std::vector<std::string> overrides;
   for (const auto& change : changes) overrides.push_back("claims." + claim + "." + change);
-  const auto settings = load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null",
-                                       claim, overrides, std::nullopt})
+  const auto settings = load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu",
+                                       "smollm2-null", claim, overrides, std::nullopt})
                             .claims.front();
   Context context(settings.parameters);
   context.training = &results;
@@ -128,7 +132,7 @@ Trial judged(const std::string& claim, const TrainingResults& results, const std
   return {std::move(measurement), std::move(judgement)};
 }
 
-// ---- SeedMeasure ------------------------------------------------------------------------------------------------
+// ---- SeedMeasure ------------------------------------------------------------------------------------
 
 TEST(SeedMeasure, GivesMeansStudentIntervals) {
   SeedMeasure measure;
@@ -155,14 +159,15 @@ TEST(SeedMeasure, LeavesOutWhatOneSeedOrADivergedOneCannotGive) {
   const auto measured = measure.take();
   EXPECT_FALSE(measured.metrics[0].low);
   EXPECT_TRUE(std::isnan(measured.metrics[1].value));
-  EXPECT_EQ(measured.notes, (std::vector<std::string>{"Without a value, because one seed at least has none: diverged, infinite."}));
+  EXPECT_EQ(measured.notes,
+            (std::vector<std::string>{"Without a value, because one seed at least has none: diverged, infinite."}));
   EXPECT_EQ(measured.series[0].y.front(), 2);
   EXPECT_TRUE(std::isnan(measured.series[0].y.back()));
   EXPECT_EQ(measured.series[0].low.size(), 2U);
   EXPECT_TRUE(measured.series[1].low.empty());
 }
 
-// ---- convergence_speedup ----------------------------------------------------------------------------------------
+// ---- convergence_speedup ----------------------------------------------------------------------------
 
 /// What the decay of the rate gives to every arm.
 double decayed(int64_t step) { return step > kSteps - kDecay ? 0.5 : 0; }
@@ -171,10 +176,11 @@ double decayed(int64_t step) { return step > kSteps - kDecay ? 0.5 : 0; }
 /// which pairing takes away.
 TrainingResults falling(double slope, double step_seconds = 1) {
   auto results = results_for(small_model()->config);
-  results.own_rate["baseline"] = seeds_of(
-      "baseline", [](int seed, int64_t step) { return 5 + 10 * seed - 0.01 * step - decayed(step); });
+  results.own_rate["baseline"] =
+      seeds_of("baseline", [](int seed, int64_t step) { return 5 + 10 * seed - 0.01 * step - decayed(step); });
   results.own_rate["head_rms_norm"] = seeds_of(
-      "head_rms_norm", [=](int seed, int64_t step) { return 5 + 10 * seed - slope * step - decayed(step); }, step_seconds);
+      "head_rms_norm", [=](int seed, int64_t step) { return 5 + 10 * seed - slope * step - decayed(step); },
+      step_seconds);
   return results;
 }
 
@@ -218,9 +224,9 @@ TrainingResults gaining() {
     };
   };
   results.own_rate["head_rms_norm"] = seeds_of("head_rms_norm", shifted(1));
-  results.own_rate["baseline_again"] = seeds_of(
-      "baseline_again",
-      [](int seed, int64_t step) { return 5 + 10 * seed - 0.01 * step - decayed(step) + (seed % 2 ? 0.001 : -0.001); });
+  results.own_rate["baseline_again"] = seeds_of("baseline_again", [](int seed, int64_t step) {
+    return 5 + 10 * seed - 0.01 * step - decayed(step) + (seed % 2 ? 0.001 : -0.001);
+  });
   results.shared_rate["baseline"] = results.own_rate["baseline"];
   results.shared_rate["head_rms_norm"] = seeds_of("head_rms_norm", shifted(2));
   return results;
@@ -262,7 +268,8 @@ TEST(ConvergenceSpeedup, HasNoNumberWhereARunDiverged) {
   EXPECT_TRUE(std::isnan(trial.value("final_loss_difference")));
   EXPECT_TRUE(std::isnan(trial.value("tokens_to_baseline_loss_ratio")));
   EXPECT_FALSE(trial.find("final_loss_difference")->low);
-  EXPECT_TRUE(trial.notes("Seed 2 of head_rms_norm did not reach its end: the loss was no number at step 40.")) << trial.all_notes();
+  EXPECT_TRUE(trial.notes("Seed 2 of head_rms_norm did not reach its end: the loss was no number at step 40."))
+      << trial.all_notes();
   const auto& curve = trial.series("validation_loss", "head_rms_norm");
   EXPECT_FALSE(std::isnan(curve.y[4]));
   EXPECT_TRUE(std::isnan(curve.y[5]));
@@ -290,15 +297,17 @@ TEST(ConvergenceSpeedup, SaysWhenTheBestRateIsTheEdge) {
   EXPECT_EQ(trial.value("learning_rate_baseline"), 0.003);
 }
 
-// ---- sink_mitigation --------------------------------------------------------------------------------------------
+// ---- sink_mitigation --------------------------------------------------------------------------------
 
 /// The baseline got its sink in training; the arm is the same model without the write behind it.
 TrainingResults planted_results() {
   auto results = results_for(planted_config());
-  results.own_rate["baseline"] =
-      seeds_of_models("baseline", [](uint64_t seed) { return Models{planted_model(0, seed), planted_model(1, seed)}; });
-  results.own_rate["head_rms_norm"] = seeds_of_models(
-      "head_rms_norm", [](uint64_t seed) { return Models{planted_model(0, seed), planted_model(0, seed)}; });
+  results.own_rate["baseline"] = seeds_of_models("baseline", [](uint64_t seed) {
+    return Models{planted_model(0, seed), planted_model(1, seed)};
+  });
+  results.own_rate["head_rms_norm"] = seeds_of_models("head_rms_norm", [](uint64_t seed) {
+    return Models{planted_model(0, seed), planted_model(0, seed)};
+  });
   return results;
 }
 
@@ -374,8 +383,9 @@ TEST(SinkMitigation, JudgesSigmoidAttentionRelativeToItsRows) {
   auto config = planted_config();
   config.sigmoid_bias = -9;  // sigmoid: 1.2e-4, so that rows of fewer than 9 keys attend to less than 1e-3 in all
   const auto blind = std::make_shared<const Model>(Model{"blind", config, std::make_shared<BlindWeights>(config)});
-  results.own_rate["sigmoid_attention"] =
-      seeds_of_models("sigmoid_attention", [&](uint64_t) { return Models{blind, blind}; });
+  results.own_rate["sigmoid_attention"] = seeds_of_models("sigmoid_attention", [&](uint64_t) {
+    return Models{blind, blind};
+  });
   const auto trial = judged("sink_mitigation", results, kFewSequences);
   const double each = 1 / (1 + std::exp(9.0));
   double proxy = 0;
@@ -387,7 +397,7 @@ TEST(SinkMitigation, JudgesSigmoidAttentionRelativeToItsRows) {
   EXPECT_NEAR(trial.value("rows_kept_sigmoid_attention"), 56.0 / 63, 1e-12);
 }
 
-// ---- rank_preservation ------------------------------------------------------------------------------------------
+// ---- rank_preservation ------------------------------------------------------------------------------
 
 TEST(StackedRank, AgreesWithSingularValues) {
   const auto model = small_model();
@@ -438,7 +448,7 @@ TEST(RankPreservation, RefusesTooFewTokensAndNeedsItsArm) {
   EXPECT_EQ(judged("rank_preservation", alone, {"validation.sequences=8"}).judgement.verdict, Verdict::inconclusive);
 }
 
-// ---- gated_attention --------------------------------------------------------------------------------------------
+// ---- gated_attention --------------------------------------------------------------------------------
 
 /// Plain attention when `gate` is 0: all gates half open. Otherwise gates follow the input that strongly.
 class GatedWeights : public WeightSource {
@@ -468,10 +478,12 @@ std::shared_ptr<const Model> gated_model(uint64_t seed, double gate) {
 /// Gates that were half open and follow their inputs in the end.
 TrainingResults gated_results() {
   auto results = results_for(small_model()->config);
-  results.own_rate["baseline"] =
-      seeds_of_models("baseline", [](uint64_t seed) { return Models{small_model(seed), small_model(seed + 10)}; });
-  results.own_rate["gated_attention"] = seeds_of_models(
-      "gated_attention", [](uint64_t seed) { return Models{gated_model(seed, 0), gated_model(seed, 50)}; });
+  results.own_rate["baseline"] = seeds_of_models("baseline", [](uint64_t seed) {
+    return Models{small_model(seed), small_model(seed + 10)};
+  });
+  results.own_rate["gated_attention"] = seeds_of_models("gated_attention", [](uint64_t seed) {
+    return Models{gated_model(seed, 0), gated_model(seed, 50)};
+  });
   return results;
 }
 
@@ -479,7 +491,8 @@ TEST(GatedAttention, ComparesWhatTrainingChangedBehindTheGate) {
   const auto trial = judged("gated_attention", gated_results(), {"random.sequences=16"});
   const auto ratio = [&](const std::string& of) { return trial.value("variance_ratio_first_to_rest_" + of); };
   EXPECT_NEAR(trial.value("variance_ratio_difference"),
-              ratio("gated_attention") - ratio("gated_attention_null") - ratio("baseline") + ratio("baseline_null"), 1e-9);
+              ratio("gated_attention") - ratio("gated_attention_null") - ratio("baseline") + ratio("baseline_null"),
+              1e-9);
   EXPECT_EQ(trial.find("variance_ratio_difference")->where.at("layer"), 1);
   EXPECT_EQ(trial.find("variance_ratio_difference")->inputs, "random");
   // Half open gates leave a quarter of the variance everywhere.
@@ -493,14 +506,15 @@ TEST(GatedAttention, ComparesWhatTrainingChangedBehindTheGate) {
 
 TEST(GatedAttention, IsInconclusiveWithoutTheArm) {
   auto results = results_for(small_model()->config);
-  results.own_rate["baseline"] =
-      seeds_of_models("baseline", [](uint64_t seed) { return Models{small_model(seed), small_model(seed)}; });
+  results.own_rate["baseline"] = seeds_of_models("baseline", [](uint64_t seed) {
+    return Models{small_model(seed), small_model(seed)};
+  });
   const auto trial = judged("gated_attention", results, {"random.sequences=8"});
   EXPECT_EQ(trial.judgement.verdict, Verdict::inconclusive);
   EXPECT_NE(trial.judgement.reason.find("trains no gated_attention"), std::string::npos);
 }
 
-// ---- emergence --------------------------------------------------------------------------------------------------
+// ---- emergence --------------------------------------------------------------------------------------
 
 TEST(Emergence, FindsWhatAppearsWhen) {
   auto results = results_for(planted_config());
@@ -515,8 +529,9 @@ TEST(Emergence, FindsWhatAppearsWhen) {
   EXPECT_EQ(trial.value("tokens_until_sink"), results.tokens(100));
   EXPECT_EQ(trial.value("seeds_with_sink"), 4);
   // The rank falls with the neuron already: layer 1 then writes a direction that all positions share.
-  EXPECT_TRUE(trial.notes("In baseline first the selective neuron (0.32 million tokens), then the drop of rank "
-                          "(0.32 million tokens), then the spike (0.64 million tokens), then the sink (0.64"))
+  EXPECT_TRUE(
+      trial.notes("In baseline first the selective neuron (0.32 million tokens), then the drop of rank "
+                  "(0.32 million tokens), then the spike (0.64 million tokens), then the sink (0.64"))
       << trial.all_notes();
   EXPECT_EQ(trial.series("largest_selectivity", "baseline").y.size(), 3U);
   EXPECT_EQ(trial.find("early_selectivity_predicts_sink")->where.at("step"), 50);
@@ -533,7 +548,7 @@ TEST(Emergence, SaysWhatNeverAppears) {
   EXPECT_EQ(trial.value("seeds_with_sink_head_rms_norm"), 4);
 }
 
-// ---- all of them ------------------------------------------------------------------------------------------------
+// ---- all of them ------------------------------------------------------------------------------------
 
 struct MadeUp {
   TrainingResults results;
@@ -556,14 +571,20 @@ TEST(JudgedMetrics, HaveNotMovedOnMadeUpTraining) {
   expect_golden_metrics("training_claims.json", metrics);
 }
 
-// ---- Texts for a study ------------------------------------------------------------------------------------------
+// ---- Texts for a study ------------------------------------------------------------------------------
 
 TEST(MakeStudy, RefusesTokensThatWereChangedSince) {
   const TemporaryFolder folder;
   folder.write("assets/tokenizers/prose-bpe-4096/tokenizer.json", byte_tokenizer_json().dump());
-  for (const auto* name : {"assets/prose/one.txt", "assets/prose/two.txt"}) folder.write(name, std::string(200, 'a') + name);
-  const auto settings = load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null", "",
-                                       {"training.data=prose", "training.vocabulary=257", "training.length=16"}, std::nullopt});
+  for (const auto* name : {"assets/prose/one.txt", "assets/prose/two.txt"})
+    folder.write(name, std::string(200, 'a') + name);
+  const auto settings = load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs",
+                                       "",
+                                       "cpu",
+                                       "smollm2-null",
+                                       "",
+                                       {"training.data=prose", "training.vocabulary=257", "training.length=16"},
+                                       std::nullopt});
   const auto make = [&] { make_study(settings.training, 1, folder / "assets", folder / "runs", at::kCPU); };
   make();
   EXPECT_NO_THROW(make());

@@ -178,8 +178,7 @@ TEST_P(TrainingParity, EveryLossWithin1e3) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Training, TrainingParity,
-                         testing::Combine(testing::ValuesIn(arm_names()), testing::Values(2, 4)),
-                         [](const auto& info) {
+                         testing::Combine(testing::ValuesIn(arm_names()), testing::Values(2, 4)), [](const auto& info) {
                            return std::get<0>(info.param) + "_kv" + std::to_string(std::get<1>(info.param));
                          });
 

@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "harness/probes/output_alignment.h"
-#include "harness/statistics.h"
 #include "harness/probes/value_aggregation.h"
 #include "harness/probes/watch.h"
+#include "harness/statistics.h"
 #include "tests/small_model.h"
 
 namespace replicate {
@@ -22,13 +22,15 @@ class VarianceStatistics : public testing::Test {
     outputs_ = watch(Site::head_output, [](const Tensor& x) { return x.flatten(2); });
     values_ = watch(Site::value, [](const Tensor& v) { return v; });
     attention_ = watch_attention({.rows = rows}, [](const AttentionStatistics& s) { return s.rows; });
-    ASSERT_TRUE(run({{model_, random_tokens(kB, kP + 8), {},
+    ASSERT_TRUE(run({{model_,
+                      random_tokens(kB, kP + 8),
+                      {},
                       {variance_, aggregation_, projection_, outputs_, values_, attention_}}},
                     {.batch_tokens = 200}));
   }
 
-  Tensor outputs(int64_t layer) const { return outputs_->layer(layer).slice(1, 0, kP); }   // [B, P, H K]
-  Tensor values(int64_t layer) const { return values_->layer(layer).slice(2, 0, kP); }     // [B, G, P, K]
+  Tensor outputs(int64_t layer) const { return outputs_->layer(layer).slice(1, 0, kP); }  // [B, P, H K]
+  Tensor values(int64_t layer) const { return values_->layer(layer).slice(2, 0, kP); }    // [B, G, P, K]
   Tensor attention(int64_t layer) const { return attention_->layer(layer).slice(3, 0, kP); }
 
   /// Sum over pairs of positions at most `lags` - 1 apart, mean over heads.
@@ -36,13 +38,13 @@ class VarianceStatistics : public testing::Test {
     const auto deviations = values(layer) - values(layer).mean(at::IntArrayRef({0, 2}), true);
     auto sum = at::zeros({kP}, at::kDouble);
     for (int64_t h = 0; h < kH; ++h) {
-      const auto v = deviations.select(1, h * kG / kH);                                   // [B, P, K]
+      const auto v = deviations.select(1, h * kG / kH);  // [B, P, K]
       const auto products = at::einsum("btk,bsk->ts", {v, v}) / static_cast<double>(kB * kK);
       for (int64_t j = 0; j < kP; ++j) {
         for (int64_t k = 0; k < kP; ++k) {
           const auto lag = std::abs(j - k);
           if (lag >= lags) continue;
-          const auto a = attention(layer).select(1, h);                                   // [B, P, P]
+          const auto a = attention(layer).select(1, h);  // [B, P, P]
           sum += (a.select(2, j) * a.select(2, k)).mean(0) * products.diagonal(lag).mean() / kH;
         }
       }

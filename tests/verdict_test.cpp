@@ -34,8 +34,7 @@ Judging with_control() {
 }
 
 Verdict verdict(const std::string& op, double threshold, double low, double high) {
-  return judge(measured({metric("effect", (low + high) / 2, low, high)}), criterion(op, threshold))
-      .verdict;
+  return judge(measured({metric("effect", (low + high) / 2, low, high)}), criterion(op, threshold)).verdict;
 }
 
 TEST(Verdict, DependsOnWhereTheWholeIntervalLies) {
@@ -60,10 +59,11 @@ TEST(Verdict, EqualityBelongsToTheInclusiveOperators) {
 }
 
 TEST(Verdict, SaysHowSureItsCriteriaAre) {
-  const auto judgement = judge(measured({metric("effect", 0.7, 0.6, 0.8), metric("control", 0, -0.05, 0.05)}), with_control());
-  EXPECT_NEAR(*judgement.criteria[0].p, 4.4287e-5, 1e-8);         // 3.92 standard errors
-  EXPECT_NEAR(*judgement.criteria[0].effect_size, 1.386, 1e-3);   // by the root of 8 sequences
-  EXPECT_NEAR(*judgement.controls[0].p, 2.034e-8, 1e-11);         // the limit 0.14 is 5.49 away
+  const auto judgement =
+      judge(measured({metric("effect", 0.7, 0.6, 0.8), metric("control", 0, -0.05, 0.05)}), with_control());
+  EXPECT_NEAR(*judgement.criteria[0].p, 4.4287e-5, 1e-8);        // 3.92 standard errors
+  EXPECT_NEAR(*judgement.criteria[0].effect_size, 1.386, 1e-3);  // by the root of 8 sequences
+  EXPECT_NEAR(*judgement.controls[0].p, 2.034e-8, 1e-11);        // the limit 0.14 is 5.49 away
   const auto bare = judge(measured({{"effect", 0.7, {}, {}, 1, "natural", {}}}), criterion(">", 0.5));
   EXPECT_FALSE(bare.criteria[0].p || bare.criteria[0].effect_size);
 }
@@ -92,7 +92,8 @@ TEST(Verdict, JudgesPredictionsOfRivalsApart) {
 
 TEST(Verdict, AMarginWithinTheErrorOfTheArithmeticDecidesNothing) {
   const auto with_error = [](double error) {
-    const auto measurement = measured({metric("effect", 0.7, 0.65, 0.75), {"effect_dtype_error", error, {}, {}, 8, "natural", {}}});
+    const auto measurement =
+        measured({metric("effect", 0.7, 0.65, 0.75), {"effect_dtype_error", error, {}, {}, 8, "natural", {}}});
     return judge(measurement, criterion(">", 0.5));
   };
   EXPECT_EQ(with_error(0.1).verdict, Verdict::pass);
@@ -103,7 +104,8 @@ TEST(Verdict, AMarginWithinTheErrorOfTheArithmeticDecidesNothing) {
 
 TEST(Verdict, AControlWithinTheErrorOfTheArithmeticDecidesNothing) {
   const auto outcome = [](double of_control, double of_effect) {
-    const auto measurement = measured({metric("effect", 1, 0.9, 1.1), metric("control", 0.1, 0.05, 0.15),  // the limit is 0.2
+    const auto measurement = measured({metric("effect", 1, 0.9, 1.1),
+                                       metric("control", 0.1, 0.05, 0.15),  // the limit is 0.2
                                        {"control_dtype_error", of_control, {}, {}, 8, "natural", {}},
                                        {"effect_dtype_error", of_effect, {}, {}, 8, "natural", {}}});
     return judge(measurement, with_control()).controls[0].outcome;
@@ -126,8 +128,7 @@ TEST(Verdict, TakesTheFirstMetricOfAName) {
 TEST(Verdict, OneSequenceIsInconclusive) {
   const auto judgement = judge(measured({metric("effect", 0.9, 0.9, 0.9, 1)}), criterion(">", 0.5));
   EXPECT_EQ(judgement.verdict, Verdict::inconclusive);
-  EXPECT_NE(judgement.reason.find("one sequence only: no interval"), std::string::npos)
-      << judgement.reason;
+  EXPECT_NE(judgement.reason.find("one sequence only: no interval"), std::string::npos) << judgement.reason;
 }
 
 TEST(Verdict, TooFewUnitsAreInconclusiveAndCounted) {
@@ -135,8 +136,7 @@ TEST(Verdict, TooFewUnitsAreInconclusiveAndCounted) {
   judging.minimum_n = 4;
   const auto judgement = judge(measured({metric("effect", 0.9, 0.8, 1, 3)}), judging);
   EXPECT_EQ(judgement.verdict, Verdict::inconclusive);
-  EXPECT_NE(judgement.reason.find("3 units of sampling, 4 needed"), std::string::npos)
-      << judgement.reason;
+  EXPECT_NE(judgement.reason.find("3 units of sampling, 4 needed"), std::string::npos) << judgement.reason;
 }
 
 TEST(Verdict, NoBoundsOrNaNBoundsAreInconclusive) {
@@ -144,8 +144,7 @@ TEST(Verdict, NoBoundsOrNaNBoundsAreInconclusive) {
   bare.low = bare.high = std::nullopt;
   EXPECT_EQ(judge(measured({bare}), criterion(">", 0.5)).verdict, Verdict::inconclusive);
   EXPECT_EQ(verdict(">", 0.5, kNaN, kNaN), Verdict::inconclusive);
-  EXPECT_EQ(judge(measured({metric("effect", kNaN, 0.8, 1)}), criterion(">", 0.5)).verdict,
-            Verdict::inconclusive);
+  EXPECT_EQ(judge(measured({metric("effect", kNaN, 0.8, 1)}), criterion(">", 0.5)).verdict, Verdict::inconclusive);
 }
 
 TEST(Verdict, ANumberThatIsNotFiniteIsNeverJudged) {
@@ -157,7 +156,8 @@ TEST(Verdict, ANumberThatIsNotFiniteIsNeverJudged) {
         EXPECT_EQ(judgement.criteria[0].outcome, "inconclusive") << op << strange;
         EXPECT_EQ(judgement.verdict, Verdict::inconclusive) << op << strange;
         EXPECT_FALSE(judgement.criteria[0].p) << op << strange;
-        EXPECT_EQ(judgement.reason.find("inf"), std::string::npos) << judgement.reason;  // on disk it is null, as NaN is
+        EXPECT_EQ(judgement.reason.find("inf"), std::string::npos)
+            << judgement.reason;  // on disk it is null, as NaN is
       }
     }
   }
@@ -167,10 +167,10 @@ TEST(Verdict, AControlThatIsNotFiniteIsNeverJudged) {
   auto judging = with_control();
   for (const double strange : {kNaN, kInfinity, -kInfinity}) {
     const auto effect = metric("effect", 1, 0.9, 1.1);
-    for (const auto& measurement : {measured({effect, metric("control", strange, 0, 0.1)}),
-                                    measured({effect, metric("control", 0, strange, 0.1)}),
-                                    measured({effect, metric("control", 0, 0, strange)}),
-                                    measured({metric("effect", strange, 0.9, 1.1), metric("control", 0, 0, 0.1)})}) {
+    for (const auto& measurement :
+         {measured({effect, metric("control", strange, 0, 0.1)}),
+          measured({effect, metric("control", 0, strange, 0.1)}), measured({effect, metric("control", 0, 0, strange)}),
+          measured({metric("effect", strange, 0.9, 1.1), metric("control", 0, 0, 0.1)})}) {
       const auto control = judge(measurement, judging).controls[0];
       EXPECT_EQ(control.outcome, "inconclusive") << strange;
       EXPECT_FALSE(control.p) << strange;
@@ -190,8 +190,7 @@ TEST(Verdict, AScaleThatIsNotFiniteIsNoScale) {
 TEST(Verdict, ControlIsNegativeBelowItsShareOfTheEffect) {
   const auto outcome = [](double low, double high) {
     const auto judgement = judge(
-        measured({metric("effect", 1, 0.9, 1.1), metric("control", (low + high) / 2, low, high)}),
-        with_control());
+        measured({metric("effect", 1, 0.9, 1.1), metric("control", (low + high) / 2, low, high)}), with_control());
     return judgement.controls[0].outcome + "/" + to_string(judgement.verdict);
   };
   EXPECT_EQ(outcome(0.05, 0.15), "negative/pass");
@@ -207,8 +206,7 @@ TEST(Verdict, ControlIsNegativeBelowItsShareOfTheEffect) {
 TEST(Verdict, ControlOfNoEffectDecidesNothing) {
   Judging judging = with_control();
   judging.criteria[0] = {"effect", ">=", 0, "set before measuring", {}};
-  const auto judgement =
-      judge(measured({metric("effect", 0, 0, 0), metric("control", 0, 0, 0)}), judging);
+  const auto judgement = judge(measured({metric("effect", 0, 0, 0), metric("control", 0, 0, 0)}), judging);
   EXPECT_EQ(judgement.controls[0].outcome, "inconclusive");
   EXPECT_EQ(judgement.verdict, Verdict::inconclusive);
 }
@@ -255,9 +253,8 @@ TEST(Verdict, OneFailureOutweighsEverythingElse) {
   Judging judging = criterion(">", 0.5);
   judging.criteria.push_back({"second", "<", 1, "set before measuring", {}});
   judging.criteria.push_back({"third", "<", 1, "set before measuring", {}});
-  const auto judgement = judge(measured({metric("effect", 1, 0.9, 1.1),
-                                         metric("second", 2, 1.5, 2.5), metric("third", 1, 0, 2)}),
-                               judging);
+  const auto judgement = judge(
+      measured({metric("effect", 1, 0.9, 1.1), metric("second", 2, 1.5, 2.5), metric("third", 1, 0, 2)}), judging);
   EXPECT_EQ(judgement.verdict, Verdict::fail);
   EXPECT_EQ(judgement.criteria[0].outcome, "pass");
   EXPECT_EQ(judgement.criteria[1].outcome, "fail");
@@ -270,8 +267,8 @@ TEST(Verdict, NothingToJudgeIsSkipped) {
 }
 
 TEST(Verdict, ReasonOfAPassHasTheNumbers) {
-  const auto judgement = judge(
-      measured({metric("effect", 1, 0.9, 1.1), metric("control", 0.01, 0, 0.02)}), with_control());
+  const auto judgement =
+      judge(measured({metric("effect", 1, 0.9, 1.1), metric("control", 0.01, 0, 0.02)}), with_control());
   EXPECT_EQ(judgement.reason,
             "effect = 1 [0.9, 1.1] (> 0.5 wanted); control control = 0.01 [0, 0.02] stays below "
             "0.2 x effect = 0.2");

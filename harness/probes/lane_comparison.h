@@ -29,8 +29,7 @@ class LaneComparison {
 };
 
 /// Brings these rows of attention: [b, H, R, T].
-std::shared_ptr<Probe> rows_for(std::shared_ptr<LaneComparison> comparison, bool changed,
-                                std::vector<int64_t> queries);
+std::shared_ptr<Probe> rows_for(std::shared_ptr<LaneComparison> comparison, bool changed, std::vector<int64_t> queries);
 
 /// Brings the residual stream of the first `count` positions, [b, count, D], at the input of every layer and at its
 /// end, as "layer L + 1".

@@ -31,14 +31,17 @@ Tensor robust_z(const Tensor& x) {
 
 namespace {
 
-/// Of neurons [first, first + count): the logarithms of row norms [2, n], norm, kurtosis and top share [3, n], outlier dimension [n].
+/// Of neurons [first, first + count): the logarithms of row norms [2, n], norm, kurtosis and top share [3, n], outlier
+/// dimension [n].
 struct Strip {
   Tensor log_norms, of_down, outlier_dimension;
 };
 
 Strip strip_of(const BlockWeights& weights, int64_t first, int64_t count) {
   const auto& gate = weights.gate.defined() ? weights.gate : weights.up;  // without a gate, up's rows are what reads
-  const auto norms = [&](const Tensor& rows) { return to_host(row_norms(rows.narrow(0, first, count), weights.ffn_norm)).log(); };
+  const auto norms = [&](const Tensor& rows) {
+    return to_host(row_norms(rows.narrow(0, first, count), weights.ffn_norm)).log();
+  };
   const auto down = to_host(weights.down.narrow(1, first, count)).t().contiguous();  // [n, D]
   const auto energy = down.square();
   const auto whole = energy.sum(-1);
@@ -70,8 +73,7 @@ NeuronWeights neuron_weights(const BlockWeights& weights) {
 }
 
 ProbeNeeds NeuronProbe::needs(int64_t layer, int64_t layers) const {
-  const bool chosen =
-      layers_.empty() || std::find(layers_.begin(), layers_.end(), layer) != layers_.end();
+  const bool chosen = layers_.empty() || std::find(layers_.begin(), layers_.end(), layer) != layers_.end();
   if (layer > layers || !chosen) return {};
   return {.sites = {Site::hidden, Site::ffn_output}, .weights = true};
 }
@@ -90,10 +92,9 @@ void NeuronProbe::observe(const Place& place, Site site, const Tensor& value) {
     seen.rest_max.push_back(rest.amax(1).to(at::kDouble));
     seen.rest_mean.push_back(rest.mean(1, false, at::kDouble));
   } else {
-    const auto y = value.select(1, 0);  // [b, D]
+    const auto y = value.select(1, 0);                        // [b, D]
     const auto along = at::matmul(y, down_).to(at::kDouble);  // [b, F]
-    seen.share.push_back(first_now_.to(at::kDouble) * along /
-                         y.to(at::kDouble).square().sum(-1, true));
+    seen.share.push_back(first_now_.to(at::kDouble) * along / y.to(at::kDouble).square().sum(-1, true));
   }
 }
 

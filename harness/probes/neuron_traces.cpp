@@ -24,8 +24,6 @@ void NeuronTraces::observe(const Place& place, Site site, const Tensor& value) {
   seen_[{place.layer, site}].push_back(chosen);
 }
 
-Tensor NeuronTraces::joined(int64_t layer, Site site) const {
-  return at::cat(seen_.at({layer, site}), 0).cpu();
-}
+Tensor NeuronTraces::joined(int64_t layer, Site site) const { return at::cat(seen_.at({layer, site}), 0).cpu(); }
 
 }  // namespace replicate

@@ -21,7 +21,7 @@ class NeuronTraces : public Probe {
   // Per sequence, position and chosen neuron, [B, T, N] float64 on the CPU.
   /// Cosine of the FFN's input, which has the norm's gain, with the W_gate row as stored.
   Tensor gate_cosine(int64_t layer) const { return joined(layer, Site::gate); }
-  Tensor up_activation(int64_t layer) const { return joined(layer, Site::up); }  ///< raw, signed
+  Tensor up_activation(int64_t layer) const { return joined(layer, Site::up); }   ///< raw, signed
   Tensor activation(int64_t layer) const { return joined(layer, Site::hidden); }  ///< |z|
 
   Tensor down(int64_t layer) const { return down_.at(layer); }  ///< columns of W_down, [N, D]

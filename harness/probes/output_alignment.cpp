@@ -53,8 +53,7 @@ Tensor input_order(const ModelConfig& config, const Tensor& permutation) {
   return source_head * width + source.remainder(width);
 }
 
-Tensor permuted_metric(const ModelConfig& config, const Tensor& weight,
-                       std::span<const Tensor> permutations) {
+Tensor permuted_metric(const ModelConfig& config, const Tensor& weight, std::span<const Tensor> permutations) {
   const auto wide = weight.to(at::kDouble);
   const auto metric = at::matmul(wide.t(), wide);
   auto sum = at::zeros_like(metric);
@@ -85,10 +84,9 @@ Tensor OutputAlignment::value_variances(const Tensor& weights) const {
 }
 
 Tensor OutputAlignment::mean_tau(const Tensor& weights, int64_t position) const {
-  const auto variances =
-      (position == 0 ? value_variances(weights).index_select(1, value_dimensions(config_))
-                     : dimension_variances(weights, outputs_.select(1, position).flatten(1)))
-          .contiguous();  // [R, H K]
+  const auto variances = (position == 0 ? value_variances(weights).index_select(1, value_dimensions(config_))
+                                        : dimension_variances(weights, outputs_.select(1, position).flatten(1)))
+                             .contiguous();  // [R, H K]
   std::vector<double> taus(variances.size(0));
   at::parallel_for(0, variances.size(0), 1, [&](int64_t begin, int64_t end) {
     for (auto r = begin; r < end; ++r) taus[r] = mean_tau_(numbers(variances[r]));

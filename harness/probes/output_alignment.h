@@ -32,8 +32,7 @@ Tensor input_order(const ModelConfig& config, const Tensor& permutation);
 
 /// W_O' W_O with the inputs of W_O permuted, mean over permutations: what W_O does to a variance if it does not know
 /// where it lies. weight [D, H K] -> [H K, H K]
-Tensor permuted_metric(const ModelConfig& config, const Tensor& weight,
-                       std::span<const Tensor> permutations);
+Tensor permuted_metric(const ModelConfig& config, const Tensor& weight, std::span<const Tensor> permutations);
 
 /// Tau-b of |W_O[i, :]| with the variance over sequences of W_O's inputs at one position, in one layer.
 class OutputAlignment {

@@ -43,17 +43,13 @@ bool same_first_token(const Condition& condition) {
   return first.size(0) > 1 && first.eq(first[0]).all().item<bool>();
 }
 
-Tensor even_weights(int64_t n) {
-  return at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble);
-}
+Tensor even_weights(int64_t n) { return at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble); }
 
 FirstAndRest::FirstAndRest(const Tensor& x, const Tensor& metric) {
   const auto left = centred(x);
   const auto right = metric.defined() ? at::matmul(left, metric.to(at::kDouble)) : left;
   // Position by position: one long sum would be split over threads, and its last digits depend on their number.
-  const auto products = [&](int64_t p) {
-    return at::matmul(left.select(1, p), right.select(1, p).t()) / x.size(2);
-  };
+  const auto products = [&](int64_t p) { return at::matmul(left.select(1, p), right.select(1, p).t()) / x.size(2); };
   first = products(0).cpu();
   auto sum = at::zeros_like(first, left.options());
   for (int64_t p = 1; p < x.size(1); ++p) sum += products(p);
@@ -109,17 +105,16 @@ Tensor PositionVariance::ratio_by_layer(const Tensor& weights) const {
   return at::stack(ratios, 1);
 }
 
-void measure_by_layer(const std::string& name, const Condition& condition,
-                      const PositionVariance& variance, Measure& measure) {
+void measure_by_layer(const std::string& name, const Condition& condition, const PositionVariance& variance,
+                      Measure& measure) {
   std::vector<double> x(condition.model->config.layers);
   std::iota(x.begin(), x.end(), 1.0);
   measure.population_series(name, condition, "layer", x,
                             [&](const Tensor& weights) { return variance.ratio_by_layer(weights); });
 }
 
-void measure_minus_null(const std::string& name, const Condition& condition,
-                        const std::vector<int64_t>& layers, const PositionVariance& trained,
-                        const PositionVariance& null, Measure& measure) {
+void measure_minus_null(const std::string& name, const Condition& condition, const std::vector<int64_t>& layers,
+                        const PositionVariance& trained, const PositionVariance& null, Measure& measure) {
   for (const auto layer : layers) {
     const auto difference = [&](const Tensor& weights) {
       return (trained.ratio(layer, weights) - null.ratio(layer, weights)).unsqueeze(1);

@@ -60,19 +60,18 @@ class PositionVariance : public Probe {
   Site site_;
   std::vector<int64_t> layers_;
   bool every_layer_;
-  std::vector<Tensor> batches_;                     // [b, P, X] of the layer at hand
-  std::map<int64_t, FirstAndRest> first_and_rest_;  // by layer
+  std::vector<Tensor> batches_;                      // [b, P, X] of the layer at hand
+  std::map<int64_t, FirstAndRest> first_and_rest_;   // by layer
   std::map<int64_t, std::vector<Tensor>> products_;  // by layer, P times [B, B]
 };
 
 /// The ratio of first to rest in layers 1..L, as a series; every layer must have been observed.
-void measure_by_layer(const std::string& name, const Condition& condition,
-                      const PositionVariance& variance, Measure& measure);
+void measure_by_layer(const std::string& name, const Condition& condition, const PositionVariance& variance,
+                      Measure& measure);
 
 /// The ratio of first to rest minus that of the null model, which saw the same sequences and is resampled together
 /// with the trained one; in each of the layers.
-void measure_minus_null(const std::string& name, const Condition& condition,
-                        const std::vector<int64_t>& layers, const PositionVariance& trained,
-                        const PositionVariance& null, Measure& measure);
+void measure_minus_null(const std::string& name, const Condition& condition, const std::vector<int64_t>& layers,
+                        const PositionVariance& trained, const PositionVariance& null, Measure& measure);
 
 }  // namespace replicate

@@ -43,15 +43,15 @@ Scores scores_of(const Tensor& q, const Tensor& k, int64_t others) {
   const auto all = at::logaddexp(first, all_rest).unsqueeze(-1);
 
   // Row i is query i + 1 and column j is key j + 1, which the queries behind it see.
-  const auto behind = causal.slice(1, 0, others).tril(-1);                      // [T - 1, P]
-  const auto other = scores.slice(2, 1, 1 + others).to(at::kDouble);            // [b, T - 1, P]
+  const auto behind = causal.slice(1, 0, others).tril(-1);            // [T - 1, P]
+  const auto other = scores.slice(2, 1, 1 + others).to(at::kDouble);  // [b, T - 1, P]
   const auto log_attention = (other - all).clamp_max(kLargestLog);
   const auto margin = log_attention - (-log_attention.exp()).log1p();
   const auto over_queries = [&](const Tensor& x) {
     return (x.masked_fill(behind.logical_not(), 0).sum(1) / behind.sum(0)).mean(-1);
   };
-  return {(first > 0).to(at::kDouble).mean(1), (first - all_rest).mean(1),
-          over_queries((other > 0).to(at::kDouble)), over_queries(margin)};
+  return {(first > 0).to(at::kDouble).mean(1), (first - all_rest).mean(1), over_queries((other > 0).to(at::kDouble)),
+          over_queries(margin)};
 }
 
 /// q, k [b, T, K] of one head and its direction in W_Q [K] -> [b, quantities] in the order of QueryKey.
@@ -70,15 +70,12 @@ Tensor measure_head(const Tensor& q, const Tensor& k, const Tensor& weights_dire
 }  // namespace
 
 QueryKeyProbe::QueryKeyProbe(std::vector<int64_t> layers, int64_t head_width, int64_t length)
-    : layers_(std::move(layers)),
-      head_width_(head_width),
-      others_(std::min(kOtherPositions, length - 2)) {
+    : layers_(std::move(layers)), head_width_(head_width), others_(std::min(kOtherPositions, length - 2)) {
   TORCH_CHECK(length > 2, "no other position has later queries in sequences of ", length);
 }
 
 ProbeNeeds QueryKeyProbe::needs(int64_t layer, int64_t layers) const {
-  const bool chosen =
-      layers_.empty() || std::find(layers_.begin(), layers_.end(), layer) != layers_.end();
+  const bool chosen = layers_.empty() || std::find(layers_.begin(), layers_.end(), layer) != layers_.end();
   if (layer > layers || !chosen) return {};
   return {.sites = {Site::query, Site::key}, .weights = true};
 }

@@ -2,8 +2,8 @@
 
 // What the survey and most claims look at: attention to a position, and norms of the residual stream.
 
-#include "harness/survey.h"
 #include "harness/probes/watch.h"
+#include "harness/survey.h"
 
 namespace replicate {
 

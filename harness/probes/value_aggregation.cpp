@@ -34,8 +34,7 @@ Tensor joined(std::vector<Tensor>& batches) { return at::cat(std::exchange(batch
 
 }  // namespace
 
-AggregationProbe::AggregationProbe(std::vector<int64_t> layers)
-    : layers_(std::move(layers)), rows_(kP) {
+AggregationProbe::AggregationProbe(std::vector<int64_t> layers) : layers_(std::move(layers)), rows_(kP) {
   std::iota(rows_.begin(), rows_.end(), int64_t{0});
 }
 
@@ -60,7 +59,8 @@ void AggregationProbe::observe_attention(const Place&, const AttentionStatistics
 
 void AggregationProbe::finish_layer(int64_t layer) {
   const auto values = joined(values_).to(at::kDouble), outputs = joined(outputs_).to(at::kDouble);
-  const auto mean = values.mean(at::IntArrayRef({0, 2}), true);  // [1, G, 1, K]; a bare {0, 2} is ambiguous to LibTorch 2.11
+  const auto mean =
+      values.mean(at::IntArrayRef({0, 2}), true);  // [1, G, 1, K]; a bare {0, 2} is ambiguous to LibTorch 2.11
   const auto group = outputs.size(2) / values.size(1);
   const auto of_heads = mean.repeat_interleave(group, 1).transpose(1, 2);  // [1, 1, H, K]
   seen_[layer] = {joined(attention_).cpu(), lag_covariance(values - mean).cpu(),
@@ -71,9 +71,9 @@ Tensor predicted_variance(const Aggregated& seen, const Tensor& weights, int64_t
   const auto heads = seen.attention.size(1), group = heads / seen.covariance.size(1);
   auto sum = at::zeros({weights.size(0), kP}, at::kDouble);
   for (int64_t h = 0; h < heads; ++h) {  // one head at a time: all resamples of all heads would be large
-    const auto products = seen.attention.select(1, h).slice(2, 0, lags).flatten(1);   // [B, P lags]
-    const auto covariance = seen.covariance.select(1, h / group).slice(1, 0, lags);   // [B, lags]
-    const auto attention = at::matmul(weights, products).view({-1, kP, lags});        // [R, P, lags]
+    const auto products = seen.attention.select(1, h).slice(2, 0, lags).flatten(1);  // [B, P lags]
+    const auto covariance = seen.covariance.select(1, h / group).slice(1, 0, lags);  // [B, lags]
+    const auto attention = at::matmul(weights, products).view({-1, kP, lags});       // [R, P, lags]
     sum += at::matmul(attention, at::matmul(weights, covariance).unsqueeze(2)).squeeze(2);
   }
   return sum / heads;

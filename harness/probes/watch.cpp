@@ -27,9 +27,7 @@ void Watch::observe_attention(const Place& place, const AttentionStatistics& sta
 }
 
 /// The conversion also copies: a view must not keep a layer's activations alive.
-void Watch::gather(int64_t layer, Tensor result) {
-  gathered_[layer].push_back(result.to(at::kDouble, false, true));
-}
+void Watch::gather(int64_t layer, Tensor result) { gathered_[layer].push_back(result.to(at::kDouble, false, true)); }
 
 Tensor Watch::layer(int64_t layer) const {
   const auto found = gathered_.find(layer);

@@ -16,7 +16,8 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nul
 double number(const nlohmann::json& json) { return json.is_null() ? std::nan("") : json.get<double>(); }
 
 [[noreturn]] void fail(const std::string& why, const std::string& where) {
-  throw Error("the history of a training run cannot be read: " + why, where, "remove the run's folder to train it again");
+  throw Error("the history of a training run cannot be read: " + why, where,
+              "remove the run's folder to train it again");
 }
 
 nlohmann::json parse(const std::string& text, const std::string& where) {
@@ -43,8 +44,8 @@ RunHistory history_from_json(const std::string& text, const std::string& where) 
     const auto json = parse(text, where);
     RunHistory history{{}, json.at("seconds").get<double>(), json.at("stopped").get<std::string>()};
     for (const auto& p : json.at("curve")) {
-      history.curve.push_back({p.at(0).get<int64_t>(), p.at(1).get<double>(), number(p.at(2)), number(p.at(3)),
-                               number(p.at(4))});
+      history.curve.push_back(
+          {p.at(0).get<int64_t>(), p.at(1).get<double>(), number(p.at(2)), number(p.at(3)), number(p.at(4))});
     }
     if (history.curve.empty()) fail("its curve has no point", where);
     return history;

@@ -8,9 +8,9 @@ namespace replicate {
 
 /// One look at a run while it trains.
 struct CurvePoint {
-  int64_t step = 0;          ///< optimiser steps done
-  double seconds = 0;        ///< spent in steps so far, validation and checkpoints left out
-  double train_loss = 0;     ///< mean over the steps since the last point, nats a token; NaN at step 0
+  int64_t step = 0;       ///< optimiser steps done
+  double seconds = 0;     ///< spent in steps so far, validation and checkpoints left out
+  double train_loss = 0;  ///< mean over the steps since the last point, nats a token; NaN at step 0
   double validation_loss = 0;
   double gradient_norm = 0;  ///< of the last step, before clipping; NaN at step 0
 };

@@ -31,8 +31,8 @@ std::string all_text(const fs::path& folder) {
   return text;
 }
 
-/// What was written by an earlier run, and may have been changed since: an id outside the vocabulary would be read as the row
-/// of an embedding that is not there.
+/// What was written by an earlier run, and may have been changed since: an id outside the vocabulary would be read as
+/// the row of an embedding that is not there.
 TokenFile verified(const fs::path& file) {
   try {
     auto tokens = TokenFile::open(file);
@@ -85,8 +85,8 @@ fs::path tokenizer_file(const Recipes& recipes, const fs::path& assets) {
 std::shared_ptr<const TrainingData> data_of(const Recipes& recipes, const fs::path& assets, const fs::path& runs) {
   const auto vocabulary = recipes.baseline().model.vocabulary;
   if (recipes.data() == kBackcopy) {
-    return std::make_shared<BackcopyData>(all_text(assets / "prose"), vocabulary, recipes.triggers(),
-                                          recipes.length(), recipes.bos());
+    return std::make_shared<BackcopyData>(all_text(assets / "prose"), vocabulary, recipes.triggers(), recipes.length(),
+                                          recipes.bos());
   }
   const auto json = tokenizer_file(recipes, assets);
   const auto tokenizer = Tokenizer::from_json(json, vocabulary);

@@ -27,7 +27,8 @@ struct TrainRequest {
 };
 
 /// One run of the recipe, in a folder of its own, with the seed of a study's first. False when the person interrupted
-/// it. Several ranks share the folder. Error when the folder is in use, or holds another run, or one to go on with and `resume` is not set.
+/// it. Several ranks share the folder. Error when the folder is in use, or holds another run, or one to go on with and
+/// `resume` is not set.
 bool train_one(const TrainRequest& request, Progress& progress);
 
 /// What a record says of the models that a study trains.

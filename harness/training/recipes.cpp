@@ -81,8 +81,10 @@ void Recipes::check() const {
           "training.accumulate does not divide training.sequences", "choose a multiple");
   require(length_ >= 2, "training.length is below 2", "sequences need something to predict");
   require(plan_.validation_sequences > 0 && plan_.validate_every > 0 && s.steps % plan_.validate_every == 0,
-          "training.validation.every does not divide training.steps", "choose a divisor, so that the last step is seen");
-  require(plan_.threads > 0 && plan_.threads <= 1024, "training.threads lies outside 1..1024", "give a sensible number");
+          "training.validation.every does not divide training.steps",
+          "choose a divisor, so that the last step is seen");
+  require(plan_.threads > 0 && plan_.threads <= 1024, "training.threads lies outside 1..1024",
+          "give a sensible number");
   require(baseline_.clip > 0 && baseline_.weight_decay >= 0, "training.clip or training.weight_decay is out of range",
           "give a positive clip and no negative decay");
 }

@@ -10,10 +10,10 @@ namespace replicate {
 /// Where training looks at itself and what it leaves behind.
 struct RunPlan {
   int64_t validation_sequences = 0;
-  int64_t validate_every = 0;    ///< steps
-  std::vector<int64_t> keep;     ///< steps whose weights are kept, ascending; the first is 0, the last the last
+  int64_t validate_every = 0;  ///< steps
+  std::vector<int64_t> keep;   ///< steps whose weights are kept, ascending; the first is 0, the last the last
   double checkpoint_seconds = 0;
-  int64_t threads = 1;           ///< on a processor: small models train fastest on one, and alike on any machine
+  int64_t threads = 1;  ///< on a processor: small models train fastest on one, and alike on any machine
 };
 
 /// The training settings with their types, checked against each other.

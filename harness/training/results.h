@@ -18,9 +18,9 @@ struct TrainedModel {
 struct TrainedRun {
   std::string arm;  ///< of the study: "baseline_again" has the recipe of the baseline and other initial weights
   Recipe recipe;
-  std::vector<CurvePoint> curve;      ///< from step 0 to the last one, evenly spaced
-  std::vector<TrainedModel> models;   ///< from step 0 (the run's own null model) to the last one
-  std::string stopped;                ///< why it ended before its last step (diverged); empty: it did not
+  std::vector<CurvePoint> curve;     ///< from step 0 to the last one, evenly spaced
+  std::vector<TrainedModel> models;  ///< from step 0 (the run's own null model) to the last one
+  std::string stopped;               ///< why it ended before its last step (diverged); empty: it did not
 
   const TrainedModel& first() const { return models.front(); }
   const TrainedModel& last() const { return models.back(); }
@@ -35,14 +35,15 @@ struct RateTrial {
 
 /// Everything that was trained for one profile.
 struct TrainingResults {
-  std::map<std::string, std::vector<TrainedRun>> own_rate;     ///< by arm, one run a seed in the same order, each arm at its best rate
+  std::map<std::string, std::vector<TrainedRun>>
+      own_rate;  ///< by arm, one run a seed in the same order, each arm at its best rate
   std::map<std::string, std::vector<TrainedRun>> shared_rate;  ///< the same at the baseline's best rate
   std::map<std::string, std::vector<RateTrial>> rates;         ///< by arm, in ascending order of rates
-  ModelConfig config;          ///< of the baseline
-  int64_t length = 0;          ///< T of training
-  int64_t sequences = 0;       ///< B of one step
-  int64_t steps = 0;           ///< of a whole run
-  int64_t decay_steps = 0;     ///< the last so many of them lower the rate
+  ModelConfig config;                                          ///< of the baseline
+  int64_t length = 0;                                          ///< T of training
+  int64_t sequences = 0;                                       ///< B of one step
+  int64_t steps = 0;                                           ///< of a whole run
+  int64_t decay_steps = 0;                                     ///< the last so many of them lower the rate
   bool bos = false;
 
   /// Sequences [n, T] of the validation text, as the models saw them in training (with BOS where they had it). The

@@ -9,9 +9,7 @@
 namespace replicate {
 namespace {
 
-std::optional<double> present(double bound) {
-  return std::isnan(bound) ? std::nullopt : std::optional<double>(bound);
-}
+std::optional<double> present(double bound) { return std::isnan(bound) ? std::nullopt : std::optional<double>(bound); }
 
 /// The seeds' values at one point of a curve.
 Estimate at_point(const std::vector<std::vector<double>>& y, size_t point) {
@@ -33,8 +31,8 @@ void SeedMeasure::mean(const std::string& name, const std::vector<double>& value
   const auto estimate = t_interval(values);
   if (!std::isfinite(estimate.value)) without_value_.push_back(name);
   measurement_.samples.push_back({name, inputs_, where, values});
-  measurement_.metrics.push_back({name, estimate.value, present(estimate.low), present(estimate.high), estimate.n,
-                                  inputs_, std::move(where)});
+  measurement_.metrics.push_back(
+      {name, estimate.value, present(estimate.low), present(estimate.high), estimate.n, inputs_, std::move(where)});
 }
 
 void SeedMeasure::value(const std::string& name, double value, std::map<std::string, int64_t> where) {

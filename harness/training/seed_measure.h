@@ -21,8 +21,8 @@ class SeedMeasure {
 
   /// The mean over seeds of y[seed][point] against `axis`, with a t band where there are two seeds at least; `label`
   /// names the arm, by which panels pick it. One row is a curve without band.
-  void curve(const std::string& name, const std::string& label, const std::string& axis,
-             const std::vector<double>& x, const std::vector<std::vector<double>>& y);
+  void curve(const std::string& name, const std::string& label, const std::string& axis, const std::vector<double>& x,
+             const std::vector<std::vector<double>>& y);
 
   /// A matrix to look at.
   void map(const std::string& name, const std::string& label, const std::string& title,

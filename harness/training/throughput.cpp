@@ -43,8 +43,8 @@ struct Gpu {
   double teraflops;
 };
 /// A name that is part of another one comes behind it.
-constexpr Gpu kGpus[] = {{"B200", 2250},     {"GH200", 989.4}, {"H200 NVL", 835.5}, {"H200", 989.4},
-                         {"H100 NVL", 835.5}, {"H100 PCIe", 756}, {"H100", 989.4}, {"A100", 312}};
+constexpr Gpu kGpus[] = {{"B200", 2250},      {"GH200", 989.4},   {"H200 NVL", 835.5}, {"H200", 989.4},
+                         {"H100 NVL", 835.5}, {"H100 PCIe", 756}, {"H100", 989.4},     {"A100", 312}};
 
 }  // namespace
 
@@ -60,13 +60,15 @@ Peak Peak::of_all(int64_t devices) const {
 }
 
 std::optional<double> nominal_bfloat16_flops(const std::string& gpu) {
-  const auto found = std::ranges::find_if(kGpus, [&](const Gpu& one) { return gpu.find(one.name) != std::string::npos; });
+  const auto found =
+      std::ranges::find_if(kGpus, [&](const Gpu& one) { return gpu.find(one.name) != std::string::npos; });
   return found == std::end(kGpus) ? std::nullopt : std::optional(found->teraflops * 1e12);
 }
 
 Peak peak_of(at::Device device, bool bfloat16, int64_t threads) {
   const bool known = device.is_cuda() && bfloat16;
-  return {measured_flops(device, bfloat16, threads), known ? nominal_bfloat16_flops(description(device)) : std::nullopt};
+  return {measured_flops(device, bfloat16, threads),
+          known ? nominal_bfloat16_flops(description(device)) : std::nullopt};
 }
 
 std::string throughput(const TrainedRun& run, int64_t length, const Peak& peak) {
@@ -78,7 +80,9 @@ std::string throughput(const TrainedRun& run, int64_t length, const Peak& peak) 
   char use[96], nominal[64] = "";
   std::snprintf(use, sizeof use, " tokens/s, %.0f%% of the %.3g GFLOP/s that a matrix product reaches here (MFU)",
                 100 * flops / peak.measured, peak.measured / 1e9);
-  if (peak.nominal) std::snprintf(nominal, sizeof nominal, ", %.0f%% of the nominal %.4g", 100 * flops / *peak.nominal, *peak.nominal / 1e9);
+  if (peak.nominal)
+    std::snprintf(nominal, sizeof nominal, ", %.0f%% of the nominal %.4g", 100 * flops / *peak.nominal,
+                  *peak.nominal / 1e9);
   return grouped(static_cast<int64_t>(std::min(tokens, 1e18))) + use + nominal;
 }
 

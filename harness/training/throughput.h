@@ -32,7 +32,8 @@ struct Peak {
 
 Peak peak_of(at::Device device, bool bfloat16, int64_t threads);
 
-/// Dense bfloat16 products of GPUs from A100 on, by the name that CUDA gives them. Source: NVIDIA's data sheets, without sparsity.
+/// Dense bfloat16 products of GPUs from A100 on, by the name that CUDA gives them. Source: NVIDIA's data sheets,
+/// without sparsity.
 std::optional<double> nominal_bfloat16_flops(const std::string& gpu);
 
 /// "7,400 tokens/s, 44% of the 101 GFLOP/s that a matrix product reaches here (MFU)"; time in steps alone.

@@ -33,7 +33,8 @@ class StepClock {
   StepClock(double& seconds, at::Device device) : seconds_(seconds), device_(device) {}
   void start() { started_ = seconds_now(); }
   void stop() {
-    if (!device_.is_cpu()) c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(std::max<c10::DeviceIndex>(device_.index(), 0));
+    if (!device_.is_cpu())
+      c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(std::max<c10::DeviceIndex>(device_.index(), 0));
     seconds_ += seconds_now() - started_;
   }
 
@@ -46,9 +47,9 @@ class StepClock {
 /// All that decides what a run leaves behind.
 std::string text_of(const Recipe& recipe, const RunPlan& plan, const TrainingData& data, at::Device device) {
   auto all = "replicate training " + std::to_string(kTrainingVersion) + "\n" + recipe.text() + "data " +
-             data.fingerprint() + "\n" + (device.is_cpu() ? "cpu, threads " + std::to_string(plan.threads) : "gpu") + "\nlooks every " +
-             std::to_string(plan.validate_every) + " steps at " + std::to_string(plan.validation_sequences) +
-             " sequences\nkeeps";
+             data.fingerprint() + "\n" + (device.is_cpu() ? "cpu, threads " + std::to_string(plan.threads) : "gpu") +
+             "\nlooks every " + std::to_string(plan.validate_every) + " steps at " +
+             std::to_string(plan.validation_sequences) + " sequences\nkeeps";
   for (const auto step : plan.keep) all.append(1, ' ').append(std::to_string(step));
   return all + "\n";
 }
@@ -62,7 +63,8 @@ std::string TrainingRun::folder_name(const std::string& arm, const Recipe& recip
 }
 
 TrainingRun::TrainingRun(std::string arm, const Recipe& recipe, const RunPlan& plan,
-                         std::shared_ptr<const TrainingData> data, fs::path folder, at::Device device, const Ranks& ranks)
+                         std::shared_ptr<const TrainingData> data, fs::path folder, at::Device device,
+                         const Ranks& ranks)
     : arm_(std::move(arm)),
       recipe_(recipe),
       plan_(plan),
@@ -125,7 +127,8 @@ bool TrainingRun::train(const StepsDone& steps_done) {
       clock.stop();
       if (looks) look(trainer, validation, history);
       const bool diverged = ranks_.agreed(!history.stopped.empty());
-      if (keeps && !diverged && ranks_.first()) save_model(model_folder(step), trainer.model().config(), *trainer.model().frozen());
+      if (keeps && !diverged && ranks_.first())
+        save_model(model_folder(step), trainer.model().config(), *trainer.model().frozen());
       if (ends || diverged) break;
       if (wish != Wish::go_on) {
         save(trainer, history);
@@ -155,7 +158,8 @@ void TrainingRun::resume(Trainer& trainer, RunHistory& history) const {
   if (fs::exists(state)) history = history_from_json(trainer.load(state), state.string());
 }
 
-/// Loss on text, which the first rank computes alone, and on the batches since the last look. What is not finite ends the run.
+/// Loss on text, which the first rank computes alone, and on the batches since the last look. What is not finite ends
+/// the run.
 void TrainingRun::look(Trainer& trainer, const Batch& validation, RunHistory& history) const {
   CurvePoint point{trainer.steps_done(), history.seconds, NAN, ranks_.first() ? trainer.loss(validation) : 0, NAN};
   if (point.step > 0) {

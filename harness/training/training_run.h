@@ -32,8 +32,9 @@ class TrainingRun {
   /// Writes down whose folder it is. Error when it is another run's.
   void claim_folder() const;
 
-  /// Sets LibTorch's threads for the calling thread, on a processor. False when `steps_done` stopped it; its state is then on disk. A loss that is not finite ends the run: its curve
-  /// says so. Error when the disk is full; the last state stays.
+  /// Sets LibTorch's threads for the calling thread, on a processor. False when `steps_done` stopped it; its state is
+  /// then on disk. A loss that is not finite ends the run: its curve says so. Error when the disk is full; the last
+  /// state stays.
   bool train(const StepsDone& steps_done);
 
   TrainedRun result() const;  ///< of a run that is done

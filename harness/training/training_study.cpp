@@ -46,8 +46,8 @@ TrainingStudy::TrainingStudy(const Recipes& recipes, std::shared_ptr<const Train
 Inputs TrainingStudy::validation(int64_t sequences, Region region) {
   const auto half = data_->validation_size() / 2;
   if (sequences > half) {
-    throw Error("half of the validation text has " + std::to_string(half) + " sequences, " +
-                    std::to_string(sequences) + " are asked for",
+    throw Error("half of the validation text has " + std::to_string(half) + " sequences, " + std::to_string(sequences) +
+                    " are asked for",
                 "training", "ask for fewer, or train on more text");
   }
   const auto first = region == Region::survey ? 0 : half;
@@ -87,7 +87,8 @@ const InputsRecord* TrainingStudy::find(const Tokens& tokens) const {
 std::string TrainingStudy::fingerprint() const {
   std::string all = data_->fingerprint() + "\n";
   for (const auto& arm : arm_names()) {
-    all += std::to_string(recipes_.seeds(arm)) + " " + run_of(arm, 0, recipes_.rates().front()).folder().string() + "\n";
+    all +=
+        std::to_string(recipes_.seeds(arm)) + " " + run_of(arm, 0, recipes_.rates().front()).folder().string() + "\n";
     for (const auto rate : recipes_.rates()) all += trial_of(arm, rate).folder().string() + "\n";
   }
   return sha256_hex(std::as_bytes(std::span(all)));
@@ -230,8 +231,7 @@ bool TrainingStudy::train(const std::vector<std::string>& arms, Progress& progre
   }
   if (!train_seeds(all, own, results_.own_rate, "training, seeds")) return false;
   log_throughput();
-  return !recipes_.shared_rate() ||
-         train_seeds(all, shared, results_.shared_rate, "training, seeds at one rate");
+  return !recipes_.shared_rate() || train_seeds(all, shared, results_.shared_rate, "training, seeds at one rate");
 }
 
 int64_t TrainingStudy::steps_left(const std::vector<std::string>& arms) const {

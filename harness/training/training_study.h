@@ -6,7 +6,8 @@
 namespace replicate {
 
 /// All runs that the training claims of a profile need: the learning rates of all arms, then the seeds at the best of
-/// them. On a processor as many runs go side by side as it has threads for. Runs are kept in a folder that other runs of the program share, so that what is trained once is trained.
+/// them. On a processor as many runs go side by side as it has threads for. Runs are kept in a folder that other runs
+/// of the program share, so that what is trained once is trained.
 class TrainingStudy {
  public:
   TrainingStudy(const TrainingStudy&) = delete;  // results() hold functions of it

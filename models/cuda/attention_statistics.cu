@@ -5,9 +5,9 @@
 #include "models/cuda/online_softmax.h"
 #include "models/cuda/tile_product.h"
 
-// One block of four warps owns 128 queries of a head (64 in float32), or 64 keys (received); a warp owns one or two strips of
-// 16 queries. The queries and one tile of the keys they see are the only things held, and a score is in registers from
-// product to product. The next tile is copied while the one before it is computed with.
+// One block of four warps owns 128 queries of a head (64 in float32), or 64 keys (received); a warp owns one or two
+// strips of 16 queries. The queries and one tile of the keys they see are the only things held, and a score is in
+// registers from product to product. The next tile is copied while the one before it is computed with.
 
 namespace replicate::cuda {
 namespace {
@@ -15,9 +15,9 @@ namespace {
 constexpr int kWarps = 4, kThreads = 32 * kWarps;
 
 template <typename Product>
-constexpr int kRows = kStrip * Product::kStrips;  // queries of a warp
+constexpr int kRows{kStrip * Product::kStrips};  // queries of a warp
 template <typename Product>
-constexpr int kQueries = kWarps * kRows<Product>;  // of a block
+constexpr int kQueries{kWarps * kRows<Product>};  // of a block
 
 __device__ inline int warp() { return static_cast<int>(threadIdx.x / 32); }
 
@@ -68,8 +68,8 @@ __device__ void mask(Scores (&scores)[kStrips], int64_t distance) {
   for (int s = 0; s < kStrips; ++s) mask(scores[s], distance + s * kStrip);
 }
 
-/// One tile's scores of row `half` become exponentials; what was summed before shrinks with the top. All lanes of a quad
-/// have the same top, but each has sums of its own columns alone.
+/// One tile's scores of row `half` become exponentials; what was summed before shrinks with the top. All lanes of a
+/// quad have the same top, but each has sums of its own columns alone.
 template <int kSize>
 __device__ void exponentiate(Scores& scores, int half, OnlineSoftmax& row, float (&output)[kSize][4]) {
   float top = kNoScore;
@@ -127,7 +127,8 @@ __device__ void write_row(const AttentionInputs<Element>& in, const AttentionOut
   if (query >= in.length) return;
   const int64_t h = blockIdx.y, b = blockIdx.z;
   write_statistics(out, row, (b * in.heads + h) * in.length + query);
-  if (out.output) write_output(output, half, row.total, out.output + ((b * in.length + query) * in.heads + h) * in.width);
+  if (out.output)
+    write_output(output, half, row.total, out.output + ((b * in.length + query) * in.heads + h) * in.width);
 }
 
 template <typename Element, int kWidth>
@@ -138,8 +139,9 @@ __global__ void __launch_bounds__(kThreads) forward(AttentionInputs<Element> in,
   auto *k = q + kQueries<Product> * Product::kPitch, *v = k + kTile * Product::kPitch;
   // Late queries see the most keys: they start first, so that the last blocks to run are short ones.
   const int64_t first = int64_t{kQueries<Product>} * (gridDim.x - 1 - blockIdx.x), h = blockIdx.y, b = blockIdx.z;
-  const int64_t end = first + kQueries<Product> < in.length ? first + kQueries<Product> : in.length;  // of the keys seen
-  const int64_t mine = first + warp() * kRows<Product>;  // the warp's queries
+  const int64_t end =
+      first + kQueries<Product> < in.length ? first + kQueries<Product> : in.length;  // of the keys seen
+  const int64_t mine = first + warp() * kRows<Product>;                               // the warp's queries
 
   start_tile<kQueries<Product>, kWidth>(in.q, b, h, first, in.length, q);
   start_tile<kTile, kWidth>(in.k, b, kv_head(in, h), 0, in.length, k);
@@ -206,7 +208,8 @@ __device__ void write_columns(const ColumnSums& sums, int64_t first_key, int64_t
 }
 
 template <typename Element, int kWidth>
-__global__ void __launch_bounds__(kThreads) receive(AttentionInputs<Element> in, const float* log_sum_exp, float* received) {
+__global__ void __launch_bounds__(kThreads)
+    receive(AttentionInputs<Element> in, const float* log_sum_exp, float* received) {
   using Product = TileProduct<Element, kWidth>;
   constexpr int kStrips = Product::kStrips;
   auto *k = shared_memory<Element>(), *q = k + kTile * Product::kPitch;
@@ -239,8 +242,8 @@ __global__ void __launch_bounds__(kThreads) receive(AttentionInputs<Element> in,
 
 /// One probability by one warp.
 template <typename Element>
-__device__ float probability(const AttentionInputs<Element>& in, const float* log_sum_exp, int64_t b, int64_t h, int64_t query,
-                             int64_t key) {
+__device__ float probability(const AttentionInputs<Element>& in, const float* log_sum_exp, int64_t b, int64_t h,
+                             int64_t query, int64_t key) {
   if (key > query) return 0;
   const Element *q = in.q.row(b, h, query), *k = in.k.row(b, kv_head(in, h), key);
   float product = 0;
@@ -286,15 +289,16 @@ dim3 grid_of(const AttentionInputs<Element>& in, int positions) {
 }
 
 template <bool kColumns, typename Element>
-cudaError_t pick_all(const AttentionInputs<Element>& in, const float* log_sum_exp, std::span<const int64_t> positions, float* to,
-                     cudaStream_t stream) {
+cudaError_t pick_all(const AttentionInputs<Element>& in, const float* log_sum_exp, std::span<const int64_t> positions,
+                     float* to, cudaStream_t stream) {
   constexpr int kRows = 8;  // of a block, a warp each
   if (!attention_takes(in)) return cudaErrorInvalidValue;
   const int all = static_cast<int>(positions.size());
   for (int first = 0; first < all; first += Positions::kMost) {
     Positions some{{}, first, std::min(all - first, Positions::kMost), all};
     std::copy_n(positions.begin() + first, some.count, some.at);
-    const auto error = launch(pick<Element, kColumns>, grid_of(in, kRows), dim3(32, kRows), 0, stream, in, log_sum_exp, some, to);
+    const auto error =
+        launch(pick<Element, kColumns>, grid_of(in, kRows), dim3(32, kRows), 0, stream, in, log_sum_exp, some, to);
     if (error != cudaSuccess) return error;
   }
   return cudaSuccess;
@@ -317,7 +321,8 @@ bool attention_takes(const AttentionInputs<Element>& in) {
 }
 
 template <typename Element>
-cudaError_t attention_forward(const AttentionInputs<Element>& in, const AttentionOutputs<Element>& out, cudaStream_t stream) {
+cudaError_t attention_forward(const AttentionInputs<Element>& in, const AttentionOutputs<Element>& out,
+                              cudaStream_t stream) {
   if (!attention_takes(in)) return cudaErrorInvalidValue;
   return with_width(in.width, [&]<int kWidth>() {
     using Product = TileProduct<Element, kWidth>;
@@ -338,24 +343,26 @@ cudaError_t attention_received(const AttentionInputs<Element>& in, const float* 
 }
 
 template <typename Element>
-cudaError_t attention_columns(const AttentionInputs<Element>& in, const float* log_sum_exp, std::span<const int64_t> keys,
-                              float* columns, cudaStream_t stream) {
+cudaError_t attention_columns(const AttentionInputs<Element>& in, const float* log_sum_exp,
+                              std::span<const int64_t> keys, float* columns, cudaStream_t stream) {
   return pick_all<true>(in, log_sum_exp, keys, columns, stream);
 }
 
 template <typename Element>
-cudaError_t attention_rows(const AttentionInputs<Element>& in, const float* log_sum_exp, std::span<const int64_t> queries,
-                           float* rows, cudaStream_t stream) {
+cudaError_t attention_rows(const AttentionInputs<Element>& in, const float* log_sum_exp,
+                           std::span<const int64_t> queries, float* rows, cudaStream_t stream) {
   return pick_all<false>(in, log_sum_exp, queries, rows, stream);
 }
 
-#define REPLICATE_ATTENTION(Element)                                                                                         \
-  template bool attention_takes(const AttentionInputs<Element>&);                                                            \
-  template cudaError_t attention_forward(const AttentionInputs<Element>&, const AttentionOutputs<Element>&, cudaStream_t);   \
-  template cudaError_t attention_received(const AttentionInputs<Element>&, const float*, float*, cudaStream_t);              \
-  template cudaError_t attention_columns(const AttentionInputs<Element>&, const float*, std::span<const int64_t>, float*,    \
-                                         cudaStream_t);                                                                      \
-  template cudaError_t attention_rows(const AttentionInputs<Element>&, const float*, std::span<const int64_t>, float*, cudaStream_t);
+#define REPLICATE_ATTENTION(Element)                                                                                   \
+  template bool attention_takes(const AttentionInputs<Element>&);                                                      \
+  template cudaError_t attention_forward(const AttentionInputs<Element>&, const AttentionOutputs<Element>&,            \
+                                         cudaStream_t);                                                                \
+  template cudaError_t attention_received(const AttentionInputs<Element>&, const float*, float*, cudaStream_t);        \
+  template cudaError_t attention_columns(const AttentionInputs<Element>&, const float*, std::span<const int64_t>,      \
+                                         float*, cudaStream_t);                                                        \
+  template cudaError_t attention_rows(const AttentionInputs<Element>&, const float*, std::span<const int64_t>, float*, \
+                                      cudaStream_t);
 REPLICATE_ATTENTION(float)
 REPLICATE_ATTENTION(Bfloat16)
 #undef REPLICATE_ATTENTION

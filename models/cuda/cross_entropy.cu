@@ -8,8 +8,8 @@ namespace {
 
 constexpr int kThreads = 512;  // of a row
 
-/// Calls visit with the columns of one row that this thread takes: 16 bytes at a time between the row's first and last such
-/// boundary (rows of an odd width begin anywhere), one by one before and behind.
+/// Calls visit with the columns of one row that this thread takes: 16 bytes at a time between the row's first and last
+/// such boundary (rows of an odd width begin anywhere), one by one before and behind.
 template <typename Element, typename Visit>
 __device__ void visit_row(const Element* row, int64_t width, const Visit& visit) {
   constexpr int kCount = kWide<Element>;
@@ -23,8 +23,8 @@ __device__ void visit_row(const Element* row, int64_t width, const Visit& visit)
 }
 
 template <typename Element>
-__global__ void __launch_bounds__(kThreads) forward(const Element* logits, const int64_t* targets, float* losses,
-                                                    float* log_sum_exp, LogitRows shape) {
+__global__ void __launch_bounds__(kThreads)
+    forward(const Element* logits, const int64_t* targets, float* losses, float* log_sum_exp, LogitRows shape) {
   const int64_t row = blockIdx.x, target = targets[row];
   logits += row * shape.pitch;
   OnlineSoftmax sums;  // top and total; the rest is not computed where nobody reads it
@@ -57,7 +57,8 @@ __global__ void __launch_bounds__(kThreads) backward(Element* logits, const int6
     }
     store(logits + column, x);
   });
-  for (int64_t column = shape.ids + threadIdx.x; column < shape.pitch; column += kThreads) from_float(logits[column], 0);
+  for (int64_t column = shape.ids + threadIdx.x; column < shape.pitch; column += kThreads)
+    from_float(logits[column], 0);
 }
 
 bool is_sound(const LogitRows& shape) { return shape.rows > 0 && shape.ids > 0 && shape.pitch >= shape.ids; }
@@ -65,24 +66,24 @@ bool is_sound(const LogitRows& shape) { return shape.rows > 0 && shape.ids > 0 &
 }  // namespace
 
 template <typename Element>
-cudaError_t cross_entropy(const Element* logits, const int64_t* targets, float* losses, float* log_sum_exp, const LogitRows& shape,
-                          cudaStream_t stream) {
+cudaError_t cross_entropy(const Element* logits, const int64_t* targets, float* losses, float* log_sum_exp,
+                          const LogitRows& shape, cudaStream_t stream) {
   if (!is_sound(shape)) return cudaErrorInvalidValue;
-  return launch(forward<Element>, static_cast<unsigned>(shape.rows), kThreads, 0, stream, logits, targets, losses, log_sum_exp,
-                shape);
+  return launch(forward<Element>, static_cast<unsigned>(shape.rows), kThreads, 0, stream, logits, targets, losses,
+                log_sum_exp, shape);
 }
 
 template <typename Element>
-cudaError_t cross_entropy_backward(Element* logits, const int64_t* targets, const float* log_sum_exp, const float* scale,
-                                   float weight, const LogitRows& shape, cudaStream_t stream) {
+cudaError_t cross_entropy_backward(Element* logits, const int64_t* targets, const float* log_sum_exp,
+                                   const float* scale, float weight, const LogitRows& shape, cudaStream_t stream) {
   if (!is_sound(shape)) return cudaErrorInvalidValue;
-  return launch(backward<Element>, static_cast<unsigned>(shape.rows), kThreads, 0, stream, logits, targets, log_sum_exp, scale,
-                weight, shape);
+  return launch(backward<Element>, static_cast<unsigned>(shape.rows), kThreads, 0, stream, logits, targets, log_sum_exp,
+                scale, weight, shape);
 }
 
-#define REPLICATE_CROSS_ENTROPY(Element)                                                                                   \
-  template cudaError_t cross_entropy(const Element*, const int64_t*, float*, float*, const LogitRows&, cudaStream_t);      \
-  template cudaError_t cross_entropy_backward(Element*, const int64_t*, const float*, const float*, float,                 \
+#define REPLICATE_CROSS_ENTROPY(Element)                                                                              \
+  template cudaError_t cross_entropy(const Element*, const int64_t*, float*, float*, const LogitRows&, cudaStream_t); \
+  template cudaError_t cross_entropy_backward(Element*, const int64_t*, const float*, const float*, float,            \
                                               const LogitRows&, cudaStream_t);
 REPLICATE_CROSS_ENTROPY(float)
 REPLICATE_CROSS_ENTROPY(Bfloat16)

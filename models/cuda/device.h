@@ -18,7 +18,9 @@ __device__ inline unsigned lane() { return threadIdx.x % 32; }
 __device__ inline float shuffle(float x, unsigned from) { return __shfl_sync(kAllLanes, x, from); }
 __device__ inline float shuffle_xor(float x, unsigned mask) { return __shfl_xor_sync(kAllLanes, x, mask); }
 
-__device__ inline uint32_t shared_address(const void* data) { return static_cast<uint32_t>(__cvta_generic_to_shared(data)); }
+__device__ inline uint32_t shared_address(const void* data) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(data));
+}
 
 /// Starts to copy 16 bytes into shared memory, or zeros where there are none. They are there for this thread after
 /// await_copies, for others after a barrier behind that.
@@ -57,14 +59,15 @@ __device__ inline void store_wide(float* to, const float* v) {
   asm volatile("st.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]) : "memory");
 }
 __device__ inline void store_wide(Bfloat16* to, const float* v) {
-  asm volatile("st.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(rounded_pair(v[0], v[1])), "r"(rounded_pair(v[2], v[3])),
-               "r"(rounded_pair(v[4], v[5])), "r"(rounded_pair(v[6], v[7]))
+  asm volatile("st.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(rounded_pair(v[0], v[1])),
+               "r"(rounded_pair(v[2], v[3])), "r"(rounded_pair(v[4], v[5])), "r"(rounded_pair(v[6], v[7]))
                : "memory");
 }
 
 /// c [16, 8] += a [16, 16] b [16, 8] on tensor cores, by one warp (PTX ISA, mma.m16n8k16).
 __device__ inline void multiply_add(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+      "%3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
@@ -81,7 +84,8 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t 
                    Arguments... arguments) {
   constexpr size_t kWithoutAsking = 40 * 1024;  // of 48 KiB; a kernel has some of its own beside
   if (shared > kWithoutAsking) {
-    const auto error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+    const auto error =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
     if (error != cudaSuccess) {
       cudaGetLastError();  // it is told here: the next start must not tell it again
       return error;
@@ -178,7 +182,8 @@ __device__ float group_max(float x) {
   return combine_warps<kThreads>(warp_max(x), [](float a, float b) { return fmaxf(a, b); });
 }
 
-/// Calls start with the number of elements that a thread takes at once as a constant: `kWidest` where everything allows it.
+/// Calls start with the number of elements that a thread takes at once as a constant: `kWidest` where everything allows
+/// it.
 template <int kWidest, typename Start>
 cudaError_t with_count(bool wide, const Start& start) {
   return wide ? start.template operator()<kWidest>() : start.template operator()<1>();

@@ -1,9 +1,9 @@
 #pragma once
 
-// A CUDA device for tests, played by the processor: every thread of a block is a fiber (ucontext), blocks run one after the
-// other, and a warp runs as far as it can before another one moves, so that a missing barrier shows. What threads of a warp
-// do together (shuffles, ldmatrix, mma) follows the fragment layouts of the PTX ISA manual (sections on mma.m16n8k16 and
-// ldmatrix), not our use of them. A barrier that not all threads reach is an error here.
+// A CUDA device for tests, played by the processor: every thread of a block is a fiber (ucontext), blocks run one after
+// the other, and a warp runs as far as it can before another one moves, so that a missing barrier shows. What threads
+// of a warp do together (shuffles, ldmatrix, mma) follows the fragment layouts of the PTX ISA manual (sections on
+// mma.m16n8k16 and ldmatrix), not our use of them. A barrier that not all threads reach is an error here.
 
 #include <ucontext.h>
 
@@ -80,8 +80,10 @@ class Device {
   }
   void await_copies() {
     for (const auto& copy : std::exchange(fibers_[current_].copies, {})) {
-      if (copy.from) std::memcpy(copy.to, copy.from, 16);
-      else std::memset(copy.to, 0, 16);
+      if (copy.from)
+        std::memcpy(copy.to, copy.from, 16);
+      else
+        std::memset(copy.to, 0, 16);
     }
   }
 
@@ -129,12 +131,14 @@ class Device {
     for (unsigned i = 0; i < threads; ++i) start(fibers_[i]);
     for (unsigned sweep = 0; running() > 0; ++sweep) {
       const auto before = progress_;
-      for (unsigned w = 0; w < warps_.size(); ++w) run_warp(sweep % 2 == 0 ? w : static_cast<unsigned>(warps_.size()) - 1 - w);
+      for (unsigned w = 0; w < warps_.size(); ++w)
+        run_warp(sweep % 2 == 0 ? w : static_cast<unsigned>(warps_.size()) - 1 - w);
       if (before == progress_) throw std::runtime_error("a barrier that not all threads reach");
     }
   }
 
-  /// As far as the block's next barrier, before any other warp moves: where a barrier is missing, numbers come out wrong.
+  /// As far as the block's next barrier, before any other warp moves: where a barrier is missing, numbers come out
+  /// wrong.
   void run_warp(unsigned warp) {
     uint64_t before = 0;
     do {
@@ -144,7 +148,8 @@ class Device {
   }
 
   size_t running() const {
-    return std::count_if(fibers_.begin(), fibers_.begin() + block_.size, [](const Fiber& fiber) { return !fiber.done; });
+    return std::count_if(fibers_.begin(), fibers_.begin() + block_.size,
+                         [](const Fiber& fiber) { return !fiber.done; });
   }
 
   void start(Fiber& fiber) {
@@ -154,7 +159,8 @@ class Device {
     fiber.context.uc_stack.ss_sp = fiber.stack.data();
     fiber.context.uc_stack.ss_size = fiber.stack.size();
     fiber.context.uc_link = &scheduler_;
-    makecontext(&fiber.context, [] { get().run_fiber(); }, 0);
+    makecontext(
+        &fiber.context, [] { get().run_fiber(); }, 0);
   }
 
   void run_fiber() {
@@ -267,7 +273,8 @@ Element* shared_memory() {
 }
 
 template <typename... Parameters, typename... Arguments>
-cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, cudaStream_t, Arguments... arguments) {
+cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, cudaStream_t,
+                   Arguments... arguments) {
   emulated::Device::get().run([&] { kernel(arguments...); }, grid, block, shared);
   return cudaSuccess;
 }

@@ -30,8 +30,8 @@ GainParts parts_of(int64_t rows, int width) {
 }  // namespace
 
 template <typename Element>
-cudaError_t head_rms_norm(const Element* x, const float* gain, Element* y, float* inverse, int64_t rows, int width, float eps,
-                          cudaStream_t stream) {
+cudaError_t head_rms_norm(const Element* x, const float* gain, Element* y, float* inverse, int64_t rows, int width,
+                          float eps, cudaStream_t stream) {
   const RmsNormForward<Element, Element> p{x, nullptr, gain, nullptr, y, inverse, rows, width, eps};
   return with_lanes(width, [&]<int kLanes>() { return start_forward<kLanes>(p, stream); });
 }
@@ -39,19 +39,21 @@ cudaError_t head_rms_norm(const Element* x, const float* gain, Element* y, float
 int64_t head_rms_norm_workspace(int64_t rows, int width) { return parts_of(rows, width).count * width; }
 
 template <typename Element>
-cudaError_t head_rms_norm_backward(const Element* x, const float* gain, const float* inverse, const Element* dy, Element* dx,
-                                   float* dgain, float* workspace, int64_t rows, int width, cudaStream_t stream) {
+cudaError_t head_rms_norm_backward(const Element* x, const float* gain, const float* inverse, const Element* dy,
+                                   Element* dx, float* dgain, float* workspace, int64_t rows, int width,
+                                   cudaStream_t stream) {
   const auto parts = parts_of(rows, width);
-  const RmsNormBackward<Element, Element> p{x,         gain, inverse, dy, nullptr, dx, nullptr, workspace, rows,
-                                            parts.rows_of_part, width};
+  const RmsNormBackward<Element, Element> p{
+      x, gain, inverse, dy, nullptr, dx, nullptr, workspace, rows, parts.rows_of_part, width};
   if (width > kLongRow) return start_backward<kBlock>(p, parts, dgain, stream);
   return with_lanes(width, [&]<int kLanes>() { return start_backward<kLanes>(p, parts, dgain, stream); });
 }
 
-#define REPLICATE_HEAD_RMS_NORM(Element)                                                                                       \
-  template cudaError_t head_rms_norm(const Element*, const float*, Element*, float*, int64_t, int, float, cudaStream_t);       \
-  template cudaError_t head_rms_norm_backward(const Element*, const float*, const float*, const Element*, Element*, float*,    \
-                                              float*, int64_t, int, cudaStream_t);
+#define REPLICATE_HEAD_RMS_NORM(Element)                                                                            \
+  template cudaError_t head_rms_norm(const Element*, const float*, Element*, float*, int64_t, int, float,           \
+                                     cudaStream_t);                                                                 \
+  template cudaError_t head_rms_norm_backward(const Element*, const float*, const float*, const Element*, Element*, \
+                                              float*, float*, int64_t, int, cudaStream_t);
 REPLICATE_HEAD_RMS_NORM(float)
 REPLICATE_HEAD_RMS_NORM(Bfloat16)
 #undef REPLICATE_HEAD_RMS_NORM

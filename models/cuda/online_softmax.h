@@ -30,11 +30,12 @@ REPLICATE_HOST_DEVICE inline float power_of_two(float x) {
 
 /// Sums over the scores s seen so far, with e = exp(scale s - top) (Milakov and Gimelshein 2018, "Online normalizer
 /// calculation for softmax"; the last two are the same idea). Scores must be finite and their scale positive. They come
-/// unscaled and logarithms are kept in bits, so that e is one multiply-add and one power of two. All that leaves is in nats.
+/// unscaled and logarithms are kept in bits, so that e is one multiply-add and one power of two. All that leaves is in
+/// nats.
 ///
-/// With p = e / total: log p = s - lse, hence the entropy -sum p log p = lse - sum p s. Both terms grow with |s| while their
-/// difference does not, so what is kept is sum e log e = sum e (s - top), of which top is gone: entropy = log total -
-/// sum e log e / total.
+/// With p = e / total: log p = s - lse, hence the entropy -sum p log p = lse - sum p s. Both terms grow with |s| while
+/// their difference does not, so what is kept is sum e log e = sum e (s - top), of which top is gone: entropy = log
+/// total - sum e log e / total.
 struct OnlineSoftmax {
   float unit = kNat;        ///< a score of 1 in bits: its scale times log2 e
   float top = kNoScore;     ///< highest score in bits, or anything near or above it

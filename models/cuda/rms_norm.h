@@ -1,8 +1,8 @@
 #pragma once
 
-// Residual addition and RMSNorm over the model's width D in one pass each way (Zhang and Sennrich 2019). The residual stream
-// is float32, branch and normed values are Element: float or Bfloat16. Plain pointers to contiguous rows, no LibTorch.
-// Errors: cudaErrorInvalidValue for no rows or no width, or a branch without a sum; or CUDA's own.
+// Residual addition and RMSNorm over the model's width D in one pass each way (Zhang and Sennrich 2019). The residual
+// stream is float32, branch and normed values are Element: float or Bfloat16. Plain pointers to contiguous rows, no
+// LibTorch. Errors: cudaErrorInvalidValue for no rows or no width, or a branch without a sum; or CUDA's own.
 
 #include "models/cuda/runtime.h"
 
@@ -31,17 +31,17 @@ int64_t rms_norm_workspace(int64_t rows, int width);
 /// Gradients; that of the gain is summed in an order that the shapes alone decide.
 template <typename Element>
 struct ResidualNormGradient {
-  const float* sum;        // [N, D] what was normed
-  const float* gain;       // [D]
-  const float* inverse;    // [N]
-  const Element* dy;       // [N, D]
-  const float* dsum;       // [N, D] or null: from those who read the sum itself
-  float* dx;               // [N, D]; may be dsum
-  Element* dbranch;        // [N, D] or null: the same as dx
-  float* dgain;            // [D]
-  float* workspace;        // [rms_norm_workspace]
-  int64_t rows;            // N
-  int width;               // D
+  const float* sum;      // [N, D] what was normed
+  const float* gain;     // [D]
+  const float* inverse;  // [N]
+  const Element* dy;     // [N, D]
+  const float* dsum;     // [N, D] or null: from those who read the sum itself
+  float* dx;             // [N, D]; may be dsum
+  Element* dbranch;      // [N, D] or null: the same as dx
+  float* dgain;          // [D]
+  float* workspace;      // [rms_norm_workspace]
+  int64_t rows;          // N
+  int width;             // D
 };
 
 template <typename Element>

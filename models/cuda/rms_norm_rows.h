@@ -1,7 +1,8 @@
 #pragma once
 
-// RMSNorm of rows, forward and backward, by some lanes or a block a row; for .cu files only. y = r g z with z = x + branch and
-// r = 1 / sqrt(mean z^2 + eps) (Zhang and Sennrich 2019, "Root Mean Square Layer Normalization"). Its gradients:
+// RMSNorm of rows, forward and backward, by some lanes or a block a row; for .cu files only. y = r g z with z = x +
+// branch and r = 1 / sqrt(mean z^2 + eps) (Zhang and Sennrich 2019, "Root Mean Square Layer Normalization"). Its
+// gradients:
 //   dz_i = r (g_i dy_i - z_i r^2 mean_j(z_j g_j dy_j)),   dg_i = sum over rows of dy_i z_i r.
 
 #include <algorithm>
@@ -40,8 +41,8 @@ struct RmsNormBackward {
 
 constexpr int kBlockThreads = 256;
 
-/// Which row, or part, the group of kThreads threads takes. Where a warp holds several groups, all of them go on to the end,
-/// since they meet in group_sum: one that has no row takes one of width 0.
+/// Which row, or part, the group of kThreads threads takes. Where a warp holds several groups, all of them go on to the
+/// end, since they meet in group_sum: one that has no row takes one of width 0.
 __device__ inline int64_t group_index() { return int64_t{blockIdx.x} * blockDim.y + threadIdx.y; }
 
 template <int kThreads, int kCount, typename X, typename Y>
@@ -73,7 +74,8 @@ __global__ void __launch_bounds__(kBlockThreads) rms_norm_forward(RmsNormForward
   }
 }
 
-/// One part: its rows one after the other, their sums of dgain in shared memory, where every thread has columns of its own.
+/// One part: its rows one after the other, their sums of dgain in shared memory, where every thread has columns of its
+/// own.
 template <int kThreads, int kCount, typename X, typename Y>
 __global__ void __launch_bounds__(kBlockThreads) rms_norm_backward(RmsNormBackward<X, Y> p) {
   const int64_t part = group_index(), first = part * p.rows_of_part;
@@ -87,13 +89,15 @@ __global__ void __launch_bounds__(kBlockThreads) rms_norm_backward(RmsNormBackwa
     const int width = row < p.rows ? p.width : 0;
     float along = 0;
     for (int i = begin; i < width; i += kStep) {
-      const auto x = load<kCount>(p.x + offset + i), gain = load<kCount>(p.gain + i), dy = load<kCount>(p.dy + offset + i);
+      const auto x = load<kCount>(p.x + offset + i), gain = load<kCount>(p.gain + i),
+                 dy = load<kCount>(p.dy + offset + i);
       for (int j = 0; j < kCount; ++j) along += x.v[j] * gain.v[j] * dy.v[j];
     }
     const float inverse = width > 0 ? p.inverse[row] : 0;
     const float back = group_sum<kThreads>(along) * inverse * inverse / static_cast<float>(p.width);
     for (int i = begin; i < width; i += kStep) {
-      const auto x = load<kCount>(p.x + offset + i), gain = load<kCount>(p.gain + i), dy = load<kCount>(p.dy + offset + i);
+      const auto x = load<kCount>(p.x + offset + i), gain = load<kCount>(p.gain + i),
+                 dy = load<kCount>(p.dy + offset + i);
       auto sum = load<kCount>(sums + i);
       Values<kCount> dx = p.dsum ? load<kCount>(p.dsum + offset + i) : Values<kCount>{};
       for (int j = 0; j < kCount; ++j) {
@@ -157,16 +161,18 @@ cudaError_t start_forward(const RmsNormForward<X, Y>& p, cudaStream_t stream) {
 template <int kThreads, typename X, typename Y>
 cudaError_t start_backward(const RmsNormBackward<X, Y>& p, const GainParts& parts, float* dgain, cudaStream_t stream) {
   if (p.rows < 1 || p.width < 1) return cudaErrorInvalidValue;
-  const bool wide = is_aligned(p.x, p.width) && is_aligned(p.gain) && is_aligned(p.dy, p.width) && is_aligned(p.dsum, p.width) &&
-                    is_aligned(p.dx, p.width) && is_aligned(p.dbranch, p.width) && is_aligned(p.parts, p.width);
+  const bool wide = is_aligned(p.x, p.width) && is_aligned(p.gain) && is_aligned(p.dy, p.width) &&
+                    is_aligned(p.dsum, p.width) && is_aligned(p.dx, p.width) && is_aligned(p.dbranch, p.width) &&
+                    is_aligned(p.parts, p.width);
   const auto block = group_block<kThreads>();
   const size_t shared = sizeof(float) * block.y * static_cast<size_t>(p.width);
   const auto error = with_count<kWide<Y>>(wide, [&]<int kCount>() {
-    return launch(rms_norm_backward<kThreads, kCount, X, Y>, ceil_divide(parts.count, block.y), block, shared, stream, p);
+    return launch(rms_norm_backward<kThreads, kCount, X, Y>, ceil_divide(parts.count, block.y), block, shared, stream,
+                  p);
   });
   if (error != cudaSuccess) return error;
-  return launch(sum_parts, ceil_divide(p.width, kSide), dim3(kSide, kSide), 0, stream, static_cast<const float*>(p.parts),
-                parts.count, p.width, dgain);
+  return launch(sum_parts, ceil_divide(p.width, kSide), dim3(kSide, kSide), 0, stream,
+                static_cast<const float*>(p.parts), parts.count, p.width, dgain);
 }
 
 }  // namespace replicate::cuda

@@ -22,8 +22,8 @@ __device__ void turn(const Element* x, const float* cosine, const float* sine, E
 /// A thread takes kCount pairs of one head's vector, or kCount elements behind them. Heads follow each other within a
 /// position, as W_Q writes them.
 template <int kCount, typename Element>
-__global__ void turn_all(Strided<const Element> x, const float* cosine, const float* sine, Strided<Element> y, RotaryShape shape,
-                         float direction) {
+__global__ void turn_all(Strided<const Element> x, const float* cosine, const float* sine, Strided<Element> y,
+                         RotaryShape shape, float direction) {
   const int half = shape.turned / 2, of_row = (half + shape.width - shape.turned) / kCount;
   const int64_t all = shape.batch * shape.length * shape.heads * of_row;
   const int64_t index = int64_t{blockIdx.x} * kThreads + threadIdx.x;
@@ -62,7 +62,7 @@ cudaError_t rotary(Strided<const Element> x, const float* cosine, const float* s
 
 template cudaError_t rotary(Strided<const float>, const float*, const float*, Strided<float>, const RotaryShape&, float,
                             cudaStream_t);
-template cudaError_t rotary(Strided<const Bfloat16>, const float*, const float*, Strided<Bfloat16>, const RotaryShape&, float,
-                            cudaStream_t);
+template cudaError_t rotary(Strided<const Bfloat16>, const float*, const float*, Strided<Bfloat16>, const RotaryShape&,
+                            float, cudaStream_t);
 
 }  // namespace replicate::cuda

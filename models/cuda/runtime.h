@@ -25,7 +25,10 @@ struct Strided {
 #if defined(__CUDACC__)
   __host__ __device__
 #endif
-  Element* row(int64_t b, int64_t h, int64_t t) const { return data + b * batch + h * head + t * position; }
+      Element*
+      row(int64_t b, int64_t h, int64_t t) const {
+    return data + b * batch + h * head + t * position;
+  }
 };
 
 }  // namespace replicate::cuda

@@ -1,8 +1,8 @@
 #pragma once
 
 // The two matrix products of attention over one tile of queries and one of keys, by one warp; for .cu files only. Both
-// element types spread a tile over the warp as mma.m16n8k16 does: with g = lane / 4 and t = lane % 4 a lane holds, of 16
-// rows and of columns in groups of 8, rows g and g + 8 of columns 8 n + 2 t and 8 n + 2 t + 1:
+// element types spread a tile over the warp as mma.m16n8k16 does: with g = lane / 4 and t = lane % 4 a lane holds, of
+// 16 rows and of columns in groups of 8, rows g and g + 8 of columns 8 n + 2 t and 8 n + 2 t + 1:
 //   fragment[n][2 half + j] = element (g + 8 half, 8 n + 2 t + j).
 // So a row lies in the four lanes of one g (a quad), and whoever computes on scores need not know the element type.
 
@@ -20,8 +20,8 @@ using Scores = float[kGroups][4];   // [16, 64] over a warp
 __device__ inline int quad() { return static_cast<int>(lane() / 4); }
 __device__ inline int in_quad() { return static_cast<int>(lane() % 4); }
 
-/// Elements from one row of a tile in shared memory to the next: 16 bytes more than the row, so that rows g = 0..7 begin
-/// in different banks.
+/// Elements from one row of a tile in shared memory to the next: 16 bytes more than the row, so that rows g = 0..7
+/// begin in different banks.
 template <typename Element, int kWidth>
 constexpr int kPitch = kWidth + kWide<Element>;
 
@@ -31,7 +31,8 @@ struct TileProduct;
 template <int kWidth>
 struct TileProduct<Bfloat16, kWidth> {
   static constexpr int kPitch = cuda::kPitch<Bfloat16, kWidth>;
-  /// Two: every fragment of keys and values that is read serves two products, or shared memory would be slower than they.
+  /// Two: every fragment of keys and values that is read serves two products, or shared memory would be slower than
+  /// they.
   static constexpr int kStrips = 2;
   using Output = float[kWidth / 8][4];  // [16, K] over a warp
 
@@ -50,8 +51,10 @@ struct TileProduct<Bfloat16, kWidth> {
 
     /// Of columns 16 i...
     __device__ void load(int strip, int i, uint32_t (&a)[4]) const {
-      if constexpr (kHeld) memcpy(a, held_[strip][i], sizeof(a));
-      else load_matrices(a, at(strip, i));
+      if constexpr (kHeld)
+        memcpy(a, held_[strip][i], sizeof(a));
+      else
+        load_matrices(a, at(strip, i));
     }
 
    private:
@@ -93,7 +96,8 @@ struct TileProduct<Bfloat16, kWidth> {
 #pragma unroll
       for (int s = 0; s < kStrips; ++s) {
 #pragma unroll
-        for (int i = 0; i < 4; ++i) a[s][i] = rounded_pair(p[s][2 * c + i / 2][i % 2 * 2], p[s][2 * c + i / 2][i % 2 * 2 + 1]);
+        for (int i = 0; i < 4; ++i)
+          a[s][i] = rounded_pair(p[s][2 * c + i / 2][i % 2 * 2], p[s][2 * c + i / 2][i % 2 * 2 + 1]);
       }
 #pragma unroll
       for (int n = 0; n < kWidth / 8; n += 2) {

@@ -21,8 +21,8 @@ struct AddedToken {
 /// Finds added tokens in texts: from left to right, the longest of those that begin at a place.
 class AddedTokens {
  public:
-  /// One without text is never found; of two with the same text, the first counts. The text must be well-formed UTF-8, so
-  /// that none is found within a character.
+  /// One without text is never found; of two with the same text, the first counts. The text must be well-formed UTF-8,
+  /// so that none is found within a character.
   void add(AddedToken token);
   bool empty() const { return tokens_.empty(); }
 

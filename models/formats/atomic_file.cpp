@@ -17,14 +17,11 @@ namespace {
 std::string remedy(int error_number) {
   switch (error_number) {
     case ENOSPC:
-    case EDQUOT:
-      return "free some space or choose a folder on another disk";
+    case EDQUOT: return "free some space or choose a folder on another disk";
     case EACCES:
     case EPERM:
-    case EROFS:
-      return "choose a folder that you may write to";
-    default:
-      return "choose another folder";
+    case EROFS: return "choose a folder that you may write to";
+    default: return "choose another folder";
   }
 }
 
@@ -55,8 +52,7 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::fail(const std::string& what) const {
   const int error_number = errno;
-  throw Error(what + ": " + std::generic_category().message(error_number), target_.string(),
-              remedy(error_number));
+  throw Error(what + ": " + std::generic_category().message(error_number), target_.string(), remedy(error_number));
 }
 
 void AtomicFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {

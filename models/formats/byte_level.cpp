@@ -28,8 +28,7 @@ std::string spelled_escape(char escaped, bool in_brackets, std::string_view patt
   if (escaped == 's') return in_brackets ? set : "[" + set + "]";
   if (escaped != 'S') return std::string("\\") + escaped;
   if (!in_brackets) return "[^" + set + "]";
-  throw Error("\\S in brackets is not supported", "pattern " + in_quotes(pattern),
-              "use another tokenizer");
+  throw Error("\\S in brackets is not supported", "pattern " + in_quotes(pattern), "use another tokenizer");
 }
 
 }  // namespace

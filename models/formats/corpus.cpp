@@ -33,8 +33,7 @@ std::vector<fs::path> texts_below(const fs::path& folder) {
       paths.push_back(entry->path());
     }
   }
-  if (error)
-    fail("cannot look into the folder: " + error.message(), folder, "check its permissions");
+  if (error) fail("cannot look into the folder: " + error.message(), folder, "check its permissions");
   std::sort(paths.begin(), paths.end());
   return paths;
 }
@@ -71,8 +70,7 @@ size_t first_document(std::string_view text) {
   return start_of_last_character(most);
 }
 
-void for_each_document_of_file(const fs::path& path,
-                               const std::function<void(std::string_view)>& use) {
+void for_each_document_of_file(const fs::path& path, const std::function<void(std::string_view)>& use) {
   std::error_code none;
   if (fs::is_regular_file(path, none) && fs::file_size(path, none) == 0) return;
   const MappedFile file = MappedFile::open(path);
@@ -137,8 +135,7 @@ void tokenize_texts(const fs::path& corpus, const Tokenizer& tokenizer, const fs
                     const TokenizeProgress& progress) {
   Overview overview = look_over(corpus);
   const Splitter split(overview, corpus);
-  TokenFileWriter writer(token_file, tokenizer.vocabulary_size(),
-                         source_of(overview.digest.digest(), tokenizer));
+  TokenFileWriter writer(token_file, tokenizer.vocabulary_size(), source_of(overview.digest.digest(), tokenizer));
   uint64_t done = 0;
   bool has_train = false;
   for_each_document(corpus, [&](std::string_view document) {
@@ -157,8 +154,7 @@ void tokenize_texts(const fs::path& corpus, const Tokenizer& tokenizer, const fs
 std::vector<fs::path> token_files_in(const fs::path& folder) {
   std::vector<fs::path> paths;
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     if (entry->path().extension() == ".tokens") paths.push_back(entry->path());
   }
   std::sort(paths.begin(), paths.end());
@@ -178,9 +174,7 @@ void for_each_tokenised(const std::vector<TokenFile>& files, Use use) {
   }
 }
 
-Sha256Digest digest_of(const std::vector<int64_t>& ids) {
-  return sha256(std::as_bytes(std::span(ids)));
-}
+Sha256Digest digest_of(const std::vector<int64_t>& ids) { return sha256(std::as_bytes(std::span(ids))); }
 
 /// Keeps the digests of validation's documents only: training has many more.
 void check_splits(const std::vector<TokenFile>& files, const fs::path& folder) {
@@ -193,8 +187,8 @@ void check_splits(const std::vector<TokenFile>& files, const fs::path& folder) {
     if (document.split == Split::validation) return;
     has_train = true;
     if (!validation.contains(digest_of(ids))) return;
-    fail("a document of " + std::to_string(ids.size()) + " tokens is for training and validation",
-         folder, "take it out of one of them");
+    fail("a document of " + std::to_string(ids.size()) + " tokens is for training and validation", folder,
+         "take it out of one of them");
   });
   if (!has_train) Splitter::fail_without_train(folder);
   if (validation.empty()) fail("no document is for validation", folder, "mark one in twenty so");
@@ -205,8 +199,7 @@ void check_ids(const TokenFile& file, int64_t vocabulary) {
   if (file.vocabulary() <= vocabulary) return;
   const int64_t largest = file.largest_id();
   if (largest < vocabulary) return;
-  fail("token id " + std::to_string(largest) + " is not in the vocabulary of " +
-           std::to_string(vocabulary),
+  fail("token id " + std::to_string(largest) + " is not in the vocabulary of " + std::to_string(vocabulary),
        file.where(), "use the tokenizer that the ids come from");
 }
 
@@ -216,13 +209,12 @@ Sha256Digest payloads_of(const std::vector<TokenFile>& files) {
   return digest.digest();
 }
 
-void join_token_files(const fs::path& folder, const Tokenizer& tokenizer,
-                      const fs::path& token_file, const TokenizeProgress& progress) {
+void join_token_files(const fs::path& folder, const Tokenizer& tokenizer, const fs::path& token_file,
+                      const TokenizeProgress& progress) {
   const auto files = open_token_files(folder, tokenizer.vocabulary_size());
   uint64_t done = 0, total = 0;
   for (const TokenFile& file : files) total += static_cast<uint64_t>(file.tokens());
-  TokenFileWriter writer(token_file, tokenizer.vocabulary_size(),
-                         source_of(payloads_of(files), tokenizer));
+  TokenFileWriter writer(token_file, tokenizer.vocabulary_size(), source_of(payloads_of(files), tokenizer));
   for_each_tokenised(files, [&](const TokenDocument& document, const std::vector<int64_t>& ids) {
     writer.add_document(ids, document.split);
     done += ids.size();
@@ -233,8 +225,7 @@ void join_token_files(const fs::path& folder, const Tokenizer& tokenizer,
 
 }  // namespace
 
-void for_each_document(const fs::path& corpus,
-                       const std::function<void(std::string_view document)>& use) {
+void for_each_document(const fs::path& corpus, const std::function<void(std::string_view document)>& use) {
   const auto paths = texts_of(corpus);
   if (paths.empty()) fail("no .txt file in this folder", corpus, "put some into it");
   for (const fs::path& path : paths) for_each_document_of_file(path, use);

@@ -17,8 +17,7 @@ class Tokenizer;
 /// after a blank line if there is one in the second half, else after a line, else anywhere, but
 /// never inside a character of UTF-8; together they are the text. What `use` gets is well-formed
 /// (see replace_invalid_utf8). Error on a folder without texts and on a file that cannot be read.
-void for_each_document(const std::filesystem::path& corpus,
-                       const std::function<void(std::string_view document)>& use);
+void for_each_document(const std::filesystem::path& corpus, const std::function<void(std::string_view document)>& use);
 
 /// One document in twenty, picked by its content: validation when the first 8 bytes of its SHA-256,
 /// as a big-endian number, are a multiple of 20. So the same document is never on both sides.
@@ -35,8 +34,7 @@ using TokenizeProgress = std::function<void(uint64_t done, uint64_t total)>;
 /// tell whether a file that is there already is the one wanted: see corpus_source. Error on an
 /// empty corpus, on one without a training document, and as for_each_document.
 void tokenize_corpus(const std::filesystem::path& corpus, const Tokenizer& tokenizer,
-                     const std::filesystem::path& token_file,
-                     const TokenizeProgress& progress = {});
+                     const std::filesystem::path& token_file, const TokenizeProgress& progress = {});
 
 /// The source() that tokenize_corpus will give its file; reads the whole corpus.
 Sha256Digest corpus_source(const std::filesystem::path& corpus, const Tokenizer& tokenizer);

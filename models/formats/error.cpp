@@ -5,8 +5,7 @@
 namespace replicate {
 namespace {
 
-std::string message(const std::string& what_happened, const std::string& where,
-                    const std::string& remedy) {
+std::string message(const std::string& what_happened, const std::string& where, const std::string& remedy) {
   std::string line = what_happened;
   if (!where.empty()) line += " (" + where + ")";
   if (!remedy.empty()) line += ": " + remedy;

@@ -15,8 +15,7 @@ namespace replicate {
 namespace {
 
 constexpr const char* kDamaged = "the file is damaged or incomplete, fetch it again";
-constexpr const char* kSupported =
-    "use a file stored as F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 or Q2_K to Q6_K";
+constexpr const char* kSupported = "use a file stored as F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 or Q2_K to Q6_K";
 constexpr const char* kNotTogether = "fetch all files of the model again";
 
 /// GGUF's numbers for the types of metadata values.
@@ -41,18 +40,16 @@ enum ValueType : uint32_t {
 constexpr uint64_t kValueBytes[kValueTypes] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8};
 
 constexpr std::string_view kValueNames[kValueTypes] = {
-    "an 8-bit integer", "an 8-bit integer", "a 16-bit integer", "a 16-bit integer",
-    "a 32-bit integer", "a 32-bit integer", "a real number",    "a truth value",
-    "a text",           "an array",         "a 64-bit integer", "a 64-bit integer",
-    "a real number"};
+    "an 8-bit integer", "an 8-bit integer", "a 16-bit integer", "a 16-bit integer", "a 32-bit integer",
+    "a 32-bit integer", "a real number",    "a truth value",    "a text",           "an array",
+    "a 64-bit integer", "a 64-bit integer", "a real number"};
 
 /// Storage types by ggml's numbers (enum ggml_type in ggml.h); empty where a number is not in use.
 constexpr std::string_view kStorageNames[] = {
-    "F32",     "F16",   "Q4_0",   "Q4_1",  "",      "",       "Q5_0", "Q5_1",    "Q8_0",
-    "Q8_1",    "Q2_K",  "Q3_K",   "Q4_K",  "Q5_K",  "Q6_K",   "Q8_K", "IQ2_XXS", "IQ2_XS",
-    "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8",   "I16",     "I32",
-    "I64",     "F64",   "IQ1_M",  "BF16",  "",      "",       "",     "TQ1_0",   "TQ2_0",
-    "",        "",      "",       "MXFP4", "NVFP4"};
+    "F32",   "F16",    "Q4_0",  "Q4_1", "",     "",        "Q5_0",   "Q5_1",    "Q8_0",  "Q8_1",   "Q2_K",
+    "Q3_K",  "Q4_K",   "Q5_K",  "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S",
+    "IQ2_S", "IQ4_XS", "I8",    "I16",  "I32",  "I64",     "F64",    "IQ1_M",   "BF16",  "",       "",
+    "",      "TQ1_0",  "TQ2_0", "",     "",     "",        "MXFP4",  "NVFP4"};
 
 std::string storage_name(uint32_t type) {
   if (type < std::size(kStorageNames) && !kStorageNames[type].empty()) {
@@ -71,16 +68,15 @@ std::optional<TensorType> supported(uint32_t type) {
 /// Reads forward through bytes and never past their end.
 class ByteReader {
  public:
-  ByteReader(std::span<const std::byte> bytes, const std::string& where)
-      : bytes_(bytes), where_(where) {}
+  ByteReader(std::span<const std::byte> bytes, const std::string& where) : bytes_(bytes), where_(where) {}
 
   uint64_t position() const { return position_; }
   uint64_t left() const { return bytes_.size() - position_; }
 
   std::span<const std::byte> take(uint64_t count, std::string_view what) {
     if (count > left()) {
-      fail("truncated: " + std::string(what) + " needs " + std::to_string(count) + " bytes, " +
-           std::to_string(left()) + " are left");
+      fail("truncated: " + std::string(what) + " needs " + std::to_string(count) + " bytes, " + std::to_string(left()) +
+           " are left");
     }
     const auto taken = bytes_.subspan(position_, count);
     position_ += count;
@@ -104,8 +100,8 @@ class ByteReader {
   uint64_t count(uint64_t least, std::string_view things) {
     const auto result = number<uint64_t>(things);
     if (result > left() / least) {
-      fail("absurd count: " + std::to_string(result) + " " + std::string(things) + " in " +
-           std::to_string(left()) + " bytes");
+      fail("absurd count: " + std::to_string(result) + " " + std::string(things) + " in " + std::to_string(left()) +
+           " bytes");
     }
     return result;
   }
@@ -128,27 +124,19 @@ std::optional<Item> next(uint32_t type, ByteReader& in);
 template <>
 std::optional<int64_t> next(uint32_t type, ByteReader& in) {
   switch (type) {
-    case kUint8:
-      return in.number<uint8_t>();
-    case kInt8:
-      return in.number<int8_t>();
-    case kUint16:
-      return in.number<uint16_t>();
-    case kInt16:
-      return in.number<int16_t>();
-    case kUint32:
-      return in.number<uint32_t>();
-    case kInt32:
-      return in.number<int32_t>();
-    case kInt64:
-      return in.number<int64_t>();
+    case kUint8: return in.number<uint8_t>();
+    case kInt8: return in.number<int8_t>();
+    case kUint16: return in.number<uint16_t>();
+    case kInt16: return in.number<int16_t>();
+    case kUint32: return in.number<uint32_t>();
+    case kInt32: return in.number<int32_t>();
+    case kInt64: return in.number<int64_t>();
     case kUint64: {
       const auto number = in.number<uint64_t>();
       if (!std::in_range<int64_t>(number)) return std::nullopt;
       return static_cast<int64_t>(number);
     }
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
 }
 
@@ -191,19 +179,18 @@ constexpr std::string_view kSplitTensors = "split.tensors.count";
 constexpr int64_t kMostShards = 65535;  ///< the number is one of 16 bits
 
 /// All files of a split model; `path` says of itself that `number` stand before it, of `count`.
-std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& path, int64_t number,
-                                               int64_t count) {
+std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& path, int64_t number, int64_t count) {
   const auto name = ShardName::of(path);
   if (number != 0) {
-    const std::string first = name ? name->sibling(1).path().filename().string()
-                                   : "the one that ends in " + shard_ending(1, count);
-    throw Error("not the first of a model's " + std::to_string(count) +
-                    " files: metadata 'split.no' is " + std::to_string(number),
+    const std::string first =
+        name ? name->sibling(1).path().filename().string() : "the one that ends in " + shard_ending(1, count);
+    throw Error("not the first of a model's " + std::to_string(count) + " files: metadata 'split.no' is " +
+                    std::to_string(number),
                 path.string(), "name the first one, " + first);
   }
   if (!name || name->number != 1 || name->count != count) {
-    throw Error("the first of a model's " + std::to_string(count) +
-                    " files, under a name that does not end in " + shard_ending(1, count),
+    throw Error("the first of a model's " + std::to_string(count) + " files, under a name that does not end in " +
+                    shard_ending(1, count),
                 path.string(), "give the files the names that gguf-split gave them");
   }
   auto paths = model_files(path);
@@ -218,8 +205,7 @@ std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& path
 
 bool lies_in(std::span<const std::byte> part, std::span<const std::byte> whole) {
   const std::less_equal<> before;  // of any two pointers, which <= is not
-  return before(whole.data(), part.data()) &&
-         before(part.data() + part.size(), whole.data() + whole.size());
+  return before(whole.data(), part.data()) && before(part.data() + part.size(), whole.data() + whole.size());
 }
 
 /// The number of elements, or nothing when it overflows.
@@ -236,8 +222,7 @@ std::optional<int64_t> checked_product(const std::vector<int64_t>& shape) {
 /// Fills a GgufFile from bytes: header, metadata, tensor descriptions, then the tensors' places.
 class GgufParser {
  public:
-  GgufParser(std::span<const std::byte> bytes, GgufFile& file)
-      : bytes_(bytes), file_(file), in_(bytes, file.where_) {}
+  GgufParser(std::span<const std::byte> bytes, GgufFile& file) : bytes_(bytes), file_(file), in_(bytes, file.where_) {}
 
   void parse() {
     parse_version();
@@ -330,8 +315,7 @@ class GgufParser {
     const auto type = in_.number<uint32_t>("a tensor's type");
     const auto known = supported(type);
     if (!known) {
-      fail("tensor " + in_quotes(tensor.name) + " is stored as " + storage_name(type) +
-               ", which is not supported",
+      fail("tensor " + in_quotes(tensor.name) + " is stored as " + storage_name(type) + ", which is not supported",
            kSupported);
     }
     tensor.type = *known;
@@ -345,8 +329,7 @@ class GgufParser {
   uint64_t alignment() const {
     const int64_t alignment = file_.integer("general.alignment").value_or(kDefaultAlignment);
     if (alignment <= 0 || (alignment & (alignment - 1)) != 0 || alignment > 1 << 30) {
-      fail("metadata 'general.alignment' is " + std::to_string(alignment) +
-               ", not a power of two up to 2^30",
+      fail("metadata 'general.alignment' is " + std::to_string(alignment) + ", not a power of two up to 2^30",
            kDamaged);
     }
     return static_cast<uint64_t>(alignment);
@@ -361,22 +344,20 @@ class GgufParser {
     const auto data = bytes_.subspan(in_.position());
     for (size_t i = 0; i < offsets_.size(); ++i) {
       if (offsets_[i] % step != 0) {
-        fail("tensor " + in_quotes(file_.tensors_[i].name) + " starts at offset " +
-                 std::to_string(offsets_[i]) + ", not at a multiple of " + std::to_string(step),
+        fail("tensor " + in_quotes(file_.tensors_[i].name) + " starts at offset " + std::to_string(offsets_[i]) +
+                 ", not at a multiple of " + std::to_string(step),
              kDamaged);
       }
       file_.tensors_[i].bytes = place(file_.tensors_[i], data, offsets_[i]);
     }
   }
 
-  std::span<const std::byte> place(const StoredTensor& tensor, std::span<const std::byte> data,
-                                   uint64_t offset) const {
+  std::span<const std::byte> place(const StoredTensor& tensor, std::span<const std::byte> data, uint64_t offset) const {
     const auto elements = checked_product(tensor.shape);
     if (!elements) fail("tensor " + in_quotes(tensor.name) + " has an absurd shape", kDamaged);
     const int64_t block = block_elements(tensor.type);
     if ((tensor.shape.empty() ? 1 : tensor.shape.back()) % block != 0) {
-      fail("tensor " + in_quotes(tensor.name) + " has rows that are no whole number of blocks",
-           kDamaged);
+      fail("tensor " + in_quotes(tensor.name) + " has rows that are no whole number of blocks", kDamaged);
     }
     const uint64_t blocks = static_cast<uint64_t>(*elements / block);
     const auto width = static_cast<uint64_t>(block_bytes(tensor.type));
@@ -419,8 +400,7 @@ GgufFile GgufFile::open(const std::filesystem::path& path) {
 int64_t GgufFile::split_count() const {
   const int64_t count = integer(kSplitCount).value_or(0);
   if (0 <= count && count <= kMostShards) return std::max<int64_t>(count, 1);
-  throw Error("metadata 'split.count' is " + std::to_string(count) + ", not from 0 to " +
-                  std::to_string(kMostShards),
+  throw Error("metadata 'split.count' is " + std::to_string(count) + ", not from 0 to " + std::to_string(kMostShards),
               where_, kDamaged);
 }
 
@@ -428,9 +408,8 @@ void GgufFile::check_shard(int64_t number, const GgufFile& first) const {
   const auto expect = [&](std::string_view key, int64_t value) {
     const int64_t here = require_integer(key);
     if (here == value) return;
-    throw Error("not file " + std::to_string(number) + " of the same model: metadata " +
-                    in_quotes(key) + " is " + std::to_string(here) + " instead of " +
-                    std::to_string(value),
+    throw Error("not file " + std::to_string(number) + " of the same model: metadata " + in_quotes(key) + " is " +
+                    std::to_string(here) + " instead of " + std::to_string(value),
                 where_, kNotTogether);
   };
   expect(kSplitCount, first.split_count());
@@ -441,8 +420,8 @@ void GgufFile::check_shard(int64_t number, const GgufFile& first) const {
 void GgufFile::take_tensors(GgufFile shard) {
   for (StoredTensor& tensor : shard.tensors_) {
     if (!positions_.emplace(tensor.name, tensors_.size()).second) {
-      throw Error("tensor " + in_quotes(tensor.name) + " is in another file of the model, too",
-                  shard.where_, kNotTogether);
+      throw Error("tensor " + in_quotes(tensor.name) + " is in another file of the model, too", shard.where_,
+                  kNotTogether);
     }
     tensors_.push_back(std::move(tensor));
   }
@@ -455,8 +434,7 @@ GgufFile GgufFile::join(std::vector<GgufFile> shards) {
   GgufFile model = std::move(shards.front());
   const auto count = static_cast<int64_t>(shards.size());
   if (count != model.split_count()) {
-    throw Error(std::to_string(count) + " of the model's " + std::to_string(model.split_count()) +
-                    " files are there",
+    throw Error(std::to_string(count) + " of the model's " + std::to_string(model.split_count()) + " files are there",
                 model.where_, kNotTogether);
   }
   if (count == 1) return model;
@@ -467,8 +445,8 @@ GgufFile GgufFile::join(std::vector<GgufFile> shards) {
     model.take_tensors(std::move(shard));
   }
   if (!std::cmp_equal(model.tensors_.size(), model.require_integer(kSplitTensors))) {
-    throw Error("the model's files hold " + std::to_string(model.tensors_.size()) +
-                    " tensors instead of " + std::to_string(model.require_integer(kSplitTensors)),
+    throw Error("the model's files hold " + std::to_string(model.tensors_.size()) + " tensors instead of " +
+                    std::to_string(model.require_integer(kSplitTensors)),
                 model.where_, kNotTogether);
   }
   return model;
@@ -496,8 +474,8 @@ std::vector<Item> GgufFile::decode(std::string_view key, const Value& value) con
   for (uint64_t i = 0; i < value.count; ++i) {
     auto item = next<Item>(value.type, in);
     if (!item) {
-      throw Error("metadata " + in_quotes(key) + " holds " + std::string(kValueNames[value.type]) +
-                      ", not " + std::string(kWanted<Item>),
+      throw Error("metadata " + in_quotes(key) + " holds " + std::string(kValueNames[value.type]) + ", not " +
+                      std::string(kWanted<Item>),
                   where_, "use a model file that follows the GGUF specification");
     }
     items.push_back(std::move(*item));
@@ -530,48 +508,27 @@ std::optional<std::vector<Item>> GgufFile::array(std::string_view key) const {
 template <typename Item>
 Item GgufFile::required(std::string_view key, std::optional<Item> item) const {
   if (!item) {
-    throw Error("metadata " + in_quotes(key) + " is missing", where_,
-                "use a model file that has it");
+    throw Error("metadata " + in_quotes(key) + " is missing", where_, "use a model file that has it");
   }
   return std::move(*item);
 }
 
-std::optional<int64_t> GgufFile::integer(std::string_view key) const {
-  return scalar<int64_t>(key);
-}
+std::optional<int64_t> GgufFile::integer(std::string_view key) const { return scalar<int64_t>(key); }
 std::optional<double> GgufFile::real(std::string_view key) const { return scalar<double>(key); }
 std::optional<bool> GgufFile::boolean(std::string_view key) const { return scalar<bool>(key); }
-std::optional<std::string> GgufFile::text(std::string_view key) const {
-  return scalar<std::string>(key);
-}
-std::optional<std::vector<int64_t>> GgufFile::integers(std::string_view key) const {
-  return array<int64_t>(key);
-}
-std::optional<std::vector<double>> GgufFile::reals(std::string_view key) const {
-  return array<double>(key);
-}
-std::optional<std::vector<bool>> GgufFile::booleans(std::string_view key) const {
-  return array<bool>(key);
-}
-std::optional<std::vector<std::string>> GgufFile::texts(std::string_view key) const {
-  return array<std::string>(key);
-}
+std::optional<std::string> GgufFile::text(std::string_view key) const { return scalar<std::string>(key); }
+std::optional<std::vector<int64_t>> GgufFile::integers(std::string_view key) const { return array<int64_t>(key); }
+std::optional<std::vector<double>> GgufFile::reals(std::string_view key) const { return array<double>(key); }
+std::optional<std::vector<bool>> GgufFile::booleans(std::string_view key) const { return array<bool>(key); }
+std::optional<std::vector<std::string>> GgufFile::texts(std::string_view key) const { return array<std::string>(key); }
 
-int64_t GgufFile::require_integer(std::string_view key) const {
-  return required(key, integer(key));
-}
+int64_t GgufFile::require_integer(std::string_view key) const { return required(key, integer(key)); }
 double GgufFile::require_real(std::string_view key) const { return required(key, real(key)); }
 bool GgufFile::require_boolean(std::string_view key) const { return required(key, boolean(key)); }
 std::string GgufFile::require_text(std::string_view key) const { return required(key, text(key)); }
-std::vector<int64_t> GgufFile::require_integers(std::string_view key) const {
-  return required(key, integers(key));
-}
-std::vector<double> GgufFile::require_reals(std::string_view key) const {
-  return required(key, reals(key));
-}
-std::vector<std::string> GgufFile::require_texts(std::string_view key) const {
-  return required(key, texts(key));
-}
+std::vector<int64_t> GgufFile::require_integers(std::string_view key) const { return required(key, integers(key)); }
+std::vector<double> GgufFile::require_reals(std::string_view key) const { return required(key, reals(key)); }
+std::vector<std::string> GgufFile::require_texts(std::string_view key) const { return required(key, texts(key)); }
 
 std::vector<std::string> GgufFile::keys() const {
   std::vector<std::string> result;

@@ -24,10 +24,8 @@ class Watcher {
       keys_.resize(level + 2);
       keys_[level + 1].clear();
     }
-    if (event == json::parse_event_t::key &&
-        !keys_[level].insert(parsed.get<std::string>()).second) {
-      throw Error("the key " + in_quotes(parsed.get<std::string>()) + " is there twice", where_,
-                  kDamaged);
+    if (event == json::parse_event_t::key && !keys_[level].insert(parsed.get<std::string>()).second) {
+      throw Error("the key " + in_quotes(parsed.get<std::string>()) + " is there twice", where_, kDamaged);
     }
     return true;
   }
@@ -44,9 +42,8 @@ json parse_json(std::string_view text, const std::string& where) {
   if (text.find('\0') != std::string_view::npos) throw Error("a NUL byte", where, kDamaged);
   try {
     Watcher watcher(where);
-    return json::parse(text, [&](int depth, json::parse_event_t event, json& parsed) {
-      return watcher(depth, event, parsed);
-    });
+    return json::parse(
+        text, [&](int depth, json::parse_event_t event, json& parsed) { return watcher(depth, event, parsed); });
   } catch (const json::exception&) {
     throw Error("malformed JSON", where, kDamaged);
   }

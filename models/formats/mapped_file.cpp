@@ -24,8 +24,7 @@ struct Descriptor {
   }
 };
 
-[[noreturn]] void fail(const std::string& what, const std::filesystem::path& path,
-                       const std::string& remedy) {
+[[noreturn]] void fail(const std::string& what, const std::filesystem::path& path, const std::string& remedy) {
   throw Error(what, path.string(), remedy);
 }
 
@@ -50,13 +49,11 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
   const size_t size = checked_size(path);
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.number < 0) {
-    fail(std::string("cannot read the file, ") + std::strerror(errno), path,
-         "check its permissions");
+    fail(std::string("cannot read the file, ") + std::strerror(errno), path, "check its permissions");
   }
   void* start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.number, 0);
   if (start == MAP_FAILED) {
-    fail(std::string("cannot map the file, ") + std::strerror(errno), path,
-         "check the memory limits of this process");
+    fail(std::string("cannot map the file, ") + std::strerror(errno), path, "check the memory limits of this process");
   }
   return MappedFile({static_cast<const std::byte*>(start), size});
 }

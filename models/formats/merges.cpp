@@ -26,9 +26,7 @@ struct Candidate {
   int64_t piece;
 
   /// For std::priority_queue, whose top is the greatest: the lowest rank, then the leftmost piece.
-  bool operator<(const Candidate& other) const {
-    return std::tie(rank, piece) > std::tie(other.rank, other.piece);
-  }
+  bool operator<(const Candidate& other) const { return std::tie(rank, piece) > std::tie(other.rank, other.piece); }
 };
 
 }  // namespace

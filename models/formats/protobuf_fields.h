@@ -14,8 +14,8 @@ struct ProtobufField {
   std::optional<std::string_view> bytes;  ///< also of a text and of a message within the message
 };
 
-/// Calls `use` for every field of a message, in the order of the file. False when the message is damaged, or has a group,
-/// which nobody writes any more; what comes before is used.
+/// Calls `use` for every field of a message, in the order of the file. False when the message is damaged, or has a
+/// group, which nobody writes any more; what comes before is used.
 [[nodiscard]] bool each_field(std::string_view message, const std::function<void(const ProtobufField&)>& use);
 
 }  // namespace replicate

@@ -251,8 +251,7 @@ struct GroupScales {
 
 /// d s (q - offset) - m n of one block in sixteen groups of 16. Two groups at a time are made float32: loops
 /// over 16 bytes do not vectorise.
-void scale_groups(const GroupScales& groups, const uint8_t (&quants)[kBlockK], int offset,
-                  float* __restrict out) {
+void scale_groups(const GroupScales& groups, const uint8_t (&quants)[kBlockK], int offset, float* __restrict out) {
   for (int pair = 0; pair < 8; ++pair, out += 32) {
     float numbers[32];
     for (int i = 0; i < 32; ++i) numbers[i] = static_cast<float>(quants[pair * 32 + i] - offset);
@@ -334,10 +333,10 @@ void decode_q6_k(const std::byte* __restrict in, float* __restrict out, int64_t 
   }
 }
 
-constexpr TensorType kTypes[] = {
-    TensorType::f32,  TensorType::f16,  TensorType::bf16, TensorType::q4_0, TensorType::q4_1,
-    TensorType::q5_0, TensorType::q5_1, TensorType::q8_0, TensorType::q2_k, TensorType::q3_k,
-    TensorType::q4_k, TensorType::q5_k, TensorType::q6_k};
+constexpr TensorType kTypes[] = {TensorType::f32,  TensorType::f16,  TensorType::bf16, TensorType::q4_0,
+                                 TensorType::q4_1, TensorType::q5_0, TensorType::q5_1, TensorType::q8_0,
+                                 TensorType::q2_k, TensorType::q3_k, TensorType::q4_k, TensorType::q5_k,
+                                 TensorType::q6_k};
 
 /// Numbers of whose bits those of the exponent are all set are NaN or infinite.
 template <typename Word, Word kExponent>
@@ -405,8 +404,7 @@ void dequantize(TensorType type, std::span<const std::byte> bytes, std::span<flo
   const auto blocks = numbers.size() / static_cast<size_t>(stored.elements);
   if (numbers.size() % static_cast<size_t>(stored.elements) != 0 ||
       bytes.size() != blocks * static_cast<size_t>(stored.bytes)) {
-    throw Error(std::to_string(bytes.size()) + " bytes do not hold " +
-                    std::to_string(numbers.size()) + " numbers",
+    throw Error(std::to_string(bytes.size()) + " bytes do not hold " + std::to_string(numbers.size()) + " numbers",
                 std::string(stored.name), "decode whole blocks");
   }
   if (!numbers.empty()) {

@@ -51,25 +51,20 @@ Regex::Regex(const std::string& pattern, Text text) {
     throw Error("malformed pattern " + in_quotes(pattern), "character 0", "give one without (*...)");
   }
   // \C would split a character. Anchors are those of lines, as Oniguruma has them.
-  const uint32_t options =
-      PCRE2_NEVER_BACKSLASH_C | PCRE2_MULTILINE | (text == Text::utf8 ? PCRE2_UTF | PCRE2_UCP : 0);
+  const uint32_t options = PCRE2_NEVER_BACKSLASH_C | PCRE2_MULTILINE | (text == Text::utf8 ? PCRE2_UTF | PCRE2_UCP : 0);
   int code = 0;
   size_t offset = 0;
-  pcre2_code* compiled =
-      pcre2_compile(units(pattern), pattern.size(), options, &code, &offset, nullptr);
+  pcre2_code* compiled = pcre2_compile(units(pattern), pattern.size(), options, &code, &offset, nullptr);
   if (!compiled) {
-    throw Error("malformed pattern " + in_quotes(pattern), "character " + std::to_string(offset),
-                explain(code));
+    throw Error("malformed pattern " + in_quotes(pattern), "character " + std::to_string(offset), explain(code));
   }
   code_ = std::make_shared<const Code>(compiled);
   // Where there is no just-in-time compiler, matching falls back to the interpreter.
   pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);
 }
 
-void Regex::each_match(std::string_view text,
-                       const std::function<void(size_t begin, size_t end)>& use) const {
-  const MatchData data(pcre2_match_data_create_from_pattern(code_->compiled, nullptr),
-                       &pcre2_match_data_free);
+void Regex::each_match(std::string_view text, const std::function<void(size_t begin, size_t end)>& use) const {
+  const MatchData data(pcre2_match_data_create_from_pattern(code_->compiled, nullptr), &pcre2_match_data_free);
   if (!data) throw std::bad_alloc();
   const MatchContext limits = limits_for(text.size());
   // Checking the text is the caller's: here it would be done over again at every match.
@@ -80,8 +75,8 @@ void Regex::each_match(std::string_view text,
       throw Error("cannot split the text, " + why,
                   "byte " + std::to_string(begin) + " of " + std::to_string(text.size()), remedy);
     };
-    const int matches = pcre2_match(code_->compiled, units(text), text.size(), begin, options,
-                                    data.get(), limits.get());
+    const int matches =
+        pcre2_match(code_->compiled, units(text), text.size(), begin, options, data.get(), limits.get());
     if (matches == PCRE2_ERROR_NOMATCH) return;
     if (matches < 0) fail(explain(matches), "split it into shorter lines");
     // With \K in a lookaround a match can be anywhere, and there would be no end of matches.

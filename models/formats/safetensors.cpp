@@ -37,9 +37,9 @@ struct DtypeFacts {
 };
 
 /// In the order of Dtype.
-constexpr DtypeFacts kDtypes[] = {{"BOOL", 1},    {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
-                                  {"I16", 2},     {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},
-                                  {"U32", 4},     {"F32", 4}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
+constexpr DtypeFacts kDtypes[] = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
+                                  {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},
+                                  {"U32", 4},  {"F32", 4}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
 
 const DtypeFacts& facts(Dtype dtype) { return kDtypes[static_cast<size_t>(dtype)]; }
 
@@ -123,9 +123,7 @@ class HeaderReader : public json::json_sax_t {
     return true;
   }
 
-  bool number_integer(number_integer_t number) override {
-    fail("a negative number " + std::to_string(number));
-  }
+  bool number_integer(number_integer_t number) override { fail("a negative number " + std::to_string(number)); }
   bool number_float(number_float_t, const string_t&) override { fail("a number with a fraction"); }
   bool boolean(bool) override { fail("a truth value where none belongs"); }
   bool null() override { fail("a null where none belongs"); }
@@ -137,23 +135,11 @@ class HeaderReader : public json::json_sax_t {
   }
 
  private:
-  enum class Place {
-    start,
-    names,
-    value_of_name,
-    fields,
-    dtype,
-    list,
-    numbers,
-    metadata_keys,
-    metadata_value,
-    end
-  };
+  enum class Place { start, names, value_of_name, fields, dtype, list, numbers, metadata_keys, metadata_value, end };
 
   [[noreturn]] void fail(const std::string& what) const {
     const bool in_tensor = !descriptions_.empty() && !in_metadata_;
-    throw Error("the header has " + what, where_ + (in_tensor ? ", tensor " + last_name() : ""),
-                kDamaged);
+    throw Error("the header has " + what, where_ + (in_tensor ? ", tensor " + last_name() : ""), kDamaged);
   }
 
   std::string last_name() const { return in_quotes(descriptions_.back().name); }
@@ -199,9 +185,8 @@ class HeaderReader : public json::json_sax_t {
   void set_dtype(const std::string& name) {
     descriptions_.back().dtype = dtype_of(name);
     if (descriptions_.back().dtype) return;
-    throw Error(
-        "tensor " + last_name() + " is stored as " + in_quotes(name) + ", which is not supported",
-        where_, "use a file stored as F64, F32, F16, BF16 or F8");
+    throw Error("tensor " + last_name() + " is stored as " + in_quotes(name) + ", which is not supported", where_,
+                "use a file stored as F64, F32, F16, BF16 or F8");
   }
 
   void check_whole(const Description& tensor) const {
@@ -224,8 +209,7 @@ class HeaderReader : public json::json_sax_t {
 /// Fills a SafetensorsFile from bytes: header, then the tensors' places.
 class SafetensorsParser {
  public:
-  SafetensorsParser(std::span<const std::byte> bytes, SafetensorsFile& file)
-      : bytes_(bytes), file_(file) {}
+  SafetensorsParser(std::span<const std::byte> bytes, SafetensorsFile& file) : bytes_(bytes), file_(file) {}
 
   void parse() {
     const auto header = find_header();
@@ -237,9 +221,7 @@ class SafetensorsParser {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(what, file_.where_, kDamaged);
-  }
+  [[noreturn]] void fail(const std::string& what) const { throw Error(what, file_.where_, kDamaged); }
 
   std::span<const std::byte> find_header() const {
     uint64_t length = 0;
@@ -247,8 +229,8 @@ class SafetensorsParser {
     std::memcpy(&length, bytes_.data(), sizeof(length));
     const uint64_t left = bytes_.size() - kLengthBytes;
     if (length > kMostHeaderBytes || length > left) {
-      fail("no safetensors file: a header of " + std::to_string(length) + " bytes, " +
-           std::to_string(left) + " are left");
+      fail("no safetensors file: a header of " + std::to_string(length) + " bytes, " + std::to_string(left) +
+           " are left");
     }
     const auto header = bytes_.subspan(kLengthBytes, length);
     if (header.empty() || header.front() != std::byte{'{'}) {
@@ -292,8 +274,7 @@ class SafetensorsParser {
     if (!file_.positions_.emplace(description.name, file_.tensors_.size()).second) {
       fail("tensor " + in_quotes(description.name) + " is there twice");
     }
-    file_.tensors_.push_back(
-        {std::move(description.name), *description.dtype, std::move(*description.shape), bytes});
+    file_.tensors_.push_back({std::move(description.name), *description.dtype, std::move(*description.shape), bytes});
   }
 
   std::span<const std::byte> bytes_;
@@ -303,9 +284,7 @@ class SafetensorsParser {
 std::string_view dtype_name(Dtype dtype) { return facts(dtype).name; }
 int64_t dtype_bytes(Dtype dtype) { return facts(dtype).bytes; }
 
-int64_t SafetensorsTensor::elements() const {
-  return static_cast<int64_t>(bytes.size()) / dtype_bytes(dtype);
-}
+int64_t SafetensorsTensor::elements() const { return static_cast<int64_t>(bytes.size()) / dtype_bytes(dtype); }
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   auto mapping = std::make_shared<const MappedFile>(MappedFile::open(path));
@@ -397,8 +376,8 @@ bool decode_floats(const SafetensorsTensor& tensor, float* out) {
   }
   const auto type = tensor_type(tensor.dtype);
   if (!type) {
-    throw Error("tensor " + in_quotes(tensor.name) + " is stored as " +
-                    std::string(dtype_name(tensor.dtype)) + ", not as real numbers",
+    throw Error("tensor " + in_quotes(tensor.name) + " is stored as " + std::string(dtype_name(tensor.dtype)) +
+                    ", not as real numbers",
                 "safetensors", "use a file stored as F64, F32, F16, BF16 or F8");
   }
   dequantize(*type, tensor.bytes, numbers);
@@ -411,9 +390,8 @@ namespace {
 
 /// Wide numbers first, so that none is off its alignment; then by name.
 void sort_for_writing(std::vector<SafetensorsOutput>& tensors) {
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
-    return std::tie(b.dtype, a.name) < std::tie(a.dtype, b.name);
-  });
+  std::sort(tensors.begin(), tensors.end(),
+            [](const auto& a, const auto& b) { return std::tie(b.dtype, a.name) < std::tie(a.dtype, b.name); });
 }
 
 void check_outputs(const std::vector<SafetensorsOutput>& tensors, const std::string& where) {
@@ -421,13 +399,11 @@ void check_outputs(const std::vector<SafetensorsOutput>& tensors, const std::str
   for (const SafetensorsOutput& tensor : tensors) {
     const std::string name = "tensor " + in_quotes(tensor.name);
     if (tensor.name == kMetadata || names[tensor.name]++ > 0) {
-      throw Error(name + " cannot be written under that name", where,
-                  "give each a name of its own");
+      throw Error(name + " cannot be written under that name", where, "give each a name of its own");
     }
     if (bytes_of(tensor.dtype, tensor.shape) != tensor.bytes.size()) {
-      throw Error(name + " has a shape that does not fit its " +
-                      std::to_string(tensor.bytes.size()) + " bytes",
-                  where, "give all of its numbers");
+      throw Error(name + " has a shape that does not fit its " + std::to_string(tensor.bytes.size()) + " bytes", where,
+                  "give all of its numbers");
     }
   }
 }
@@ -440,9 +416,8 @@ std::string header_text(const std::vector<SafetensorsOutput>& tensors,
   uint64_t begin = 0;
   for (const SafetensorsOutput& tensor : tensors) {
     const uint64_t end = begin + tensor.bytes.size();
-    header[tensor.name] = {{"dtype", dtype_name(tensor.dtype)},
-                           {"shape", tensor.shape},
-                           {"data_offsets", {begin, end}}};
+    header[tensor.name] = {
+        {"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
     begin = end;
   }
   std::string text = header.dump();
@@ -451,8 +426,7 @@ std::string header_text(const std::vector<SafetensorsOutput>& tensors,
 }
 
 std::string checked_header_text(const std::vector<SafetensorsOutput>& tensors,
-                                const std::map<std::string, std::string>& metadata,
-                                const std::string& where) {
+                                const std::map<std::string, std::string>& metadata, const std::string& where) {
   try {
     std::string header = header_text(tensors, metadata);
     if (header.size() <= kMostHeaderBytes) return header;

@@ -65,7 +65,8 @@ class SafetensorsFile {
 };
 
 /// Decodes F64 (rounded to nearest), F32, F16, BF16, F8_E4M3 or F8_E5M2 (exactly) to float32. `out` has room for
-/// tensor.elements() numbers. False when one of them is NaN or infinite. Error when the tensor is stored as anything else.
+/// tensor.elements() numbers. False when one of them is NaN or infinite. Error when the tensor is stored as anything
+/// else.
 bool decode_floats(const SafetensorsTensor& tensor, float* out);
 
 /// A tensor to write. The bytes are in the tensor's order, little endian.

@@ -19,8 +19,9 @@ class SentencePieceBpe : public TokenModel {
  public:
   enum class Kind { normal, user_defined, byte, other };  ///< other: control, unknown and unused, which no text gives
 
-  /// Pieces by id, as the file spells them, and as many scores and kinds. `space_prefix`: a text, and what stands behind a
-  /// user-defined piece, begins with a space that is not its own (so llama.cpp; SentencePiece's library knows the former).
+  /// Pieces by id, as the file spells them, and as many scores and kinds. `space_prefix`: a text, and what stands
+  /// behind a user-defined piece, begins with a space that is not its own (so llama.cpp; SentencePiece's library knows
+  /// the former).
   SentencePieceBpe(std::vector<std::string> pieces, std::vector<float> scores, const std::vector<Kind>& kinds,
                    int32_t unknown, bool space_prefix);
   SentencePieceBpe(const SentencePieceBpe&) = delete;  // ids_ points into pieces_
@@ -40,9 +41,9 @@ class SentencePieceBpe : public TokenModel {
 
   std::vector<std::string> pieces_;
   std::vector<float> scores_;
-  std::unordered_map<std::string_view, int32_t> ids_;         ///< of pieces that a text may give
-  AddedTokens user_defined_;                                  ///< found in the text as it is, before merging
-  std::array<int32_t, 256> byte_ids_{};                       ///< -1 where there is none
+  std::unordered_map<std::string_view, int32_t> ids_;  ///< of pieces that a text may give
+  AddedTokens user_defined_;                           ///< found in the text as it is, before merging
+  std::array<int32_t, 256> byte_ids_{};                ///< -1 where there is none
   int32_t unknown_;
   bool space_prefix_;
 };

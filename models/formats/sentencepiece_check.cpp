@@ -21,9 +21,9 @@ constexpr uint32_t kText = 1, kType = 3;                             // of a pie
 constexpr int32_t kUserDefined = 4;
 constexpr uint32_t kRules = 2;  // of NormalizerSpec, where it is called precompiled_charsmap
 
-// The library recurses a level for each byte of a piece, and 100,000 end its stack. Pieces of real models are shorter than
-// 200 bytes. For what a rule puts in the place of a character, of which real ones write up to 33 bytes, the bound keeps a
-// text from growing without end.
+// The library recurses a level for each byte of a piece, and 100,000 end its stack. Pieces of real models are shorter
+// than 200 bytes. For what a rule puts in the place of a character, of which real ones write up to 33 bytes, the bound
+// keeps a text from growing without end.
 constexpr size_t kLongestText = 4096;
 // Texts of which each begins with the one before: more than the library keeps room for, and it reads behind the room.
 constexpr size_t kMostNestedSymbols = 64, kMostNestedRules = 32;
@@ -43,8 +43,8 @@ struct Unit {
   uint32_t value() const { return bits & ((1U << 31) - 1); }
 };
 
-/// What a normalizer replaces: the size of a trie as a number of 32 bits, the trie of what is replaced, and the texts in
-/// its place, each with a NUL behind it, where the trie's values point to.
+/// What a normalizer replaces: the size of a trie as a number of 32 bits, the trie of what is replaced, and the texts
+/// in its place, each with a NUL behind it, where the trie's values point to.
 class Rules {
  public:
   Rules(std::string_view bytes, const std::string& where) : where_(where) {
@@ -79,7 +79,8 @@ class Rules {
     }
   }
 
-  /// Goes every way that a text can go, whichever it is, so that the library can read nothing but what was looked at here.
+  /// Goes every way that a text can go, whichever it is, so that the library can read nothing but what was looked at
+  /// here.
   void check_trie() const {
     std::vector<uint8_t> known(units_.size());  // by base: the most rules so far, and one
     std::vector<State> open;
@@ -131,7 +132,8 @@ void check_sentencepiece_model(std::string_view bytes, const std::string& where)
     bool is_symbol = false;
     each(piece, [&](const ProtobufField& field) {
       if (field.number == kText && field.bytes) text = *field.bytes;
-      if (field.number == kType && field.integer) is_symbol = is_symbol || static_cast<int32_t>(*field.integer) == kUserDefined;
+      if (field.number == kType && field.integer)
+        is_symbol = is_symbol || static_cast<int32_t>(*field.integer) == kUserDefined;
     });
     if (text.size() > kLongestText) fail("a piece of " + std::to_string(text.size()) + " bytes", where);
     if (is_symbol) symbols.insert(text.substr(0, text.find('\0')));

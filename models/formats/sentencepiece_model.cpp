@@ -26,7 +26,9 @@ class SentencePieceModel : public TokenModel {
   void encode(std::string_view text, std::vector<int64_t>& ids) const override {
     std::vector<int> pieces;
     const auto status = processor_->Encode({text.data(), text.size()}, &pieces);
-    if (!status.ok()) throw Error("SentencePiece cannot split the text, " + in_quotes(status.ToString()), "text", "use another tokenizer");
+    if (!status.ok())
+      throw Error("SentencePiece cannot split the text, " + in_quotes(status.ToString()), "text",
+                  "use another tokenizer");
     ids.insert(ids.end(), pieces.begin(), pieces.end());
   }
 
@@ -62,7 +64,8 @@ Tokenizer Tokenizer::from_sentencepiece_bytes(std::string_view bytes, const std:
   for (int id = 0; id < processor->GetPieceSize(); ++id) {
     const auto kind = processor->IsByte(id) ? SentencePieceBpe::Kind::byte : SentencePieceBpe::Kind::normal;
     spelled.push_back(SentencePieceBpe::bytes_of(processor->IdToPiece(id), kind));
-    if (processor->IsControl(id) || processor->IsUnknown(id) || processor->IsUnused(id)) special.push_back(static_cast<size_t>(id));
+    if (processor->IsControl(id) || processor->IsUnknown(id) || processor->IsUnused(id))
+      special.push_back(static_cast<size_t>(id));
   }
   builder.set_model(std::make_shared<const SentencePieceModel>(processor), std::move(spelled), bytes);
   for (const auto id : special) builder.set_special(id);

@@ -36,9 +36,7 @@ struct Sha256::Context {
 struct Sha256::Context {
   Context() { require(state && EVP_DigestInit_ex(state.get(), EVP_sha256(), nullptr)); }
 
-  void add(std::span<const std::byte> bytes) {
-    require(EVP_DigestUpdate(state.get(), bytes.data(), bytes.size()));
-  }
+  void add(std::span<const std::byte> bytes) { require(EVP_DigestUpdate(state.get(), bytes.data(), bytes.size())); }
   void finish(unsigned char* digest) { require(EVP_DigestFinal_ex(state.get(), digest, nullptr)); }
 
   static void require(bool done) {

@@ -39,11 +39,14 @@ std::string read_text(const fs::path& path, uintmax_t most) {
   std::error_code error;
   const auto size = fs::file_size(path, error);
   if (error) throw Error("cannot read: " + error.message(), path.string(), "check the name and its permissions");
-  if (size > most) throw Error("too large, more than " + std::to_string(most) + " bytes", path.string(), "check that it is the right file");
+  if (size > most)
+    throw Error("too large, more than " + std::to_string(most) + " bytes", path.string(),
+                "check that it is the right file");
   std::string text(size, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(size));
   text.resize(static_cast<size_t>(stream.gcount()));
-  if (stream.bad()) throw Error("cannot read: " + std::generic_category().message(errno), path.string(), "check the disk");
+  if (stream.bad())
+    throw Error("cannot read: " + std::generic_category().message(errno), path.string(), "check the disk");
   return text;
 }
 

@@ -13,9 +13,9 @@
 namespace replicate {
 namespace {
 
-/// Steps of a hostile file multiply what those before them made: sixteen that write ten characters for one would make 10^16
-/// of them. Those of real files no more than quadruple a text (a space is written in three bytes, a digit gets such a space
-/// before it), and what they put before it is short.
+/// Steps of a hostile file multiply what those before them made: sixteen that write ten characters for one would make
+/// 10^16 of them. Those of real files no more than quadruple a text (a space is written in three bytes, a digit gets
+/// such a space before it), and what they put before it is short.
 void check_growth(size_t bytes, size_t from, size_t times = 1) {
   constexpr size_t kMostTimes = 16, kMostMore = 4096;
   if (bytes <= times * (kMostTimes * from + kMostMore)) return;
@@ -24,10 +24,11 @@ void check_growth(size_t bytes, size_t from, size_t times = 1) {
 
 std::string composed(std::string_view text) {
   utf8proc_uint8_t* result = nullptr;
-  const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                 static_cast<utf8proc_ssize_t>(text.size()), &result,
-                                 static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  if (size < 0) throw Error(std::string("cannot compose characters, ") + utf8proc_errmsg(size), "text", "give well-formed UTF-8");
+  const auto size =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
+                   &result, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  if (size < 0)
+    throw Error(std::string("cannot compose characters, ") + utf8proc_errmsg(size), "text", "give well-formed UTF-8");
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(result, &std::free);
   return {reinterpret_cast<const char*>(result), static_cast<size_t>(size)};
 }
@@ -116,7 +117,8 @@ Normalizer prefix(std::string added) {
 Splitter split_at(Regex pattern, Matches matches, bool inverted) {
   return [pattern = std::move(pattern), matches, inverted](const Piece& piece, const UsePiece& use) {
     auto stretches = stretches_of(pattern, piece.text, inverted);
-    if (matches == Matches::merged_with_previous || matches == Matches::merged_with_next) stretches = merged(stretches, matches);
+    if (matches == Matches::merged_with_previous || matches == Matches::merged_with_next)
+      stretches = merged(stretches, matches);
     for (const auto& [begin, end, is_match] : stretches) {
       if (is_match && matches == Matches::removed) continue;
       use({piece.text.substr(begin, end - begin), piece.is_start && begin == 0});
@@ -146,7 +148,9 @@ Splitter metaspace(const std::string& mark, PrefixScheme scheme, bool splits) {
 Regex word_pattern(std::string_view pattern) { return {with_white_space(pattern), Regex::Text::utf8}; }
 
 TextSteps words_of(std::string_view pattern) {
-  return {.normalizers = {}, .splitters = {split_at(word_pattern(pattern), Matches::isolated)}, .description = with_white_space(pattern)};
+  return {.normalizers = {},
+          .splitters = {split_at(word_pattern(pattern), Matches::isolated)},
+          .description = with_white_space(pattern)};
 }
 
 std::string quoted_pattern(std::string_view text) {

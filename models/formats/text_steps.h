@@ -35,9 +35,9 @@ struct TextSteps {
   std::string description;  ///< texts that are treated otherwise have another one
 };
 
-Normalizer canonical_composition();                         ///< Unicode's NFC
+Normalizer canonical_composition();                        ///< Unicode's NFC
 Normalizer replacement(std::string from, std::string to);  ///< of every occurrence
-Normalizer prefix(std::string text);                        ///< of a text that is not empty
+Normalizer prefix(std::string text);                       ///< of a text that is not empty
 
 /// What becomes of the matches of a pattern; what lies between them is a piece each.
 enum class Matches { isolated, removed, merged_with_previous, merged_with_next };

@@ -21,10 +21,12 @@ std::string_view options_at(std::string_view pattern) {
   return end == std::string_view::npos || end == 2 ? std::string_view() : pattern.substr(0, end + 1);
 }
 
-/// What Oniguruma, in which the library searches, understands otherwise than PCRE2. The tokenizers of the architectures that
-/// are known here do without.
+/// What Oniguruma, in which the library searches, understands otherwise than PCRE2. The tokenizers of the architectures
+/// that are known here do without.
 void check_dialect(std::string_view pattern, const std::string& where) {
-  const auto refuse = [&](std::string_view what) { fail_other_kind(in_quotes(what) + " in the pattern " + in_quotes(pattern), where); };
+  const auto refuse = [&](std::string_view what) {
+    fail_other_kind(in_quotes(what) + " in the pattern " + in_quotes(pattern), where);
+  };
   bool in_brackets = false;
   for (size_t i = 0; i < pattern.size(); ++i) {
     const auto rest = pattern.substr(i);
@@ -141,7 +143,9 @@ class Reader {
     if (scheme != "always" && scheme != "first" && scheme != "never") {
       fail_other_kind("the prefix scheme " + in_quotes(scheme), step.where());
     }
-    const auto when = scheme == "first" ? PrefixScheme::first : scheme == "never" ? PrefixScheme::never : PrefixScheme::always;
+    const auto when = scheme == "first"   ? PrefixScheme::first
+                      : scheme == "never" ? PrefixScheme::never
+                                          : PrefixScheme::always;
     result_.steps.splitters.push_back(metaspace(mark, when, step.flag_or("split", true)));
   }
 
@@ -159,7 +163,8 @@ class Reader {
 }  // namespace
 
 void fail_other_kind(const std::string& what, const std::string& where) {
-  throw Error(what + " is not supported", where, "use a tokenizer.json without it, or SentencePiece's tokenizer.model in its place");
+  throw Error(what + " is not supported", where,
+              "use a tokenizer.json without it, or SentencePiece's tokenizer.model in its place");
 }
 
 JsonTextSteps text_steps_from(const JsonSection& file) {

@@ -32,13 +32,9 @@ struct Header {
 };
 static_assert(sizeof(Header) == 136 && offsetof(Header, checksum) == 104);
 
-std::span<const std::byte> bytes_of(const Header& header) {
-  return std::as_bytes(std::span(&header, 1));
-}
+std::span<const std::byte> bytes_of(const Header& header) { return std::as_bytes(std::span(&header, 1)); }
 
-Sha256Digest checksum(const Header& header) {
-  return sha256(bytes_of(header).first(offsetof(Header, checksum)));
-}
+Sha256Digest checksum(const Header& header) { return sha256(bytes_of(header).first(offsetof(Header, checksum))); }
 
 uint32_t bytes_of_id(int64_t vocabulary) { return vocabulary <= 65536 ? 2 : 4; }
 
@@ -82,8 +78,7 @@ class TokenFileParser {
   }
 
   void read_header() {
-    if (bytes_.size() < sizeof(header_) ||
-        std::memcmp(bytes_.data(), kMagic, sizeof(kMagic)) != 0) {
+    if (bytes_.size() < sizeof(header_) || std::memcmp(bytes_.data(), kMagic, sizeof(kMagic)) != 0) {
       fail("no file of token ids", "name a file that this program wrote");
     }
     std::memcpy(&header_, bytes_.data(), sizeof(header_));
@@ -105,12 +100,12 @@ class TokenFileParser {
   void place_payload() {
     file_.bytes_ = bytes_.subspan(sizeof(header_));
     const uint64_t size = file_.bytes_.size();
-    const bool plausible = header_.tokens <= size / header_.id_bytes &&
-                           header_.documents <= size / sizeof(TokenDocument);
+    const bool plausible =
+        header_.tokens <= size / header_.id_bytes && header_.documents <= size / sizeof(TokenDocument);
     const uint64_t table = plausible ? padded(header_.tokens * header_.id_bytes) : 0;
     if (!plausible || table + header_.documents * sizeof(TokenDocument) != size) {
-      fail(std::to_string(size) + " bytes do not hold " + std::to_string(header_.tokens) +
-           " tokens and " + std::to_string(header_.documents) + " documents");
+      fail(std::to_string(size) + " bytes do not hold " + std::to_string(header_.tokens) + " tokens and " +
+           std::to_string(header_.documents) + " documents");
     }
     const std::byte* start = file_.bytes_.data() + table;
     if (reinterpret_cast<uintptr_t>(start) % alignof(TokenDocument) != 0) {
@@ -123,10 +118,8 @@ class TokenFileParser {
     int64_t end = 0;
     for (const TokenDocument& document : file_.documents_) {
       const bool known = document.split == Split::train || document.split == Split::validation;
-      if (document.first != end || document.count == 0 || !known ||
-          document.count > file_.tokens_ - end) {
-        fail("document " + std::to_string(&document - file_.documents_.data()) +
-             " is not where it should be");
+      if (document.first != end || document.count == 0 || !known || document.count > file_.tokens_ - end) {
+        fail("document " + std::to_string(&document - file_.documents_.data()) + " is not where it should be");
       }
       end += document.count;
     }
@@ -155,12 +148,10 @@ TokenFile TokenFile::parse(std::span<const std::byte> bytes, std::string where) 
 int64_t TokenFile::id_bytes() const { return bytes_of_id(vocabulary_); }
 
 void TokenFile::verify() const {
-  if (sha256(bytes_) != payload_)
-    throw Error("the ids do not have their checksum", where_, kDamaged);
+  if (sha256(bytes_) != payload_) throw Error("the ids do not have their checksum", where_, kDamaged);
   const int64_t largest = largest_id();
   if (largest < vocabulary_) return;
-  throw Error("token id " + std::to_string(largest) + " is not in the vocabulary of " +
-                  std::to_string(vocabulary_),
+  throw Error("token id " + std::to_string(largest) + " is not in the vocabulary of " + std::to_string(vocabulary_),
               where_, kDamaged);
 }
 
@@ -193,8 +184,7 @@ void TokenFile::copy(int64_t first, std::span<int64_t> out) const {
 
 // Writing.
 
-TokenFileWriter::TokenFileWriter(const std::filesystem::path& path, int64_t vocabulary,
-                                 const Sha256Digest& source)
+TokenFileWriter::TokenFileWriter(const std::filesystem::path& path, int64_t vocabulary, const Sha256Digest& source)
     : where_(path.string()), file_(path), vocabulary_(vocabulary), source_(source) {
   check_vocabulary(vocabulary, where_);
   buffer_.reserve(kBufferBytes + sizeof(uint64_t));
@@ -204,8 +194,7 @@ TokenFileWriter::TokenFileWriter(const std::filesystem::path& path, int64_t voca
 void TokenFileWriter::add_document(std::span<const int64_t> ids, Split split) {
   if (ids.empty()) return;
   if (!std::in_range<uint32_t>(ids.size())) {
-    throw Error("a document of " + std::to_string(ids.size()) + " tokens", where_,
-                "cut it into shorter ones");
+    throw Error("a document of " + std::to_string(ids.size()) + " tokens", where_, "cut it into shorter ones");
   }
   if (bytes_of_id(vocabulary_) == 2) {
     append<uint16_t>(ids);
@@ -220,8 +209,7 @@ template <typename Id>
 void TokenFileWriter::append(std::span<const int64_t> ids) {
   for (const int64_t wide : ids) {
     if (wide < 0 || wide >= vocabulary_) {
-      throw Error("token id " + std::to_string(wide) + " is not in the vocabulary of " +
-                      std::to_string(vocabulary_),
+      throw Error("token id " + std::to_string(wide) + " is not in the vocabulary of " + std::to_string(vocabulary_),
                   where_, "give the vocabulary that the ids come from");
     }
     const Id id = static_cast<Id>(wide);
@@ -262,8 +250,7 @@ void TokenFileWriter::finish() {
 
 // Windows.
 
-Windows::Windows(const TokenFile& file, Split split, int64_t length)
-    : where_(file.where()), length_(length) {
+Windows::Windows(const TokenFile& file, Split split, int64_t length) : where_(file.where()), length_(length) {
   if (length < 1) {
     throw Error("windows of " + std::to_string(length) + " tokens", where_, "ask for one or more");
   }
@@ -280,9 +267,8 @@ int64_t Windows::first_token(int64_t index) const {
     throw Error("window " + std::to_string(index) + " of " + std::to_string(size_), where_,
                 "ask for one that is there");
   }
-  const auto after =
-      std::upper_bound(runs_.begin(), runs_.end(), index,
-                       [](int64_t window, const Run& run) { return window < run.first_window; });
+  const auto after = std::upper_bound(runs_.begin(), runs_.end(), index,
+                                      [](int64_t window, const Run& run) { return window < run.first_window; });
   const Run& run = *std::prev(after);
   return run.first_token + (index - run.first_window) * (length_ + 1);
 }

@@ -78,8 +78,7 @@ class TokenFile {
 /// document, 16 bytes are kept.
 class TokenFileWriter {
  public:
-  TokenFileWriter(const std::filesystem::path& path, int64_t vocabulary,
-                  const Sha256Digest& source);
+  TokenFileWriter(const std::filesystem::path& path, int64_t vocabulary, const Sha256Digest& source);
 
   /// A document without ids is left out. Error on an id outside the vocabulary and on a full disk.
   void add_document(std::span<const int64_t> ids, Split split);

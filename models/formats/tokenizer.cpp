@@ -24,9 +24,9 @@ struct TextHash {
 struct PreTokenizer {
   std::vector<std::string_view> names;  ///< in tokenizer.ggml.pre
   std::string_view pattern;             ///< see with_white_space
-  bool whole_words = false;  ///< a word that is a token is not split, whatever the merges
-  bool composed = false;     ///< characters are composed first (NFC)
-  bool adds_bos = false;     ///< unless the file says otherwise, as llama.cpp has it
+  bool whole_words = false;             ///< a word that is a token is not split, whatever the merges
+  bool composed = false;                ///< characters are composed first (NFC)
+  bool adds_bos = false;                ///< unless the file says otherwise, as llama.cpp has it
 };
 
 constexpr std::string_view kLlama3Words =
@@ -44,7 +44,7 @@ const PreTokenizer kPreTokenizers[] = {
     // Llama 3's pattern with every digit by itself, on composed characters.
     {.names = {"qwen2", "deepseek-r1-qwen"},
      .pattern = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-     R"(|[\s]*[\r\n]+|[\s]+(?![^\s])|[\s]+)",
+                R"(|[\s]*[\r\n]+|[\s]+(?![^\s])|[\s]+)",
      .composed = true},
 };
 
@@ -57,8 +57,7 @@ const PreTokenizer& pre_tokenizer(const GgufFile& file) {
     }
     known += (known.empty() ? "" : ", ") + std::string(candidate.names.front());
   }
-  throw Error("pre-tokenizer " + in_quotes(name) + " is not known", file.where(),
-              "use a model with one of " + known);
+  throw Error("pre-tokenizer " + in_quotes(name) + " is not known", file.where(), "use a model with one of " + known);
 }
 
 TextSteps steps_of(const PreTokenizer& pre) {
@@ -100,8 +99,8 @@ std::optional<int64_t> read_id(const GgufFile& file, std::string_view key, size_
                                const TokenizerBuilder& builder) {
   const auto id = file.integer(key);
   if (id && !std::cmp_less(*id, tokens)) {
-    builder.fail("metadata " + in_quotes(key) + " is " + std::to_string(*id) +
-                 " in a vocabulary of " + std::to_string(tokens));
+    builder.fail("metadata " + in_quotes(key) + " is " + std::to_string(*id) + " in a vocabulary of " +
+                 std::to_string(tokens));
   }
   if (id && *id < 0) return std::nullopt;  // how some converters write that there is none
   return id;
@@ -178,7 +177,11 @@ std::vector<int64_t> Tokenizer::encode(std::string_view text) const {
   };
   const auto put_id = [&](int32_t id) { ids.push_back(id); };
   raw_.split(
-      valid, [&](std::string_view part) { each_word({part, part.data() == valid.data()}, put_word, put_id); }, put_id);
+      valid,
+      [&](std::string_view part) {
+        each_word({part, part.data() == valid.data()}, put_word, put_id);
+      },
+      put_id);
   return ids;
 }
 
@@ -198,8 +201,7 @@ std::string Tokenizer::decode(std::span<const int64_t> ids) const {
   std::string bytes;
   for (const int64_t id : ids) {
     if (!std::cmp_less(id, tokens_.size()) || id < 0) {
-      throw Error("token id " + std::to_string(id) + " is not in the vocabulary of " +
-                      std::to_string(tokens_.size()),
+      throw Error("token id " + std::to_string(id) + " is not in the vocabulary of " + std::to_string(tokens_.size()),
                   where_, "give ids from 0 on");
     }
     bytes += tokens_[static_cast<size_t>(id)];

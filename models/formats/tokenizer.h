@@ -21,8 +21,9 @@ class GgufFile;
 
 /// Text to token ids, as the file that comes with a model says: added tokens are found first; what lies between them is
 /// normalized, split into words, and each word goes through a model, which is BPE on bytes or characters, Unigram, or
-/// SentencePiece's. Gives the ids of PyPI `tokenizers`, of `sentencepiece` for its own files, of llama.cpp for such pieces in
-/// GGUF (but where user-defined tokens overlap, the leftmost counts everywhere, not the longest). Thread-safe once made.
+/// SentencePiece's. Gives the ids of PyPI `tokenizers`, of `sentencepiece` for its own files, of llama.cpp for such
+/// pieces in GGUF (but where user-defined tokens overlap, the leftmost counts everywhere, not the longest). Thread-safe
+/// once made.
 ///
 /// What is a letter, a digit or a space follows the Unicode version of the PCRE2 library (14 in
 /// Debian 12); characters that came later may be split otherwise.
@@ -32,26 +33,27 @@ class Tokenizer {
   /// pre-tokenizer, or scores, merges and ids that do not fit its vocabulary.
   static Tokenizer from_gguf(const GgufFile& file);
 
-  /// From the tokenizer.json of Hugging Face's library of that name. A token `<|endoftext|>` serves as BOS and EOS. With
-  /// a `vocabulary` smaller than the file's, only the first so many ids are kept: merges build on each other, so that a
-  /// smaller vocabulary is a beginning of a larger one. Error when the file uses what is not known here, and when BOS,
-  /// EOS or single bytes would be lost or the merges are not in the order of their ids.
-  static Tokenizer from_json(const std::filesystem::path& path,
-                             std::optional<int64_t> vocabulary = {});
+  /// From the tokenizer.json of Hugging Face's library of that name. A token `<|endoftext|>` serves as BOS and EOS.
+  /// With a `vocabulary` smaller than the file's, only the first so many ids are kept: merges build on each other, so
+  /// that a smaller vocabulary is a beginning of a larger one. Error when the file uses what is not known here, and
+  /// when BOS, EOS or single bytes would be lost or the merges are not in the order of their ids.
+  static Tokenizer from_json(const std::filesystem::path& path, std::optional<int64_t> vocabulary = {});
 
   /// The same for a text in memory; `where` names it in messages.
   static Tokenizer from_json_text(std::string_view text, const std::string& where,
                                   std::optional<int64_t> vocabulary = {});
 
-  /// From SentencePiece's tokenizer.model. Error when that library refuses it, or when the program was built without it.
+  /// From SentencePiece's tokenizer.model. Error when that library refuses it, or when the program was built without
+  /// it.
   static Tokenizer from_sentencepiece(const std::filesystem::path& path);
 
   /// The same for a file in memory.
   static Tokenizer from_sentencepiece_bytes(std::string_view bytes, const std::string& where);
 
   /// From a model's folder: its tokenizer.json or else tokenizer.model, with the BOS and EOS of tokenizer_config.json.
-  /// `vocabulary`: the model's rows. Error when there is neither, and when the file has more tokens than the model rows; but
-  /// special ones at its end, which no text gives, are left out, and a run of `replicate train` is read as from_json does.
+  /// `vocabulary`: the model's rows. Error when there is neither, and when the file has more tokens than the model
+  /// rows; but special ones at its end, which no text gives, are left out, and a run of `replicate train` is read as
+  /// from_json does.
   static Tokenizer from_folder(const std::filesystem::path& folder, int64_t vocabulary);
 
   /// Ids of plain text: no special token is added, and text that spells one is split like any

@@ -15,9 +15,7 @@ namespace {
 using Kind = SentencePieceBpe::Kind;
 
 /// A text in a digest, with its length, so that no two lists of texts look the same.
-std::string framed(std::string_view text) {
-  return std::to_string(text.size()) + ":" + std::string(text);
-}
+std::string framed(std::string_view text) { return std::to_string(text.size()) + ":" + std::string(text); }
 
 /// The byte that a token spells as <0x0A>, or nothing.
 std::optional<unsigned char> spelled_byte(std::string_view text) {
@@ -104,7 +102,8 @@ void TokenizerBuilder::set_unigram(std::vector<std::string> pieces, std::vector<
     fingerprint_.add("score " + std::to_string(scores[id]));
   }
   const auto pieces_end = texts_.begin() + static_cast<std::ptrdiff_t>(scores.size());
-  tokenizer_.model_ = std::make_shared<const Unigram>(std::vector(texts_.begin(), pieces_end), std::move(scores), unknown, bytes);
+  tokenizer_.model_ =
+      std::make_shared<const Unigram>(std::vector(texts_.begin(), pieces_end), std::move(scores), unknown, bytes);
 }
 
 void TokenizerBuilder::set_pieces(std::vector<std::string> pieces, std::vector<float> scores,
@@ -119,10 +118,13 @@ void TokenizerBuilder::set_pieces(std::vector<std::string> pieces, std::vector<f
   for (size_t id = 0; id < pieces.size(); ++id) {
     bytes.push_back(SentencePieceBpe::bytes_of(pieces[id], kinds[id]));
     if (kinds[id] == Kind::user_defined) check_added(pieces[id]);
-    if (kinds[id] == Kind::byte && bytes.back().size() == 1) has[static_cast<unsigned char>(bytes.back().front())] = true;
-    fingerprint_.add(framed(pieces[id]) + std::to_string(scores[id]) + " " + std::to_string(static_cast<int>(kinds[id])));
+    if (kinds[id] == Kind::byte && bytes.back().size() == 1)
+      has[static_cast<unsigned char>(bytes.back().front())] = true;
+    fingerprint_.add(framed(pieces[id]) + std::to_string(scores[id]) + " " +
+                     std::to_string(static_cast<int>(kinds[id])));
   }
-  if (!unknown && std::find(has.begin(), has.end(), false) != has.end()) fail("no unknown token, and not every byte is one");
+  if (!unknown && std::find(has.begin(), has.end(), false) != has.end())
+    fail("no unknown token, and not every byte is one");
   set_model(std::make_shared<const SentencePieceBpe>(std::move(pieces), std::move(scores), kinds,
                                                      static_cast<int32_t>(unknown.value_or(0)), space_prefix),
             std::move(bytes), space_prefix ? "space prefix of every part" : "no prefix");
@@ -162,8 +164,7 @@ int32_t TokenizerBuilder::id_of(std::string_view text, std::string_view merge) c
   fail("merge " + in_quotes(merge) + " gives or takes an unknown token");
 }
 
-void TokenizerBuilder::add_merge(std::string_view left, std::string_view right,
-                                 std::string_view spelled) {
+void TokenizerBuilder::add_merge(std::string_view left, std::string_view right, std::string_view spelled) {
   const int32_t result = id_of(std::string(left) + std::string(right), spelled);
   bpe_->add_merge(id_of(left, spelled), id_of(right, spelled), result);
   fingerprint_.add(framed(left)).add(framed(right));

@@ -24,18 +24,17 @@ class TokenizerBuilder {
   void use_byte_fallback();  ///< tokens like <0x0A> are bytes
   /// `spelled`: as the file spells the merge, for messages.
   void add_merge(std::string_view left, std::string_view right, std::string_view spelled);
-  void use_whole_words();  ///< a word that is a token is not split, whatever the merges
+  void use_whole_words();                    ///< a word that is a token is not split, whatever the merges
   void set_unknown(int32_t id, bool fused);  ///< see Bpe
 
   /// Unigram: the same spelling, with a score each; what has none is an added token.
   void set_unigram(std::vector<std::string> pieces, std::vector<double> scores, std::optional<int32_t> unknown,
                    bool byte_fallback);
 
-  /// SentencePiece's BPE out of GGUF. Error unless there are as many scores and kinds as pieces, and an unknown token or
-  /// all bytes.
+  /// SentencePiece's BPE out of GGUF. Error unless there are as many scores and kinds as pieces, and an unknown token
+  /// or all bytes.
   void set_pieces(std::vector<std::string> pieces, std::vector<float> scores,
-                  const std::vector<SentencePieceBpe::Kind>& kinds, std::optional<int64_t> unknown,
-                  bool space_prefix);
+                  const std::vector<SentencePieceBpe::Kind>& kinds, std::optional<int64_t> unknown, bool space_prefix);
 
   /// Any other model: what its tokens stand for, and a description, as TextSteps has one.
   void set_model(std::shared_ptr<const TokenModel> model, std::vector<std::string> bytes, std::string_view description);
@@ -46,7 +45,7 @@ class TokenizerBuilder {
   void set_eos(std::optional<int64_t> id);
 
   std::optional<int32_t> find(std::string_view text) const;  ///< of set_tokens and set_unigram
-  bool has_all_bytes() const;  ///< of BPE: every byte has a token
+  bool has_all_bytes() const;                                ///< of BPE: every byte has a token
   [[noreturn]] void fail(const std::string& what) const;
 
   Tokenizer finish();

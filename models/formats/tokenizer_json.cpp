@@ -59,7 +59,8 @@ std::vector<JsonToken> added_tokens(const JsonSection& file) {
     const std::string text = token.text("content");
     const bool special = token.flag_or("special", false);
     for (const auto* key : {"single_word", "lstrip"}) {
-      if (!special && token.flag_or(key, false)) fail_other_kind(token.path(key) + " of " + in_quotes(text), file.where());
+      if (!special && token.flag_or(key, false))
+        fail_other_kind(token.path(key) + " of " + in_quotes(text), file.where());
     }
     const auto id = static_cast<int32_t>(id_in(token.require("id"), text, file.where()));
     result.push_back({{.text = text, .id = id, .special = special, .strips_right = token.flag_or("rstrip", false)},
@@ -83,8 +84,8 @@ class TokensById {
     std::vector<std::string> texts;
     for (const auto& [id, text] : by_id_) {
       if (!std::cmp_equal(id, texts.size())) {
-        throw Error("token id " + std::to_string(texts.size()) + " is missing among " + std::to_string(by_id_.size()), where_,
-                    "fetch the file again, or use a tokenizer whose ids have no hole");
+        throw Error("token id " + std::to_string(texts.size()) + " is missing among " + std::to_string(by_id_.size()),
+                    where_, "fetch the file again, or use a tokenizer whose ids have no hole");
       }
       texts.push_back(text);
     }
@@ -114,8 +115,7 @@ Merge merge_of(const json& value, const std::string& where) {
 /// Keeps the first `vocabulary` ids, where that leaves a tokenizer.
 class Shortening {
  public:
-  Shortening(std::vector<std::string>& texts, std::optional<int64_t> vocabulary,
-             const std::string& where)
+  Shortening(std::vector<std::string>& texts, std::optional<int64_t> vocabulary, const std::string& where)
       : is_wanted_(vocabulary.has_value()), where_(where) {
     const auto size = static_cast<int64_t>(texts.size());
     if (!is_wanted_) return;
@@ -148,8 +148,7 @@ class Shortening {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error("the vocabulary cannot be shortened, " + what, where_,
-                "ask for another number of tokens");
+    throw Error("the vocabulary cannot be shortened, " + what, where_, "ask for another number of tokens");
   }
 
   bool is_wanted_;
@@ -170,8 +169,12 @@ void check_bpe(const JsonSection& model) {
 class JsonFile {
  public:
   JsonFile(const JsonSection& file, const Reading& reading)
-      : file_(file), model_(file.section("model")), reading_(reading), added_(added_tokens(file)),
-        text_(text_steps_from(file)), builder_(file.where(), text_.steps) {}
+      : file_(file),
+        model_(file.section("model")),
+        reading_(reading),
+        added_(added_tokens(file)),
+        text_(text_steps_from(file)),
+        builder_(file.where(), text_.steps) {}
 
   Tokenizer read() {
     const auto type = model_.text_or("type", "BPE");
@@ -229,7 +232,8 @@ class JsonFile {
     if (scores.empty()) model_.fail_kind("vocab", "a list of pieces with scores");
     auto texts = texts_with_added(tokens);
     if (const auto size = shorter(texts.size())) {
-      throw Error("the vocabulary cannot be shortened to " + std::to_string(*size), file_.where(), "Unigram knows no order");
+      throw Error("the vocabulary cannot be shortened to " + std::to_string(*size), file_.where(),
+                  "Unigram knows no order");
     }
     builder_.set_unigram(std::move(texts), std::move(scores), unknown(), model_.flag_or("byte_fallback", false));
     put_added([](const std::string&) { return false; });
@@ -258,8 +262,9 @@ class JsonFile {
       if (added.token.special && added.token.id >= *reading_.vocabulary) special.insert(added.token.id);
     }
     if (special.size() == size - static_cast<size_t>(*reading_.vocabulary)) return reading_.vocabulary;
-    throw Error("tokenizer.json has " + std::to_string(size) + " tokens, the model " + std::to_string(*reading_.vocabulary),
-                file_.where(), "fetch the two from the same place");
+    throw Error(
+        "tokenizer.json has " + std::to_string(size) + " tokens, the model " + std::to_string(*reading_.vocabulary),
+        file_.where(), "fetch the two from the same place");
   }
 
   template <typename IsDropped>
@@ -279,8 +284,10 @@ class JsonFile {
   /// What `tokenizers` puts before a text by itself; `transformers` 5 takes it from here alone, too.
   bool adds_bos() const {
     const auto begins_with_special = [](const json& step) {
-      const auto single = step.is_object() && step.value("type", json()) == "TemplateProcessing" ? step.find("single") : step.end();
-      return step.is_object() && single != step.end() && single->is_array() && !single->empty() && single->front().contains("SpecialToken");
+      const auto single =
+          step.is_object() && step.value("type", json()) == "TemplateProcessing" ? step.find("single") : step.end();
+      return step.is_object() && single != step.end() && single->is_array() && !single->empty() &&
+             single->front().contains("SpecialToken");
     };
     const json* post = file_.find("post_processor");
     if (!post || !post->is_object()) return false;
@@ -359,13 +366,15 @@ Tokenizer Tokenizer::from_folder(const fs::path& folder, int64_t vocabulary) {
                           {.vocabulary = vocabulary, .is_of_model = !is_run, .ends = ends_in(folder)});
   }
   if (!is_there(folder / "tokenizer.model")) {
-    throw Error("there is neither tokenizer.json nor tokenizer.model", folder.string(), "fetch the whole folder of the model");
+    throw Error("there is neither tokenizer.json nor tokenizer.model", folder.string(),
+                "fetch the whole folder of the model");
   }
   auto tokenizer = from_sentencepiece(folder / "tokenizer.model");
   if (const auto ends = ends_in(folder)) tokenizer.adds_bos_ = ends->adds_bos.value_or(tokenizer.adds_bos_);
   if (tokenizer.vocabulary_size() <= vocabulary) return tokenizer;
   throw Error("tokenizer.model has " + std::to_string(tokenizer.vocabulary_size()) + " tokens, the model " +
-                  std::to_string(vocabulary), folder.string(), "fetch the two from the same place");
+                  std::to_string(vocabulary),
+              folder.string(), "fetch the two from the same place");
 }
 
 }  // namespace replicate

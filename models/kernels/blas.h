@@ -6,15 +6,15 @@
 #include <cstdint>
 
 extern "C" void sgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
-                       const float* alpha, const float* a, const int* lda, const float* b,
-                       const int* ldb, const float* beta, float* c, const int* ldc);
+                       const float* alpha, const float* a, const int* lda, const float* b, const int* ldb,
+                       const float* beta, float* c, const int* ldc);
 
 extern "C" int MKL_Set_Num_Threads_Local(int threads) __attribute__((weak));  // null where BLAS is not MKL
 
 namespace replicate {
 
-/// While it lives, MKL works for this thread on this thread alone. In a parallel region it does so anyway, but cuts products
-/// up as for all threads, so that their bits would depend on how many there are (AVX-512).
+/// While it lives, MKL works for this thread on this thread alone. In a parallel region it does so anyway, but cuts
+/// products up as for all threads, so that their bits would depend on how many there are (AVX-512).
 class OneThreadOfBlas {
  public:
   OneThreadOfBlas() : before_(MKL_Set_Num_Threads_Local ? MKL_Set_Num_Threads_Local(1) : 0) {}

@@ -4,8 +4,8 @@
 
 namespace replicate {
 
-REPLICATE_VECTORISED void rotary_row(const float* x, const float* cosine, const float* sine, float* y, int64_t width, int64_t n,
-                                     float direction) {
+REPLICATE_VECTORISED void rotary_row(const float* x, const float* cosine, const float* sine, float* y, int64_t width,
+                                     int64_t n, float direction) {
   const int64_t half = width / 2;
 #pragma omp simd
   for (int64_t i = 0; i < half; ++i) {

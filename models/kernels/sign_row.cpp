@@ -6,7 +6,9 @@ namespace replicate {
 namespace {
 
 /// Of a - b, without a branch. To be multiplied with, so that NaN and infinity stay what they are.
-inline __attribute__((always_inline)) double sign(double a, double b) { return (a > b ? 1.0 : 0.0) - (a < b ? 1.0 : 0.0); }
+inline __attribute__((always_inline)) double sign(double a, double b) {
+  return (a > b ? 1.0 : 0.0) - (a < b ? 1.0 : 0.0);
+}
 
 }  // namespace
 

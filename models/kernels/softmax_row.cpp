@@ -26,9 +26,7 @@ REPLICATE_VECTORISED RowSums softmax_row(float* x, int64_t n, float scale) {
   return {total, squares, logs, top};
 }
 
-float entropy(const RowSums& sums) {
-  return std::max(0.f, std::log(sums.total) - sums.weighted_logs / sums.total);
-}
+float entropy(const RowSums& sums) { return std::max(0.f, std::log(sums.total) - sums.weighted_logs / sums.total); }
 
 REPLICATE_VECTORISED void add_scaled(float* y, const float* x, int64_t n, float a) {
 #pragma omp simd

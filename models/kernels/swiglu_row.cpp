@@ -18,8 +18,8 @@ REPLICATE_VECTORISED void swiglu_row(const float* gate, const float* up, float* 
   for (int64_t i = 0; i < n; ++i) y[i] = gate[i] * sigmoid(gate[i]) * up[i];
 }
 
-REPLICATE_VECTORISED void swiglu_row_backward(const float* gate, const float* up, const float* dy, float* dgate, float* dup,
-                                              int64_t n) {
+REPLICATE_VECTORISED void swiglu_row_backward(const float* gate, const float* up, const float* dy, float* dgate,
+                                              float* dup, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     const float s = sigmoid(gate[i]), silu = gate[i] * s;

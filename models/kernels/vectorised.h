@@ -1,14 +1,14 @@
 #pragma once
 
 // For the source files of this folder: plain loops that compilers turn into vector code (see CMakeLists.txt). Each
-// function is compiled for several instruction sets and the loader picks one, so that a binary built here is fast elsewhere.
+// function is compiled for several instruction sets and the loader picks one, so that a binary built here is fast
+// elsewhere.
 
 #include <bit>
 #include <cstdint>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define REPLICATE_VECTORISED \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define REPLICATE_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define REPLICATE_VECTORISED
 #endif

@@ -10,7 +10,7 @@
 namespace replicate {
 namespace {
 
-constexpr double kUnseen = 0.01;           // of every bigram, added to its count
+constexpr double kUnseen = 0.01;  // of every bigram, added to its count
 constexpr int64_t kValidationSize = 1 << 16;
 constexpr uint64_t kValidationKey = 0x76616c6964617465;
 
@@ -48,8 +48,8 @@ void accumulate(std::vector<double>& row) {
 
 }  // namespace
 
-BackcopyData::BackcopyData(const std::string& text, int64_t vocabulary, const std::string& triggers,
-                           int64_t length, bool begins_with_bos)
+BackcopyData::BackcopyData(const std::string& text, int64_t vocabulary, const std::string& triggers, int64_t length,
+                           bool begins_with_bos)
     : vocabulary_(vocabulary),
       triggers_(static_cast<int64_t>(triggers.size())),
       length_(length),
@@ -71,9 +71,7 @@ BackcopyData::BackcopyData(const std::string& text, int64_t vocabulary, const st
   for (auto& row : next_) accumulate(row);
 }
 
-std::optional<int64_t> BackcopyData::bos() const {
-  return begins_with_bos_ ? std::optional<int64_t>(0) : std::nullopt;
-}
+std::optional<int64_t> BackcopyData::bos() const { return begins_with_bos_ ? std::optional<int64_t>(0) : std::nullopt; }
 
 int64_t BackcopyData::validation_size() const { return kValidationSize; }
 

@@ -51,7 +51,7 @@ struct CudaGraph::Recording {
 
   void give_up(const std::exception& error) {
     try {
-      graph->capture_end();  // the stream would record for ever
+      graph->capture_end();            // the stream would record for ever
     } catch (const std::exception&) {  // that it failed is known
     }
     graph.reset();
@@ -65,7 +65,8 @@ struct CudaGraph::Recording {
   int64_t runs = 0;
 };
 
-CudaGraph::CudaGraph(at::Device device) : recording_(device.is_cuda() ? std::make_unique<Recording>(device) : nullptr) {}
+CudaGraph::CudaGraph(at::Device device)
+    : recording_(device.is_cuda() ? std::make_unique<Recording>(device) : nullptr) {}
 
 void CudaGraph::run(const std::function<void()>& work) { recording_ ? recording_->run(work) : work(); }
 

@@ -23,7 +23,7 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-constexpr int64_t kMessage = 1 << 20;  ///< floats in one message: the store takes 8 MiB at most
+constexpr int64_t kMessage = 1 << 20;                 ///< floats in one message: the store takes 8 MiB at most
 constexpr auto kPatience = std::chrono::minutes(30);  ///< a rank may validate, or save, while others wait
 
 // ---- the environment
@@ -37,7 +37,8 @@ int64_t number(const Variables& variable, const char* name) {
   if (!text) refuse("the environment says that several processes train together, but lacks a variable", name);
   int64_t value = -1;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (error != std::errc() || end != text->data() + text->size() || value < 0) refuse("not a number (" + *text + ")", name);
+  if (error != std::errc() || end != text->data() + text->size() || value < 0)
+    refuse("not a number (" + *text + ")", name);
   return value;
 }
 
@@ -175,8 +176,8 @@ class Ranks::Exchange {
     const c10::cuda::CUDAGuard guard(flat.device());
     if (!communicator_) communicator_ = begin_nccl();
     const auto stream = c10::cuda::getCurrentCUDAStream(flat.get_device());
-    check(ncclAllReduce(flat.const_data_ptr(), flat.mutable_data_ptr(), static_cast<size_t>(flat.numel()), ncclFloat32, ncclAvg,
-                        communicator_, stream.stream()));
+    check(ncclAllReduce(flat.const_data_ptr(), flat.mutable_data_ptr(), static_cast<size_t>(flat.numel()), ncclFloat32,
+                        ncclAvg, communicator_, stream.stream()));
   }
 #endif
 
@@ -205,7 +206,8 @@ class Ranks::Exchange {
   /// Who is in round n has read everything of round n - 1, so that all have read what round n - 2 left.
   void forget(int64_t n) {
     if (round_ > 2) {
-      for (int64_t first = 0; first < forgotten_size_; first += kMessage) store_->deleteKey(key(round_ - 2, rank_, first));
+      for (int64_t first = 0; first < forgotten_size_; first += kMessage)
+        store_->deleteKey(key(round_ - 2, rank_, first));
     }
     forgotten_size_ = previous_size_;
     previous_size_ = n;
@@ -268,7 +270,8 @@ Ranks Ranks::from_environment(const Variables& variable) {
   ranks.size_ = size;
   ranks.rank_ = number(variable, name);
   ranks.local_ = number(variable, torchrun ? "LOCAL_RANK" : "SLURM_LOCALID");
-  if (ranks.rank_ >= size) refuse("rank " + std::to_string(ranks.rank_) + " of " + std::to_string(size) + " processes", name);
+  if (ranks.rank_ >= size)
+    refuse("rank " + std::to_string(ranks.rank_) + " of " + std::to_string(size) + " processes", name);
   ranks.exchange_ =
       std::make_shared<Exchange>(torchrun ? torchrun_meeting(variable) : slurm_meeting(variable), ranks.rank_, size);
   return ranks;

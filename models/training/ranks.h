@@ -13,9 +13,9 @@ std::optional<std::string> environment_variable(const char* name);  ///< of this
 /// GPU has the number.
 at::Device own_gpu(at::Device asked, int64_t local, int64_t visible);
 
-/// The processes that train one model together, as torchrun or srun started them: each computes the gradient of its share of
-/// every batch. One process alone is a group of one, which exchanges nothing. All ranks call
-/// `device`, `average`, `agreed` and `part` in the same order. Error there when another rank has ended.
+/// The processes that train one model together, as torchrun or srun started them: each computes the gradient of its
+/// share of every batch. One process alone is a group of one, which exchanges nothing. All ranks call `device`,
+/// `average`, `agreed` and `part` in the same order. Error there when another rank has ended.
 class Ranks {
  public:
   Ranks() = default;  ///< alone
@@ -39,8 +39,8 @@ class Ranks {
   /// The same where this process sees GPUs of these names (devices.h).
   at::Device device(at::Device asked, const std::vector<std::string>& visible) const;
 
-  /// The mean over ranks, in place, in the same bits on every rank: float32 [N]. On GPUs by NCCL, without waiting for it; on
-  /// processors through the store that the ranks met in, which is made for tests and small runs.
+  /// The mean over ranks, in place, in the same bits on every rank: float32 [N]. On GPUs by NCCL, without waiting for
+  /// it; on processors through the store that the ranks met in, which is made for tests and small runs.
   void average(Tensor flat) const;
 
   /// The first rank's number. Waits for it.

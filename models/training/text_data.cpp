@@ -42,8 +42,8 @@ Batch TextData::batch(uint64_t seed, int64_t step, int64_t sequences) const {
   std::vector<int64_t> indices;
   for (int64_t b = 0; b < sequences; ++b) {
     const auto sample = step * sequences + b, size = training_.size();
-    indices.push_back(static_cast<int64_t>(permuted(static_cast<uint64_t>(sample % size), static_cast<uint64_t>(size),
-                                                    epoch_key(seed, sample / size))));
+    indices.push_back(static_cast<int64_t>(
+        permuted(static_cast<uint64_t>(sample % size), static_cast<uint64_t>(size), epoch_key(seed, sample / size))));
   }
   return read(training_, indices);
 }

@@ -22,10 +22,10 @@ std::vector<ParameterShape> shapes_of(const Arm& arm, const ModelConfig& c) {
   std::vector<ParameterShape> all = {{kEmbedding, {c.vocabulary, d}}};
   for (int64_t l = 1; l <= c.layers; ++l) {
     const std::vector<ParameterShape> block = {
-        {name_of(l, "self_attn.q_proj"), {hk, d}}, {name_of(l, "self_attn.k_proj"), {gk, d}},
-        {name_of(l, "self_attn.v_proj"), {gk, d}}, {name_of(l, "self_attn.o_proj"), {d, hk}},
-        {name_of(l, "mlp.gate_proj"), {f, d}},     {name_of(l, "mlp.up_proj"), {f, d}},
-        {name_of(l, "mlp.down_proj"), {d, f}},     {name_of(l, "input_layernorm"), {d}},
+        {name_of(l, "self_attn.q_proj"), {hk, d}},    {name_of(l, "self_attn.k_proj"), {gk, d}},
+        {name_of(l, "self_attn.v_proj"), {gk, d}},    {name_of(l, "self_attn.o_proj"), {d, hk}},
+        {name_of(l, "mlp.gate_proj"), {f, d}},        {name_of(l, "mlp.up_proj"), {f, d}},
+        {name_of(l, "mlp.down_proj"), {d, f}},        {name_of(l, "input_layernorm"), {d}},
         {name_of(l, "post_attention_layernorm"), {d}}};
     all.insert(all.end(), block.begin(), block.end());
     if (c.output_gate) all.push_back({name_of(l, "self_attn.output_gate"), {hk, d}});
@@ -73,8 +73,8 @@ class FrozenWeights : public WeightSource {
     const auto copy = [](const Tensor& t) { return t.detach().clone(); };
     for (int64_t l = 1; l <= model.config().layers; ++l) {
       auto w = model.block(l);
-      for (auto* one : {&w.attention_norm, &w.query, &w.key, &w.value, &w.output, &w.ffn_norm, &w.gate, &w.up,
-                        &w.down, &w.head_norm, &w.output_gate}) {
+      for (auto* one : {&w.attention_norm, &w.query, &w.key, &w.value, &w.output, &w.ffn_norm, &w.gate, &w.up, &w.down,
+                        &w.head_norm, &w.output_gate}) {
         if (one->defined()) *one = copy(*one);
       }
       blocks_.push_back(std::move(w));

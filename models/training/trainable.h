@@ -45,8 +45,8 @@ class TrainableModel {
   Arm arm_;
   ModelConfig config_;
   ParameterSet parameters_;
-  Tensor head_constants_;           // [L, H]
-  std::vector<Tensor> rotations_;   // [D, D] a layer, with dense_down
+  Tensor head_constants_;                                        // [L, H]
+  std::vector<Tensor> rotations_;                                // [D, D] a layer, with dense_down
   mutable std::map<int64_t, std::vector<Positions>> positions_;  // by length; they stay, as a CUDA graph may read them
 };
 

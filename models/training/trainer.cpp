@@ -32,10 +32,10 @@ std::string Recipe::text() const {
   std::snprintf(numbers, sizeof numbers,
                 "seed %llu weights %llu\nrate %.17g\nsteps %lld warmup %lld decay %lld\nsequences %lld / %lld\n"
                 "weight_decay %.17g beta %.17g %.17g eps %.17g clip %.17g\nbfloat16 %d\n",
-                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(weight_seed), learning_rate, static_cast<long long>(schedule.steps),
-                static_cast<long long>(schedule.warmup), static_cast<long long>(schedule.decay),
-                static_cast<long long>(sequences), static_cast<long long>(accumulate), weight_decay, beta1, beta2, eps,
-                clip, bfloat16);
+                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(weight_seed), learning_rate,
+                static_cast<long long>(schedule.steps), static_cast<long long>(schedule.warmup),
+                static_cast<long long>(schedule.decay), static_cast<long long>(sequences),
+                static_cast<long long>(accumulate), weight_decay, beta1, beta2, eps, clip, bfloat16);
   char shape[256];
   std::snprintf(shape, sizeof shape, "L %lld D %lld H %lld G %lld K %lld F %lld V %lld eps %.17g rope %.17g tied %d\n",
                 static_cast<long long>(model.layers), static_cast<long long>(model.width),
@@ -69,7 +69,9 @@ Trainer::Trainer(const Recipe& recipe, std::shared_ptr<const TrainingData> data,
 void Trainer::bring_batch() {
   const auto batch = batches_.take(done_);
   const auto count = inputs_.size(0);
-  const auto bring = [&](const Tensor& ids, Tensor& to) { to.copy_(ids.narrow(0, ranks_.rank() * count, count), true); };
+  const auto bring = [&](const Tensor& ids, Tensor& to) {
+    to.copy_(ids.narrow(0, ranks_.rank() * count, count), true);
+  };
   bring(batch.inputs, inputs_);
   bring(batch.targets, targets_);
 }
@@ -205,8 +207,8 @@ std::string Trainer::load(const std::filesystem::path& file) {
   const auto steps = whole_number(note("steps")), reported = whole_number(note("reported"));
   // Batches and rates are there for the steps of the schedule only.
   if (!steps || !reported || *reported < 0 || *reported > *steps || *steps > recipe_.schedule.steps) {
-    refuse("the training state is at step " + in_quotes(note("steps")) + ", reported to " + in_quotes(note("reported")) + ", of " +
-               std::to_string(recipe_.schedule.steps),
+    refuse("the training state is at step " + in_quotes(note("steps")) + ", reported to " +
+               in_quotes(note("reported")) + ", of " + std::to_string(recipe_.schedule.steps),
            file);
   }
   const c10::NoGradGuard no_grad;

@@ -18,10 +18,10 @@ struct Recipe {
   uint64_t weight_seed = 0;  ///< of the initial weights
   double learning_rate = 1e-3;
   Schedule schedule;
-  int64_t sequences = 16;   ///< B of one step, over all ranks
-  int64_t accumulate = 1;   ///< parts of the batch, or of a rank's share of it, that are run one after the other
+  int64_t sequences = 16;  ///< B of one step, over all ranks
+  int64_t accumulate = 1;  ///< parts of the batch, or of a rank's share of it, that are run one after the other
   double weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, clip = 1;
-  bool bfloat16 = false;    ///< matrix products; weights, residual stream and moments stay float32
+  bool bfloat16 = false;  ///< matrix products; weights, residual stream and moments stay float32
 
   std::string text() const;  ///< canonical: two runs with one text and one data fingerprint are the same run
 };
@@ -32,9 +32,9 @@ struct StepReport {
   double gradient_norm = 0;  ///< of the last step, before clipping
 };
 
-/// One training run: AdamW (Loshchilov and Hutter 2019) on flat tensors, gradients clipped by their global norm. On a GPU a
-/// step is one CUDA graph and nobody waits for it. Ranks hold the same weights and moments, bit for bit: each adds the gradient of its share
-/// of the batch, and takes the step that all take.
+/// One training run: AdamW (Loshchilov and Hutter 2019) on flat tensors, gradients clipped by their global norm. On a
+/// GPU a step is one CUDA graph and nobody waits for it. Ranks hold the same weights and moments, bit for bit: each
+/// adds the gradient of its share of the batch, and takes the step that all take.
 class Trainer {
  public:
   /// Error when the batch cannot be shared out evenly.

@@ -1,5 +1,5 @@
-// Attention with statistics alone, in SmolLM2's shape: against LibTorch's fused attention, which gives none, and against
-// its plain twin, which holds the scores of a block of queries. Run through scripts/bench.
+// Attention with statistics alone, in SmolLM2's shape: against LibTorch's fused attention, which gives none, and
+// against its plain twin, which holds the scores of a block of queries. Run through scripts/bench.
 
 #include <benchmark/benchmark.h>
 
@@ -18,14 +18,17 @@ struct Inputs {
 
 Inputs inputs(const benchmark::State& state) {
   auto generator = at::detail::createCPUGenerator();
-  const auto heads = [&](int64_t n) { return at::normal(0, 1, {state.range(0), n, state.range(1), kWidth}, generator); };
+  const auto heads = [&](int64_t n) {
+    return at::normal(0, 1, {state.range(0), n, state.range(1), kWidth}, generator);
+  };
   return {heads(kHeads), heads(kKeyValueHeads), heads(kKeyValueHeads)};
 }
 
 /// Both matrix products over the causal triangle.
 void set_rate(benchmark::State& state) {
   const auto pairs = static_cast<double>(state.range(0) * state.range(1) * (state.range(1) + 1) / 2);
-  state.counters["FLOP/s"] = benchmark::Counter(4 * pairs * kHeads * kWidth, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["FLOP/s"] =
+      benchmark::Counter(4 * pairs * kHeads * kWidth, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 template <typename Attend>
@@ -51,7 +54,12 @@ void plain_twin(benchmark::State& state, const AttentionNeeds& needs) {
 }
 
 void shapes(benchmark::internal::Benchmark* bench) {
-  bench->Args({4, 256})->Args({1, 1024})->Args({1, 2048})->Args({1, 4096})->Unit(benchmark::kMillisecond)->UseRealTime();
+  bench->Args({4, 256})
+      ->Args({1, 1024})
+      ->Args({1, 2048})
+      ->Args({1, 4096})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
 }
 BENCHMARK(fused)->Apply(shapes);
 BENCHMARK_CAPTURE(attention, no_statistics, kNothing)->Apply(shapes);

@@ -1,6 +1,7 @@
-// On a GPU: every CUDA kernel beside its twin of plain LibTorch operations, in the shapes of a model of D = 2048, with the
-// bytes that must be moved at least, or the operations of the causal triangle, a second; a training step of the paper's model
-// with its MFU; a pass that observes beside one that does not. Run through scripts/bench, which takes them in turns.
+// On a GPU: every CUDA kernel beside its twin of plain LibTorch operations, in the shapes of a model of D = 2048, with
+// the bytes that must be moved at least, or the operations of the causal triangle, a second; a training step of the
+// paper's model with its MFU; a pass that observes beside one that does not. Run through scripts/bench, which takes
+// them in turns.
 
 #include <ATen/cuda/CUDAEvent.h>
 #include <benchmark/benchmark.h>
@@ -20,7 +21,8 @@ namespace replicate {
 namespace {
 
 constexpr int64_t kTokens = 16384, kWidth = 2048, kHeads = 32, kKeyValueHeads = 8, kHeadWidth = 64, kHidden = 5632;
-const AttentionNeeds kNothing, kRowSums{.entropy = true, .sum_squares = true}, kEverything{{0, 10}, {}, true, true, true, true};
+const AttentionNeeds kNothing, kRowSums{.entropy = true, .sum_squares = true},
+    kEverything{{0, 10}, {}, true, true, true, true};
 
 at::Device gpu() { return {at::kCUDA, 0}; }
 
@@ -184,7 +186,8 @@ template <typename Turn>
 void time_rotary(benchmark::State& state, const Turn& turn) {
   constexpr int64_t kLength = 2048;
   with_gpu(state, [&] {
-    const auto angle = normal({kLength, kHeadWidth / 2}, at::kFloat).repeat({1, 2}), cosine = angle.cos(), sine = angle.sin();
+    const auto angle = normal({kLength, kHeadWidth / 2}, at::kFloat).repeat({1, 2}), cosine = angle.cos(),
+               sine = angle.sin();
     time_both_ways(state, {{kTokens / kLength, kLength, kHeads, kHeadWidth}}, 4.0 * kTokens * kHeads * kHeadWidth,
                    [&](const auto& in) { return turn(in[0].transpose(1, 2), cosine, sine); });
   });
@@ -221,7 +224,9 @@ void cross_entropy_kernel(benchmark::State& state) { time_loss(state, fused_cros
 BENCHMARK(cross_entropy_kernel)->Apply(vocabularies);
 
 void cross_entropy_plain(benchmark::State& state) {
-  time_loss(state, [](const Tensor& logits, const Tensor& targets) { return at::cross_entropy_loss(widened(logits), targets); });
+  time_loss(state, [](const Tensor& logits, const Tensor& targets) {
+    return at::cross_entropy_loss(widened(logits), targets);
+  });
 }
 BENCHMARK(cross_entropy_plain)->Apply(vocabularies);
 
@@ -230,8 +235,15 @@ BENCHMARK(cross_entropy_plain)->Apply(vocabularies);
 /// The paper's model of 152M weights, in the parts that a GPU takes of its batch.
 Recipe paper_recipe(const std::string& arm) {
   Recipe recipe;
-  recipe.model = {.layers = 12, .width = 768, .heads = 12, .kv_heads = 12, .head_width = 64, .hidden = 3072, .vocabulary = 50257,
-                  .context = 1024, .rope = {}};
+  recipe.model = {.layers = 12,
+                  .width = 768,
+                  .heads = 12,
+                  .kv_heads = 12,
+                  .head_width = 64,
+                  .hidden = 3072,
+                  .vocabulary = 50257,
+                  .context = 1024,
+                  .rope = {}};
   recipe.arm = arm;
   recipe.schedule = {.steps = 1 << 30};
   recipe.sequences = 32;
@@ -283,8 +295,15 @@ class Resident : public WeightSource {
 
 /// In the shape of Llama 3.2 1B, without its vocabulary: no pass makes logits.
 std::shared_ptr<const Model> billion() {
-  ModelConfig config{.layers = 16, .width = 2048, .heads = 32, .kv_heads = 8, .head_width = 64, .hidden = 8192, .vocabulary = 1024,
-                     .context = 4096, .rope = {}};
+  ModelConfig config{.layers = 16,
+                     .width = 2048,
+                     .heads = 32,
+                     .kv_heads = 8,
+                     .head_width = 64,
+                     .hidden = 8192,
+                     .vocabulary = 1024,
+                     .context = 4096,
+                     .rope = {}};
   return std::make_shared<const Model>(Model{"1B", config, std::make_shared<Resident>(config, config.vocabulary)});
 }
 

@@ -15,8 +15,8 @@ inline Tensor fused_block(const ModelConfig& c, const BlockWeights& w, const Pos
   const auto heads = [&](const Tensor& weight) {
     return at::linear(normed, weight).unflatten(-1, {-1, c.head_width}).transpose(1, 2);
   };
-  const auto attended = at::scaled_dot_product_attention(rotated(heads(w.query)), rotated(heads(w.key)), heads(w.value), {}, 0,
-                                                         true, std::nullopt, /*enable_gqa=*/true);
+  const auto attended = at::scaled_dot_product_attention(rotated(heads(w.query)), rotated(heads(w.key)), heads(w.value),
+                                                         {}, 0, true, std::nullopt, /*enable_gqa=*/true);
   const auto mid = x + at::linear(attended.transpose(1, 2).flatten(2), w.output);
   const auto h = rms_norm(mid, w.ffn_norm, c.norm_eps).to(type);
   return mid + at::linear(at::silu(at::linear(h, w.gate)) * at::linear(h, w.up), w.down);

@@ -22,7 +22,9 @@ const Model& model() {
   return *loaded.model;
 }
 
-std::shared_ptr<const Model> shared_model() { return {&model(), [](const Model*) {}}; }
+std::shared_ptr<const Model> shared_model() {
+  return {&model(), [](const Model*) {}};
+}
 
 Tokens tokens(int64_t sequences, int64_t length) {
   auto generator = at::detail::createCPUGenerator();
@@ -64,9 +66,13 @@ class Output : public Probe {
 class Upto : public Probe {
  public:
   Upto(int64_t last, std::shared_ptr<Probe> probe) : last_(last), probe_(std::move(probe)) {}
-  ProbeNeeds needs(int64_t layer, int64_t) const override { return layer <= last_ ? probe_->needs(layer, last_) : ProbeNeeds{}; }
+  ProbeNeeds needs(int64_t layer, int64_t) const override {
+    return layer <= last_ ? probe_->needs(layer, last_) : ProbeNeeds{};
+  }
   void observe(const Place& place, Site site, const Tensor& value) override { probe_->observe(place, site, value); }
-  void observe_attention(const Place& place, const AttentionStatistics& s) override { probe_->observe_attention(place, s); }
+  void observe_attention(const Place& place, const AttentionStatistics& s) override {
+    probe_->observe_attention(place, s);
+  }
   void finish_layer(int64_t layer) override { probe_->finish_layer(layer); }
 
  private:
@@ -83,7 +89,9 @@ void plain_forward(benchmark::State& state) {
 
 void observed_forward(benchmark::State& state) {
   const auto ids = tokens(state.range(0), state.range(1));
-  const auto upto = [&](std::shared_ptr<Probe> probe) { return std::make_shared<Upto>(state.range(2), std::move(probe)); };
+  const auto upto = [&](std::shared_ptr<Probe> probe) {
+    return std::make_shared<Upto>(state.range(2), std::move(probe));
+  };
   for (auto _ : state) run({{shared_model(), ids, {}, {upto(watch_columns({0})), upto(watch_norms())}}}, {});
   set_rate(state);
 }

@@ -64,9 +64,9 @@ BENCHMARK(tokenize)->Unit(benchmark::kMillisecond);
 
 const bool registered = [] {
   for (const auto type : tensor_types()) {
-    benchmark::RegisterBenchmark(("decode/" + std::string(type_name(type))).c_str(),
-                                 [type](benchmark::State& state) { decode(state, type); })
-        ->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark(("decode/" + std::string(type_name(type))).c_str(), [type](benchmark::State& state) {
+      decode(state, type);
+    })->Unit(benchmark::kMicrosecond);
   }
   return true;
 }();

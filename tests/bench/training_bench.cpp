@@ -17,15 +17,28 @@ struct Shape {
 
 /// The same two as in peers/pytorch_training.py.
 const std::vector<Shape>& shapes() {
-  static const std::vector<Shape> all = {
-      {"1.3M",
-       {.layers = 4, .width = 128, .heads = 4, .kv_heads = 4, .head_width = 32, .hidden = 384, .vocabulary = 1024,
-        .context = 64, .rope = {}},
-       16},
-      {"10M",
-       {.layers = 6, .width = 320, .heads = 5, .kv_heads = 5, .head_width = 64, .hidden = 864, .vocabulary = 4096,
-        .context = 128, .rope = {}},
-       8}};
+  static const std::vector<Shape> all = {{"1.3M",
+                                          {.layers = 4,
+                                           .width = 128,
+                                           .heads = 4,
+                                           .kv_heads = 4,
+                                           .head_width = 32,
+                                           .hidden = 384,
+                                           .vocabulary = 1024,
+                                           .context = 64,
+                                           .rope = {}},
+                                          16},
+                                         {"10M",
+                                          {.layers = 6,
+                                           .width = 320,
+                                           .heads = 5,
+                                           .kv_heads = 5,
+                                           .head_width = 64,
+                                           .hidden = 864,
+                                           .vocabulary = 4096,
+                                           .context = 128,
+                                           .rope = {}},
+                                          8}};
   return all;
 }
 

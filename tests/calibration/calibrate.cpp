@@ -76,12 +76,18 @@ MakeModel planted(double strength, Circuit circuit = Circuit::whole) {
 std::vector<Kind> null_kinds(uint64_t runs) {
   return {{"re-initialised, L 6, D 64", reinitialised(planted_config()), (runs + 1) / 2, all_claims()},
           {"re-initialised, L 12, D 128", reinitialised(larger_config()), (runs + 1) / 2, all_claims()},
-          {"spike without sink", planted(1, Circuit::spike_without_sink), runs / 4,
+          {"spike without sink",
+           planted(1, Circuit::spike_without_sink),
+           runs / 4,
            {"sink_onset", "dimension_disparity", "qk_locking", "mask_induced_sink", "variance_scaling", "sink_source"}},
-          {"sink without spike", planted(1, Circuit::sink_without_spike), runs / 4,
+          {"sink without spike",
+           planted(1, Circuit::sink_without_spike),
+           runs / 4,
            {"sink_onset", "dimension_disparity", "rank_collapse", "super_neuron_alignment"}},
           {"dense direction", planted(1, Circuit::dense_direction), runs / 4, {"dimension_disparity"}},
-          {"backup neuron", planted(1, Circuit::backup), runs / 4,
+          {"backup neuron",
+           planted(1, Circuit::backup),
+           runs / 4,
            {"super_neuron_mediation", "disparity_mediation", "falsification"}}};
 }
 
@@ -106,7 +112,8 @@ bool passes(ExperimentBench& bench, const std::string& claim, const std::string&
   const auto beyond = kBeyondArithmetic.find(claim);
   if (beyond == kBeyondArithmetic.end()) return true;
   const auto& metrics = trial.measurement.metrics;
-  const auto metric = std::find_if(metrics.begin(), metrics.end(), [&](const Metric& m) { return m.name == beyond->second; });
+  const auto metric =
+      std::find_if(metrics.begin(), metrics.end(), [&](const Metric& m) { return m.name == beyond->second; });
   return metric != metrics.end() && metric->low.value_or(0) > 0;
 }
 
@@ -182,7 +189,8 @@ Count total(const std::vector<Counts>& counts, const std::string& claim) {
 
 void write_yaml(const std::filesystem::path& file, const std::vector<Counts>& nulls, const Counts& at_full_strength) {
   std::ofstream out(file);
-  out << "# Written by tests/calibration/calibrate.cpp: how often each claim passed on small models that lack its effect, and\n"
+  out << "# Written by tests/calibration/calibrate.cpp: how often each claim passed on small models that lack its "
+         "effect, and\n"
          "# failed to pass on models into which it was built. results/LOG.md says which models.\nclaims:\n";
   for (const auto& claim : all_claims()) {
     const auto null = total(nulls, claim);
@@ -210,5 +218,6 @@ int main(int argc, char** argv) {
   print_table(nulls, null_counts);
   std::printf("Passes on the planted model, by the strength of the super neuron's write:\n\n");
   print_table(plants, planted_counts);
-  write_yaml(argc > 2 ? argv[2] : std::string(REPLICATE_SOURCE_DIR) + "/configs/calibration.yaml", null_counts, planted_counts.back());
+  write_yaml(argc > 2 ? argv[2] : std::string(REPLICATE_SOURCE_DIR) + "/configs/calibration.yaml", null_counts,
+             planted_counts.back());
 }

@@ -1,6 +1,6 @@
-// How often does a training claim pass where there is nothing to find? 24 seeds of the baseline are trained once (profile cpu, a
-// quarter of an hour); then baseline, rivals and repetition are all drawn from them, again and again, and judged. Prints
-// a Markdown table and adds its lines to configs/calibration.yaml.
+// How often does a training claim pass where there is nothing to find? 24 seeds of the baseline are trained once
+// (profile cpu, a quarter of an hour); then baseline, rivals and repetition are all drawn from them, again and again,
+// and judged. Prints a Markdown table and adds its lines to configs/calibration.yaml.
 //
 //   training_nulls ASSETS FOLDER [RUNS] [FILE]    FOLDER keeps the training runs; RUNS: draws, 300 by default
 
@@ -18,13 +18,15 @@ namespace {
 
 constexpr int64_t kSeeds = 24, kOfAnArm = 4;
 const std::vector<std::string> kArms = {"baseline", "head_rms_norm", "gated_attention", "baseline_again"};
-const std::vector<std::string> kClaims = {"convergence_speedup", "sink_mitigation", "rank_preservation", "gated_attention"};
+const std::vector<std::string> kClaims = {"convergence_speedup", "sink_mitigation", "rank_preservation",
+                                          "gated_attention"};
 
-/// The cpu profile's training with seeds of the baseline alone, at the rate that its recorded run chose, and looks at few
-/// sequences: draws are many.
+/// The cpu profile's training with seeds of the baseline alone, at the rate that its recorded run chose, and looks at
+/// few sequences: draws are many.
 Settings settings() {
   std::vector<std::string> overrides = {"training.rates=[0.003]", "training.seeds.baseline=" + std::to_string(kSeeds)};
-  for (const auto* arm : {"head_rms_norm", "sigmoid_attention", "gated_attention", "constant_gain", "dense_down", "baseline_again"}) {
+  for (const auto* arm :
+       {"head_rms_norm", "sigmoid_attention", "gated_attention", "constant_gain", "dense_down", "baseline_again"}) {
     overrides.push_back("training.seeds." + std::string(arm) + "=0");
   }
   for (const auto* change : {"sink_mitigation.survey.sequences=8", "sink_mitigation.validation.sequences=16",
@@ -32,7 +34,8 @@ Settings settings() {
                              "gated_attention.random.sequences=64"}) {
     overrides.push_back("claims." + std::string(change));
   }
-  return load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null", "", overrides, std::nullopt});
+  return load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null", "",
+                        overrides, std::nullopt});
 }
 
 /// Arms that differ by chance alone: four runs each, none in two arms.
@@ -67,7 +70,8 @@ Counts count(const Settings& all, const TrainingResults& trained, uint64_t runs)
   for (uint64_t number = 1; number <= runs; ++number) {
     const auto drawn = draw(trained, number);
     for (const auto& claim : all.claims) {
-      if (std::find(kClaims.begin(), kClaims.end(), claim.id) != kClaims.end()) ++counts[claim.id][verdict_on(claim, drawn)];
+      if (std::find(kClaims.begin(), kClaims.end(), claim.id) != kClaims.end())
+        ++counts[claim.id][verdict_on(claim, drawn)];
     }
     if (number % 10 == 0) std::fprintf(stderr, "%llu draws\n", static_cast<unsigned long long>(number));
   }
@@ -85,11 +89,13 @@ void print(Counts& counts) {
 void append_yaml(const std::filesystem::path& file, Counts& counts, uint64_t runs) {
   std::ofstream out(file, std::ios::app);
   for (auto& [claim, of] : counts) {
-    out << "  " << claim << ": {null_runs: " << runs << ", false_passes: " << of[Verdict::pass] << ", planted_runs: 0, missed: 0}\n";
+    out << "  " << claim << ": {null_runs: " << runs << ", false_passes: " << of[Verdict::pass]
+        << ", planted_runs: 0, missed: 0}\n";
   }
 }
 
-int calibrate(const std::filesystem::path& assets, const std::filesystem::path& folder, uint64_t runs, const std::filesystem::path& file) {
+int calibrate(const std::filesystem::path& assets, const std::filesystem::path& folder, uint64_t runs,
+              const std::filesystem::path& file) {
   const auto all = settings();
   const auto study = make_study(all.training, all.seed, assets, folder, at::kCPU);
   if (!study->train({"baseline"}, *make_progress())) return 130;

@@ -35,8 +35,7 @@ void decode_beginning(const StoredTensor& tensor) {
   const int64_t block = block_elements(tensor.type);
   const int64_t blocks = std::min(tensor.elements(), kMost) / block;
   std::vector<float> numbers(static_cast<size_t>(blocks * block));
-  dequantize(tensor.type,
-             tensor.bytes.first(static_cast<size_t>(blocks * block_bytes(tensor.type))), numbers);
+  dequantize(tensor.type, tensor.bytes.first(static_cast<size_t>(blocks * block_bytes(tensor.type))), numbers);
 }
 
 void read_tensors(const GgufFile& file) {

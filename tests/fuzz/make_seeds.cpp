@@ -91,8 +91,7 @@ void write_split_model(const std::filesystem::path& path, int64_t count) {
     out.raw(shard(number, count).bytes());
   }
   std::ofstream(path, std::ios::binary)
-      .write(reinterpret_cast<const char*>(out.bytes().data()),
-             static_cast<std::streamsize>(out.bytes().size()));
+      .write(reinterpret_cast<const char*>(out.bytes().data()), static_cast<std::streamsize>(out.bytes().size()));
 }
 
 }  // namespace

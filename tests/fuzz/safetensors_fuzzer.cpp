@@ -1,5 +1,5 @@
-// libFuzzer: whatever the bytes are, reading them as a safetensors file, and as the index of several, ends in a result or in
-// an Error. Build with -DREPLICATE_FUZZ=ON and clang; run with tests/fuzz/corpus/safetensors.
+// libFuzzer: whatever the bytes are, reading them as a safetensors file, and as the index of several, ends in a result
+// or in an Error. Build with -DREPLICATE_FUZZ=ON and clang; run with tests/fuzz/corpus/safetensors.
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// libFuzzer: whatever the bytes are, reading them as a tokenizer.json and encoding a text with it, which stands behind a
-// seam, ends in a result or in an Error. Run with tests/fuzz/corpus/tokenizer_json.
+// libFuzzer: whatever the bytes are, reading them as a tokenizer.json and encoding a text with it, which stands behind
+// a seam, ends in a result or in an Error. Run with tests/fuzz/corpus/tokenizer_json.
 
 #include <algorithm>
 #include <cstdint>

@@ -1,5 +1,5 @@
-// libFuzzer: whatever the bytes are, reading them as SentencePiece's tokenizer.model and encoding with it ends in ids of
-// the vocabulary or in an Error. Run with tests/fuzz/corpus/tokenizer_model.
+// libFuzzer: whatever the bytes are, reading them as SentencePiece's tokenizer.model and encoding with it ends in ids
+// of the vocabulary or in an Error. Run with tests/fuzz/corpus/tokenizer_model.
 
 #include <cstdint>
 #include <cstdlib>
