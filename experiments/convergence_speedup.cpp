@@ -3,7 +3,7 @@
 // baseline's best rate, and the baseline against itself with other initial weights, stand beside it.
 // Cost: none beyond training; only the curves of the runs are read.
 
-#include "harness/training/compared_arms.h"
+#include "harness/study/compared_arms.h"
 
 namespace replicate {
 namespace {

@@ -3,11 +3,11 @@
 // without the mask, it goes (the referee's "held constant"; the paper has no figure of it). Control: as many
 // dimensions that are of like size at other positions.
 // Cost: as super_neuron_mediation, and the two largest dimensions, and all but the four, by themselves.
-// harness/mediation.h has the method.
+// harness/study/mediation.h has the method.
 
 #include <algorithm>
 
-#include "harness/mediation.h"
+#include "harness/study/mediation.h"
 
 namespace replicate {
 namespace {

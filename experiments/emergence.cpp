@@ -3,9 +3,9 @@
 // Descriptive: nothing is judged. What is known is known at the kept states alone.
 // Cost: one forward pass for every kept state of every run.
 
-#include "harness/probes/effective_rank.h"
-#include "harness/probes/sink_probes.h"
-#include "harness/training/compared_arms.h"
+#include "harness/study/compared_arms.h"
+#include "harness/study/measures/effective_rank.h"
+#include "harness/study/measures/sink_probes.h"
 
 namespace replicate {
 namespace {

@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <numeric>
 
-#include "harness/measure.h"
-#include "harness/probes/sink_probes.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/sink_probes.h"
 
 namespace replicate {
 namespace {

@@ -4,9 +4,9 @@
 // where training had it: of a constant first token there is no variance. Our layer 1 is judged, layer 2 reported.
 // Cost: two layers of one forward pass for each run's first and last model.
 
-#include "harness/probes/position_variance.h"
-#include "harness/training/compared_arms.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "harness/study/compared_arms.h"
+#include "harness/study/measures/position_variance.h"
 
 namespace replicate {
 namespace {

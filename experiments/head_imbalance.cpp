@@ -9,10 +9,10 @@
 
 #include <numeric>
 
-#include "harness/measure.h"
-#include "harness/probes/head_products.h"
-#include "harness/probes/watch.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/head_products.h"
+#include "models/core/watch.h"
 
 namespace replicate {
 namespace {

@@ -8,9 +8,9 @@
 
 #include <cstdio>
 
-#include "harness/measure.h"
-#include "harness/probes/output_alignment.h"
-#include "harness/probes/position_variance.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/output_alignment.h"
+#include "harness/study/measures/position_variance.h"
 
 namespace replicate {
 namespace {

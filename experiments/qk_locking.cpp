@@ -7,10 +7,10 @@
 
 #include <numeric>
 
-#include "harness/measure.h"
-#include "harness/population.h"
-#include "harness/probes/query_key_probe.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/query_key_probe.h"
+#include "harness/study/population.h"
 
 namespace replicate {
 namespace {

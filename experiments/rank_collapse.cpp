@@ -5,10 +5,10 @@
 
 #include <cstdio>
 
-#include "harness/measure.h"
-#include "harness/probes/each_by_one_thread.h"
-#include "harness/probes/effective_rank.h"
-#include "harness/probes/sink_probes.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/effective_rank.h"
+#include "harness/study/measures/sink_probes.h"
+#include "models/core/each_by_one_thread.h"
 
 namespace replicate {
 namespace {

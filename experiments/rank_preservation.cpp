@@ -3,9 +3,9 @@
 // form of those numbers; without the first tokens, and across the baseline's largest spike, beside it.
 // Cost: one forward pass a run plus eigenvalues of two D x D matrices a layer.
 
-#include "harness/probes/effective_rank.h"
-#include "harness/probes/sink_probes.h"
-#include "harness/training/compared_arms.h"
+#include "harness/study/compared_arms.h"
+#include "harness/study/measures/effective_rank.h"
+#include "harness/study/measures/sink_probes.h"
 
 namespace replicate {
 namespace {

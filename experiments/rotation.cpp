@@ -5,10 +5,10 @@
 // Control: what is left of the dominance is compared with the untouched model's, which must have some to lose.
 // Cost: two forward passes, and 2 D operations a weight to rotate the weights.
 
-#include "harness/measure.h"
-#include "harness/probes/disparity.h"
-#include "harness/probes/sink_probes.h"
-#include "models/rotated_weights.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/disparity.h"
+#include "harness/study/measures/sink_probes.h"
+#include "models/core/rotated_weights.h"
 
 namespace replicate {
 namespace {

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 
-#include "harness/measure.h"
-#include "harness/probes/lane_comparison.h"
-#include "harness/probes/watch.h"
-#include "harness/target.h"
-#include "models/entropy.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/lane_comparison.h"
+#include "harness/study/target.h"
+#include "models/core/entropy.h"
+#include "models/core/watch.h"
 
 namespace replicate {
 namespace {

@@ -4,9 +4,9 @@
 // Where the rows of attention do not sum to one (sigmoid), column 0 is judged relative to its row's sum, and the raw
 // column stands beside it. Cost: one forward pass a run, and one on fewer sequences for every kept state of it.
 
-#include "harness/probes/disparity.h"
-#include "harness/probes/sink_probes.h"
-#include "harness/training/compared_arms.h"
+#include "harness/study/compared_arms.h"
+#include "harness/study/measures/disparity.h"
+#include "harness/study/measures/sink_probes.h"
 
 namespace replicate {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <cstdio>
 
-#include "harness/measure.h"
-#include "harness/probes/sink_probes.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/sink_probes.h"
 
 namespace replicate {
 namespace {

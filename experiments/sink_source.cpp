@@ -4,9 +4,9 @@
 // at position 0 (a random one; the one from k, swapped), one token throughout.
 // Control: re-initialised weights. Cost: one forward pass per variant.
 
-#include "harness/measure.h"
-#include "harness/probes/sink_probes.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/sink_probes.h"
 
 namespace replicate {
 namespace {

@@ -7,11 +7,11 @@
 
 #include <numeric>
 
-#include "harness/bins.h"
-#include "harness/measure.h"
-#include "harness/probes/neuron_probes.h"
-#include "harness/probes/neuron_traces.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "harness/study/bins.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/neuron_probes.h"
+#include "harness/study/measures/neuron_traces.h"
 
 namespace replicate {
 namespace {

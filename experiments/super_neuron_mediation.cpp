@@ -2,9 +2,9 @@
 // activations at that position held at what they are without the mask, it goes (the referee's "held constant";
 // the paper has no figure of it). Control: as many neurons of that layer that contribute alike elsewhere.
 // Cost: a forward pass for each of the untouched, the masked and the amplified lane; what is held acts from its
-// spike's layer on, and only from there those lanes cost anything. harness/mediation.h has the method.
+// spike's layer on, and only from there those lanes cost anything. harness/study/mediation.h has the method.
 
-#include "harness/mediation.h"
+#include "harness/study/mediation.h"
 
 namespace replicate {
 namespace {

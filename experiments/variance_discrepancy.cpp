@@ -8,9 +8,9 @@
 
 #include <cstdio>
 
-#include "harness/measure.h"
-#include "harness/probes/sink_probes.h"
-#include "harness/probes/value_aggregation.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/sink_probes.h"
+#include "harness/study/measures/value_aggregation.h"
 
 namespace replicate {
 namespace {

@@ -9,11 +9,11 @@
 
 #include <algorithm>
 
-#include "harness/measure.h"
-#include "harness/population.h"
-#include "harness/probes/sink_probes.h"
-#include "harness/target.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "harness/study/measure.h"
+#include "harness/study/measures/sink_probes.h"
+#include "harness/study/population.h"
+#include "harness/study/target.h"
 
 namespace replicate {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "harness/survey.h"
+#include "harness/record/survey.h"
 #include "reports/findings.h"
 
 namespace replicate {

@@ -3,7 +3,7 @@
 #include <cctype>
 
 #include "reports/findings.h"
-#include "reports/sections.h"
+#include "reports/sections/sections.h"
 
 namespace replicate {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "harness/record.h"
+#include "harness/record/record.h"
 #include "reports/document.h"
 
 namespace replicate {

@@ -1,6 +1,6 @@
 #include "reports/family.h"
 
-#include "harness/evidence.h"
+#include "harness/record/evidence.h"
 
 namespace replicate {
 

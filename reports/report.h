@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "harness/record.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "harness/record/record.h"
+#include "reports/compare/fail_on.h"
 #include "reports/document.h"
-#include "reports/fail_on.h"
 
 namespace replicate {
 

@@ -2,11 +2,11 @@
 #include <exception>
 #include <nlohmann/json.hpp>
 
-#include "harness/run_folder.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "base/run_folder.h"
 #include "reports/content.h"
 #include "reports/findings.h"
-#include "reports/map_script.h"
+#include "reports/plots/map_script.h"
 #include "reports/report.h"
 
 namespace replicate {

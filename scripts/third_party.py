@@ -146,7 +146,7 @@ def texts_under(folder, names=(".cpp", ".h", ".hpp")):
 
 def unpack_boost_headers(path, out):
     headers = boost_headers(path)
-    ours = ("harness", "reports", "tests")
+    ours = ("base", "harness", "reports", "tests")
     texts = [text for folder in ours for text in texts_under(os.path.join(assets.ROOT, folder))]
     for name in reached(headers, texts + list(texts_under(out))):
         target = os.path.join(out, "boost", "include", name)

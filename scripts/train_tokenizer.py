@@ -4,7 +4,7 @@
 
 Ids: 0 is <|endoftext|>, 1 to 256 are the bytes in GPT-2's order, then the merges in their order, so
 that a smaller vocabulary is a beginning of this one. Only documents of the training split are read;
-how a text is cut and split is what models/formats/corpus.cpp does, and must stay so.
+how a text is cut and split is what models/tokenizer/corpus.cpp does, and must stay so.
 """
 
 import hashlib

@@ -89,7 +89,7 @@ refuses_a_damaged_part() {
 # As after a commit that changes one line of one file.
 update() {
   "$ROOT/scripts/bundle" --source-only --out "$machine/srv/update"
-  inside 'echo "// changed" >>replicate/main.cpp && touch replicate/harness/gone.h && echo ./harness/gone.h >>replicate/MANIFEST &&
+  inside 'echo "// changed" >>replicate/harness/cli/replicate.cpp && touch replicate/harness/gone.h && echo ./harness/gone.h >>replicate/MANIFEST &&
     LC_ALL=C sort -o replicate/MANIFEST replicate/MANIFEST && update/unpack.sh /srv/replicate && [[ ! -e replicate/harness/gone.h ]] &&
     replicate/build.sh 2>&1 | grep -c "\] Building C"' >"$work/steps" || fail "the update failed"
   (($(tail -1 "$work/steps") == 1)) || fail "an update of one file compiles $(tail -1 "$work/steps")"

@@ -6,7 +6,7 @@ import re
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FOLDERS = ("experiments", "harness", "models", "reports", "tests")
+FOLDERS = ("base", "experiments", "harness", "models", "reports", "tests")
 
 # What hides braces and names: comments, raw strings, strings, characters, preprocessor lines (with continuations).
 NOT_CODE = re.compile(
@@ -52,11 +52,104 @@ def defined_twice(sources):
     return {found: files for found, files in places.items() if len(files) > 1}
 
 
+def all_sources():
+    """{path from the root: text} of every source of the project."""
+    files = (file for folder in FOLDERS for kind in ("h", "cpp", "cu") for file in (ROOT / folder).rglob("*." + kind))
+    return {file.relative_to(ROOT).as_posix(): file.read_text("utf-8") for file in files}
+
+
+# Libraries in the order in which the top CMakeLists.txt adds them: each may include those before it, and itself.
+LIBRARIES = re.findall(r"^\s*add_subdirectory\(([\w/]+)\)", (ROOT / "CMakeLists.txt").read_text("utf-8"), re.MULTILINE)
+LIBRARIES = [folder for folder in LIBRARIES if not folder.startswith(("cmake", "tests"))]
+FREE_OF_LIBTORCH = {"base", "models/formats", "models/tokenizer", "models/kernels", "models/cuda", "harness/record", "reports"}
+ONLY = {"reports": {"base", "harness/record", "reports"}}
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^">]+)[">]', re.MULTILINE)
+
+
+def library_of(file):
+    """The longest folder of LIBRARIES that holds the file."""
+    return max((folder for folder in LIBRARIES if file.startswith(folder + "/")), key=len, default=None)
+
+
+def wrong_include(file, kind, included):
+    """Why a source may not include what it includes; None if it may."""
+    library = library_of(file)
+    if library in FREE_OF_LIBTORCH and re.match(r"(ATen|torch|c10)/", included):
+        return f"{library} is free of LibTorch"
+    used = library_of(included) if kind == '"' else None
+    if used is None or used == library:
+        return None
+    if LIBRARIES.index(used) > LIBRARIES.index(library):
+        return f"{used} is built after {library}"
+    if library in FREE_OF_LIBTORCH and used not in FREE_OF_LIBTORCH:
+        return f"{library} is free of LibTorch and {used} is not"
+    if used not in ONLY.get(library, LIBRARIES):
+        return f"{library} sees {' and '.join(sorted(ONLY[library]))} alone"
+    return None
+
+
+def own_header_first(file, text, headers):
+    """Whether a source includes the header of its own name, if there is one, before all others: so each header is
+    known to need nothing that happens to be included before it."""
+    own = re.sub(r"\.\w+$", ".h", file)
+    first = INCLUDE.search(text)
+    return own == file or own not in headers or (first and first[2] == own)
+
+
+class Folders(unittest.TestCase):
+    def test_no_source_includes_what_is_built_after_its_folder(self):
+        sources = all_sources()
+        checked = [(file, *include, wrong_include(file, *include)) for file, text in sources.items() if library_of(file)
+                   for include in INCLUDE.findall(text)]
+        self.assertGreater(len(checked), 1000)
+        self.assertEqual([line for line in checked if line[-1]], [])
+
+    def test_every_source_belongs_to_a_library(self):
+        lost = [file for file in all_sources() if not file.startswith("tests/") and not library_of(file)]
+        self.assertEqual(lost, [])
+
+    def test_every_source_includes_its_own_header_first(self):
+        sources = all_sources()
+        self.assertEqual([file for file, text in sources.items() if not own_header_first(file, text, sources)], [])
+
+    def test_tests_lie_in_the_folder_of_what_they_test(self):
+        tests = [file for file in all_sources() if file.endswith("_test.cpp")]
+        self.assertGreater(len(tests), 50)
+        self.assertEqual([file for file in tests if file.removeprefix("tests/").rpartition("/")[0] not in LIBRARIES], [])
+
+    def test_the_rules_tell_right_includes_from_wrong_ones(self):
+        cases = (
+            ("base/error.cpp", '"', "base/error.h", None),
+            ("base/error.cpp", '"', "models/formats/gguf.h", "built after"),
+            ("base/error.cpp", "<", "ATen/ATen.h", "free of LibTorch"),
+            ("models/core/block.h", "<", "ATen/ATen.h", None),
+            ("models/core/block.cpp", '"', "models/formats/gguf.h", None),
+            ("models/core/block.cpp", '"', "models/training/arm.h", "built after"),
+            ("harness/record/record.cpp", '"', "models/core/block.h", "free of LibTorch"),
+            ("harness/record/settings/settings.cpp", '"', "harness/record/record.h", None),
+            ("harness/study/measures/watch.cpp", '"', "experiments/sink_onset.h", "built after"),
+            ("reports/html.cpp", '"', "harness/record/record.h", None),
+            ("reports/html.cpp", '"', "models/formats/config.h", "alone"),
+            ("harness/cli/doctor.cpp", '"', "reports/report.h", None),
+            ("base/yaml.h", "<", "yaml-cpp/yaml.h", None),
+        )
+        for file, kind, included, why in cases:
+            found = wrong_include(file, kind, included)
+            self.assertIn(why, found or "") if why else self.assertIsNone(found, (file, included))
+
+    def test_an_own_header_in_any_other_place_is_seen(self):
+        headers = {"a/b.h", "a/c.h"}
+        for text, right in (('#include "a/b.h"\n#include <map>', True), ('#include <map>\n#include "a/b.h"', False),
+                            ('#include "a/c.h"\n', False), ("int x;\n", False), ('// b\n\n#  include "a/b.h"\n', True)):
+            self.assertEqual(bool(own_header_first("a/b.cpp", text, headers)), right, text)
+        self.assertTrue(own_header_first("a/main.cpp", "#include <map>", headers))
+        self.assertTrue(own_header_first("a/b.h", "#include <map>", headers))
+
+
 class Types(unittest.TestCase):
     def test_no_type_is_defined_twice_in_a_namespace(self):
         """Two definitions of one name in one program break C++'s one-definition rule, and no linker says so."""
-        files = [*ROOT.glob("*.cpp"), *(file for folder in FOLDERS for kind in ("h", "cpp", "cu") for file in (ROOT / folder).rglob("*." + kind))]
-        sources = {str(file.relative_to(ROOT)): file.read_text("utf-8") for file in files}
+        sources = all_sources()
         self.assertGreater(sum(len(types_of(text)) for text in sources.values()), 200)
         self.assertEqual(defined_twice(sources), {})
 
@@ -86,8 +179,8 @@ class Types(unittest.TestCase):
 
 class Terms(unittest.TestCase):
     def test_a_number_that_defines_a_term_stands_in_one_place(self):
-        """harness/survey.h says what a sink, a spike and a super neuron are; a second 0.2 would go its own way."""
-        home = ROOT / "harness" / "survey.h"
+        """harness/record/survey.h says what a sink, a spike and a super neuron are; a second 0.2 would go its own way."""
+        home = ROOT / "harness" / "record" / "survey.h"
         terms = constants_of(home.read_text("utf-8"))
         self.assertLessEqual({"kSinkExcess", "kSpikeGrowth", "kSpikeRatio"}, terms)
         for folder in FOLDERS:

@@ -307,8 +307,8 @@ class Unpacking(unittest.TestCase):
 
 
 class Training(unittest.TestCase):
-    """The trainer reads the documents that models/formats/corpus.cpp makes: the text, numbers and
-    digest here are those of tests/corpus_test.cpp."""
+    """The trainer reads the documents that models/tokenizer/corpus.cpp makes: the text, numbers and
+    digest here are those of tests/models/tokenizer/corpus_test.cpp."""
 
     def test_texts_are_cut_as_the_program_cuts_them(self):
         text = "".join(f"line {i}\n" + ("" if i % 50 else "\n") for i in range(30000))

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "models/formats/error.h"
-#include "models/formats/json_section.h"
+#include "base/error.h"
+#include "base/json_section.h"
 
 namespace replicate {
 namespace {

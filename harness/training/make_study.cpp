@@ -2,10 +2,10 @@
 
 #include <cstdio>
 
+#include "base/error.h"
+#include "base/sha256.h"
 #include "harness/training/throughput.h"
-#include "models/formats/corpus.h"
-#include "models/formats/error.h"
-#include "models/formats/sha256.h"
+#include "models/tokenizer/corpus.h"
 #include "models/training/backcopy_data.h"
 #include "models/training/text_data.h"
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <set>
 
-#include "harness/statistics.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "base/statistics.h"
 #include "models/training/arm.h"
 
 namespace replicate {

@@ -2,7 +2,7 @@
 
 // From settings to the runs of a study.
 
-#include "harness/settings.h"
+#include "harness/record/settings/settings.h"
 #include "models/training/trainer.h"
 
 namespace replicate {

@@ -2,7 +2,7 @@
 
 // What training left behind, as the training claims read it: plain data.
 
-#include "harness/inputs.h"
+#include "harness/inputs/inputs.h"
 #include "harness/training/curve.h"
 #include "models/training/trainer.h"
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "harness/statistics.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "base/statistics.h"
 
 namespace replicate {
 namespace {

@@ -3,7 +3,7 @@
 // From one value a training run to metrics and series. The unit of sampling is the seed: intervals are Student's t
 // over seeds, and two arms are compared by values that are paired before they come here.
 
-#include "harness/record.h"
+#include "harness/record/record.h"
 
 namespace replicate {
 

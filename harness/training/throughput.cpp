@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "models/devices.h"
+#include "models/core/devices.h"
 
 namespace replicate {
 namespace {

@@ -6,10 +6,10 @@
 #include <chrono>
 #include <cstdio>
 
-#include "harness/run_folder.h"
-#include "models/formats/error.h"
-#include "models/formats/sha256.h"
-#include "models/stored_model.h"
+#include "base/error.h"
+#include "base/run_folder.h"
+#include "base/sha256.h"
+#include "models/core/stored_model.h"
 #include "models/training/saved_model.h"
 
 namespace replicate {

@@ -6,11 +6,11 @@
 #include <mutex>
 #include <thread>
 
-#include "harness/log.h"
-#include "harness/statistics.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "base/statistics.h"
 #include "harness/training/throughput.h"
-#include "models/formats/error.h"
-#include "models/formats/sha256.h"
 
 namespace replicate {
 namespace {

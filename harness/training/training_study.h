@@ -1,6 +1,6 @@
 #pragma once
 
-#include "harness/progress.h"
+#include "base/progress.h"
 #include "harness/training/training_run.h"
 
 namespace replicate {

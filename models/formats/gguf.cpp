@@ -8,7 +8,7 @@
 #include <numeric>
 #include <utility>
 
-#include "models/formats/error.h"
+#include "base/error.h"
 #include "models/formats/shard_name.h"
 
 namespace replicate {

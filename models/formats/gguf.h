@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "models/formats/mapped_file.h"
+#include "base/mapped_file.h"
 #include "models/formats/quantization.h"
 
 namespace replicate {

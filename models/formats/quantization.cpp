@@ -6,7 +6,7 @@
 #include <iterator>
 #include <string>
 
-#include "models/formats/error.h"
+#include "base/error.h"
 
 namespace replicate {
 namespace {

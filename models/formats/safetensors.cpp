@@ -13,8 +13,8 @@
 #include <tuple>
 #include <utility>
 
-#include "models/formats/atomic_file.h"
-#include "models/formats/error.h"
+#include "base/atomic_file.h"
+#include "base/error.h"
 #include "models/formats/finite.h"
 #include "models/formats/quantization.h"
 

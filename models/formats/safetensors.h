@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "models/formats/mapped_file.h"
+#include "base/mapped_file.h"
 
 namespace replicate {
 

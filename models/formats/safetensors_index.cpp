@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-#include "models/formats/error.h"
-#include "models/formats/json_section.h"
+#include "base/error.h"
+#include "base/json_section.h"
 
 namespace replicate {
 namespace {

@@ -6,7 +6,7 @@
 #include <limits>
 #include <utility>
 
-#include "models/formats/error.h"
+#include "base/error.h"
 
 namespace replicate {
 namespace {

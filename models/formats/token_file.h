@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "models/formats/atomic_file.h"
-#include "models/formats/mapped_file.h"
-#include "models/formats/sha256.h"
+#include "base/atomic_file.h"
+#include "base/mapped_file.h"
+#include "base/sha256.h"
 
 namespace replicate {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// The inner loop of Kendall's tau over many rows (harness/mean_tau.h), without LibTorch.
+// The inner loop of Kendall's tau over many rows (harness/study/measures/mean_tau.h), without LibTorch.
 
 #include <cstdint>
 

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "models/formats/error.h"
+#include "base/error.h"
 
 namespace replicate {
 namespace {

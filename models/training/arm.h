@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "models/config.h"
+#include "models/formats/config.h"
 
 namespace replicate {
 

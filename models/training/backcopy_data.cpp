@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cctype>
 
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "base/sha256.h"
 #include "models/formats/permutation.h"
-#include "models/formats/sha256.h"
 
 namespace replicate {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "models/torch.h"
+#include "models/core/torch.h"
 
 namespace replicate {
 

@@ -9,8 +9,8 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include "models/devices.h"
-#include "models/formats/error.h"
+#include "base/error.h"
+#include "models/core/devices.h"
 
 #ifdef REPLICATE_NCCL
 #include <c10/cuda/CUDAGuard.h>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/torch.h"
+#include "models/core/torch.h"
 
 namespace replicate {
 

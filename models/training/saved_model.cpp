@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "models/formats/atomic_file.h"
+#include "base/atomic_file.h"
+#include "models/core/stored_weights.h"
 #include "models/formats/safetensors.h"
-#include "models/stored_weights.h"
 
 namespace replicate {
 namespace {

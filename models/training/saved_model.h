@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "models/executor.h"
+#include "models/core/executor.h"
 
 namespace replicate {
 

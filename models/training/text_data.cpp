@@ -2,7 +2,7 @@
 
 #include <numeric>
 
-#include "models/formats/error.h"
+#include "base/error.h"
 #include "models/formats/permutation.h"
 
 namespace replicate {

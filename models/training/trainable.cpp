@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "models/fused.h"
+#include "models/core/fused.h"
 
 namespace replicate {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/block.h"
+#include "models/core/block.h"
 #include "models/training/arm.h"
 #include "models/training/parameter_set.h"
 

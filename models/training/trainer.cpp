@@ -3,7 +3,7 @@
 #include <charconv>
 #include <cstdio>
 
-#include "models/formats/error.h"
+#include "base/error.h"
 #include "models/formats/safetensors.h"
 
 namespace replicate {

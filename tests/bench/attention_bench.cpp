@@ -3,7 +3,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "models/attention.h"
+#include "models/core/attention.h"
 
 namespace replicate {
 namespace {

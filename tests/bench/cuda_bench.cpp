@@ -7,12 +7,12 @@
 #include <benchmark/benchmark.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "harness/probes/sink_probes.h"
+#include "harness/study/measures/sink_probes.h"
 #include "harness/training/throughput.h"
-#include "models/cast_weights.h"
-#include "models/cuda_glue.h"
-#include "models/executor.h"
-#include "models/fused.h"
+#include "models/core/cast_weights.h"
+#include "models/core/cuda_glue.h"
+#include "models/core/executor.h"
+#include "models/core/fused.h"
 #include "models/training/trainer.h"
 #include "tests/bench/fused_block.h"
 #include "tests/bench/one_batch.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/block.h"
+#include "models/core/block.h"
 
 namespace replicate {
 

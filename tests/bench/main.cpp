@@ -2,8 +2,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include "models/core/nvrtc.h"
 #include "models/kernels/heap.h"
-#include "models/nvrtc.h"
 
 int main(int argc, char** argv) {
   replicate::keep_freed_memory();  // as the program does

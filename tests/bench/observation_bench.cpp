@@ -4,10 +4,10 @@
 
 #include <benchmark/benchmark.h>
 
-#include "harness/loading.h"
-#include "harness/probes/sink_probes.h"
-#include "tests/assets.h"
+#include "harness/inputs/loading.h"
+#include "harness/study/measures/sink_probes.h"
 #include "tests/bench/fused_block.h"
+#include "tests/support/assets.h"
 
 namespace replicate {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "models/core/weights.h"
 #include "models/training/batch.h"
-#include "models/weights.h"
 
 namespace replicate {
 

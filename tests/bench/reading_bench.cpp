@@ -6,10 +6,10 @@
 #include <fstream>
 #include <random>
 
-#include "harness/loading.h"
+#include "harness/inputs/loading.h"
 #include "models/formats/gguf.h"
 #include "models/formats/quantization.h"
-#include "tests/assets.h"
+#include "tests/support/assets.h"
 
 namespace replicate {
 namespace {

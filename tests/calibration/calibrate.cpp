@@ -11,8 +11,8 @@
 #include <set>
 #include <thread>
 
-#include "tests/experiment_fixture.h"
-#include "tests/planted_model.h"
+#include "tests/support/experiment_fixture.h"
+#include "tests/support/planted_model.h"
 
 namespace replicate {
 namespace {

@@ -8,10 +8,10 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "harness/experiment.h"
+#include "base/error.h"
+#include "harness/record/verdict.h"
+#include "harness/study/experiment.h"
 #include "harness/training/make_study.h"
-#include "harness/verdict.h"
-#include "models/formats/error.h"
 
 namespace replicate {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "models/description.h"
+#include "models/formats/description.h"
 #include "tests/fuzz/one_line.h"
 
 namespace replicate {

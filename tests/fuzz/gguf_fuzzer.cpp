@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "models/description.h"
+#include "base/utf8.h"
+#include "models/formats/description.h"
 #include "models/formats/gguf.h"
-#include "models/formats/tokenizer.h"
-#include "models/formats/utf8.h"
+#include "models/tokenizer/tokenizer.h"
 #include "tests/fuzz/one_line.h"
 #include "tests/fuzz/seam.h"
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "tests/fuzz/seam.h"
-#include "tests/gguf_writer.h"
+#include "tests/support/gguf_writer.h"
 
 namespace replicate {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "models/formats/error.h"
+#include "base/error.h"
 
 namespace replicate {
 

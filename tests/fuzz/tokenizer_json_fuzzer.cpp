@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <optional>
 
-#include "models/formats/tokenizer.h"
+#include "models/tokenizer/tokenizer.h"
 #include "tests/fuzz/one_line.h"
 #include "tests/fuzz/seam.h"
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "models/formats/tokenizer.h"
+#include "models/tokenizer/tokenizer.h"
 #include "tests/fuzz/one_line.h"
 
 namespace replicate {

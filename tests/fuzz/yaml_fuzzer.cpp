@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "harness/yaml.h"
+#include "base/yaml.h"
 #include "tests/fuzz/one_line.h"
 
 namespace replicate {

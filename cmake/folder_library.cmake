@@ -1,0 +1,18 @@
+# A folder is a library: the one NAME of all sources in this folder and below it. What it links are folders that stand
+# above it in the top CMakeLists.txt, which tests/house_test.py holds its includes to.
+#
+#   folder_library(NAME [OBJECT] [TORCH])
+#     OBJECT   object files in place of an archive, from which a linker would leave out what nothing names
+#     TORCH    the sources include LibTorch, which the precompiled header of models/core reads once for all of them
+function(folder_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "OBJECT;TORCH" "" "")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  set(kind STATIC)
+  if(arg_OBJECT)
+    set(kind OBJECT)
+  endif()
+  add_library(${name} ${kind} ${sources})
+  if(arg_TORCH)
+    target_precompile_headers(${name} REUSE_FROM replicate_models_core)
+  endif()
+endfunction()

@@ -1,0 +1,84 @@
+// The command line of `replicate`. What settings and records answer is answered here; the rest is
+// `replicate-compute`'s.
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/provenance.h"
+#include "harness/cli/program.h"
+#include "reports/compare/matrix.h"
+#include "reports/compare/run_diff.h"
+#include "reports/report.h"
+
+namespace replicate {
+namespace {
+
+int list(const CommandLine& line) {
+  constexpr size_t kColumn = 29;
+  for (const auto& claim : load_settings(settings_request(line, false)).claims) {
+    std::cout << claim.id << std::string(claim.id.size() < kColumn ? kColumn - claim.id.size() : 1, ' ') << claim.title
+              << (claim.arithmetic.empty() ? "" : " †") << "\n";
+  }
+  std::cout << "\n† part of the claim holds by arithmetic, in any weights\n";
+  return 0;
+}
+
+int diff(const CommandLine& line) {
+  const auto found = diff_runs(line.before, line.after);
+  std::cout << (line.format == "text"    ? diff_text(found)
+                : line.format == "junit" ? diff_junit(found)
+                                         : diff_markdown(found));
+  return anything_changed(found) ? kFailed : 0;
+}
+
+int write_report(const std::filesystem::path& run, const FailOn& fail_on) {
+  write_reports(run, {}, fail_on);
+  return fail_on.what == FailOn::What::none ? 0 : exit_code(read_run(run), fail_on);
+}
+
+int write_reports_of(const CommandLine& line) {
+  if (line.report_folders.size() == 1)
+    return write_report(line.report_folders.front(), read_fail_on(line.fail_on, line.against));
+  write_matrix(line.report_folders, *line.out);
+  std::cout << (*line.out / "matrix.html").string() << "\n";
+  return 0;
+}
+
+int validate() {
+  const auto findings = validate_configs(home() / "configs");
+  for (const auto& finding : findings) std::cerr << finding << "\n";
+  if (findings.empty()) std::cout << "all settings are valid\n";
+  return findings.empty() ? 0 : kUsage;
+}
+
+/// This process becomes the other program, which lies beside this one.
+int compute(char** argv) {
+  const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "replicate-compute";
+  execv(program.c_str(), argv);
+  throw Error(std::string("cannot be started: ") + std::strerror(errno), program.string(),
+              "build all of replicate again");
+}
+
+int dispatch(const CommandLine& line, char** argv) {
+  using Command = CommandLine::Command;
+  switch (line.command) {
+    case Command::list: return list(line);
+    case Command::report: return write_reports_of(line);
+    case Command::diff: return diff(line);
+    case Command::validate: return validate();
+    case Command::version: std::cout << "replicate " << version() << " (" << commit() << ")\n"; return 0;
+    case Command::help: std::cout << line.text; return line.exit_code;
+    default: return compute(argv);
+  }
+}
+
+}  // namespace
+}  // namespace replicate
+
+int main(int argc, char** argv) {
+  return replicate::guarded([&] { return replicate::dispatch(replicate::parse_command_line(argc, argv), argv); });
+}

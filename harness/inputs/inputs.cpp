@@ -1,0 +1,246 @@
+#include "harness/inputs/inputs.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/json_section.h"
+#include "base/run_folder.h"
+#include "base/sha256.h"
+#include "base/statistics.h"
+
+namespace replicate {
+
+std::string name_of(InputKind kind) {
+  switch (kind) {
+    case InputKind::natural: return "natural";
+    case InputKind::random: return "random";
+    case InputKind::repeated: return "repeated";
+  }
+  return "";
+}
+
+namespace {
+
+constexpr size_t kPageBytes = 1 << 16;
+constexpr size_t kPagesInTurn = 4;    // of 4 pages of prose one is the survey's, one the calibration's
+constexpr size_t kBytesPerToken = 8;  // prose has about 4 per token; passages must not run short
+
+Inputs finish(std::string label, const std::string& kind, const std::vector<int64_t>& ids, InputShape shape, bool bos) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(ids.data());
+  auto tensor = at::tensor(ids, at::kLong).view({shape.sequences, shape.length});
+  InputsRecord record{label, kind, shape.sequences, shape.length, sha256_hex({bytes, ids.size() * sizeof(int64_t)}),
+                      bos};
+  return {std::move(label), std::make_shared<const Tensor>(std::move(tensor)), std::move(record)};
+}
+
+/// Passages start with the first word of a line, so that they read like text and not like its middle. Indentation
+/// would give many of them the same first token.
+size_t next_line(const std::string& text, size_t position) {
+  const auto newline = position == 0 ? 0 : text.find('\n', position);
+  return std::min(text.find_first_not_of(" \t\r\n", newline), text.size());
+}
+
+Region region_of(size_t page) {
+  const auto turn = page % kPagesInTurn;
+  return turn == 0 ? Region::survey : turn == 1 ? Region::calibration : Region::measure;
+}
+
+/// What the seed of a draw is derived for.
+std::string purpose(InputKind kind, Region region) {
+  const char* suffix[] = {"/survey", "/calibration", ""};
+  return name_of(kind) + suffix[static_cast<int>(region)];
+}
+
+/// Starts of all passages of a region that have `bytes` to themselves.
+std::vector<size_t> passage_starts(const std::string& text, size_t bytes, Region region) {
+  std::vector<size_t> starts;
+  for (size_t page = 0; page * kPageBytes < text.size(); ++page) {
+    if (region_of(page) != region) continue;
+    const auto end = std::min((page + 1) * kPageBytes, text.size());
+    for (auto start = page * kPageBytes; start + bytes <= end; start += bytes) {
+      starts.push_back(start);
+    }
+  }
+  return starts;
+}
+
+}  // namespace
+
+InputMaker::InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary, std::filesystem::path prose,
+                       uint64_t seed)
+    : tokenizer_(std::move(tokenizer)), prose_(std::move(prose)), seed_(seed) {
+  // Models may have more rows of embedding than there are tokens.
+  for (int64_t id = 0; id < std::min(vocabulary, tokenizer_->vocabulary_size()); ++id) {
+    if (!tokenizer_->is_special(id)) ordinary_.push_back(id);
+  }
+  if (ordinary_.empty()) {
+    throw Error("every token of the vocabulary is special", "inputs", "use a file with a sound vocabulary");
+  }
+}
+
+std::string InputMaker::prose_sha256() { return sha256_hex(std::as_bytes(std::span(text()))); }
+
+Inputs InputMaker::make(InputKind kind, InputShape shape, bool bos, Region region) {
+  const auto key = name_of(kind) + "/" + std::to_string(shape.sequences) + "/" + std::to_string(shape.length) + "/" +
+                   std::to_string(bos) + "/" + std::to_string(static_cast<int>(region));
+  if (const auto found = made_.find(key); found != made_.end()) return found->second;
+  auto ids = draw(kind, shape, region);
+  if (bos) {
+    for (int64_t b = 0; b < shape.sequences; ++b) {
+      const auto first = ids.begin() + b * shape.length;
+      std::copy_backward(first, first + shape.length - 1, first + shape.length);
+      *first = this->bos();
+    }
+  }
+  const auto label = name_of(kind) + (bos ? "_bos" : "");
+  return made_[key] = finish(label, name_of(kind), ids, shape, bos);
+}
+
+int64_t InputMaker::bos() const {
+  if (tokenizer_->bos()) return *tokenizer_->bos();
+  throw Error("the vocabulary has no BOS token", "inputs with bos", "measure this model with --bos off");
+}
+
+Inputs InputMaker::replaced(const Inputs& inputs, int64_t position, const std::vector<int64_t>& ids,
+                            const std::string& label) {
+  const InputShape shape{inputs.record.sequences, inputs.record.length};
+  auto tokens = inputs.tokens->clone();
+  for (int64_t b = 0; b < shape.sequences; ++b) {
+    tokens[b][position] = ids[ids.size() == 1 ? 0 : b];
+  }
+  const std::vector<int64_t> flat(tokens.const_data_ptr<int64_t>(), tokens.const_data_ptr<int64_t>() + tokens.numel());
+  const bool bos = inputs.record.bos && position != 0;
+  const auto changed = finish(label, inputs.record.kind, flat, shape, bos);
+  return made_.emplace(label + "/" + changed.record.sha256, changed).first->second;
+}
+
+std::vector<int64_t> InputMaker::ordinary_ids(int64_t n, const std::string& purpose) const {
+  Random random(derive_seed(seed_, purpose));
+  std::vector<int64_t> ids;
+  for (int64_t i = 0; i < n; ++i) ids.push_back(ordinary_[random.below(ordinary_.size())]);
+  return ids;
+}
+
+const InputsRecord* InputMaker::find(const Tokens& tokens) const {
+  for (const auto& [key, inputs] : made_) {
+    if (inputs.tokens == tokens) return &inputs.record;
+  }
+  return nullptr;
+}
+
+std::vector<int64_t> InputMaker::draw(InputKind kind, InputShape shape, Region region) {
+  if (kind == InputKind::natural) return natural(shape, region);
+  Random random(derive_seed(seed_, purpose(kind, region)));
+  const auto draw_id = [&] { return ordinary_[random.below(ordinary_.size())]; };
+  std::vector<int64_t> ids;
+  for (int64_t b = 0; b < shape.sequences; ++b) {
+    const auto repeated = draw_id();
+    for (int64_t t = 0; t < shape.length; ++t) {
+      ids.push_back(kind == InputKind::repeated ? repeated : draw_id());
+    }
+  }
+  return ids;
+}
+
+std::vector<int64_t> InputMaker::natural(InputShape shape, Region region) {
+  const auto bytes = static_cast<size_t>(shape.length) * kBytesPerToken;
+  const auto starts = passage_starts(text(), bytes, region);
+  Random random(derive_seed(seed_, purpose(InputKind::natural, region)));
+  std::vector<int64_t> ids;
+  int64_t made = 0;
+  for (const auto pick : random.permutation(static_cast<int64_t>(starts.size()))) {
+    if (made == shape.sequences) break;
+    const auto begin = next_line(text(), starts[pick]), end = starts[pick] + bytes;
+    if (begin >= end) continue;
+    const auto passage = tokenizer_->encode(std::string_view(text()).substr(begin, end - begin));
+    if (static_cast<int64_t>(passage.size()) < shape.length) continue;
+    ids.insert(ids.end(), passage.begin(), passage.begin() + shape.length);
+    ++made;
+  }
+  if (made < shape.sequences) {
+    throw Error("the prose has only " + std::to_string(made) + " distinct passages of " + std::to_string(shape.length) +
+                    " tokens, " + std::to_string(shape.sequences) + " are asked for",
+                prose_.string(), "ask for fewer or shorter sequences");
+  }
+  return ids;
+}
+
+const std::string& InputMaker::text() {
+  if (!text_.empty()) return text_;
+  std::vector<std::filesystem::path> files;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(prose_, none)) {
+    if (entry.path().extension() == ".txt") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const auto& file : files) text_ += read_text(file);
+  if (text_.empty()) {
+    throw Error("no prose for natural inputs", prose_.string(), "run scripts/setup to fetch it");
+  }
+  return text_;
+}
+
+namespace {
+
+std::string text_of_tokens(const std::filesystem::path& file) {
+  try {
+    return read_text(file);
+  } catch (const Error& error) {
+    throw Error("cannot read the token file: " + error.what_happened(), file.string(),
+                "name an existing JSON Lines file");
+  }
+}
+
+nlohmann::json array_in(const std::string& line, const std::string& where) {
+  try {
+    auto array = parse_json(line, where);
+    if (array.is_array() && !array.empty()) return array;
+  } catch (const Error&) {  // its remedy is for files that were fetched
+  }
+  throw Error("not a JSON array of token ids", where, "write one array like [1, 2, 3] a line");
+}
+
+/// Whatever is no number goes by its kind: a list nests, and a text may be as long as the file.
+std::string shown(const nlohmann::json& id) {
+  return id.is_number() ? id.dump() : std::string("of type ") + id.type_name();
+}
+
+}  // namespace
+
+Inputs read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
+  std::istringstream stream(text_of_tokens(file));
+  std::vector<int64_t> ids;
+  InputShape shape;
+  std::string line;
+  for (int64_t number = 1; std::getline(stream, line); ++number) {
+    const auto where = file.string() + ":" + std::to_string(number);
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const auto array = array_in(line, where);
+    const auto length = static_cast<int64_t>(array.size());
+    if (shape.length == 0) shape.length = length;
+    if (length != shape.length) {
+      throw Error("sequence of " + std::to_string(length) + " ids among sequences of " + std::to_string(shape.length),
+                  where, "give all sequences one length");
+    }
+    for (const auto& id : array) {
+      if (!id.is_number_integer() || id < 0 || id >= vocabulary) {
+        throw Error("token id " + shown(id) + " is not in the vocabulary", where,
+                    "use integers from 0 to " + std::to_string(vocabulary - 1));
+      }
+      ids.push_back(id.get<int64_t>());
+    }
+    ++shape.sequences;
+  }
+  if (shape.sequences == 0) {
+    throw Error("the token file is empty", file.string(), "write one array of ids a line");
+  }
+  if (shape.length < 16) {
+    throw Error("sequences of " + std::to_string(shape.length) + " ids are too short to measure on", file.string(),
+                "give at least 16 ids a sequence");
+  }
+  return finish("tokens", "tokens", ids, shape, false);
+}
+
+}  // namespace replicate

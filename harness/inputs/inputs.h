@@ -1,0 +1,78 @@
+#pragma once
+
+// Token ids for experiments: seeded, hashed, and never the same sequences for finding layers (the survey)
+// and for measuring on them.
+
+#include <filesystem>
+#include <map>
+
+#include "harness/record/record.h"
+#include "models/core/executor.h"
+#include "models/tokenizer/tokenizer.h"
+
+namespace replicate {
+
+enum class InputKind { natural, random, repeated };
+enum class Region { survey, calibration, measure };  ///< disjoint parts of the prose, separate draws of ids
+
+std::string name_of(InputKind kind);  ///< "natural", ...
+
+struct InputShape {
+  int64_t sequences = 0;
+  int64_t length = 0;
+};
+
+/// Token ids with their name and provenance.
+struct Inputs {
+  std::string label;  ///< natural | random | repeated | tokens
+  Tokens tokens;      ///< [B, T] int64
+  InputsRecord record;
+};
+
+/// Makes inputs on demand and keeps them, so that two claims that ask for the same get the same pointer and
+/// the executor runs them once.
+class InputMaker {
+ public:
+  /// `prose` is a folder of .txt files; read when natural text is first asked for. Error when every id of the
+  /// vocabulary is special.
+  InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary, std::filesystem::path prose,
+             uint64_t seed);
+
+  /// natural: distinct passages that begin at a line; random: uniform ids without special tokens;
+  /// repeated: one random id a sequence. With `bos` the sequence begins with BOS and stays T long.
+  /// Error when there is too little text, no BOS, or no prose.
+  Inputs make(InputKind kind, InputShape shape, bool bos = false, Region region = Region::measure);
+
+  /// The same sequences under another label with the token at `position` replaced: ids[b] in sequence b, or one id
+  /// for all.
+  Inputs replaced(const Inputs& inputs, int64_t position, const std::vector<int64_t>& ids, const std::string& label);
+
+  /// n ordinary ids, the same ones for the same purpose.
+  std::vector<int64_t> ordinary_ids(int64_t n, const std::string& purpose) const;
+
+  int64_t bos() const;  ///< Error without one
+  bool has_bos() const { return tokenizer_->bos().has_value(); }
+
+  std::string prose_sha256();  ///< of all the text that natural inputs are drawn from
+
+  /// What was made under this pointer; null for what was not made here.
+  const InputsRecord* find(const Tokens& tokens) const;
+
+ private:
+  std::vector<int64_t> draw(InputKind kind, InputShape shape, Region region);
+  std::vector<int64_t> natural(InputShape shape, Region region);
+  const std::string& text();
+
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::vector<int64_t> ordinary_;  ///< ids that are not special
+  std::filesystem::path prose_;
+  uint64_t seed_;
+  std::string text_;
+  std::map<std::string, Inputs> made_;
+};
+
+/// --tokens FILE: JSON Lines, one array of ids per sequence, all of one length. Error names file and line
+/// for anything else, and for ids outside 0..vocabulary-1.
+Inputs read_tokens(const std::filesystem::path& file, int64_t vocabulary);
+
+}  // namespace replicate

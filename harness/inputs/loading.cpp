@@ -1,0 +1,112 @@
+#include "harness/inputs/loading.h"
+
+#include "base/error.h"
+#include "base/sha256.h"
+#include "base/statistics.h"
+#include "base/text_file.h"
+#include "models/core/cast_weights.h"
+#include "models/core/stored_model.h"
+#include "models/core/stored_weights.h"
+#include "models/formats/gguf.h"
+
+namespace replicate {
+namespace {
+
+std::string verified_sha256(const std::vector<std::filesystem::path>& files, const ModelSettings& settings) {
+  const auto actual = sha256_files(files);
+  if (settings.sha256 && *settings.sha256 != actual) {
+    throw Error("the model is not the one that its settings pin (sha256 " + actual + ")", settings.file.string(),
+                "run scripts/setup again, or name the file itself with --model");
+  }
+  return actual;
+}
+
+ModelRecord record_of(const ModelSettings& settings, const ModelConfig& c, const std::string& sha256,
+                      const std::string& encoding) {
+  return {.name = settings.name,
+          .sha256 = sha256,
+          .architecture = c.architecture,
+          .quantization = settings.reinitialised ? "none" : encoding,
+          .parameters = parameters(c),
+          .layers = c.layers,
+          .width = c.width,
+          .heads = c.heads,
+          .kv_heads = c.kv_heads,
+          .vocabulary = c.vocabulary,
+          .reinitialised = settings.reinitialised};
+}
+
+/// What a file or folder holds, before null models are made of it.
+struct StoredModel {
+  ModelConfig config;
+  std::shared_ptr<const WeightSource> weights;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::string sha256, encoding;
+};
+
+StoredModel open_gguf(const ModelSettings& settings, at::Device device) {
+  const auto file = std::make_shared<const GgufFile>(GgufFile::open(settings.file));
+  const auto [config, storage] = describe_gguf(*file);
+  const auto store = gguf_store(file);
+  return {.config = config,
+          .weights = stored_weights(store, config, storage, device),  // checks every tensor, for the null model too
+          .tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_gguf(*file)),
+          .sha256 = verified_sha256(file->files(), settings),
+          .encoding = main_encoding(*store)};
+}
+
+/// Where a model's tokenizer lies: with the model, or with the training run which the model is of.
+std::filesystem::path tokenizer_folder(const std::filesystem::path& folder) {
+  for (const auto* name : {"tokenizer.json", "tokenizer.model"}) {
+    if (is_there(folder / name)) return folder;
+  }
+  const auto run = std::filesystem::absolute(folder).lexically_normal().parent_path();
+  if (is_there(run / "recipe.txt") && is_there(run / "tokenizer.json")) return run;
+  throw Error("the model has neither tokenizer.json nor tokenizer.model", folder.string(),
+              "models trained on a task without text have none; others come with one");
+}
+
+StoredModel open_folder(const ModelSettings& settings, at::Device device) {
+  const auto& folder = settings.file;
+  const auto model = open_model_folder(folder, settings.name, device);
+  return {.config = model->config,
+          .weights = model->weights,
+          .tokenizer = std::make_shared<const Tokenizer>(
+              Tokenizer::from_folder(tokenizer_folder(folder), model->config.vocabulary)),
+          .sha256 = verified_sha256(safetensors_files(folder), settings),
+          .encoding = main_encoding(*safetensors_store(folder))};
+}
+
+}  // namespace
+
+LoadedModel load_model(const ModelSettings& settings, const std::string& dtype, uint64_t seed, at::Device device) {
+  if (!std::filesystem::exists(settings.file)) {
+    throw Error("the model file does not exist", settings.file.string(),
+                "run scripts/setup, or name another file with --model");
+  }
+  const auto stored =
+      std::filesystem::is_directory(settings.file) ? open_folder(settings, device) : open_gguf(settings, device);
+  const auto fresh = [=, config = stored.config](const std::string& purpose) {
+    return random_weights(config, derive_seed(seed, purpose), device);
+  };
+  const auto in_type = [=, config = stored.config,
+                        weights = settings.reinitialised ? fresh("reinitialised") : stored.weights](
+                           const std::string& name, const std::string& dtype) {
+    const auto model_of = [=](const std::string& name, std::shared_ptr<const WeightSource> weights) {
+      if (dtype != "float32")
+        weights = cast_weights(std::move(weights), dtype == "bfloat16" ? at::kBFloat16 : at::kHalf);
+      return std::make_shared<const Model>(Model{name, config, std::move(weights)});
+    };
+    const auto null_model = [=](const std::string& purpose) { return model_of(name + " (null)", fresh(purpose)); };
+    return ModelAndNulls{model_of(name, weights), null_model("null"),
+                         [=](uint64_t number) { return null_model("null/" + std::to_string(number)); }};
+  };
+  LoadedModel loaded;
+  static_cast<ModelAndNulls&>(loaded) = in_type(settings.name, dtype);
+  loaded.record = record_of(settings, stored.config, stored.sha256, stored.encoding);
+  loaded.tokenizer = stored.tokenizer;
+  if (dtype != "float32") loaded.exact = in_type(settings.name + " (float32)", "float32");
+  return loaded;
+}
+
+}  // namespace replicate

@@ -1,0 +1,48 @@
+#include "harness/record/power_table.h"
+
+#include <cstdio>
+
+#include "harness/record/evidence.h"
+
+namespace replicate {
+namespace {
+
+std::string row(const std::string& claim, const std::string& criterion, const std::string& effect,
+                const std::string& units, const std::string& power, const std::string& needed) {
+  char line[200];
+  std::snprintf(line, sizeof line, "%-28s %-38s %9s %6s %6s %9s\n", claim.c_str(), criterion.c_str(), effect.c_str(),
+                units.c_str(), power.c_str(), needed.c_str());
+  return line;
+}
+
+std::string brief(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2g", value);
+  return text;
+}
+
+std::string criterion_row(const std::string& claim, const std::string& metric, double effect_size, int64_t units) {
+  const auto needed = units_needed(effect_size);
+  return row(claim, metric, brief(effect_size), std::to_string(units), brief(power(effect_size, units)),
+             needed ? std::to_string(*needed) : "-");
+}
+
+}  // namespace
+
+std::string power_table(const std::vector<ClaimSettings>& claims,
+                        const std::function<int64_t(const ClaimSettings&)>& units) {
+  std::string rows;
+  for (const auto& claim : claims) {
+    if (!claim.registered) continue;
+    for (const auto& [metric, effect_size] : claim.registered->effect_sizes) {
+      rows += criterion_row(claim.id, metric, effect_size, units(claim));
+    }
+  }
+  if (rows.empty()) return {};
+  return row("claim", "criterion", "effect", "units", "power", "needed") + rows +
+         "Effect: distance from the threshold in standard deviations of one unit of sampling (a sequence, or a seed), "
+         "as last\n"
+         "recorded; needed: units for a power of 0.8; -: it lay on the wrong side.\n";
+}
+
+}  // namespace replicate

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include "harness/record/settings/settings.h"
+
+namespace replicate {
+
+/// What --model says when it is no name under configs/models: a GGUF file (of a split model its first), a folder of
+/// Hugging Face or of training here, or a model's folder in Hugging Face's cache, of which the snapshot is taken that
+/// its refs/main names. A model is called after its file or folder. Error when there is no such file.
+ModelSettings model_from_path(const std::string& text);
+
+}  // namespace replicate

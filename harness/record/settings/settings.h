@@ -1,0 +1,155 @@
+#pragma once
+
+// Everything a reader may want to change lives in configs/*.yaml. A claim's own YAML is the schema
+// of its parameters: a profile, a model file or --set may override a key that stands there, and
+// nothing else.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/record/verdict.h"
+
+namespace YAML {
+class Node;
+}
+
+namespace replicate {
+
+class ParameterTable;
+
+/// Typed, read-only view of one claim's merged parameters. Error names key, file and what was
+/// expected.
+class Parameters {
+ public:
+  Parameters();  ///< none at all
+  Parameters(const YAML::Node& node, std::string where);
+  Parameters(const ParameterTable& table, std::string where);
+  ~Parameters();
+  Parameters(const Parameters&);
+  Parameters& operator=(const Parameters&);
+
+  // Copies share what has been read. A list parameter may be empty; a real one may be written as
+  // "1".
+  int64_t integer(const std::string& key) const;  ///< dotted keys: "natural.sequences"
+  double real(const std::string& key) const;
+  bool flag(const std::string& key) const;
+  std::string text(const std::string& key) const;
+  std::vector<int64_t> integers(const std::string& key) const;
+  std::vector<double> reals(const std::string& key) const;
+  bool has(const std::string& key) const;
+  std::string yaml() const;  ///< as YAML text, for the record
+  /// Error with "did you mean" on the first key that is not one of these: a typo, or a parameter without effect.
+  void allow(const std::vector<std::string>& keys) const;
+  std::vector<std::string> unread() const;  ///< keys that have not been read so far
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+/// One point of a claim's sweep: the same measurement with something changed.
+struct SweepSettings {
+  std::string suffix;   ///< "k5"
+  std::string changes;  ///< as the YAML says it: "target: 5"
+  Parameters parameters;
+  std::optional<bool> bos;
+  std::optional<uint64_t> seed;
+};
+
+/// What a claim is known to end with: for the model named by a model's file, or for what a profile trains.
+struct KnownVerdict {
+  Verdict verdict;
+  std::string why, since;
+};
+
+/// configs/registered.yaml on a claim: how it came out where it was last recorded, for this model or by this profile's
+/// training.
+struct RegisteredClaim {
+  Registered reference;
+  std::vector<std::pair<std::string, double>> effect_sizes;  ///< by the criterion's metric; those that are finite
+};
+
+/// configs/claims/<id>.yaml after profile, model and --set have had their say.
+struct ClaimSettings {
+  std::string id, title, calibration;
+  PaperReference paper;
+  Judging judging;
+  std::vector<Panel> panels;
+  Parameters parameters;
+  std::vector<SweepSettings> sweep;          ///< empty where the profile asks for none
+  std::optional<SweepSettings> dtype_check;  ///< few sequences, to measure what --dtype changes; nothing for float32
+  std::optional<KnownVerdict> known;
+  bool calibrated = false;  ///< see Record
+  std::optional<RegisteredClaim> registered;
+  std::optional<ErrorRates> error_rates;
+  std::vector<std::string> notes;       ///< sentences for the report
+  std::string arithmetic, otherwise;    ///< see Record
+  std::vector<std::string> deviations;  ///< see Record
+};
+
+/// configs/models/<name>.yaml, or made up from a bare path.
+struct ModelSettings {
+  std::string name;
+  std::string judged_as;              ///< a path's: the file in configs/models whose identity it has; empty: none
+  std::filesystem::path file;         ///< resolved against the assets folder
+  bool from_path = false;             ///< named by its path, not by a file in configs/models
+  bool reinitialised = false;         ///< the null model: this file's configuration, fresh weights
+  std::optional<std::string> sha256;  ///< expected, when the YAML pins it
+  std::optional<bool> bos =
+      false;  ///< natural inputs begin with BOS; nothing: as ModelConfig says that the model was trained
+  std::string licence, source;
+  std::string consent;  ///< name of the licence that --accept-licence must accept; empty: none
+};
+
+/// The whole of one run's settings.
+struct Settings {
+  std::string profile;
+  uint64_t seed = 0;
+  int64_t bootstrap_resamples = 2000;
+  int64_t batch_tokens = 0;       ///< tokens per micro-batch, 0: chosen by the executor
+  std::string dtype = "float32";  ///< of the forward's matrix products
+  std::string caution;            ///< see Record
+  int64_t sweep_sequences = 0;    ///< at most so many judged sequences a sweep point; 0: no sweep
+  Parameters survey;              ///< sequences, length
+  Parameters training;            ///< configs/training.yaml, with what the profile changes
+  ModelSettings model;
+  std::vector<ClaimSettings> claims;  ///< in the order of the paper's figures, then by id
+  std::string yaml() const;           ///< config.yaml of the run folder: everything as merged
+};
+
+struct SettingsRequest {
+  std::filesystem::path configs;       ///< the configs folder
+  std::filesystem::path assets;        ///< where set-up put models and texts
+  std::string profile;                 ///< smoke | cpu | ...; empty: cpu
+  std::string model;                   ///< a name under configs/models, or a path to a file; empty: the profile's
+  std::string only;                    ///< a claim's id, else a regex found in claim ids; empty: all
+  std::vector<std::string> overrides;  ///< "--set a.b=c"
+  std::optional<uint64_t> seed;
+  std::vector<std::string> accepted_licences = {};
+  std::string dtype = {};  ///< float32 | bfloat16 | float16; empty: float32
+  std::string bos = {};    ///< on | off | auto; empty: as the model's file says, auto for a path
+  std::optional<std::filesystem::path> recorded =
+      {};  ///< config.yaml of a run: its numbers and parameters, before overrides
+};
+
+/// What runs the claims of a run folder again as its config.yaml says, on today's thresholds. Error when the folder has
+/// none, or no records.
+SettingsRequest recorded_request(const std::filesystem::path& run, SettingsRequest request);
+
+/// Reads and merges, later ones winning: claim YAML and training.yaml, profile, model (criteria, parameters and
+/// calibration), a recorded run, --set, --seed. A path whose shape a model's file names as its identity is judged by
+/// that file. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>,
+/// claims.<id>.<parameter>, claims.<id>.criteria.<metric>.threshold, claims.<id>.controls.<metric>.fraction. What --set
+/// training.<key> trains has no known verdict. A model whose licence asks for consent is refused without it. Unknown
+/// claim, profile, model or key: Error with "did you mean '...'?". Whether the model's file exists is left to whoever
+/// opens it.
+Settings load_settings(const SettingsRequest& request);
+
+/// Checks every YAML under configs; returns one line per finding (empty: all good).
+std::vector<std::string> validate_configs(const std::filesystem::path& configs);
+
+}  // namespace replicate

@@ -1,0 +1,299 @@
+#include "harness/record/verdict.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/sha256.h"
+#include "harness/record/evidence.h"
+
+namespace replicate {
+namespace {
+
+constexpr const char* kInconclusive = "inconclusive";
+constexpr const char* kNotMeasured = "not measured";
+
+/// Infinite is as good as NaN: a quotient without a denominator. A record on disk knows one null for both.
+std::string short_number(double value) {
+  if (!std::isfinite(value)) return "no value";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
+
+std::string exact_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  return text;
+}
+
+bool bounded(const Metric& metric) {
+  return metric.low && metric.high && std::isfinite(*metric.low) && std::isfinite(*metric.high);
+}
+
+/// "0.83 [0.79, 0.86]", without the bracket where there is no interval.
+std::string with_interval(const Metric& metric) {
+  const std::string value = short_number(metric.value);
+  if (!bounded(metric)) return value;
+  return value + " [" + short_number(*metric.low) + ", " + short_number(*metric.high) + "]";
+}
+
+/// The first metric of that name is the primary condition; later ones are variants for the reader.
+const Metric* find(const Measurement& measurement, const std::string& name) {
+  const auto found = std::find_if(measurement.metrics.begin(), measurement.metrics.end(),
+                                  [&](const Metric& metric) { return metric.name == name; });
+  return found == measurement.metrics.end() ? nullptr : &*found;
+}
+
+/// Why a metric cannot be judged, empty when it can.
+std::string why_undecidable(const Metric& metric, int64_t minimum_n) {
+  if (!std::isfinite(metric.value)) return "has no value";
+  if (metric.n < minimum_n) {
+    if (metric.n == 1) return "comes from one sequence only: no interval";
+    return "comes from " + std::to_string(metric.n) + " units of sampling, " + std::to_string(minimum_n) + " needed";
+  }
+  if (!metric.low || !metric.high) return "has no interval";
+  if (!bounded(metric)) return "does not exist in some resamples: no interval";
+  return {};
+}
+
+enum class Side { right, wrong, both };
+
+/// On which side of the threshold an interval lies. The threshold itself belongs to >= and <=.
+Side side(const Criterion& criterion, double low, double high) {
+  const double t = criterion.threshold;
+  const auto decide = [](bool right, bool wrong) { return right ? Side::right : wrong ? Side::wrong : Side::both; };
+  if (criterion.op == ">") return decide(low > t, high <= t);
+  if (criterion.op == ">=") return decide(low >= t, high < t);
+  if (criterion.op == "<") return decide(high < t, low >= t);
+  if (criterion.op == "<=") return decide(high <= t, low > t);
+  throw Error("unknown operator " + in_quotes(criterion.op), "criterion on " + criterion.metric, "use >, >=, < or <=");
+}
+
+/// What came of one criterion or control, and the clause that says so.
+struct Finding {
+  std::string outcome, clause;
+};
+
+Finding judge_criterion(const Criterion& criterion, const Metric& metric, int64_t minimum_n) {
+  const std::string value = criterion.metric + " = " + with_interval(metric);
+  const std::string wanted = criterion.op + " " + short_number(criterion.threshold);
+  const std::string why = why_undecidable(metric, minimum_n);
+  if (!why.empty()) return {kInconclusive, value + " (" + wanted + " wanted) " + why};
+  switch (side(criterion, *metric.low, *metric.high)) {
+    case Side::right: return {"pass", value + " (" + wanted + " wanted)"};
+    case Side::wrong: return {"fail", value + " lies wholly outside " + wanted};
+    case Side::both: break;
+  }
+  return {kInconclusive, value + " straddles " + short_number(criterion.threshold) + " (" + wanted + " wanted)"};
+}
+
+/// Bounds of |x| for x in [low, high].
+std::pair<double, double> absolute_bounds(double low, double high) {
+  const double a = std::abs(low), b = std::abs(high);
+  const bool spans_zero = low <= 0 && high >= 0;
+  return {spans_zero ? 0 : std::min(a, b), std::max(a, b)};
+}
+
+double limit_of(const Control& control, const Metric& effect) { return control.fraction * std::abs(effect.value); }
+
+Finding judge_control(const Control& control, const Metric& metric, const Metric& effect, int64_t minimum_n) {
+  const double limit = limit_of(control, effect);
+  const std::string value = "control " + control.metric + " = " + with_interval(metric);
+  const std::string allowed = short_number(control.fraction) + " x " + control.of + " = " + short_number(limit);
+  const std::string why = why_undecidable(metric, minimum_n);
+  if (!why.empty()) return {kInconclusive, value + " (below " + allowed + " wanted) " + why};
+  if (!(limit > 0 && std::isfinite(limit)))
+    return {kInconclusive, value + " has no effect to be compared with: " + allowed};
+  const auto [low, high] = absolute_bounds(*metric.low, *metric.high);
+  if (high < limit) return {"negative", value + " stays below " + allowed};
+  if (low >= limit) return {"fires", value + " is not below " + allowed};
+  return {kInconclusive, value + " straddles " + allowed};
+}
+
+const Metric& required(const Measurement& measurement, const std::string& name, const std::string& what) {
+  if (const Metric* metric = find(measurement, name)) return *metric;
+  throw Error(what + " needs the metric " + in_quotes(name) + ", which was not measured", "judging " + name,
+              "correct the metric's name in configs/claims or measure it");
+}
+
+/// Where nothing could be measured, metrics may be absent.
+bool missing_allowed(const Measurement& measurement) { return measurement.unmet || measurement.inapplicable; }
+
+double arithmetic_error(const Measurement& measurement, const std::string& name) {
+  const Metric* error = find(measurement, name + kDtypeError);
+  return error ? error->value : 0;
+}
+
+/// Products in a smaller type could have moved what is nearer than their error to where it is decided.
+Finding beyond_arithmetic(Finding finding, double margin, double error) {
+  if (finding.outcome == kInconclusive || margin >= error) return finding;
+  return {kInconclusive, finding.clause + ", but the margin of " + short_number(margin) +
+                             " is within the error of the arithmetic, " + short_number(error)};
+}
+
+Finding criterion_finding(const Measurement& measurement, const Criterion& criterion, int64_t minimum_n) {
+  if (missing_allowed(measurement) && !find(measurement, criterion.metric)) return {kNotMeasured, {}};
+  const std::string what =
+      "the criterion " + criterion.metric + " " + criterion.op + " " + short_number(criterion.threshold);
+  const Metric& metric = required(measurement, criterion.metric, what);
+  return beyond_arithmetic(judge_criterion(criterion, metric, minimum_n), std::abs(metric.value - criterion.threshold),
+                           arithmetic_error(measurement, criterion.metric));
+}
+
+Finding control_finding(const Measurement& measurement, const Control& control, int64_t minimum_n) {
+  const Metric* metric = find(measurement, control.metric);
+  if (!metric || (missing_allowed(measurement) && !find(measurement, control.of))) {
+    return {kNotMeasured, "control " + control.metric + " was not measured"};
+  }
+  const Metric& effect = required(measurement, control.of, "the control " + control.metric);
+  const double error =
+      arithmetic_error(measurement, control.metric) + control.fraction * arithmetic_error(measurement, control.of);
+  return beyond_arithmetic(judge_control(control, *metric, effect, minimum_n),
+                           std::abs(std::abs(metric->value) - limit_of(control, effect)), error);
+}
+
+/// The clauses of all findings, sorted by what they say for the verdict.
+struct Clauses {
+  std::vector<std::string> against, open, for_it;
+
+  void add(const Finding& finding) {
+    const std::string& outcome = finding.outcome;
+    const bool good = outcome == "pass" || outcome == "negative";
+    const bool bad = outcome == "fail" || outcome == "fires";
+    (good ? for_it : bad ? against : open).push_back(finding.clause);
+  }
+};
+
+std::string sentence(const std::vector<std::string>& clauses) {
+  std::string text;
+  for (const std::string& clause : clauses) text += (text.empty() ? "" : "; ") + clause;
+  return text;
+}
+
+/// Sampling too small for an interval; where no metric exists there is nothing to count by.
+bool one_sequence_only(const Measurement& measurement, int64_t minimum_n) {
+  int64_t largest = 0;
+  for (const Metric& metric : measurement.metrics) largest = std::max(largest, metric.n);
+  return largest > 0 && largest < minimum_n;
+}
+
+/// A mechanism that is not there is a finding against it; an intervention on it says nothing; a
+/// training claim lacks the baseline to compare with.
+Verdict unmet_verdict(const std::string& kind) {
+  if (kind == "mechanism") return Verdict::fail;
+  return kind == "intervention" ? Verdict::skipped : Verdict::inconclusive;
+}
+
+void decide_unmet(const Measurement& measurement, const Judging& judging, Judgement& judgement) {
+  judgement.verdict = unmet_verdict(judging.kind);
+  judgement.reason = *measurement.unmet;
+  if (judgement.verdict == Verdict::fail && one_sequence_only(measurement, judging.minimum_n)) {
+    judgement.verdict = Verdict::inconclusive;
+    judgement.reason += ", but on one sequence only: no interval";
+  }
+}
+
+void decide(const Clauses& clauses, Judgement& judgement) {
+  if (!clauses.against.empty()) {
+    judgement.verdict = Verdict::fail;
+    judgement.reason = sentence(clauses.against);
+  } else if (!clauses.open.empty()) {
+    judgement.verdict = Verdict::inconclusive;
+    judgement.reason = sentence(clauses.open);
+  } else {
+    judgement.verdict = Verdict::pass;
+    judgement.reason = sentence(clauses.for_it);
+  }
+}
+
+/// "tokens_per_parameter = 4 (10 needed)" for each part of the scale that is too small.
+std::string below_scale(const Measurement& measurement, const Judging& judging) {
+  std::vector<std::string> small;
+  for (const auto& [name, least] : judging.minimum_scale) {
+    const double value = required(measurement, name, "the claim's minimum_scale").value;
+    if (!(value >= least && std::isfinite(value))) {
+      small.push_back(name + " = " + short_number(value) + " (" + short_number(least) + " needed)");
+    }
+  }
+  return sentence(small);
+}
+
+Sampling sampling_of(const Judging& judging) {
+  return judging.kind == "training" ? Sampling::student : Sampling::bootstrap;
+}
+
+void add_evidence(const Measurement& measurement, Sampling sampling, Criterion& criterion) {
+  const Metric* metric = find(measurement, criterion.metric);
+  const auto evidence = metric ? evidence_for(criterion, *metric, sampling) : std::nullopt;
+  if (!evidence) return;
+  criterion.effect_size = evidence->effect_size;
+  criterion.p = evidence->p;
+}
+
+void add_evidence(const Measurement& measurement, Sampling sampling, Control& control) {
+  const Metric* metric = find(measurement, control.metric);
+  const Metric* effect = find(measurement, control.of);
+  if (metric && effect) control.p = equivalence_p(*metric, limit_of(control, *effect), sampling);
+}
+
+void judge_prediction(const Measurement& measurement, const Judging& judging, Criterion& criterion) {
+  const Metric* metric = find(measurement, criterion.metric);
+  criterion.outcome = metric ? judge_criterion(criterion, *metric, judging.minimum_n).outcome : kNotMeasured;
+  add_evidence(measurement, sampling_of(judging), criterion);
+}
+
+}  // namespace
+
+Judgement judge(const Measurement& measurement, const Judging& judging) {
+  Judgement judgement{Verdict::error, {}, judging.criteria, judging.controls, judging.rivals};
+  Clauses clauses;
+  for (Criterion& criterion : judgement.criteria) {
+    const Finding finding = criterion_finding(measurement, criterion, judging.minimum_n);
+    criterion.outcome = finding.outcome;
+    add_evidence(measurement, sampling_of(judging), criterion);
+    clauses.add(finding);
+  }
+  for (Control& control : judgement.controls) {
+    const Finding finding = control_finding(measurement, control, judging.minimum_n);
+    control.outcome = finding.outcome;
+    add_evidence(measurement, sampling_of(judging), control);
+    clauses.add(finding);
+  }
+  for (Prediction& prediction : judgement.rivals) judge_prediction(measurement, judging, prediction.criterion);
+  if (measurement.inapplicable) {
+    judgement.verdict = Verdict::skipped;
+    judgement.reason = *measurement.inapplicable;
+  } else if (measurement.unmet) {
+    decide_unmet(measurement, judging, judgement);
+  } else if (judging.criteria.empty()) {
+    judgement.verdict = Verdict::skipped;
+    judgement.reason = "descriptive: nothing is judged";
+  } else if (const auto small = below_scale(measurement, judging); !small.empty()) {
+    judgement.verdict = Verdict::inconclusive;
+    judgement.reason = "too small a scale to tell: " + small;
+  } else {
+    decide(clauses, judgement);
+  }
+  return judgement;
+}
+
+std::string thresholds_sha256(const Judging& judging) {
+  std::vector<std::string> lines;
+  for (const Criterion& c : judging.criteria) {
+    lines.push_back("criterion " + c.metric + " " + c.op + " " + exact_number(c.threshold) + "\n");
+  }
+  for (const Control& c : judging.controls) {
+    lines.push_back("control " + c.metric + " of " + c.of + " " + exact_number(c.fraction) + "\n");
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string text = "kind " + judging.kind + "\nminimum_n " + std::to_string(judging.minimum_n) + "\n";
+  for (const auto& [name, least] : judging.minimum_scale) {
+    text += "minimum_scale " + name + " " + exact_number(least) + "\n";
+  }
+  for (const std::string& line : lines) text += line;
+  return sha256_hex(text);
+}
+
+}  // namespace replicate

@@ -1,0 +1,88 @@
+#include "harness/study/experiment.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace replicate {
+
+namespace {
+
+constexpr const char* kConditions[] = {"natural", "random", "repeated", "bos", "null_model"};
+
+std::map<std::string, RegisteredExperiment>& registry() {
+  static std::map<std::string, RegisteredExperiment> all;
+  return all;
+}
+
+/// A condition's name becomes the keys of its shape.
+std::vector<std::string> keys_of(const std::vector<std::string>& parameters) {
+  std::vector<std::string> keys;
+  for (const auto& name : parameters) {
+    if (std::ranges::find(kConditions, name) == std::end(kConditions)) {
+      keys.push_back(name);
+    } else {
+      keys.insert(keys.end(), {name + ".sequences", name + ".length"});
+    }
+  }
+  return keys;
+}
+
+}  // namespace
+
+const std::map<std::string, RegisteredExperiment>& experiment_registry() { return registry(); }
+
+void register_experiment(const std::string& id, std::unique_ptr<Experiment> (*make)(),
+                         const std::vector<std::string>& parameters) {
+  if (registry().try_emplace(id, RegisteredExperiment{make, keys_of(parameters)}).second) return;
+  throw Error("two experiments are registered under the id '" + id + "'", "experiments", "give one of them another id");
+}
+
+void check_parameters(const std::string& id, const Parameters& parameters) {
+  parameters.allow(experiment_registry().at(id).parameters);
+}
+
+InputShape Context::shape(const std::string& name) const {
+  return {parameters.integer(name + ".sequences"), parameters.integer(name + ".length")};
+}
+
+InputKind Context::judged_on() const {
+  if (!parameters.has("judged_on")) return InputKind::natural;
+  const auto kind = parameters.text("judged_on");
+  if (kind == "natural") return InputKind::natural;
+  if (kind == "random") return InputKind::random;
+  throw Error("judged_on is '" + kind + "'", "the claim's YAML", "write natural or random");
+}
+
+Condition Context::primary() const {
+  if (given) return {*given, model, ""};
+  const auto kind = judged_on();
+  return {maker->make(kind, shape(name_of(kind)), bos && kind == InputKind::natural), model, ""};
+}
+
+std::optional<Condition> Context::condition(const std::string& name) const {
+  if (given || !parameters.has(name + ".sequences")) return std::nullopt;
+  if (!reports_others && name != "null_model") return std::nullopt;
+  const auto size = shape(name);
+  if (name == "natural") return Condition{maker->make(InputKind::natural, size, bos), model, ""};
+  if (name == "random") return Condition{maker->make(InputKind::random, size), model, ""};
+  if (name == "repeated") return Condition{maker->make(InputKind::repeated, size), model, ""};
+  if (name == "bos" && !maker->has_bos()) return std::nullopt;
+  if (name == "bos") return Condition{maker->make(InputKind::natural, size, true), model, "_bos"};
+  if (name == "null_model") {
+    const auto kind = judged_on();
+    return Condition{maker->make(kind, size, bos && kind == InputKind::natural), null_model, "_null"};
+  }
+  throw Error("no condition is called '" + name + "'", "experiment", "correct the experiment");
+}
+
+std::vector<Condition> Context::conditions() const {
+  std::vector<Condition> all{primary()};
+  for (const std::string name : kConditions) {
+    if (name == name_of(judged_on())) continue;
+    if (auto one = condition(name)) all.push_back(std::move(*one));
+  }
+  return all;
+}
+
+}  // namespace replicate

@@ -1,0 +1,180 @@
+#include "harness/study/measure.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "harness/study/bca.h"
+
+namespace replicate {
+namespace {
+
+const double kNone = std::nan("");
+
+std::vector<double> to_vector(const Tensor& x) {
+  const auto flat = x.to(at::kDouble).contiguous();
+  return {flat.const_data_ptr<double>(), flat.const_data_ptr<double>() + flat.numel()};
+}
+
+std::optional<double> present(double bound) { return std::isnan(bound) ? std::nullopt : std::optional<double>(bound); }
+
+/// More would cost time and say nothing new of an acceleration.
+int64_t jackknife_groups(int64_t n) { return std::min<int64_t>(n, 64); }
+
+/// [J, n]: row j leaves out the j-th of J groups of neighbours, and counts the others alike.
+Tensor jackknife_weights(int64_t n) {
+  const auto groups = jackknife_groups(n);
+  auto weights = at::ones({groups, n}, at::kDouble);
+  for (int64_t j = 0; j < groups; ++j) weights[j].slice(0, j * n / groups, (j + 1) * n / groups).zero_();
+  return weights / weights.sum(1, true);
+}
+
+/// [R, n]: row r holds how often resample r drew each of n sequences, divided by n.
+Tensor resample_weights(int64_t n, const BootstrapOptions& options) {
+  auto weights = at::zeros({options.resamples, n}, at::kDouble);
+  auto* row = weights.mutable_data_ptr<double>();
+  Random random(options.seed);
+  for (int64_t r = 0; r < options.resamples; ++r, row += n) {
+    for (int64_t i = 0; i < n; ++i) row[random.below(n)] += 1.0 / static_cast<double>(n);
+  }
+  return weights;
+}
+
+/// Of statistics with value [X] on n sequences; all [J + R, X] holds them with each of the weights.
+std::pair<Tensor, Tensor> bounds(const Tensor& value, const Tensor& all, int64_t n, bool corrected = true) {
+  const auto groups = jackknife_groups(n);
+  if (corrected) return bca_bounds(value, all.slice(0, groups), all.slice(0, 0, groups));
+  const auto q = at::quantile(all.slice(0, groups), at::tensor({0.025, 0.975}, at::kDouble), 0);  // NaN spreads to both
+  return {q[0], q[1]};
+}
+
+/// Once, where several metrics rest on one column.
+void keep(std::vector<Samples>& kept, Samples samples) {
+  const bool known = std::any_of(kept.begin(), kept.end(), [&](const Samples& other) {
+    return other.metric == samples.metric && other.inputs == samples.inputs && other.where == samples.where &&
+           other.values == samples.values;
+  });
+  if (!known) kept.push_back(std::move(samples));
+}
+
+}  // namespace
+
+void Measure::add(const std::string& name, const Condition& condition, const Estimate& estimate,
+                  std::map<std::string, int64_t> where) {
+  measurement_.metrics.push_back({name + condition.suffix, estimate.value, present(estimate.low),
+                                  present(estimate.high), estimate.n, condition.inputs.label, std::move(where)});
+}
+
+void Measure::mean(const std::string& name, const Condition& condition, const Tensor& values,
+                   std::map<std::string, int64_t> where) {
+  TORCH_CHECK(values.dim() == 1, "per-sequence values must be [B]");
+  of_means({name}, condition, {{name, where}}, values.unsqueeze(1),
+           [](std::span<const double> means) { return std::vector<double>{means[0]}; });
+  measurement_.metrics.back().where = std::move(where);
+}
+
+void Measure::ratio(const std::string& name, const Condition& condition, const Tensor& a, const Tensor& b) {
+  of_means({name}, condition, {{name + "_numerator"}, {name + "_denominator"}}, at::stack({a, b}, 1),
+           [](std::span<const double> means) { return std::vector<double>{means[0] / means[1]}; });
+}
+
+void Measure::of_means(const std::vector<std::string>& names, const Condition& condition,
+                       const std::vector<SampleColumn>& columns, const Tensor& values, const OfMeans& f) {
+  TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(columns.size()),
+              "per-sequence values must be [B, X] with a name for each of X");
+  for (size_t x = 0; x < columns.size(); ++x) {
+    keep(measurement_.samples, {columns[x].name + condition.suffix, condition.inputs.label, columns[x].where,
+                                to_vector(values.select(1, x))});
+  }
+  const auto apply = [&](const Tensor& row) {
+    return f({row.const_data_ptr<double>(), static_cast<size_t>(row.numel())});
+  };
+  const auto n = values.size(0);
+  const auto value = apply(values.to(at::kDouble).mean(0).contiguous());
+  std::vector<Estimate> estimates;
+  for (const auto v : value) estimates.push_back({v, kNone, kNone, n});
+  if (n > 1) {
+    const auto means = weighted_means(values);
+    auto all = at::empty({means.size(0), static_cast<int64_t>(value.size())}, at::kDouble);
+    for (int64_t r = 0; r < means.size(0); ++r) all[r] = at::tensor(apply(means[r]), at::kDouble);
+    const auto [low, high] = bounds(at::tensor(value, at::kDouble), all, n);
+    for (size_t i = 0; i < estimates.size(); ++i) {
+      estimates[i].low = low[static_cast<int64_t>(i)].item<double>();
+      estimates[i].high = high[static_cast<int64_t>(i)].item<double>();
+    }
+  }
+  for (size_t i = 0; i < names.size(); ++i) add(names[i], condition, estimates[i]);
+}
+
+void Measure::population(const std::vector<std::string>& names, const Condition& condition, const OfWeights& f,
+                         std::map<std::string, int64_t> where, Resampling resampling) {
+  const auto n = condition.inputs.record.sequences;
+  const auto rows = jackknife_groups(n) + std::min(resampling.most, options_.resamples);
+  const auto value = f(at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble))[0];
+  const auto none = at::full_like(value, kNone);
+  const auto [low, high] =
+      n > 1 ? bounds(value, f(weights(n).slice(0, 0, rows)), n, resampling.corrected) : std::pair{none, none};
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto at_i = [i](const Tensor& x) { return x[static_cast<int64_t>(i)].item<double>(); };
+    add(names[i], condition, {at_i(value), at_i(low), at_i(high), n}, where);
+  }
+}
+
+void Measure::population_series(const std::string& name, const Condition& condition, const std::string& axis,
+                                const std::vector<double>& x, const OfWeights& f) {
+  const auto n = condition.inputs.record.sequences;
+  const auto value = f(at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble))[0];
+  Series series{name + condition.suffix, condition.inputs.label, axis, x, to_vector(value), {}, {}};
+  if (n > 1) {
+    const auto [low, high] = bounds(value, f(weights(n)), n);
+    series.low = to_vector(low);
+    series.high = to_vector(high);
+  }
+  measurement_.series.push_back(std::move(series));
+}
+
+void Measure::map(const std::string& name, const Condition& condition, const std::string& title,
+                  std::map<std::string, int64_t> where, const Tensor& values) {
+  Map map{name + condition.suffix, condition.inputs.label, title, std::move(where), {}};
+  for (int64_t row = 0; row < values.size(0); ++row) map.values.push_back(to_vector(values[row]));
+  measurement_.maps.push_back(std::move(map));
+}
+
+void Measure::value(const std::string& name, const Condition& condition, double value,
+                    std::map<std::string, int64_t> where) {
+  add(name, condition, {value, kNone, kNone, condition.inputs.record.sequences}, std::move(where));
+}
+
+void Measure::series(const std::string& name, const Condition& condition, const std::string& axis,
+                     const std::vector<double>& x, const Tensor& values) {
+  TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(x.size()), "series values must be [B, X]");
+  const auto value = values.to(at::kDouble).mean(0);
+  Series series{name + condition.suffix, condition.inputs.label, axis, x, to_vector(value), {}, {}};
+  if (values.size(0) > 1) {
+    const auto [low, high] = bounds(value, weighted_means(values), values.size(0));
+    series.low = to_vector(low);
+    series.high = to_vector(high);
+  }
+  measurement_.series.push_back(std::move(series));
+}
+
+void Measure::by_layer(const std::string& name, const Condition& condition, const Tensor& values, int64_t layers) {
+  std::vector<double> x;
+  for (int64_t layer = 1; layer <= layers; ++layer) x.push_back(static_cast<double>(layer));
+  series(name, condition, "layer", x, values.slice(1, 0, layers));
+}
+
+void Measure::curve(const std::string& name, const Condition& condition, const std::string& axis,
+                    const std::vector<double>& x, const Tensor& y) {
+  measurement_.series.push_back({name + condition.suffix, condition.inputs.label, axis, x, to_vector(y), {}, {}});
+}
+
+const Tensor& Measure::weights(int64_t n) {
+  if (!weights_.count(n)) weights_[n] = at::cat({jackknife_weights(n), resample_weights(n, options_)});
+  return weights_[n];
+}
+
+Tensor Measure::weighted_means(const Tensor& values) {
+  return at::matmul(weights(values.size(0)), values.to(at::kDouble));
+}
+
+}  // namespace replicate

@@ -1,0 +1,89 @@
+#include "harness/study/runner/cost_table.h"
+
+#include <chrono>
+#include <cstdio>
+
+#include "base/progress.h"
+#include "harness/study/measures/sink_probes.h"
+
+namespace replicate {
+namespace {
+
+std::string row(const std::string& name, const std::string& lanes, const std::string& tokens, const std::string& tflop,
+                const std::string& time, const std::string& mib) {
+  char line[200];
+  std::snprintf(line, sizeof line, "%-26s %6s %9s %9s %12s %9s\n", name.c_str(), lanes.c_str(), tokens.c_str(),
+                tflop.c_str(), time.c_str(), mib.c_str());
+  return line;
+}
+
+std::string number(double value, int decimals) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
+/// 44.5M, 166B
+std::string tokens_text(double tokens) {
+  char text[32];
+  const bool billions = tokens >= 1e9;
+  if (tokens < 1e7) return number(tokens, 0);
+  std::snprintf(text, sizeof text, "%.3g%c", tokens / (billions ? 1e9 : 1e6), billions ? 'B' : 'M');
+  return text;
+}
+
+std::string tflop_text(double flops) {
+  char text[32];
+  std::snprintf(text, sizeof text, flops < 1e17 ? "%.2f" : "%.2g", flops / 1e12);
+  return text;
+}
+
+}  // namespace
+
+double measured_rate(const Model& model, const ExecutorOptions& options) {
+  constexpr int64_t kLength = 128;
+  const auto sequences = std::max<int64_t>(1, options.batch_tokens / kLength);
+  const auto tokens =
+      std::make_shared<const Tensor>(at::randint(0, model.config.vocabulary, {sequences, kLength}, at::kLong));
+  const auto layers = std::min<int64_t>(2, model.config.layers);
+  // Not owned: the caller's model outlives this call.
+  const std::shared_ptr<const Model> shared(std::shared_ptr<void>(), &model);
+  const auto timed = [&] {
+    const auto probe = only_in({layers}, watch_columns({0}));
+    const Plan plan{{shared, tokens, {}, {probe}}};
+    const auto start = std::chrono::steady_clock::now();
+    run(plan, options);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    return estimate(plan, options).flops / seconds.count();
+  };
+  timed();  // the first run starts threads and touches memory
+  return timed();
+}
+
+void CostTable::add(const std::string& name, const Plan& plan) {
+  int64_t tokens = 0;
+  for (const auto& lane : plan) tokens += lane.tokens->numel();
+  const auto cost = estimate(plan, options_);
+  lines_ += row(name, std::to_string(plan.size()), std::to_string(tokens), tflop_text(cost.flops),
+                duration_text(cost.flops / rate_), number(cost.bytes / 1048576, 0));
+}
+
+void CostTable::add_training(double tokens, double flops, double seconds) {
+  training_flops_ += flops;
+  training_seconds_ += seconds;
+  lines_ += row("training, not done yet", "", tokens_text(tokens), tflop_text(flops), duration_text(seconds), "");
+}
+
+void CostTable::add_failure(const std::string& name, const std::string& why) { lines_ += name + ": " + why + "\n"; }
+
+std::string CostTable::text(double flops) const {
+  return row("claim", "lanes", "tokens", "TFLOP", "time", "MiB") + lines_ +
+         row("all, passes shared", "", "", tflop_text(flops + training_flops_),
+             duration_text(flops / rate_ + training_seconds_), "") +
+         "Times are estimated at " + number(rate_ / 1e9, 0) +
+         " GFLOP/s, measured now on two layers. Layers were assumed; the survey will find them.\n"
+         "MiB are activations and weights at the peak; the program and the parts of a model file that are being read "
+         "come on top.\n";
+}
+
+}  // namespace replicate

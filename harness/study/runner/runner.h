@@ -1,0 +1,41 @@
+#pragma once
+
+// From settings to records: load, survey, run every claim's plan, reduce, judge, write.
+
+#include "base/progress.h"
+#include "base/run_folder.h"
+#include "harness/inputs/loading.h"
+#include "models/core/executor.h"
+
+namespace replicate {
+
+/// In the run folder: what --tokens gave.
+inline constexpr const char* kTokensFile = "tokens.jsonl";
+
+struct RunRequest {
+  Settings settings;
+  std::filesystem::path assets;
+  std::optional<std::filesystem::path> tokens;  ///< --tokens
+  at::Device device = at::kCPU;
+  std::filesystem::path out;       ///< the run folder; made once model and tokens were checked
+  std::filesystem::path training;  ///< where training runs are kept, for other runs to use
+  bool resume = false;             ///< keep finished claims found in the folder
+  std::string command;             ///< how to repeat one claim; its id is appended
+};
+
+struct RunOutcome {
+  std::vector<Record> records;  ///< of every claim that ended, in the order of the settings
+  bool interrupted = false;     ///< the person stopped it: some claims are missing
+  std::string failure;          ///< what stopped it once claims ran (a full disk); empty: nothing did
+};
+
+/// Runs the claims. Claims that only look (no lane of theirs is patched) share one pass; each other claim
+/// has a pass of its own with its baselines in it. A record is written as soon as its claim is reduced. One
+/// claim's failure becomes its `error` record; the others go on. Throws Error for what stops all of them
+/// before any has run: no model, no inputs, no room.
+RunOutcome run_claims(const RunRequest& request, Progress& progress);
+
+/// What would run, how long it would take here and how much memory, without running it: a table.
+std::string dry_run(const RunRequest& request);
+
+}  // namespace replicate

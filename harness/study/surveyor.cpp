@@ -1,0 +1,76 @@
+#include "harness/study/surveyor.h"
+
+#include <algorithm>
+
+namespace replicate {
+namespace {
+
+std::vector<int64_t> indices(const Tensor& x) {
+  const auto flat = x.to(at::kLong).contiguous();
+  return {flat.const_data_ptr<int64_t>(), flat.const_data_ptr<int64_t>() + flat.numel()};
+}
+
+/// The `count` largest of x [X], largest first.
+std::vector<int64_t> largest(const Tensor& x, int64_t count) {
+  return indices(std::get<1>(x.topk(std::min(count, x.numel()))));
+}
+
+/// For each of `chosen` another index, none twice, whose value is closest in ratio.
+std::vector<int64_t> matched(const std::vector<int64_t>& chosen, const Tensor& values) {
+  const auto size = values.clamp_min(1e-30).log();
+  auto free = at::ones_like(size, at::kBool);
+  for (const auto index : chosen) free[index] = false;
+  std::vector<int64_t> match;
+  for (const auto index : chosen) {
+    const auto distance = (size - size[index]).abs().masked_fill(free.logical_not(), INFINITY);
+    match.push_back(distance.argmin().item<int64_t>());
+    free[match.back()] = false;
+  }
+  return match;
+}
+
+}  // namespace
+
+Surveyor::Surveyor()
+    : columns_(watch_columns({0})),
+      norms_(watch_norms()),
+      magnitudes_(watch_residual([](const Tensor& hidden) {
+        const auto size = hidden.abs();
+        return at::stack({size.select(1, 0), size.slice(1, 1).mean(1)}, 1);
+      })),
+      neurons_(std::make_shared<NeuronProbe>()),
+      probes_{columns_, norms_, magnitudes_, neurons_} {}
+
+Survey Surveyor::reduce(int64_t layers, int64_t length) const {
+  const auto excess = excess_attention(columns_->layers().select(2, 0), 0, length);
+  const auto means = pack_sink_series(excess, norms_->layers()).mean(0);
+  const std::span<const double> packed(means.const_data_ptr<double>(), means.numel());
+  Survey survey;
+  survey.sinks = SinkSeries(packed, layers).profile();
+  for (const auto& spike : survey.sinks.spikes) survey.writers.push_back(writers(spike.layer));
+  return survey;
+}
+
+SpikeWriters Surveyor::writers(int64_t layer) const {
+  const auto& weights = neurons_->weights(layer);
+  const auto first = neurons_->first(layer).mean(0), rest = neurons_->rest_max(layer).mean(0);
+  const auto meets =
+      (first > kSuperSelectivity * rest)
+          .logical_and(weights.gate_norm_z > kSuperNormZ)
+          .logical_and(weights.up_norm_z > kSuperNormZ)
+          .logical_and(weights.down_kurtosis > kSuperKurtosis * at::quantile(weights.down_kurtosis, 0.5));
+  const auto found = meets.sum().item<int64_t>();
+  const auto contribution = first * weights.down_norm;
+  SpikeWriters writers;
+  writers.layer = layer;
+  writers.by_criteria = found > 0;
+  writers.neurons = found > 0 ? largest(contribution.masked_fill(meets.logical_not(), -1), found)
+                              : largest(contribution, kTopWriters);
+  writers.matched_neurons = matched(writers.neurons, neurons_->rest_mean(layer).mean(0) * weights.down_norm);
+  const auto behind = magnitudes_->layer(layer + 1).mean(0);  // [2, D]
+  writers.dimensions = largest(behind[0], kTopWriters);
+  writers.matched_dimensions = matched(writers.dimensions, behind[1]);
+  return writers;
+}
+
+}  // namespace replicate

@@ -1,0 +1,45 @@
+#include "harness/study/target.h"
+
+#include "base/error.h"
+#include "harness/inputs/inputs.h"
+
+namespace replicate {
+
+void check_target(int64_t target, const Condition& condition, const std::string& claim) {
+  const auto length = condition.inputs.record.length;
+  if (target >= 1 && target + 2 <= length) return;
+  throw Error("target " + std::to_string(target) + " has no later queries in sequences of " + std::to_string(length),
+              claim, "use longer sequences or an earlier target");
+}
+
+RowMask only_itself(int64_t target, LayerRange layers) { return {layers, {target, {{target}}}}; }
+
+Inputs calibration_for(const Condition& condition, const Context& context, int64_t target) {
+  if (context.given) return *context.given;
+  const auto& record = condition.inputs.record;
+  const bool natural = record.kind == name_of(InputKind::natural);
+  return context.maker->make(natural ? InputKind::natural : InputKind::random,
+                             {context.parameters.integer("calibration.sequences"), target + 1}, record.bos,
+                             Region::calibration);
+}
+
+std::shared_ptr<Recording> record_heads(LayerRange layers, int64_t position) {
+  return std::make_shared<Recording>(Site::head_output, layers, std::vector<int64_t>{position});
+}
+
+Transplant with_mean(const std::shared_ptr<const Recording>& recorded, int64_t target, float scale, float weight) {
+  return {.site = recorded->site(),
+          .layers = recorded->layers(),
+          .positions = {target},
+          .dimensions = {},
+          .scale = scale,
+          .weight = weight,
+          .source = recorded,
+          .combine = Combine::sequence_mean};
+}
+
+Transplant amplify(const std::shared_ptr<const Recording>& recorded, int64_t target, int64_t lambda) {
+  return with_mean(recorded, target, static_cast<float>(lambda), static_cast<float>(1 - lambda));
+}
+
+}  // namespace replicate

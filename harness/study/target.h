@@ -1,0 +1,30 @@
+#pragma once
+
+// What claims do to a target position k: let it see only itself (the paper's figures 5 and 19), or move its head
+// outputs away from their mean over samples (figures 6 and 20).
+
+#include "harness/study/experiment.h"
+
+namespace replicate {
+
+/// Error unless `target` lies behind position 0 and has a later query.
+void check_target(int64_t target, const Condition& condition, const std::string& claim);
+
+/// In these layers the target sees nothing but itself, as position 0 cannot help but do.
+RowMask only_itself(int64_t target, LayerRange layers);
+
+/// Other sequences of the condition's kind, just long enough to hold the target, for means over samples; as many as
+/// the parameter calibration.sequences says. With --tokens the given sequences themselves.
+Inputs calibration_for(const Condition& condition, const Context& context, int64_t target);
+
+/// What the model's heads put out at one position in these layers.
+std::shared_ptr<Recording> record_heads(LayerRange layers, int64_t position);
+
+/// The head outputs o of `target` become scale o + weight mu in the recorded layers, mu the mean over the recorded
+/// sequences.
+Transplant with_mean(const std::shared_ptr<const Recording>& recorded, int64_t target, float scale, float weight);
+
+/// mu + lambda (o - mu).
+Transplant amplify(const std::shared_ptr<const Recording>& recorded, int64_t target, int64_t lambda);
+
+}  // namespace replicate

@@ -1,0 +1,503 @@
+#include "models/core/executor.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "base/error.h"
+#include "models/core/cast_weights.h"
+#include "models/kernels/heap.h"
+
+namespace replicate {
+namespace {
+
+/// A lane and its place in the plan.
+struct IndexedLane {
+  const Lane* lane;
+  int64_t index;
+  const Lane* operator->() const { return lane; }
+};
+
+/// Lanes that are still one computation, and their residual stream [B, T, D].
+struct Group {
+  std::vector<IndexedLane> lanes;
+  std::vector<Patch> active;  // the patches of the layer at hand, common to all lanes
+  Tensor residual;
+
+  const Lane& first() const { return *lanes.front().lane; }
+  int64_t sequences() const { return first().tokens->size(0); }
+  int64_t length() const { return first().tokens->size(1); }
+};
+
+/// The deepest layer at which a lane's probes want anything (L + 1: the final norm or the logits).
+int64_t deepest_layer(const Lane& lane) {
+  const int64_t layers = lane.model->config.layers;
+  for (int64_t layer = layers + 1; layer >= 1; --layer) {
+    for (const auto& probe : lane.probes) {
+      if (probe->needs(layer, layers).any()) return layer;
+    }
+  }
+  return 0;
+}
+
+void merge(AttentionNeeds& all, const AttentionNeeds& more) {
+  const auto unite = [](std::vector<int64_t>& into, const std::vector<int64_t>& from) {
+    into.insert(into.end(), from.begin(), from.end());
+    std::sort(into.begin(), into.end());
+    into.erase(std::unique(into.begin(), into.end()), into.end());
+  };
+  unite(all.columns, more.columns);
+  unite(all.rows, more.rows);
+  all.received |= more.received;
+  all.entropy |= more.entropy;
+  all.sum_squares |= more.sum_squares;
+  all.total |= more.total;
+}
+
+/// A lane's probe and what it wants in the layer at hand.
+struct Listener {
+  Probe* probe;
+  int64_t lane;
+  ProbeNeeds needs;
+  bool wants(Site site) const { return std::find(needs.sites.begin(), needs.sites.end(), site) != needs.sites.end(); }
+};
+
+std::vector<Listener> listeners(const Group& group, int64_t layer) {
+  std::vector<Listener> all;
+  for (const auto& lane : group.lanes) {
+    for (const auto& probe : lane->probes) {
+      auto needs = probe->needs(layer, lane->model->config.layers);
+      if (needs.any()) all.push_back({probe.get(), lane.index, std::move(needs)});
+    }
+  }
+  return all;
+}
+
+/// Checks that what a pass computes is finite: a metric that NaN or infinity went into must not be judged.
+class FiniteCheck {
+ public:
+  explicit FiniteCheck(const Model& model) : model_(model) {}
+
+  /// `what` begins the error and the layer's number follows; `type` is that of the layer's products.
+  void see(const char* what, int64_t layer, at::ScalarType type, const Tensor& x) {
+    const auto [low, high] = at::aminmax(x);
+    seen_.push_back({what, layer, type, at::stack({low, high})});
+    if (x.is_cpu()) settle();  // a GPU is asked once the pass is over, so that nothing waits for it
+  }
+
+  void settle() {
+    for (const auto& one : seen_) {
+      if (one.extremes.isfinite().all().item<bool>()) continue;
+      throw Error(one.what + std::to_string(one.layer), model_.name,
+                  one.type == at::kHalf
+                      ? "float16 ends at 65504: use --dtype bfloat16 or float32"
+                      : "the model's weights, or what the claim changes, are too large for its arithmetic");
+    }
+    seen_.clear();
+  }
+
+ private:
+  struct Seen {
+    std::string what;
+    int64_t layer;
+    at::ScalarType type;
+    Tensor extremes;  // the least and the largest number, [2]; NaN where there is one
+  };
+  const Model& model_;
+  std::vector<Seen> seen_;
+};
+
+/// Patches first, then probes: a probe sees what the block goes on with.
+class GroupTap : public Tap {
+ public:
+  GroupTap(const std::vector<Patch>& active, const std::vector<Listener>& listeners, Place place, int64_t sequences,
+           FiniteCheck& finite)
+      : active_(active),
+        patched_(active, place.layer, place.first_sequence),
+        listeners_(listeners),
+        place_(place),
+        sequences_(sequences),
+        finite_(finite) {}
+
+  /// Patches and probes see float32, whatever the model computes in.
+  Tensor at(Site site, Tensor value) override {
+    const auto type = value.scalar_type();
+    value = patched_.at(site, widened(value));
+    for (const auto& listener : listeners_) {
+      if (listener.wants(site)) listener.probe->observe(place_of(listener), site, value);
+    }
+    return at::isReducedFloatingType(type) ? narrowed(site, value, type) : value;
+  }
+
+  AttentionSpec attention_spec(double scale) override {
+    return replicate::attention_spec(active_, scale, place_.first_sequence, sequences_);
+  }
+
+  AttentionNeeds attention_needs() override {
+    AttentionNeeds all;
+    for (const auto& listener : listeners_) merge(all, listener.needs.attention);
+    return all;
+  }
+
+  void attention(const AttentionStatistics& statistics) override {
+    for (const auto& listener : listeners_) {
+      if (!listener.needs.attention.any()) continue;
+      listener.probe->observe_attention(place_of(listener), statistics);
+    }
+  }
+
+ private:
+  /// An infinite score may leave no trace in the residual stream: to softmax minus infinity is a key that is not seen.
+  Tensor narrowed(Site site, const Tensor& value, at::ScalarType type) {
+    auto narrow = value.to(type);
+    if (type == at::kHalf && site == Site::query)
+      finite_.see("the queries are not finite in layer ", place_.layer, type, narrow);
+    if (type == at::kHalf && site == Site::key)
+      finite_.see("the keys are not finite in layer ", place_.layer, type, narrow);
+    return narrow;
+  }
+
+  Place place_of(const Listener& listener) const { return {listener.lane, place_.layer, place_.first_sequence}; }
+
+  const std::vector<Patch>& active_;
+  PatchedSites patched_;
+  const std::vector<Listener>& listeners_;
+  Place place_;
+  int64_t sequences_;
+  FiniteCheck& finite_;
+};
+
+/// Splits groups whose lanes part ways in `layer` and drops lanes that need nothing from here on.
+/// Groups that came from one share its residual tensor, which no step writes into.
+std::vector<Group> regroup(const std::vector<Group>& groups, int64_t layer) {
+  std::vector<Group> next;
+  for (const auto& group : groups) {
+    const auto first_child = next.size();
+    for (const auto& lane : group.lanes) {
+      if (deepest_layer(*lane.lane) < layer) continue;
+      auto active = active_patches(lane->patches, layer);
+      auto same =
+          std::find_if(next.begin() + first_child, next.end(), [&](const Group& g) { return g.active == active; });
+      if (same == next.end()) {
+        next.push_back({{}, std::move(active), group.residual});
+        same = next.end() - 1;
+      }
+      same->lanes.push_back(lane);
+    }
+  }
+  return next;
+}
+
+/// True when a lane of `group` carries the recording.
+bool carries(const Group& group, const Recording* recording) {
+  return std::any_of(group.lanes.begin(), group.lanes.end(), [&](const IndexedLane& lane) {
+    return std::any_of(lane->probes.begin(), lane->probes.end(),
+                       [&](const auto& probe) { return probe.get() == recording; });
+  });
+}
+
+/// The recordings that a group's patches read in the layer at hand.
+std::vector<const Recording*> sources_of(const Group& group) {
+  std::vector<const Recording*> sources;
+  for (const auto& patch : group.active) {
+    const auto* transplant = std::get_if<Transplant>(&patch);
+    if (transplant) sources.push_back(transplant->source.get());
+  }
+  return sources;
+}
+
+/// How many recordings have to be made one after the other before this group can run in the layer at hand.
+size_t depth_of(const Group& group, const std::vector<Group>& groups, size_t most) {
+  if (most == 0) throw Error("lanes read each other's recordings in a circle", "plan", "correct the experiment");
+  size_t depth = 0;
+  for (const auto* recording : sources_of(group)) {
+    const auto source =
+        std::find_if(groups.begin(), groups.end(), [&](const Group& other) { return carries(other, recording); });
+    depth = std::max(depth, 1 + depth_of(*source, groups, most - 1));
+  }
+  return depth;
+}
+
+/// Indices of groups that run batch by batch together. Groups that nobody reads come last, so that a lane and its
+/// baseline stay side by side for a probe that compares them.
+std::vector<std::vector<size_t>> waves(const std::vector<Group>& groups) {
+  std::vector<size_t> depth;
+  for (const auto& group : groups) depth.push_back(depth_of(group, groups, groups.size() + 1));
+  const auto last = groups.empty() ? 0 : *std::max_element(depth.begin(), depth.end());
+  std::vector<std::vector<size_t>> all(last + 1);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const bool read = std::any_of(groups.begin(), groups.end(), [&](const Group& other) {
+      const auto sources = sources_of(other);
+      return std::any_of(sources.begin(), sources.end(), [&](const Recording* one) { return carries(groups[g], one); });
+    });
+    all[read ? depth[g] : last].push_back(g);
+  }
+  return all;
+}
+
+/// One group for every distinct (model, tokens); `residual` is filled in by the caller.
+std::vector<Group> initial_groups(const Plan& plan) {
+  std::vector<Group> groups;
+  for (size_t i = 0; i < plan.size(); ++i) {
+    const auto& lane = plan[i];
+    auto same = std::find_if(groups.begin(), groups.end(), [&](const Group& g) {
+      return g.first().model == lane.model && g.first().tokens == lane.tokens;
+    });
+    if (same == groups.end()) same = groups.insert(groups.end(), Group{});
+    same->lanes.push_back({&lane, static_cast<int64_t>(i)});
+  }
+  return groups;
+}
+
+/// What the probes of a group compute themselves in one layer.
+double probe_flops(const Group& group, int64_t layer) {
+  double flops = 0;
+  for (const auto& listener : listeners(group, layer)) {
+    flops += listener.probe->flops(group.sequences(), group.length());
+  }
+  return flops;
+}
+
+/// The output head's, where somebody wants logits.
+double head_flops(const Group& group) {
+  const auto& c = group.first().model->config;
+  const auto heard = listeners(group, c.layers + 1);
+  const bool logits = std::any_of(heard.begin(), heard.end(), [](const Listener& l) { return l.wants(Site::logits); });
+  return logits ? 2.0 * static_cast<double>(group.first().tokens->numel() * c.vocabulary * c.width) : 0;
+}
+
+int64_t batch_sequences(const Group& group, const ExecutorOptions& options) {
+  return std::clamp<int64_t>(options.batch_tokens / group.length(), 1, group.sequences());
+}
+
+/// One model's lanes, layer by layer.
+class Pass {
+ public:
+  Pass(const Model& model, std::vector<Group> groups, const ExecutorOptions& options, const Advance& advance)
+      : model_(model), groups_(std::move(groups)), options_(options), advance_(advance), finite_(model) {}
+
+  bool run() {
+    embed();
+    if (!run_layers()) return false;
+    finish();
+    finite_.settle();
+    return true;
+  }
+
+ private:
+  /// Every layer that a lane still needs.
+  bool run_layers() {
+    for (int64_t layer = 1; layer <= model_.config.layers; ++layer) {
+      groups_ = regroup(groups_, layer);
+      if (groups_.empty()) break;
+      if (!run_layer(layer)) return false;
+    }
+    return true;
+  }
+
+  void embed() {
+    for (auto& group : groups_) {
+      group.residual = embedded(model_, *group.first().tokens);
+      finite_.see("the residual stream is not finite before layer ", 1, group.residual.scalar_type(), group.residual);
+      if (!positions_.count(group.length())) {
+        positions_[group.length()] = positions_of(model_.config, group.length(), options_.device);
+      }
+    }
+  }
+
+  bool run_layer(int64_t layer) {
+    const auto weights = model_.weights->block(layer);
+    std::vector<std::vector<Listener>> heard;
+    std::vector<Tensor> outputs;
+    for (const auto& group : groups_) {
+      heard.push_back(listeners(group, layer));
+      outputs.push_back(at::empty_like(group.residual));
+    }
+    show_weights(layer, weights, heard);
+    for (const auto& wave : waves(groups_)) {
+      if (!run_wave(wave, layer, weights, heard, outputs)) return false;
+    }
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      finite_.see("the residual stream is not finite after layer ", layer, weights.query.scalar_type(), outputs[g]);
+      groups_[g].residual = outputs[g];
+      for (const auto& listener : heard[g]) listener.probe->finish_layer(layer);
+    }
+    model_.weights->release(layer);
+    return_freed_memory();
+    return true;
+  }
+
+  /// Batches outside, groups inside: lanes on the same tokens pass batch by batch together, so that a
+  /// probe which compares two of them holds one batch only.
+  bool run_wave(const std::vector<size_t>& wave, int64_t layer, const BlockWeights& weights,
+                const std::vector<std::vector<Listener>>& heard, std::vector<Tensor>& outputs) {
+    for (int64_t batch = 0; batch < most_batches(); ++batch) {
+      for (const auto g : wave) {
+        if (!run_batch(groups_[g], weights, {0, layer, 0}, batch, heard[g], outputs[g])) return false;
+      }
+    }
+    return true;
+  }
+
+  /// Each probe once, in however many lanes it hangs.
+  static void show_weights(int64_t layer, const BlockWeights& weights,
+                           const std::vector<std::vector<Listener>>& heard) {
+    std::set<const Probe*> shown;
+    std::optional<BlockWeights> wide;  // probes see float32
+    for (const auto& group : heard) {
+      for (const auto& listener : group) {
+        if (!listener.needs.weights || !shown.insert(listener.probe).second) continue;
+        if (!wide) wide = widened(weights);
+        listener.probe->observe_weights(layer, *wide);
+      }
+    }
+  }
+
+  int64_t most_batches() const {
+    int64_t most = 0;
+    for (const auto& group : groups_) {
+      const auto size = batch_sequences(group, options_);
+      most = std::max(most, (group.sequences() + size - 1) / size);
+    }
+    return most;
+  }
+
+  /// False when the run is to stop.
+  bool run_batch(const Group& group, const BlockWeights& weights, Place place, int64_t batch,
+                 const std::vector<Listener>& heard, Tensor& output) {
+    const auto size = batch_sequences(group, options_);
+    place.first_sequence = batch * size;
+    if (place.first_sequence >= group.sequences()) return true;
+    const auto count = std::min(size, group.sequences() - place.first_sequence);
+    GroupTap tap(group.active, heard, place, count, finite_);
+    output.narrow(0, place.first_sequence, count)
+        .copy_(block_forward(model_.config, weights, positions_.at(group.length())[place.layer - 1],
+                             group.residual.narrow(0, place.first_sequence, count), &tap));
+    const double share = static_cast<double>(count) / static_cast<double>(group.sequences());
+    return !advance_ ||
+           advance_(block_flops(model_.config, count, group.length()) + share * probe_flops(group, place.layer));
+  }
+
+  /// The final norm and, where a probe asks for them, the logits.
+  void finish() {
+    const int64_t layer = model_.config.layers + 1;
+    Tensor head;  // decoded once for all groups
+    for (const auto& group : regroup(groups_, layer)) {
+      const auto heard = listeners(group, layer);
+      const bool logits =
+          std::any_of(heard.begin(), heard.end(), [](const Listener& l) { return l.wants(Site::logits); });
+      if (logits && !head.defined()) head = model_.weights->head();
+      const auto batch = batch_sequences(group, options_);
+      for (int64_t first = 0; first < group.sequences(); first += batch) {
+        const auto count = std::min(batch, group.sequences() - first);
+        GroupTap tap(group.active, heard, {0, layer, first}, count, finite_);
+        const auto normed =
+            tap.at(Site::final_norm, norm(model_.config, group.residual.narrow(0, first, count),
+                                          model_.weights->final_norm(), model_.weights->final_norm_bias()));
+        if (logits) tap.at(Site::logits, at::linear(normed, head));
+      }
+      if (advance_) advance_(head_flops(group) + probe_flops(group, layer));
+      for (const auto& listener : heard) listener.probe->finish_layer(layer);
+    }
+  }
+
+  const Model& model_;
+  std::vector<Group> groups_;
+  const ExecutorOptions& options_;
+  const Advance& advance_;
+  FiniteCheck finite_;
+  std::map<int64_t, std::vector<Positions>> positions_;  // by length
+};
+
+void check_lane(const Lane& lane) {
+  TORCH_CHECK(lane.model && lane.tokens, "a lane needs a model and tokens");
+  TORCH_CHECK(lane.tokens->dim() == 2 && lane.tokens->scalar_type() == at::kLong, "tokens must be [B, T] int64");
+  const auto& config = lane.model->config;
+  const auto low = lane.tokens->min().item<int64_t>(), high = lane.tokens->max().item<int64_t>();
+  if (low < 0 || high >= config.vocabulary) {
+    throw Error("token id " + std::to_string(low < 0 ? low : high) + " is not in the vocabulary", lane.model->name,
+                "use ids from 0 to " + std::to_string(config.vocabulary - 1));
+  }
+  check_patches(lane.patches, config.layers, lane.tokens->size(0), lane.tokens->size(1));
+}
+
+/// A recording that a lane reads hangs in just one lane, of the same model and, where sequences are taken one by
+/// one, of as many sequences.
+void check_recordings(const Plan& plan) {
+  for (const auto& lane : plan) {
+    for (const auto& patch : lane.patches) {
+      const auto* transplant = std::get_if<Transplant>(&patch);
+      if (!transplant) continue;
+      std::vector<const Lane*> carriers;
+      for (const auto& other : plan) {
+        const bool hangs = std::any_of(other.probes.begin(), other.probes.end(),
+                                       [&](const auto& p) { return p == transplant->source; });
+        if (hangs) carriers.push_back(&other);
+      }
+      const bool one_by_one = transplant->combine == Combine::each || transplant->combine == Combine::position_mean;
+      if (carriers.size() != 1 || carriers[0]->model != lane.model ||
+          (one_by_one && carriers[0]->tokens->size(0) != lane.tokens->size(0))) {
+        throw Error("a lane reads a recording that hangs in no lane, in several, or in one that does not fit", "plan",
+                    "correct the experiment");
+      }
+    }
+  }
+}
+
+/// Calls `visit` with the groups of each model in turn: one model's weights are in memory at a time.
+bool for_each_model(const Plan& plan, const std::function<bool(const Model&, std::vector<Group>)>& visit) {
+  auto groups = initial_groups(plan);
+  while (!groups.empty()) {
+    const auto model = groups.front().first().model;
+    const auto rest =
+        std::stable_partition(groups.begin(), groups.end(), [&](const Group& g) { return g.first().model == model; });
+    if (!visit(*model, {groups.begin(), rest})) return false;
+    groups.erase(groups.begin(), rest);
+  }
+  return true;
+}
+
+}  // namespace
+
+bool run(const Plan& plan, const ExecutorOptions& options, const Advance& advance) {
+  const c10::InferenceMode guard;
+  for (const auto& lane : plan) check_lane(lane);
+  check_recordings(plan);
+  return for_each_model(plan, [&](const Model& model, std::vector<Group> groups) {
+    return Pass(model, std::move(groups), options, advance).run();
+  });
+}
+
+Cost estimate(const Plan& plan, const ExecutorOptions& options) {
+  Cost cost;
+  for_each_model(plan, [&](const Model& model, std::vector<Group> groups) {
+    const auto& c = model.config;
+    for (int64_t layer = 1; layer <= c.layers; ++layer) {
+      groups = regroup(groups, layer);
+      double residuals = 0, batch = 0;
+      for (const auto& group : groups) {
+        const double tokens = static_cast<double>(group.sequences() * group.length());
+        cost.flops += block_flops(c, group.sequences(), group.length()) + probe_flops(group, layer);
+        residuals += 2 * tokens * c.width;
+        batch = std::max(batch, static_cast<double>(batch_sequences(group, options) * group.length() *
+                                                    (4 * c.hidden + 8 * c.width)));
+      }
+      const double weights =
+          c.width * (2.0 * c.heads * c.head_width + 2.0 * c.kv_heads * c.head_width + 3.0 * c.hidden);
+      cost.bytes = std::max(cost.bytes, 4 * (residuals + batch + weights));
+    }
+    double residuals = 0, head = 0;
+    for (const auto& group : regroup(groups, c.layers + 1)) {
+      const auto flops = head_flops(group);
+      cost.flops += flops + probe_flops(group, c.layers + 1);
+      residuals += static_cast<double>(group.sequences() * group.length() * c.width);
+      const double logits = static_cast<double>(batch_sequences(group, options) * group.length());
+      if (flops > 0) head = std::max(head, static_cast<double>(c.vocabulary) * (static_cast<double>(c.width) + logits));
+    }
+    cost.bytes = std::max(cost.bytes, 4 * (residuals + head));
+    return true;
+  });
+  return cost;
+}
+
+}  // namespace replicate

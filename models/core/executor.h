@@ -1,0 +1,61 @@
+#pragma once
+
+// An experiment says what to run; the executor decides how: each layer's weights are acquired once for all
+// lanes, lanes that are still the same computation run once, and a lane stops when its probes need
+// nothing deeper.
+
+#include "models/core/block.h"
+#include "models/core/patch.h"
+#include "models/core/probe.h"
+
+namespace replicate {
+
+/// Token ids of B sequences of T positions, [B, T] int64 on the CPU. Never changed once made, so that lanes
+/// that hold the same pointer are known to share their inputs.
+using Tokens = std::shared_ptr<const Tensor>;
+
+/// A model as the executor sees it: a block description and where its weights come from.
+struct Model {
+  std::string name;
+  ModelConfig config;
+  std::shared_ptr<const WeightSource> weights;
+};
+
+/// The residual stream that enters layer 1: ids [B, T] int64 -> [B, T, D].
+inline Tensor embedded(const Model& model, const Tensor& ids) {
+  const auto rows = model.weights->embed(ids);
+  return model.config.embedding_scale == 1 ? rows : rows * model.config.embedding_scale;
+}
+
+/// Inputs, what is changed, and who looks.
+struct Lane {
+  std::shared_ptr<const Model> model;
+  Tokens tokens;
+  std::vector<Patch> patches;
+  std::vector<std::shared_ptr<Probe>> probes;
+};
+
+using Plan = std::vector<Lane>;
+
+/// What a plan costs, known before it runs.
+struct Cost {
+  double flops = 0;
+  double bytes = 0;  ///< at the peak: activations and one layer's weights, or the head and logits
+};
+
+struct ExecutorOptions {
+  int64_t batch_tokens = 2048;  ///< tokens per micro-batch; results do not depend on it beyond rounding
+  at::Device device = at::kCPU;
+};
+
+/// Hears of finished work in FLOPs; returns false to stop.
+using Advance = std::function<bool(double flops)>;
+
+/// Runs every lane. False when `advance` stopped it; the probes then hold partial data.
+/// Error when a lane's tokens, patches or model do not fit together, and when a lane's residual stream is not finite
+/// after a layer: what the probes hold is then not to be used.
+bool run(const Plan& plan, const ExecutorOptions& options, const Advance& advance = {});
+
+Cost estimate(const Plan& plan, const ExecutorOptions& options);
+
+}  // namespace replicate

@@ -1,0 +1,192 @@
+#include "models/core/patch.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "models/core/site_values.h"
+
+namespace replicate {
+namespace {
+
+/// The rows of `mask` for `sequences` sequences from `first` on, as the attention of one batch reads them.
+MaskedRow slice(const MaskedRow& row, int64_t first, int64_t sequences) {
+  if (row.keys.size() == 1) return row;
+  return {row.query, {row.keys.begin() + first, row.keys.begin() + first + sequences}};
+}
+
+std::vector<float> shift_of(const AffinePatch& patch, int64_t layer) {
+  if (patch.shift.size() == 1) return patch.shift.front();
+  return patch.shift[layer - patch.layers.first];
+}
+
+/// The value with `change` applied to what the patch's positions and dimensions select, [B, P, X].
+template <typename Change>
+Tensor change_at(Site site, const std::vector<int64_t>& positions, const std::vector<int64_t>& dimensions,
+                 const Tensor& value, const Change& change) {
+  auto flat = positions_first(site, value).clone(at::MemoryFormat::Contiguous);
+  auto rows = pick(flat, 1, positions).clone();  // [B, P, all]
+  put(rows, 2, dimensions, change(pick(rows, 2, dimensions)));
+  put(flat, 1, positions, rows);
+  return restore_layout(site, flat, value);
+}
+
+Tensor apply(const AffinePatch& patch, int64_t layer, const Tensor& value) {
+  return change_at(patch.site, patch.positions, patch.dimensions, value, [&](const Tensor& x) {
+    const auto scaled = x * patch.scale;
+    if (patch.shift.empty()) return scaled;
+    return scaled + at::tensor(shift_of(patch, layer), at::kFloat).to(x.device());
+  });
+}
+
+/// One standard normal weight for each recorded sequence, drawn for each sequence of the lane by itself, so that
+/// batches do not matter, and the same in all layers, which keeps the recorded coherence between them: [b, B'].
+Tensor normal_weights(uint64_t seed, int64_t first_sequence, int64_t sequences, int64_t recorded) {
+  std::vector<Tensor> rows;
+  for (int64_t b = 0; b < sequences; ++b) {
+    auto generator = at::detail::createCPUGenerator();
+    generator.set_current_seed(seed ^ (0x9E3779B97F4A7C15u * static_cast<uint64_t>(first_sequence + b + 1)));
+    rows.push_back(at::randn({recorded}, generator, at::kFloat));
+  }
+  return at::stack(rows);
+}
+
+/// What a transplant puts in for the sequences of one batch: [b or 1, P or 1, X].
+Tensor combined(const Transplant& patch, int64_t first_sequence, int64_t sequences) {
+  const auto recorded = patch.source->values();  // [B', P', X]
+  switch (patch.combine) {
+    case Combine::each: return recorded.narrow(0, first_sequence, sequences);
+    case Combine::position_mean: return recorded.narrow(0, first_sequence, sequences).mean(1, true);
+    case Combine::sequence_mean: return recorded.mean(0, true);
+    case Combine::noise: break;
+  }
+  const auto count = recorded.size(0);
+  TORCH_CHECK(count > 1, "a covariance needs two recorded sequences");
+  const auto weights = normal_weights(patch.seed, first_sequence, sequences, count);
+  const auto deviations = (recorded - recorded.mean(0, true)).flatten(1) / std::sqrt(static_cast<double>(count - 1));
+  return at::matmul(weights.to(recorded.device()), deviations).view({sequences, recorded.size(1), recorded.size(2)});
+}
+
+Tensor apply(const Transplant& patch, int64_t first_sequence, const Tensor& value) {
+  const auto r = combined(patch, first_sequence, value.size(0));
+  return change_at(patch.site, patch.positions, patch.dimensions, value, [&](const Tensor& x) {
+    const auto wanted = x * patch.scale + r * patch.weight;
+    if (!patch.norm_only) return wanted;
+    const auto norm = [](const Tensor& v) { return at::linalg_vector_norm(v, 2, {-1}, true); };
+    return x * (norm(wanted) / norm(x).clamp_min(1e-30));
+  });
+}
+
+/// W_down's output with what the neurons write otherwise; hidden [b, T, F].
+Tensor apply(const WriteEdit& edit, const Tensor& hidden, const Tensor& output) {
+  std::vector<Tensor> delta;
+  for (const auto& row : edit.delta) delta.push_back(at::tensor(row, at::kFloat));
+  const auto matrix = at::stack(delta).to(output.device());  // [neurons, D]
+  const auto active = pick(pick(hidden, 1, edit.positions), 2, edit.neurons);
+  return change_at(Site::ffn_output, edit.positions, {}, output,
+                   [&](const Tensor& x) { return x + at::matmul(active, matrix); });
+}
+
+[[noreturn]] void reject(const std::string& what) {
+  throw Error(what, "patch", "correct the experiment that planned it");
+}
+
+void check_row(const MaskedRow& row, int64_t sequences, int64_t length) {
+  if (row.query < 0 || row.query >= length) {
+    reject("masked position " + std::to_string(row.query) + " lies outside a sequence of " + std::to_string(length));
+  }
+  const auto lists = static_cast<int64_t>(row.keys.size());
+  if (lists != 1 && lists != sequences) reject("a row mask needs one key list, or one a sequence");
+  for (const auto& keys : row.keys) {
+    if (keys.empty()) reject("a masked row must see at least one key");
+    for (const auto key : keys) {
+      if (key < 0 || key > row.query) reject("a masked row may only see keys up to itself");
+    }
+  }
+}
+
+void check_positions(const std::vector<int64_t>& positions, int64_t length) {
+  for (const auto position : positions) {
+    if (position < 0 || position >= length) reject("patched position outside the sequence");
+  }
+}
+
+void check_affine(const AffinePatch& patch, int64_t length) {
+  check_positions(patch.positions, length);
+  const auto layers = static_cast<size_t>(patch.layers.last - patch.layers.first + 1);
+  if (patch.shift.size() > 1 && patch.shift.size() != layers) {
+    reject("an affine patch needs no shift, one, or one a layer");
+  }
+}
+
+void check_transplant(const Transplant& patch, int64_t length) {
+  check_positions(patch.positions, length);
+  if (!patch.source) reject("a transplant needs a recording");
+  if (patch.source->site() != patch.site) reject("a transplant reads another site than its own");
+  if (!patch.source->layers().contains(patch.layers)) {
+    reject("a transplant reads layers that its recording does not keep");
+  }
+}
+
+void check_edit(const WriteEdit& edit, int64_t length) {
+  check_positions(edit.positions, length);
+  if (edit.layers.first != edit.layers.last) reject("a write edit belongs to one layer");
+  if (edit.neurons.size() != edit.delta.size()) reject("a write edit needs one vector a neuron");
+}
+
+}  // namespace
+
+const LayerRange& layers_of(const Patch& patch) {
+  return std::visit([](const auto& p) -> const LayerRange& { return p.layers; }, patch);
+}
+
+std::vector<Patch> active_patches(const std::vector<Patch>& patches, int64_t layer) {
+  std::vector<Patch> active;
+  for (const auto& patch : patches) {
+    if (layers_of(patch).contains(layer)) active.push_back(patch);
+  }
+  return active;
+}
+
+AttentionSpec attention_spec(const std::vector<Patch>& active, double scale, int64_t first_sequence,
+                             int64_t sequences) {
+  AttentionSpec spec{.scale = scale};
+  for (const auto& patch : active) {
+    if (std::holds_alternative<IdentityAttention>(patch)) spec.identity = true;
+    if (const auto* mask = std::get_if<RowMask>(&patch)) {
+      spec.rows.push_back(slice(mask->row, first_sequence, sequences));
+    }
+  }
+  return spec;
+}
+
+Tensor PatchedSites::at(Site site, const Tensor& value) {
+  Tensor result = value;
+  for (const auto& patch : active_) {
+    const auto* affine = std::get_if<AffinePatch>(&patch);
+    if (affine && affine->site == site) result = apply(*affine, layer_, result);
+    const auto* transplant = std::get_if<Transplant>(&patch);
+    if (transplant && transplant->site == site) {
+      result = apply(*transplant, first_sequence_, result);
+    }
+    const auto* edit = std::get_if<WriteEdit>(&patch);
+    if (edit && site == Site::ffn_output) result = apply(*edit, hidden_, result);
+  }
+  const bool edits = std::any_of(active_.begin(), active_.end(),
+                                 [](const Patch& patch) { return std::holds_alternative<WriteEdit>(patch); });
+  if (edits && site == Site::hidden) hidden_ = result;
+  return result;
+}
+
+void check_patches(const std::vector<Patch>& patches, int64_t layers, int64_t sequences, int64_t length) {
+  for (const auto& patch : patches) {
+    const auto& range = layers_of(patch);
+    if (range.first < 1 || range.last > layers) reject("patched layer outside the model");
+    if (range.last < range.first) reject("a patch names no layer");
+    if (const auto* mask = std::get_if<RowMask>(&patch)) check_row(mask->row, sequences, length);
+    if (const auto* affine = std::get_if<AffinePatch>(&patch)) check_affine(*affine, length);
+    if (const auto* one = std::get_if<Transplant>(&patch)) check_transplant(*one, length);
+    if (const auto* edit = std::get_if<WriteEdit>(&patch)) check_edit(*edit, length);
+  }
+}
+
+}  // namespace replicate

@@ -1,0 +1,25 @@
+#pragma once
+
+// Many runs beside each other: which claim replicates where.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "harness/record/record.h"
+#include "reports/document.h"
+
+namespace replicate {
+
+struct NamedRun {
+  std::string name;  ///< of its model, and whatever tells it from the others
+  std::vector<Record> records;
+};
+
+/// A row a claim, a column a run: verdict and headline numbers; claims in the order of the runs.
+Document matrix_content(const std::vector<NamedRun>& runs);
+
+/// Writes matrix.html and matrix.md of run folders into `out`. Error when a folder has no records.
+void write_matrix(const std::vector<std::filesystem::path>& runs, const std::filesystem::path& out);
+
+}  // namespace replicate

@@ -1,0 +1,80 @@
+#include "reports/plots/sheet.h"
+
+#include <regex>
+#include <sstream>
+
+#include "reports/text.h"
+
+namespace replicate {
+namespace {
+
+constexpr int kPngScale = 2;
+
+constexpr const char* kCommonSettings = R"(set encoding utf8
+set samples 2
+set border 3 lc rgb '#777777'
+set tics nomirror out scale 0.6 textcolor lt -1
+set format '%g'
+set grid ytics lc rgb '#B0B0B0' lw 0.6 dt (1,3)
+set key left top vertical maxcols 1 Left reverse samplen 3.2 spacing 1.1
+set ylabel offset 0,0
+set xlabel offset 0,0.5
+)";
+
+std::string size_of(const Sheet& sheet, int scale) {
+  return gnuplot_number(sheet.width * scale) + "," + gnuplot_number(sheet.height * scale);
+}
+
+std::string svg_terminal(const Sheet& sheet) {
+  return "set terminal svg size " + size_of(sheet, 1) + " dynamic noenhanced font 'Sans,13'\n";
+}
+
+std::string png_terminal(const Sheet& sheet) {
+  return "set terminal pngcairo size " + size_of(sheet, kPngScale) + " noenhanced font 'Sans,10' fontscale " +
+         std::to_string(kPngScale) + " linewidth " + std::to_string(kPngScale) + " pointscale " +
+         std::to_string(kPngScale) + "\n";
+}
+
+}  // namespace
+
+std::string script_of(const Sheet& sheet, const std::string& svg, const std::string& png) {
+  const std::string drawing = "set multiplot\n" + sheet.commands + "unset multiplot\nunset output\n";
+  return sheet.data + svg_terminal(sheet) + "set output " + gnuplot_quote(svg) + "\n" + kCommonSettings + drawing +
+         png_terminal(sheet) + "set output " + gnuplot_quote(png) + "\n" + drawing;
+}
+
+std::string margins(const Sheet& sheet, const Frame& frame) {
+  const auto x = [&](double pixels) { return gnuplot_number(pixels / sheet.width); };
+  const auto y = [&](double pixels) { return gnuplot_number(1 - pixels / sheet.height); };
+  return "set lmargin at screen " + x(frame.left) + "\nset rmargin at screen " + x(frame.right) +
+         "\nset tmargin at screen " + y(frame.top) + "\nset bmargin at screen " + y(frame.bottom) + "\n";
+}
+
+std::string at_screen(const Sheet& sheet, double x, double y) {
+  return "screen " + gnuplot_number(x / sheet.width) + "," + gnuplot_number(1 - y / sheet.height);
+}
+
+std::string gnuplot_number(double value) {
+  std::ostringstream out;
+  out.precision(10);
+  out << value;
+  return out.str();
+}
+
+std::string clipped(const std::string& words, size_t longest) {
+  const std::string whole = clean(words);
+  if (display_width(whole) <= longest) return whole;
+  return wrap(whole, longest - 1).front() + "…";
+}
+
+std::string tidy_svg(std::string svg) {
+  static const std::regex kTooltip("<title>[A-Za-z0-9_ ]*</title>");
+  svg = std::regex_replace(svg, kTooltip, "");
+  replace_all(svg, "font-family=\"Sans:Bold\"", "font-family=\"Sans\" font-weight=\"bold\"");
+  replace_all(svg, "font-family=\":Bold\"", "font-family=\"Sans\" font-weight=\"bold\"");
+  replace_all(svg, "font-family=\"Sans\"", "font-family=\"Helvetica, Arial, DejaVu Sans, sans-serif\"");
+  replace_all(svg, "<image ", "<image style='image-rendering: pixelated' ");
+  return svg;
+}
+
+}  // namespace replicate

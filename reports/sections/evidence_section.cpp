@@ -1,0 +1,155 @@
+#include <algorithm>
+
+#include "harness/record/evidence.h"
+#include "reports/content.h"
+#include "reports/family.h"
+#include "reports/findings.h"
+#include "reports/sections/sections.h"
+#include "reports/text.h"
+
+namespace replicate {
+namespace {
+
+using Role = Paragraph::Role;
+
+constexpr double kLeastP = 1e-6;  // below, a p value says more of the distribution's tail than of the data
+
+std::string p_text(double p) { return p < kLeastP ? "< 10⁻⁶" : format_number(p); }
+
+Line link_to(const Record& record) { return {span::link(record.claim, "#" + anchor_of(record.claim))}; }
+
+std::string wanted(const Criterion& criterion) {
+  return criterion.metric + " " + op_sign(criterion.op) + " " + format_number(criterion.threshold);
+}
+
+Table criteria_table(const std::vector<FamilyMember>& family) {
+  constexpr auto number = Column::Role::number;
+  Table table{"Criteria", {{"Claim"}, {"Criterion"}, {"Effect size", number}, {"p", number}, {"p, Holm", number}}, {}};
+  for (const auto& [record, criterion, adjusted] : family) {
+    const auto size = criterion->effect_size ? format_number(*criterion->effect_size) : "no spread";
+    table.rows.push_back({link_to(*record),
+                          {span::text(wanted(*criterion))},
+                          {span::text(size)},
+                          {span::text(p_text(*criterion->p))},
+                          {adjusted < kFamilyAlpha ? span::text(p_text(adjusted)) : span::muted(p_text(adjusted))}});
+  }
+  return table;
+}
+
+/// Criteria that pass by themselves and not among all.
+std::string lost_by_holm(const std::vector<FamilyMember>& family) {
+  std::vector<std::string> lost;
+  for (const auto& [record, criterion, adjusted] : family) {
+    if (criterion->outcome == "pass" && adjusted >= kFamilyAlpha)
+      lost.push_back(criterion->metric + " (" + record->claim + ")");
+  }
+  if (lost.empty()) return "Every criterion that passes by itself also passes among all of them.";
+  return "By itself, but not among all of them, " + enumerate(lost) + (lost.size() == 1 ? " passes." : " pass.");
+}
+
+Block holm_paragraph(const std::vector<FamilyMember>& family) {
+  return paragraph(
+      {span::text("A run that tests " + std::to_string(family.size()) +
+                  " criteria finds some by chance. Holm's correction keeps the chance of any false one at 2.5%. "),
+       span::text(lost_by_holm(family))});
+}
+
+Block legend() {
+  return paragraph(
+      {span::text(
+          "Effect size: distance from the threshold, in standard deviations of one unit of sampling (a "
+          "sequence, or a seed); negative on the wrong side. p: one-sided, that chance alone puts "
+          "the value so far on the wanted side. It is taken from the 95% interval, so p < 0.025 is an interval that "
+          "lies wholly on the wanted side.")},
+      Role::note);
+}
+
+// ---- what was fixed before
+
+std::vector<std::string> ids_where(const std::vector<Record>& records, bool (*holds)(const Record&)) {
+  std::vector<std::string> ids;
+  for (const Record& record : records)
+    if (!record.criteria.empty() && holds(record)) ids.push_back(record.claim);
+  return ids;
+}
+
+std::string list_or_none(const std::vector<std::string>& ids) { return ids.empty() ? "none" : enumerate(ids); }
+
+Bullets standing(const std::vector<Record>& records) {
+  const auto calibrated = ids_where(records, [](const Record& r) { return r.calibrated; });
+  const auto unknown = ids_where(records, [](const Record& r) { return !r.calibrated; });
+  const auto unrecorded = ids_where(records, [](const Record& r) { return !r.registered; });
+  Bullets bullets{{{span::strong("Confirmatory: "), span::text("none"),
+                    span::muted(" (no definition is registered yet, and only a registered one can be confirmed)")},
+                   {span::strong("Calibrated: "), span::text(list_or_none(calibrated)),
+                    span::muted(" (numbers of this model, of one of its shape or of this training regime were known "
+                                "when the thresholds were "
+                                "chosen: such a verdict describes and tests nothing)")},
+                   {span::strong("Not registered: "), span::text(list_or_none(unknown)),
+                    span::muted(" (this project chose the thresholds without numbers of this model or regime, and did "
+                                "not register them)")}}};
+  if (!unrecorded.empty())
+    bullets.items.push_back(
+        {span::strong("Without a recorded run to compare with: "), span::text(enumerate(unrecorded))});
+  for (const Record& record : records)
+    if (thresholds_changed(record))
+      bullets.items.push_back(
+          {span::strong("Thresholds changed: "), span::text(record.claim + ", since it was recorded as "),
+           span::verdict(to_string(record.registered->verdict)), span::text(" in " + record.registered->run)});
+  return bullets;
+}
+
+// ---- how often the harness errs
+
+bool has_rates(const Record& record) { return record.error_rates.has_value(); }
+
+std::string of(int64_t part, int64_t whole) { return std::to_string(part) + " of " + std::to_string(whole); }
+
+std::string at_most(int64_t part, int64_t whole) {
+  return "≤ " + format_number(100 * binomial_upper_bound(part, whole)) + "%";
+}
+
+Table rates_table(const std::vector<Record>& records) {
+  constexpr auto number = Column::Role::number;
+  Table table{"Error rates",
+              {{"Claim"}, {"False passes", number}, {"Bound", number}, {"Missed effects", number}, {"Bound", number}},
+              {}};
+  for (const Record& record : records) {
+    if (!has_rates(record)) continue;
+    const auto& rates = *record.error_rates;
+    const bool planted = rates.planted_runs > 0;
+    table.rows.push_back({link_to(record),
+                          {span::text(of(rates.false_passes, rates.null_runs))},
+                          {span::text(at_most(rates.false_passes, rates.null_runs))},
+                          {planted ? span::text(of(rates.missed, rates.planted_runs)) : span::muted("not planted")},
+                          {planted ? span::text(at_most(rates.missed, rates.planted_runs)) : span::muted("")}});
+  }
+  return table;
+}
+
+Blocks rates_blocks(const std::vector<Record>& records) {
+  if (std::none_of(records.begin(), records.end(), has_rates)) return {};
+  return {{Subheading{"How often these tests err"}},
+          paragraph({span::text(
+              "Measured beforehand on small models of which the truth is known: false passes on models that lack "
+              "the effect, missed effects on models into which it was built. Bounds hold at 95%. A model without a "
+              "sink or a spike counts "
+              "although a claim that needs one ends there before it is judged, so for such a claim the bound says "
+              "little or nothing.")}),
+          {rates_table(records)}};
+}
+
+}  // namespace
+
+Blocks evidence_section(const std::vector<Record>& records) {
+  const auto family = family_of(records);
+  if (family.empty()) return {};
+  Blocks blocks = {holm_paragraph(family),
+                   {Fold{"Effect sizes and p values", {{criteria_table(family)}, legend()}}},
+                   {Subheading{"What was fixed before"}},
+                   {standing(records)}};
+  append(blocks, rates_blocks(records));
+  return {{Section{"evidence", {span::text("How sure")}, std::move(blocks)}}};
+}
+
+}  // namespace replicate

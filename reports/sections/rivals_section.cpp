@@ -1,0 +1,107 @@
+#include <algorithm>
+
+#include "reports/content.h"
+#include "reports/findings.h"
+#include "reports/sections/cells.h"
+#include "reports/sections/sections.h"
+#include "reports/text.h"
+
+namespace replicate {
+namespace {
+
+/// A prediction and the claim that tests it.
+struct Test {
+  const Record* record;
+  const Prediction* prediction;
+};
+
+std::vector<Test> tests_in(const std::vector<Record>& records) {
+  std::vector<Test> tests;
+  for (const Record& record : records)
+    for (const Prediction& prediction : record.rivals)
+      if (prediction.criterion.outcome != "not measured") tests.push_back({&record, &prediction});
+  return tests;
+}
+
+/// The different values of a field of the predictions, in order of appearance.
+std::vector<std::string> distinct(const std::vector<Test>& tests, std::string Prediction::*field) {
+  std::vector<std::string> values;
+  for (const Test& test : tests)
+    if (std::find(values.begin(), values.end(), test.prediction->*field) == values.end())
+      values.push_back(test.prediction->*field);
+  return values;
+}
+
+std::vector<Test> with(const std::vector<Test>& tests, std::string Prediction::*field, const std::string& value) {
+  std::vector<Test> chosen;
+  for (const Test& test : tests)
+    if (test.prediction->*field == value) chosen.push_back(test);
+  return chosen;
+}
+
+/// An account holds when every one of its predictions came true, and is out when none did.
+enum class Standing { holds, out, mixed };
+
+Standing standing_of(const std::vector<Test>& predictions) {
+  const auto came = [&](const char* outcome) {
+    return std::count_if(predictions.begin(), predictions.end(),
+                         [&](const Test& test) { return test.prediction->criterion.outcome == outcome; });
+  };
+  const auto all = static_cast<std::ptrdiff_t>(predictions.size());
+  if (came("pass") == all) return Standing::holds;
+  return came("fail") == all ? Standing::out : Standing::mixed;
+}
+
+std::vector<std::string> accounts_that(const std::vector<Test>& tests, Standing standing) {
+  std::vector<std::string> accounts;
+  for (const auto& account : distinct(tests, &Prediction::account))
+    if (standing_of(with(tests, &Prediction::account, account)) == standing) accounts.push_back(account);
+  return accounts;
+}
+
+/// An account is supported when all that it expects came true and nothing that the others expect did.
+Line conclusion(const std::vector<Test>& tests) {
+  const auto hold = accounts_that(tests, Standing::holds), mixed = accounts_that(tests, Standing::mixed);
+  if (hold.size() > 1)
+    return {span::text("This model does not decide between them: all that several accounts expect came true.")};
+  if (hold.empty())
+    return {
+        span::text("This model does not decide between them: of no account did all predictions come true, or too "
+                   "little is certain.")};
+  if (mixed.empty()) return {span::text("This model supports: "), span::strong(hold.front()), span::text(".")};
+  return {span::text("All that one account expects came true: "), span::strong(hold.front()),
+          span::text(". The others are not out: part of what they expect came true as well, or is open.")};
+}
+
+Table table_of(const std::vector<Test>& tests) {
+  Table table{"Predictions", {{"Account"}, {"Expects"}, {"Measured"}, {"Came true"}, {"Claim"}}, {}};
+  for (const auto& account : distinct(tests, &Prediction::account)) {
+    for (const auto& [record, prediction] : with(tests, &Prediction::account, account)) {
+      const auto& criterion = prediction->criterion;
+      table.rows.push_back(
+          {{span::text(account)},
+           {span::text(criterion.metric + " " + op_sign(criterion.op) + " " + format_number(criterion.threshold))},
+           value_and_interval(find_metric(*record, criterion.metric)),
+           outcome_line(criterion.outcome),
+           {span::link(record->claim, "#" + anchor_of(record->claim))}});
+    }
+  }
+  return table;
+}
+
+}  // namespace
+
+Blocks rivals_section(const std::vector<Record>& records) {
+  const auto tests = tests_in(records);
+  if (tests.empty()) return {};
+  Blocks blocks = {paragraph({span::text(
+      "Where accounts of the sink expect different outcomes, the interventions choose between them. These predictions "
+      "are no part of any verdict.")})};
+  for (const auto& question : distinct(tests, &Prediction::question)) {
+    const auto of_question = with(tests, &Prediction::question, question);
+    append(blocks, {{Subheading{question}}, paragraph(conclusion(of_question)), {table_of(of_question)}});
+  }
+  return {{Section{"rivals", {span::text("Rival accounts")}, std::move(blocks)}}};
+}
+
+}  // namespace replicate

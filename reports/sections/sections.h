@@ -1,0 +1,51 @@
+#pragma once
+
+// The parts of the report; content.cpp puts them in order.
+
+#include "harness/record/record.h"
+#include "reports/document.h"
+
+namespace replicate {
+
+std::string report_title(const std::vector<Record>& records);
+
+/// One paragraph: model, inputs, machine, counts of verdicts. A warning when it is the null model.
+Blocks summary(const std::vector<Record>& records);
+
+/// The table that a hurried reader reads: claim, paper, measured, verdict.
+Block verdict_section(const std::vector<Record>& records);
+
+/// The chain of links in one figure and two tables; nothing when too little of it was measured.
+Blocks chain_section(const std::vector<Record>& records);
+
+/// Effect sizes, Holm's correction, what was fixed before, and how often the tests err; nothing where no criterion has
+/// a p value.
+Blocks evidence_section(const std::vector<Record>& records);
+
+/// Which of several accounts this model supports, question by question; nothing where none was tested.
+Blocks rivals_section(const std::vector<Record>& records);
+
+/// All about one claim. The anchor is its id.
+Block claim_section(const Record& record);
+
+/// Values of one layer at a time; nothing without a series by layer.
+Blocks layers_section(const std::vector<Record>& records);
+
+/// Claims that are judged and do not pass, with what decided it and what that may mean; nothing where all pass.
+Blocks shortfall_section(const std::vector<Record>& records);
+
+/// Where measurements differ from the paper's; nothing where no record says so.
+Blocks deviations_section(const std::vector<Record>& records);
+
+Block cost_section(const std::vector<Record>& records);
+Block cite_section(const std::vector<Record>& records);  ///< BibTeX
+
+/// Parts of a claim's section; each is empty where the record has nothing of its kind.
+Blocks sweep_blocks(const Record& record);           ///< the claim judged with something changed
+Blocks paper_distance_blocks(const Record& record);  ///< metrics "..._distance_to_paper"
+Blocks metric_blocks(const Record& record);          ///< all metrics that are not a sweep's
+
+/// Model, versions and machine; a fact that differs between records is shown with all its values.
+Block provenance_section(const std::vector<Record>& records);
+
+}  // namespace replicate

@@ -1,0 +1,82 @@
+#include "base/progress.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <sstream>
+
+namespace replicate {
+namespace {
+
+TEST(Progress, PlainLinesNameStageAndEnd) {
+  std::ostringstream out;
+  const auto progress = make_progress(out, 0);
+  progress->begin("survey", 10);
+  progress->advance(4);
+  progress->line("sink_onset: pass");
+  progress->advance(6);
+  progress->end();
+  EXPECT_EQ(out.str(), "survey\nsink_onset: pass\nsurvey: done after 0 s\n");
+}
+
+TEST(Progress, DurationsHaveTheUnitOfTheirSize) {
+  EXPECT_EQ(duration_text(0.4), "0 s");
+  EXPECT_EQ(duration_text(59.7), "1 min 00 s");
+  EXPECT_EQ(duration_text(185), "3 min 05 s");
+  EXPECT_EQ(duration_text(3599.6), "1 h 00 min");
+  EXPECT_EQ(duration_text(7500), "2 h 05 min");
+  EXPECT_EQ(duration_text(16 * 86400), "16 days");
+  EXPECT_EQ(duration_text(1679551006), "53 years");
+}
+
+TEST(Progress, AStageThatWasCutShortSaysSo) {
+  std::ostringstream out;
+  const auto progress = make_progress(out, 0);
+  progress->begin("survey", 10);
+  progress->advance(4);
+  progress->end();
+  EXPECT_EQ(out.str(), "survey\nsurvey: stopped at 40% after 0 s\n");
+}
+
+TEST(Progress, TheBarFitsItsTerminalAndCleansUp) {
+  std::ostringstream out;
+  {
+    const auto progress = make_progress(out, 20);
+    progress->begin("a stage with quite a long name", 2);
+    progress->line("kept");
+  }
+  EXPECT_EQ(out.str(), "\r\033[K[..................\r\033[Kkept\n");
+}
+
+TEST(Progress, NothingToDoIsNoDivision) {
+  std::ostringstream out;
+  const auto progress = make_progress(out, 80);
+  progress->begin("empty", 0);
+  progress->advance(0);
+  progress->end();
+  EXPECT_EQ(out.str().find("nan"), std::string::npos);
+}
+
+/// Exit status or, negative, the signal that ended a child that sends itself so many interrupts.
+int after_interrupts(int count) {
+  const pid_t child = fork();
+  if (child == 0) {
+    install_interrupt_handler();
+    for (int i = 0; i < count; ++i) raise(i % 2 == 0 ? SIGINT : SIGTERM);
+    _exit(interrupted() ? 1 : 0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+TEST(Interrupt, TheFirstIsNotedAndTheSecondEnds) {
+  EXPECT_EQ(after_interrupts(0), 0);
+  EXPECT_EQ(after_interrupts(1), 1);
+  EXPECT_EQ(after_interrupts(2), -SIGTERM);
+}
+
+}  // namespace
+}  // namespace replicate

@@ -1,0 +1,193 @@
+#include "harness/cli/command_line.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "tests/support/temporary_folder.h"
+
+namespace replicate {
+namespace {
+
+using Command = CommandLine::Command;
+
+CommandLine parse(std::vector<std::string> words) {
+  words.insert(words.begin(), "replicate");
+  std::vector<const char*> argv;
+  for (const auto& word : words) argv.push_back(word.c_str());
+  return parse_command_line(static_cast<int>(argv.size()), argv.data());
+}
+
+std::string message(const std::vector<std::string>& words) {
+  return message_of([&] { parse(words); });
+}
+
+void expect_has(const std::string& message, const std::string& part) {
+  EXPECT_NE(message.find(part), std::string::npos) << "'" << part << "' not in: " << message;
+}
+
+TEST(CommandLine, ReadsEveryOption) {
+  const CommandLine line = parse({"--only",
+                                  "sink.*",
+                                  "--profile=smoke",
+                                  "--model",
+                                  "smollm2",
+                                  "--tokens",
+                                  "ids.jsonl",
+                                  "--device",
+                                  "cuda:1",
+                                  "--seed",
+                                  "18446744073709551615",
+                                  "--threads",
+                                  "2",
+                                  "--out",
+                                  "results/x",
+                                  "--resume",
+                                  "--fail-on",
+                                  "new",
+                                  "--against",
+                                  "results/last",
+                                  "--set",
+                                  "seed=1",
+                                  "--set",
+                                  "claims.a.b=[1, 2]",
+                                  "--accept-licence",
+                                  "gemma"});
+  EXPECT_EQ(line.command, Command::run);
+  EXPECT_EQ(line.only, "sink.*");
+  EXPECT_EQ(line.profile, "smoke");
+  EXPECT_EQ(line.model, "smollm2");
+  EXPECT_EQ(line.tokens, "ids.jsonl");
+  EXPECT_EQ(line.device, "cuda:1");
+  EXPECT_EQ(line.seed, UINT64_MAX);
+  EXPECT_EQ(line.threads, 2);
+  EXPECT_EQ(line.out, "results/x");
+  EXPECT_TRUE(line.resume);
+  EXPECT_EQ(line.fail_on, "new");
+  EXPECT_EQ(line.against, "results/last");
+  EXPECT_EQ(line.overrides, (std::vector<std::string>{"seed=1", "claims.a.b=[1, 2]"}));
+  EXPECT_EQ(line.accepted_licences, (std::vector<std::string>{"gemma"}));
+}
+
+TEST(CommandLine, HasQuietDefaults) {
+  const CommandLine line = parse({"--all"});
+  EXPECT_EQ(line.command, Command::run);
+  EXPECT_EQ(line.only, "");
+  EXPECT_EQ(line.profile, "");
+  EXPECT_EQ(line.device, "auto");
+  EXPECT_EQ(line.threads, 0);
+  EXPECT_FALSE(line.seed || line.tokens || line.out || line.resume || line.against);
+  EXPECT_EQ(line.fail_on, "none");
+}
+
+TEST(CommandLine, ChoosesTheCommand) {
+  EXPECT_EQ(parse({"--all"}).command, Command::run);
+  EXPECT_EQ(parse({"--list"}).command, Command::list);
+  EXPECT_EQ(parse({"--dry-run"}).command, Command::dry_run);
+  EXPECT_EQ(parse({"--all", "--dry-run"}).command, Command::dry_run);
+  EXPECT_EQ(parse({"--dry-run", "--only", "x"}).only, "x");
+  EXPECT_EQ(parse({"report", "results/x"}).command, Command::report);
+  EXPECT_EQ(parse({"report", "results/x"}).report_folders.at(0), "results/x");
+  EXPECT_EQ(parse({"report", "a", "b", "--out", "c"}).report_folders.size(), 2u);
+  EXPECT_EQ(parse({"diff", "a", "b", "--format", "junit"}).format, "junit");
+  EXPECT_EQ(parse({"reproduce", "a", "--threads", "1"}).before, "a");
+  EXPECT_EQ(parse({"doctor"}).command, Command::doctor);
+  EXPECT_EQ(parse({"validate"}).command, Command::validate);
+  EXPECT_EQ(parse({"--version"}).command, Command::version);
+  EXPECT_EQ(parse({"--all", "--yes", "--offline"}).command, Command::run);
+  EXPECT_EQ(parse({"doctor", "--offline"}).command, Command::doctor);
+}
+
+TEST(CommandLine, NothingAskedForIsHelpAndAUsageError) {
+  EXPECT_EQ(parse({}).command, Command::help);
+  EXPECT_EQ(parse({}).exit_code, 2);
+  EXPECT_EQ(parse({"--help"}).exit_code, 0);
+  EXPECT_EQ(parse({"-h"}).command, Command::help);
+  EXPECT_EQ(parse({"report", "--help"}).command, Command::help);
+  expect_has(message({"--profile", "smoke"}), "nothing says what to run");
+  EXPECT_EQ(parse_command_line(0, nullptr).command, Command::help);
+}
+
+TEST(CommandLine, HelpIsCompleteAndFitsATerminal) {
+  std::istringstream help(parse({"--help"}).text);
+  for (std::string line; std::getline(help, line);) EXPECT_LE(line.size(), 80u) << line;
+  for (const char* word :
+       {"--all", "--only",           "--list",    "--dry-run", "--profile", "--model",  "--tokens",  "--seed",
+        "--set", "--accept-licence", "--device",  "--threads", "--out",     "--resume", "--fail-on", "--against",
+        "--yes", "--offline",        "--version", "report",    "doctor",    "validate", "Exit codes"}) {
+    expect_has(parse({"--help"}).text, word);
+  }
+}
+
+TEST(CommandLine, UnknownWordsAreSuggested) {
+  expect_has(message({"--al"}), "did you mean '--all'?");
+  expect_has(message({"--all", "--profil", "smoke"}), "did you mean '--profile'?");
+  expect_has(message({"--all", "--dryrun"}), "did you mean '--dry-run'?");
+  expect_has(message({"repotr", "x"}), "did you mean 'report'?");
+  expect_has(message({"--frobnicate"}), "unknown option '--frobnicate'");
+  expect_has(message({"--all", "stray"}), "a word without an option");
+  expect_has(message({"-x"}), "-x");
+}
+
+TEST(CommandLine, MissingValuesAreErrors) {
+  for (const char* option : {"--only", "--profile", "--model", "--tokens", "--seed", "--set", "--device", "--threads",
+                             "--out", "--accept-licence"}) {
+    EXPECT_FALSE(message({"--all", option}).empty()) << option;
+    EXPECT_FALSE(message({"--all", std::string(option) + "="}).empty()) << option;
+  }
+  expect_has(message({"--only", "--resume"}), "only");
+  expect_has(message({"report"}), "lacks its folder");
+}
+
+TEST(CommandLine, FailOnTakesThreeWordsAndGoesWithAgainst) {
+  EXPECT_EQ(parse({"--all", "--fail-on", "any"}).fail_on, "any");
+  EXPECT_EQ(parse({"report", "a", "--fail-on", "new", "--against", "b"}).against, "b");
+  EXPECT_EQ(parse({"report", "a", "--fail-on=new", "--against=b"}).against, "b");
+  EXPECT_EQ(parse({"diff", "a", "b", "--format=junit"}).format, "junit");
+  expect_has(message({"report", "a", "--fail-on"}), "--fail-on lacks its value");
+  expect_has(message({"--all", "--fail-on", "neww"}), "did you mean 'new'?");
+  expect_has(message({"report", "a", "--fail-on", "anny"}), "did you mean 'any'?");
+  expect_has(message({"--all", "--against", "b"}), "add --fail-on new");
+  expect_has(message({"--all", "--fail-on", "any", "--against", "b"}), "add --fail-on new");
+  expect_has(message({"report", "a", "b", "--out", "c", "--fail-on", "any"}), "leave them out");
+  expect_has(message({"reproduce", "a", "--fail-on", "any"}), "reproduce does not take --fail-on");
+  expect_has(message({"train", "--out", "a", "--fail-on", "any"}), "train does not take --fail-on");
+}
+
+TEST(CommandLine, ContradictionsAreErrors) {
+  expect_has(message({"--all", "--only", "x"}), "contradict");
+  expect_has(message({"--list", "--dry-run"}), "contradict");
+  expect_has(message({"--all", "--resume"}), "--out");
+  expect_has(message({"--only", "a", "--only", "b"}), "twice");
+  expect_has(message({"doctor", "now"}), "'now'");
+  expect_has(message({"validate", "--all"}), "'--all'");
+  expect_has(message({"report", "a", "b"}), "does not say where to");
+  expect_has(message({"report", "--al"}), "did you mean");
+}
+
+TEST(CommandLine, NumbersAndDevicesAreChecked) {
+  for (const char* seed : {"-1", "1.5", "x", "18446744073709551616", " 1", "0x10"}) {
+    EXPECT_FALSE(message({"--all", "--seed", seed}).empty()) << seed;
+  }
+  for (const char* threads : {"-1", "two", "1025", "1e3"}) {
+    EXPECT_FALSE(message({"--all", "--threads", threads}).empty()) << threads;
+  }
+  for (const char* device : {"gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1234", "CPU", "cpu:0"}) {
+    EXPECT_FALSE(message({"--all", "--device", device}).empty()) << device;
+  }
+  for (const char* device : {"auto", "cpu", "cuda", "cuda:0", "cuda:15"}) {
+    EXPECT_EQ(parse({"--all", "--device", device}).device, device);
+  }
+}
+
+TEST(CommandLine, EveryErrorIsOneLine) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"--all", "--x\ny"}, {"a\nb"}, {"--all", "--seed", "1\n2"}}) {
+    const std::string text = message(words);
+    EXPECT_FALSE(text.empty());
+    EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+  }
+}
+
+}  // namespace
+}  // namespace replicate

@@ -1,0 +1,384 @@
+#include "harness/record/record.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/run_folder.h"
+#include "harness/record/samples.h"
+#include "tests/support/sample_records.h"
+#include "tests/support/temporary_folder.h"
+
+namespace replicate {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+/// A record in which every field differs from its default.
+Record full_record() {
+  Record record;
+  record.claim = "variance_scaling";
+  record.title = "A title with \"quotes\", commas,\nlines and ünïcode";
+  record.kind = "intervention";
+  record.paper = {{"6", "20", "20a"}, "a statement", "an expectation"};
+  record.model = {"smollm2", "ab12", "llama", "Q4_1", 135, 30, 576, 9, 3, 49152, true};
+  record.inputs = {{"natural_bos", "natural", 16, 256, "cd34", true}};
+  record.seed = UINT64_MAX;
+  record.profile = "cpu";
+  record.environment = {"0.1.0", "abc", "2.13.0", "g++ 12", "cpu", "a processor", "float32", 2};
+  record.measurement.metrics = {{"selectivity", 0.1, 0.05, 0.2, 16, "natural", {{"layer", 1}, {"neuron", 0}}},
+                                {"bare", 3, std::nullopt, std::nullopt, 0, "random", {}},
+                                {"undefined", kNaN, kNaN, kNaN, 2, "natural", {}}};
+  record.measurement.series = {{"attention", "natural", "layer", {1, 2}, {0.5, kNaN}, {0.4, kNaN}, {0.6, kNaN}},
+                               {"no_interval", "random", "position", {0}, {1}, {}, {}}};
+  record.measurement.samples = {{"selectivity", "natural", {{"layer", 1}, {"neuron", 0}}, {0.1, kNaN, 1e-300}},
+                                {"selectivity", "random", {}, {1.0 / 3}},
+                                {"odd, \"name\"", "natural", {}, {-0.0, 5}},
+                                {"two\nlines", "natural", {}, {7}}};
+  record.measurement.maps = {{"attention_map", "natural", "Attention", {{"layer", 3}}, {{1, 0}, {0.25, kNaN}}}};
+  record.measurement.notes = {"a note"};
+  record.measurement.unmet = "no sink";
+  record.measurement.inapplicable = "too short";
+  record.criteria = {{"selectivity", ">", 0.1, "paper figure 6", "pass", 1.25, 0.0078125}};
+  record.controls = {{"control", "selectivity", 0.2, "set before measuring", "not measured", 0.5}};
+  record.rivals = {{"which?", "one of two", {"selectivity", "<", 9, "set before measuring", "fail"}}};
+  record.sweep = {{"k5", "target: 5", Verdict::inconclusive, "too few sequences"}};
+  record.panels = {{"panel", "layer", "attention", true, true, {{"attention", "natural", "a label"}}, {{"line", 0.2}}}};
+  record.caution = "few tokens";
+  record.arithmetic = "a part of it";
+  record.otherwise = "something else";
+  record.deviations = {"a difference"};
+  record.parameters = "natural:\n  sequences: 16\n";
+  record.fingerprint = "0a1b";
+  record.thresholds_sha256 = "ef56";
+  record.calibration = "set before";
+  record.calibrated = true;
+  record.registered = {
+      .run = "cpu-tiny", .profile = "cpu", .thresholds_sha256 = "fe65", .verdict = Verdict::inconclusive};
+  record.error_rates = {300, 1, 100, 2};
+  record.verdict = Verdict::skipped;
+  record.reason = "no sink";
+  record.known_verdict = Verdict::fail;
+  record.known_why = "a known failure";
+  record.command = "./replicate --only variance_scaling";
+  record.seconds = 1.5;
+  record.peak_memory_mb = 512.25;
+  return record;
+}
+
+Record minimal_record() {
+  Record record;
+  record.claim = "sink_onset";
+  return record;
+}
+
+TEST(Record, RoundTripsEveryField) {
+  // Equality by text: the writer puts down every field, and NaN does not equal itself.
+  const std::string text = record_to_json(full_record());
+  const Record again = record_from_json(text, "test");
+  EXPECT_EQ(record_to_json(again), text);
+  EXPECT_EQ(again.seed, UINT64_MAX);
+  EXPECT_EQ(again.paper.figures, full_record().paper.figures);
+  EXPECT_EQ(again.title, full_record().title);
+  EXPECT_EQ(again.known_verdict, Verdict::fail);
+  EXPECT_EQ(again.measurement.unmet, "no sink");
+  EXPECT_EQ(again.measurement.inapplicable, "too short");
+  EXPECT_EQ(again.measurement.maps[0].values[1][0], 0.25);
+  EXPECT_EQ(again.sweep[0].verdict, Verdict::inconclusive);
+  EXPECT_EQ(again.criteria[0].effect_size, 1.25);
+  EXPECT_EQ(again.deviations, full_record().deviations);
+  EXPECT_EQ(again.registered->verdict, Verdict::inconclusive);
+  EXPECT_EQ(again.registered->profile, "cpu");
+  EXPECT_EQ(again.caution + ", " + again.arithmetic, "few tokens, a part of it");
+  EXPECT_EQ(again.error_rates->missed, 2);
+  EXPECT_EQ(again.rivals[0].criterion.threshold, 9);
+  EXPECT_TRUE(std::isnan(again.measurement.series[0].y[1]));
+}
+
+std::string keys(const Json& json) {
+  std::string keys;
+  for (const auto& [key, value] : json.items()) keys += key + " ";
+  return keys;
+}
+
+/// Together with the round trip: what is written is read, and this is what is written.
+TEST(Record, WritesEveryFieldInAFixedOrder) {
+  const Json json = Json::parse(record_to_json(full_record()));
+  EXPECT_EQ(keys(json),
+            "schema claim title kind paper model inputs seed profile caution environment metrics series maps notes "
+            "unmet inapplicable criteria controls rivals thresholds_sha256 calibration calibrated registered "
+            "error_rates verdict reason "
+            "known_verdict known_why sweep panels arithmetic otherwise deviations parameters fingerprint command "
+            "seconds peak_memory_mb ");
+  EXPECT_EQ(keys(json["paper"]), "figures statement expected ");
+  EXPECT_EQ(keys(json["model"]),
+            "name sha256 architecture parameters quantization layers width heads kv_heads vocabulary "
+            "reinitialised ");
+  EXPECT_EQ(keys(json["inputs"][0]), "label kind sequences length sha256 bos ");
+  EXPECT_EQ(keys(json["environment"]), "version commit libtorch compiler device cpu threads dtype ");
+  EXPECT_EQ(keys(json["metrics"][0]), "name where value low high n inputs ");
+  EXPECT_EQ(keys(json["series"][0]), "name inputs axis x y low high ");
+  EXPECT_EQ(keys(json["maps"][0]), "name inputs title where values ");
+  EXPECT_EQ(keys(json["sweep"][0]), "suffix changes verdict reason ");
+  EXPECT_EQ(keys(json["criteria"][0]), "metric op threshold outcome effect_size p source ");
+  EXPECT_EQ(keys(json["controls"][0]), "metric of fraction outcome p source ");
+  EXPECT_EQ(keys(json["rivals"][0]), "question account metric op threshold outcome effect_size p source ");
+  EXPECT_EQ(keys(json["registered"]), "run profile thresholds_sha256 verdict ");
+  EXPECT_EQ(keys(json["error_rates"]), "null_runs false_passes planted_runs missed ");
+  EXPECT_EQ(keys(json["panels"][0]), "title x y log_x log_y curves thresholds ");
+}
+
+TEST(Record, TellsNoBoundsFromUndefinedBounds) {
+  const auto metrics = record_from_json(record_to_json(full_record()), "test").measurement.metrics;
+  EXPECT_EQ(metrics[0].where.at("neuron"), 0);
+  EXPECT_FALSE(metrics[1].low.has_value());
+  ASSERT_TRUE(metrics[2].low.has_value());
+  EXPECT_TRUE(std::isnan(*metrics[2].low));
+}
+
+TEST(Record, WritesNumbersAsThePublishedSchemaSays) {
+  const Json json = Json::parse(record_to_json(full_record()));
+  EXPECT_EQ(json["schema"], 1);
+  EXPECT_EQ(json["paper"]["figures"], Json({6, 20, "20a"}));
+  EXPECT_TRUE(json["series"][0]["y"][1].is_null());
+  EXPECT_TRUE(json["metrics"][2]["value"].is_null());
+}
+
+TEST(Record, NumbersSurviveExactly) {
+  Record record = minimal_record();
+  for (const double value : {0.1, 1.0 / 3, 1e-308, 1.7976931348623157e308, -0.0, 123456789.123456789}) {
+    record.seconds = value;
+    EXPECT_EQ(record_from_json(record_to_json(record), "test").seconds, value);
+  }
+}
+
+TEST(Record, TextThatIsNoUtf8IsWrittenAll) {
+  Record record = minimal_record();
+  record.reason = "broken \xff byte";
+  EXPECT_NO_THROW(record_from_json(record_to_json(record), "test"));
+}
+
+TEST(Record, FolderRoundTripWithSamples) {
+  const TemporaryFolder folder;
+  write_record(full_record(), folder / "run/variance_scaling");
+  const Record again = read_record(folder / "run/variance_scaling");
+  const auto& samples = again.measurement.samples;
+  ASSERT_EQ(samples.size(), 4u);
+  EXPECT_EQ(samples[0].where, full_record().measurement.samples[0].where);
+  EXPECT_TRUE(std::isnan(samples[0].values[1]));
+  EXPECT_EQ(samples[0].values[2], 1e-300);
+  EXPECT_EQ(samples[1].values, (std::vector<double>{1.0 / 3}));
+  EXPECT_EQ(samples[2].metric, "odd, \"name\"");
+  EXPECT_TRUE(std::signbit(samples[2].values[0]));
+  EXPECT_EQ(samples[3].metric, "two\nlines");
+}
+
+TEST(Record, WithoutSamplesStillReads) {
+  const TemporaryFolder folder;
+  write_record(minimal_record(), folder.path());
+  std::filesystem::remove(folder / "samples.csv");
+  EXPECT_EQ(read_record(folder.path()).claim, "sink_onset");
+}
+
+TEST(Record, SampleRecordsOfTheReportsRoundTrip) {
+  for (const Record& record : sample::records()) {
+    const std::string text = record_to_json(record);
+    EXPECT_EQ(record_to_json(record_from_json(text, "test")), text) << record.claim;
+  }
+}
+
+TEST(Record, MissingFileNamesIt) {
+  const TemporaryFolder folder;
+  EXPECT_NE(message_of([&] { read_record(folder.path()); }).find("record.json"), std::string::npos);
+}
+
+/// The message for a full record with one JSON value changed.
+std::string message_with(const std::string& pointer, const Json& value) {
+  Json json = Json::parse(record_to_json(full_record()));
+  json[Json::json_pointer(pointer)] = value;
+  return message_of([&] { record_from_json(json.dump(), "file.json"); });
+}
+
+TEST(MalformedRecord, NamesFileAndField) {
+  const std::vector<std::tuple<std::string, Json, std::string>> cases = {
+      {"/schema", 2, "schema"},
+      {"/schema", "1", "schema"},
+      {"/claim", 5, "claim"},
+      {"/claim", "../escape", "claim"},
+      {"/claim", "", "claim"},
+      {"/seed", -1, "seed"},
+      {"/seed", 1.5, "seed"},
+      {"/paper", "text", "paper"},
+      {"/paper/figures/0", true, "paper.figures[0]"},
+      {"/model/parameters", "many", "model.parameters"},
+      {"/model/parameters", UINT64_MAX, "model.parameters"},
+      {"/inputs/0/bos", 1, "inputs[0].bos"},
+      {"/inputs", Json::object(), "inputs"},
+      {"/environment/threads", -3, "environment.threads"},
+      {"/environment/threads", UINT64_MAX, "environment.threads"},
+      {"/metrics/0/value", "0.5", "metrics[0].value"},
+      {"/metrics/0/where/layer", 1.5, "metrics[0].where.layer"},
+      {"/metrics/1/n", nullptr, "metrics[1].n"},
+      {"/series/0/y", Json::array({1}), "series[0]"},
+      {"/series/0/low", Json::array({1}), "series[0]"},
+      {"/series/0/x/1", "two", "series[0].x[1]"},
+      {"/maps/0/values/1", Json::array({1}), "maps[0]"},
+      {"/maps/0/where/layer", "three", "maps[0].where.layer"},
+      {"/sweep/0/verdict", "maybe", "sweep[0].verdict"},
+      {"/sweep/0/changes", 5, "sweep[0].changes"},
+      {"/criteria/0/outcome", "passed", "criteria[0].outcome"},
+      {"/controls/0/outcome", "pass", "controls[0].outcome"},
+      {"/panels/0/log_x", "no", "panels[0].log_x"},
+      {"/verdict", "maybe", "verdict"},
+      {"/known_verdict", "maybe", "known_verdict"},
+      {"/notes", "text", "notes"},
+      {"/error_rates/null_runs", -1, "error_rates.null_runs"},
+      {"/error_rates/false_passes", -1, "error_rates.false_passes"},
+      {"/error_rates/false_passes", 301, "error_rates.false_passes"},
+      {"/error_rates/planted_runs", -1, "error_rates.planted_runs"},
+      {"/error_rates/missed", 101, "error_rates.missed"},
+  };
+  for (const auto& [pointer, value, field] : cases) {
+    const std::string message = message_with(pointer, value);
+    EXPECT_NE(message.find("file.json"), std::string::npos) << pointer << ": " << message;
+    EXPECT_NE(message.find("'" + field + "'"), std::string::npos) << pointer << ": " << message;
+  }
+}
+
+TEST(MalformedRecord, EveryRequiredFieldIsMissed) {
+  const Json whole = Json::parse(record_to_json(full_record()));
+  for (const char* key :
+       {"schema", "claim", "paper", "model", "inputs", "seed", "environment", "metrics", "series", "criteria",
+        "controls", "thresholds_sha256", "verdict", "reason", "seconds", "peak_memory_mb"}) {
+    Json json = whole;
+    json.erase(key);
+    const auto message = message_of([&] { record_from_json(json.dump(), "file.json"); });
+    EXPECT_NE(message.find("'" + std::string(key) + "' is missing"), std::string::npos) << message;
+  }
+}
+
+TEST(MalformedRecord, EveryTruncationIsAnErrorAndNoCrash) {
+  const std::string text = record_to_json(full_record());
+  for (size_t size = 0; size + 2 < text.size(); size += 7) {
+    EXPECT_THROW(record_from_json(text.substr(0, size), "file.json"), Error) << size;
+  }
+}
+
+TEST(MalformedRecord, HostileJsonIsAnErrorAndNoCrash) {
+  for (const std::string& text : {std::string("[]"), std::string("null"), std::string("\xff\xfe"),
+                                  std::string(1 << 20, '['), std::string("{\"schema\": 1e999}")}) {
+    EXPECT_THROW(record_from_json(text, "file.json"), Error);
+  }
+}
+
+TEST(MalformedRecord, NestedTooDeepOrWithAKeyTwiceIsRefused) {
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  EXPECT_NE(message_of([&] { record_from_json("{\"notes\": " + deep + "}", "file.json"); }).find("nested too deep"),
+            std::string::npos);
+  EXPECT_NE(message_of([] {
+              record_from_json("{\"schema\": 1, \"schema\": 1}", "file.json");
+            }).find("'schema' is there twice"),
+            std::string::npos);
+}
+
+/// Whatever stands in the file: names and what is wrong there are quoted.
+TEST(MalformedRecord, IsSaidInOneShortLine) {
+  const std::string hostile = "\x1b[31m\n\xff" + std::string(100'000, 'a');
+  Json record = Json::parse(record_to_json(full_record()));
+  record["metrics"][0]["where"]["\x1b\n" + std::string(100'000, 'a')] = "no number";
+  for (const std::string& text : {hostile, "{\"" + hostile, "{\"schema\": \"" + hostile, record.dump()}) {
+    const auto message = message_of([&] { record_from_json(text, "file.json"); });
+    EXPECT_FALSE(message.empty());
+    EXPECT_LT(message.size(), 300U);
+    EXPECT_TRUE(std::ranges::all_of(message, [](char c) { return c >= ' ' && c <= '~'; })) << message;
+  }
+}
+
+/// Were each key looked for among all others, these would take minutes.
+TEST(MalformedRecord, ManyKeysAreReadAtOnce) {
+  Record record = full_record();
+  for (int i = 0; i < 300'000; ++i) record.measurement.metrics[0].where["key" + std::to_string(i)] = i;
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(record_from_json(record_to_json(record), "file.json").measurement.metrics[0].where.size(), 300'002U);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
+}
+
+TEST(Samples, EmptyListIsItsHeader) {
+  EXPECT_EQ(samples_to_csv({}), "metric,inputs,where,unit,value\n");
+  EXPECT_TRUE(samples_from_csv("metric,inputs,where,unit,value\n", "file.csv").empty());
+}
+
+TEST(Samples, MalformedRowsNameTheirLine) {
+  const std::string header = "metric,inputs,where,unit,value\n";
+  for (const char* row : {"a,b,,0", "a,b,,0,1,2", "a,b,,1,1", "a,b,,0,x", "a,b,layer,0,1", "a,b,layer=x,0,1",
+                          "\"a,b,,0,1", "a,b,,0,1\na,b,,2,1"}) {
+    const auto message = message_of([&] { samples_from_csv(header + row + "\n", "file.csv"); });
+    EXPECT_NE(message.find("file.csv:"), std::string::npos) << row << ": " << message;
+  }
+  EXPECT_THROW(samples_from_csv("", "file.csv"), Error);
+  EXPECT_THROW(samples_from_csv("metric,value\n", "file.csv"), Error);
+}
+
+// ---- docs/record.schema.json, which tests/schema_test.py holds against recorded runs
+
+Json schema() {
+  return Json::parse(read_text(std::filesystem::path(REPLICATE_SOURCE_DIR) / "docs/record.schema.json"));
+}
+
+/// What the schema says of a place, followed to where it is defined.
+const Json& defined(const Json& whole, const Json& part) {
+  return part.contains("$ref") ? whole.at(Json::json_pointer(part["$ref"].get<std::string>().substr(1))) : part;
+}
+
+/// Calls visit(pointer, object, its part of the schema) for every object of a record with keys of its own.
+template <typename Visit>
+void walk(const Json& whole, const Json& part, const Json& value, const std::string& pointer, Visit visit) {
+  const Json& here = defined(whole, part);
+  if (value.is_object() && here.contains("properties")) {
+    visit(pointer, value, here);
+    for (const auto& [key, item] : value.items()) {
+      if (here["properties"].contains(key)) walk(whole, here["properties"][key], item, pointer + "/" + key, visit);
+    }
+  }
+  if (!value.is_array() || !here.contains("items")) return;
+  for (size_t i = 0; i < value.size(); ++i)
+    walk(whole, here["items"], value[i], pointer + "/" + std::to_string(i), visit);
+}
+
+TEST(RecordSchema, HasJustTheKeysThatAreWritten) {
+  const Json whole = schema(), record = Json::parse(record_to_json(full_record()));
+  int objects = 0;
+  walk(whole, whole, record, "", [&](const std::string& pointer, const Json& object, const Json& part) {
+    ++objects;
+    for (const auto& [key, value] : object.items()) {
+      EXPECT_TRUE(part["properties"].contains(key)) << pointer << "/" << key << " is not in the schema";
+    }
+    if (pointer.ends_with("/1") || pointer.ends_with("/2")) return;  // the first of a list has every key
+    for (const auto& [key, value] : part["properties"].items()) {
+      EXPECT_TRUE(object.contains(key)) << pointer << "/" << key << " is never written";
+    }
+  });
+  EXPECT_GT(objects, 12);
+}
+
+TEST(RecordSchema, RequiresJustTheKeysThatTheReaderNeeds) {
+  const Json whole = schema(), record = Json::parse(record_to_json(full_record()));
+  walk(whole, whole, record, "", [&](const std::string& pointer, const Json& object, const Json& part) {
+    for (const auto& [key, value] : object.items()) {
+      Json changed = record;
+      changed[Json::json_pointer(pointer)].erase(key);
+      const bool needed = !message_of([&] { record_from_json(changed.dump(), "file.json"); }).empty();
+      const Json required = part.value("required", Json::array());
+      EXPECT_EQ(std::find(required.begin(), required.end(), key) != required.end(), needed) << pointer << "/" << key;
+    }
+  });
+}
+
+}  // namespace
+}  // namespace replicate

@@ -1,0 +1,139 @@
+#include "harness/study/measure.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text_file.h"
+#include "harness/study/bca.h"
+#include "tests/support/assets.h"
+
+namespace replicate {
+namespace {
+
+Condition condition(const std::string& suffix = "") {
+  Condition one;
+  one.inputs.label = "natural";
+  one.inputs.record.sequences = 5;
+  one.suffix = suffix;
+  return one;
+}
+
+const BootstrapOptions kOptions{500, 3};
+
+Tensor tensor_of(const nlohmann::json& numbers) { return at::tensor(numbers.get<std::vector<double>>(), at::kDouble); }
+
+TEST(Bca, AgreesWithScipyOnTheSameDraws) {
+  const auto golden = nlohmann::json::parse(read_text(source_folder() / "tests/golden/statistics.json"));
+  ASSERT_GE(golden["bca"].size(), 4u);
+  for (const auto& test : golden["bca"]) {
+    const auto [low, high] =
+        bca_bounds(at::tensor({test["value"].get<double>()}, at::kDouble), tensor_of(test["draws"]).unsqueeze(1),
+                   tensor_of(test["jackknife"]).unsqueeze(1));
+    EXPECT_NEAR(low.item<double>(), test["low"].get<double>(), 1e-9);
+    EXPECT_NEAR(high.item<double>(), test["high"].get<double>(), 1e-9);
+  }
+}
+
+TEST(Bca, OneUndefinedDrawLeavesNoBounds) {
+  const auto draws = at::tensor({1.0, 2.0, 3.0, 1.0, 2.0, std::nan("")}, at::kDouble).view({2, 3}).t();
+  const auto [low, high] = bca_bounds(at::tensor({2.0, 2.0}, at::kDouble), draws,
+                                      at::tensor({1.0, 2.0, 3.0, 2.0}, at::kDouble).view({2, 2}));
+  EXPECT_FALSE(std::isnan(low[0].item<double>()));
+  EXPECT_TRUE(std::isnan(low[1].item<double>()));
+  EXPECT_TRUE(std::isnan(high[1].item<double>()));
+}
+
+TEST(Bca, AConstantHasItselfForBounds) {
+  const auto [low, high] =
+      bca_bounds(at::ones({1}, at::kDouble), at::ones({50, 1}, at::kDouble), at::ones({5, 1}, at::kDouble));
+  EXPECT_EQ(low.item<double>(), 1);
+  EXPECT_EQ(high.item<double>(), 1);
+}
+
+TEST(Measure, IsTheSameForTheSameSeedOnly) {
+  const auto interval = [](uint64_t seed) {
+    Measure measure({500, seed});
+    measure.mean("m", condition("_bos"), at::tensor({1.0, 2.0, 4.0, 8.0, 16.0}));
+    return measure.take().metrics.front();
+  };
+  EXPECT_EQ(interval(3).name, "m_bos");
+  EXPECT_DOUBLE_EQ(interval(3).value, 6.2);
+  EXPECT_EQ(interval(3).n, 5);
+  EXPECT_EQ(*interval(3).low, *interval(3).low);
+  EXPECT_NE(*interval(3).low, *interval(4).low);
+  EXPECT_LT(*interval(3).low, 6.2);
+  EXPECT_GT(*interval(3).high, 6.2);
+}
+
+TEST(Measure, KeepsAColumnOnce) {
+  const auto a = at::tensor({1.0, 2.0}), b = at::tensor({3.0, 5.0});
+  Measure measure(kOptions);
+  measure.mean("a", condition(), a);
+  measure.mean("a", condition(), a);
+  measure.mean("a", condition(), b);  // another one of the same name is a mistake that shall be seen
+  const auto samples = measure.take().samples;
+  ASSERT_EQ(samples.size(), 2u);
+  EXPECT_EQ(samples[1].values, (std::vector<double>{3, 5}));
+}
+
+TEST(Measure, RatioIsTheRatioOfMeansResampledTogether) {
+  const auto b = at::tensor({1.0, 5.0, 2.0, 9.0, 3.0});
+  Measure measure(kOptions);
+  measure.ratio("r", condition(), 3 * b, b);
+  const auto metric = measure.take().metrics.front();
+  EXPECT_NEAR(metric.value, 3, 1e-12);
+  EXPECT_NEAR(*metric.low, 3, 1e-12);  // paired: no resample can break an exact proportion
+  EXPECT_NEAR(*metric.high, 3, 1e-12);
+}
+
+TEST(Measure, FindsAMaximumAgainOnEveryResample) {
+  const auto values = at::tensor({0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0}).view({5, 2});
+  Measure measure(kOptions);
+  measure.of_means({"largest", "which"}, condition(), {{"a"}, {"b"}}, values, [](std::span<const double> means) {
+    return std::vector<double>{std::max(means[0], means[1]), means[1] > means[0] ? 1.0 : 0.0};
+  });
+  const auto measured = measure.take();
+  const auto& metrics = measured.metrics;
+  ASSERT_EQ(measured.samples.size(), 2U);
+  EXPECT_EQ(measured.samples[1].metric, "b");
+  EXPECT_EQ(measured.samples[1].values, (std::vector<double>{1, 0, 1, 0, 0}));
+  EXPECT_DOUBLE_EQ(metrics[0].value, 0.6);
+  EXPECT_GE(*metrics[0].low, 0.5);  // the larger of two shares that add up to one
+  EXPECT_DOUBLE_EQ(*metrics[1].low, 0);
+  EXPECT_DOUBLE_EQ(*metrics[1].high, 1);
+}
+
+TEST(Measure, OneSequenceHasNoInterval) {
+  Measure measure(kOptions);
+  measure.mean("m", condition(), at::tensor({2.0}).to(at::kDouble));
+  measure.by_layer("s", condition(), at::ones({1, 3}, at::kDouble), 3);
+  const auto measured = measure.take();
+  EXPECT_FALSE(measured.metrics.front().low.has_value());
+  EXPECT_TRUE(measured.series.front().low.empty());
+}
+
+TEST(Measure, SeriesKeepNaNWhereAQuantityDoesNotExist) {
+  auto values = at::ones({4, 2}, at::kDouble);
+  values[1][1] = std::nan("");
+  Measure measure(kOptions);
+  measure.by_layer("s", condition(), values, 2);
+  const auto series = measure.take().series.front();
+  EXPECT_DOUBLE_EQ(series.low[0], 1);
+  EXPECT_TRUE(std::isnan(series.y[1]));
+  EXPECT_TRUE(std::isnan(series.low[1]));
+}
+
+TEST(Measure, BoundsEncloseTheMean) {
+  Measure measure(kOptions);
+  const auto values = at::arange(40, at::kDouble).view({20, 2});
+  measure.by_layer("s", condition(), values, 2);
+  const auto series = measure.take().series.front();
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_LT(series.low[i], series.y[i]);
+    EXPECT_GT(series.high[i], series.y[i]);
+  }
+}
+
+}  // namespace
+}  // namespace replicate

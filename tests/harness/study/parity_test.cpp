@@ -1,0 +1,143 @@
+// The real model against `transformers` on the same weights and token ids; the reference files are made by
+// tests/reference/transformers_reference.py and mechanism_reference.py, which contain none of this project's code.
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/run_folder.h"
+#include "harness/inputs/inputs.h"
+#include "harness/inputs/loading.h"
+#include "harness/study/runner/runner.h"
+#include "models/core/watch.h"
+#include "tests/support/assets.h"
+#include "tests/support/temporary_folder.h"
+
+namespace replicate {
+namespace {
+
+using nlohmann::json;
+
+class Parity : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(model_file())) GTEST_SKIP() << "no model: run scripts/setup";
+    reference_ = json::parse(read_text(golden() / "smollm2_reference.json"));
+  }
+
+  static std::filesystem::path golden() { return source_folder() / "tests/golden/parity"; }
+
+  json reference_;
+};
+
+TEST_F(Parity, LogitsWithin5e4) {
+  ModelSettings settings;
+  settings.name = "smollm2";
+  settings.file = model_file();
+  const auto loaded = load_model(settings, "float32", 1, at::kCPU);
+  const auto inputs = read_tokens(golden() / "tokens.jsonl", loaded.record.vocabulary);
+  const auto logits = watch(Site::logits, [](const Tensor& x) { return x; });
+  ASSERT_TRUE(run({{loaded.model, inputs.tokens, {}, {logits}}}, {}));
+  const auto ours = logits->layer(loaded.record.layers + 1);  // [B, T, V]
+  int64_t compared = 0;
+  for (const auto& sample : reference_["logits"]["samples"]) {
+    const auto row = ours[sample["sequence"].get<int64_t>()][sample["position"].get<int64_t>()];
+    for (size_t i = 0; i < sample["top_ids"].size(); ++i, ++compared) {
+      EXPECT_NEAR(row[sample["top_ids"][i].get<int64_t>()].item<double>(), sample["top_values"][i], 5e-4);
+    }
+    EXPECT_EQ(row.argmax().item<int64_t>(), sample["top_ids"][0]);
+  }
+  for (const auto& strided : reference_["logits"]["strided"]) {
+    const auto row = ours[strided["sequence"].get<int64_t>()][strided["position"].get<int64_t>()];
+    const auto stride = strided["stride"].get<int64_t>();
+    for (size_t i = 0; i < strided["values"].size(); ++i, ++compared) {
+      EXPECT_NEAR(row[static_cast<int64_t>(i) * stride].item<double>(), strided["values"][i], 5e-4);
+    }
+  }
+  EXPECT_GT(compared, 1000);
+}
+
+/// |a - b| relative to b, but never to less than 1e-2: the project's tolerance for series.
+double deviation(double a, double b) { return std::abs(a - b) / std::max(std::abs(b), 1e-2); }
+
+/// All claims on the reference's ids, measured once.
+const std::vector<Record>& records() {
+  static const std::vector<Record> kRecords = [] {
+    const TemporaryFolder folder;
+    RunRequest request{.settings = load_settings({.configs = source_folder() / "configs",
+                                                  .assets = assets_folder(),
+                                                  .profile = "smoke",
+                                                  .model = "smollm2",
+                                                  .only = "",
+                                                  .overrides = {"bootstrap_resamples=50",
+                                                                "claims.variance_scaling.lambdas=[1, 2, 3, 4, 6, 8]"},
+                                                  .seed = 1}),
+                       .assets = assets_folder(),
+                       .tokens = source_folder() / "tests/golden/parity/tokens.jsonl",
+                       .out = folder / "run",
+                       .training = folder / "training",
+                       .command = "test"};
+    return run_claims(request, *make_progress()).records;
+  }();
+  return kRecords;
+}
+
+TEST_F(Parity, EveryLayerSeriesWithin1e3) {
+  int64_t compared = 0;
+  for (const auto& record : records()) {
+    for (const auto& theirs : reference_["claims"][record.claim]["series"]) {
+      const auto name = theirs["name"].get<std::string>();
+      if (name == "sink_rate") continue;  // a share above a threshold: one head more or less is a step
+      for (const auto& ours : record.measurement.series) {
+        if (ours.name != name) continue;
+        ASSERT_LE(ours.y.size(), theirs["y"].size()) << name;  // no query is behind the last position
+        ASSERT_GE(ours.y.size() + 1, theirs["y"].size()) << name;
+        for (size_t i = 0; i < ours.y.size(); ++i) {
+          EXPECT_LE(deviation(ours.y[i], theirs["y"][i]), 1e-3) << name << " at " << ours.x[i];
+        }
+        ++compared;
+      }
+    }
+  }
+  EXPECT_EQ(compared, 27);  // none may go missing unseen
+}
+
+/// "gate_norm_z[layer=3,neuron=90]", as the reference names it.
+std::string key_of(const Metric& metric) {
+  std::string inside;
+  for (const auto* place : {"layer", "neuron", "head"}) {
+    const auto found = metric.where.find(place);
+    if (found == metric.where.end()) continue;
+    inside += (inside.empty() ? "" : ",") + std::string(place) + "=" + std::to_string(found->second);
+  }
+  return inside.empty() ? metric.name : metric.name + "[" + inside + "]";
+}
+
+/// Each side draws its own permutations and rotation.
+bool is_drawn(const std::string& claim, const std::string& key) {
+  return claim == "rotation" || key.find("permut") != std::string::npos;
+}
+
+TEST_F(Parity, MetricsOfAllClaimsWithin1e3) {
+  const auto reference = json::parse(read_text(golden() / "mechanism_reference.json"));
+  std::map<std::string, int64_t> compared;
+  for (const auto& record : records()) {
+    const auto& theirs = reference["claims"][record.claim];
+    std::set<std::string> seen;  // the first of a name is the judged condition's
+    for (const auto& metric : record.measurement.metrics) {
+      const auto key = key_of(metric);
+      if (!seen.insert(key).second || !theirs.contains(key) || !theirs[key].is_number()) continue;
+      if (is_drawn(record.claim, key)) continue;
+      EXPECT_LE(deviation(metric.value, theirs[key]), 1e-3) << record.claim << " " << key;
+      ++compared[record.claim];
+    }
+  }
+  EXPECT_EQ(compared.size(), 11U);  // the four of the other reference and rotation are not among them
+  EXPECT_GT(compared["super_neuron_alignment"], 100);
+  for (const auto& [claim, metrics] : compared) EXPECT_GE(metrics, 3) << claim;
+}
+
+}  // namespace
+}  // namespace replicate

@@ -1,0 +1,54 @@
+#include "reports/compare/matrix.h"
+
+#include <gtest/gtest.h>
+
+#include "base/text_file.h"
+#include "reports/report.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/temporary_folder.h"
+
+namespace replicate {
+namespace {
+
+Record record(const std::string& claim, const std::string& model, Verdict verdict) {
+  Record r;
+  r.claim = claim;
+  r.title = "About " + claim;
+  r.kind = "mechanism";
+  r.profile = "cpu";
+  r.model.name = model;
+  r.model.sha256 = std::string(64, 'a');
+  r.model.parameters = 1000;
+  r.environment.threads = 1;
+  r.measurement.metrics = {{"effect", 0.5, 0.4, 0.6, 4, "natural", {}}};
+  r.criteria = {{"effect", ">", 0.2, "set before measuring", "pass"}};
+  r.verdict = verdict;
+  r.reason = "because";
+  return r;
+}
+
+TEST(Matrix, HasARowForEachClaimAndAColumnForEachRun) {
+  const auto page = markdown_page(
+      matrix_content({{"small", {record("a", "small", Verdict::pass), record("b", "small", Verdict::skipped)}},
+                      {"large", {record("a", "large", Verdict::fail), record("c", "large", Verdict::pass)}}}));
+  EXPECT_NE(page.find("small | large"), std::string::npos) << page;
+  for (const auto* claim : {"`a`", "`b`", "`c`"}) EXPECT_NE(page.find(claim), std::string::npos) << claim;
+  EXPECT_NE(page.find("| 1 of 2 |"), std::string::npos) << page;  // a
+  EXPECT_NE(page.find("| 0 of 0 |"), std::string::npos) << page;  // b was skipped, and not run
+  EXPECT_NE(page.find("not run"), std::string::npos);
+}
+
+TEST(Matrix, TellsRunsOfOneModelApartByTheirFolders) {
+  const TemporaryFolder folder;
+  write_record(record("a", "small", Verdict::pass), folder / "monday" / "a");
+  write_record(record("a", "small", Verdict::fail), folder / "tuesday" / "a");
+  write_matrix({folder / "monday", folder / "tuesday"}, folder / "out");
+  const auto page = read_text(folder / "out" / "matrix.md");
+  EXPECT_NE(page.find("small (monday)"), std::string::npos) << page;
+  EXPECT_NE(page.find("small (tuesday)"), std::string::npos);
+  EXPECT_NE(read_text(folder / "out" / "matrix.html").find("small (monday)"), std::string::npos);
+  expect_error([&] { write_matrix({folder / "nothing"}, folder / "out"); }, "no record.json");
+}
+
+}  // namespace
+}  // namespace replicate
