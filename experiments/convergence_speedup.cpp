@@ -4,6 +4,7 @@
 // Cost: none beyond training; only the curves of the runs are read.
 
 #include "harness/study/compared_arms.h"
+#include "harness/study/experiment.h"
 
 namespace replicate {
 namespace {
@@ -87,15 +88,11 @@ const Curve& longest_curve(std::span<const TrainedRun> runs) {
 
 class ConvergenceSpeedup : public Experiment {
  public:
-  std::vector<std::string> arms() const override {
-    return {kBaseline, kPrimary, "sigmoid_attention", "gated_attention", "constant_gain", "dense_down", kAgain};
-  }
-
   Plan plan(const Context&) override { return {}; }
 
   Measurement reduce(const Context& context) override {
     const auto& training = training_of(context, "convergence_speedup");
-    const ComparedArms own(training.own_rate, arms()), shared(training.shared_rate, arms());
+    const ComparedArms own(training.own_rate, context.arms), shared(training.shared_rate, context.arms);
     SeedMeasure measure;
     scale(training, own, measure);
     for (const auto& arm : own.names()) describe(training, own, arm, measure);
@@ -221,7 +218,7 @@ class ConvergenceSpeedup : public Experiment {
   }
 };
 
-REPLICATE_EXPERIMENT(convergence_speedup, ConvergenceSpeedup, "equivalence_margin");
+REPLICATE_TRAINING_EXPERIMENT(convergence_speedup, ConvergenceSpeedup, "equivalence_margin");
 
 }  // namespace
 }  // namespace replicate

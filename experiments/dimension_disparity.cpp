@@ -2,6 +2,7 @@
 // nearly the same direction whatever the token was (paper, figures 11 and 14; Llama-2-7B: max|h| / mean|h|
 // above 200, 262.88 after the norm). Cost: one forward pass per condition.
 
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/disparity.h"
 #include "models/core/watch.h"

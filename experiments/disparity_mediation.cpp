@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "harness/study/experiment.h"
 #include "harness/study/mediation.h"
 
 namespace replicate {

@@ -4,6 +4,7 @@
 // Cost: one forward pass for every kept state of every run.
 
 #include "harness/study/compared_arms.h"
+#include "harness/study/experiment.h"
 #include "harness/study/measures/effective_rank.h"
 #include "harness/study/measures/sink_probes.h"
 
@@ -104,11 +105,9 @@ double early_predicts(const Seen& early, const Seen& late) {
 
 class Emergence : public Experiment {
  public:
-  std::vector<std::string> arms() const override { return {kBaseline, "head_rms_norm"}; }
-
   Plan plan(const Context& context) override {
     const auto& training = training_of(context, "emergence");
-    arms_.emplace(training.own_rate, arms());
+    arms_.emplace(training.own_rate, context.arms);
     const auto inputs = training.validation(context.parameters.integer("validation.sequences"), Region::measure);
     require_stackable(inputs.tokens->size(0) * (inputs.tokens->size(1) - 1), training.config.width, "emergence");
     for (const auto& arm : arms_->names()) {
@@ -204,8 +203,8 @@ class Emergence : public Experiment {
   std::map<std::string, BySeed<Along>> seen_;
 };
 
-REPLICATE_EXPERIMENT(emergence, Emergence, "validation.sequences", "thresholds.selectivity", "thresholds.norm_growth",
-                     "thresholds.excess", "thresholds.rank_drop", "early");
+REPLICATE_TRAINING_EXPERIMENT(emergence, Emergence, "validation.sequences", "thresholds.selectivity",
+                              "thresholds.norm_growth", "thresholds.excess", "thresholds.rank_drop", "early");
 
 }  // namespace
 }  // namespace replicate

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/sink_probes.h"
 

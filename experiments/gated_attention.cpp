@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "harness/study/compared_arms.h"
+#include "harness/study/experiment.h"
 #include "harness/study/measures/position_variance.h"
 
 namespace replicate {
@@ -56,11 +57,9 @@ struct Seen {
 
 class GatedAttention : public Experiment {
  public:
-  std::vector<std::string> arms() const override { return {kBaseline, kPrimary, "head_rms_norm"}; }
-
   Plan plan(const Context& context) override {
     const auto& training = training_of(context, "gated_attention");
-    arms_.emplace(training.own_rate, arms());
+    arms_.emplace(training.own_rate, context.arms);
     layers_ = variance_layers(training.config);
     const auto inputs = training.random(context.parameters.integer("random.sequences"), /*bos=*/false);
     require_enough(*inputs.tokens);
@@ -139,7 +138,7 @@ class GatedAttention : public Experiment {
   std::map<std::string, BySeed<Seen>> seen_;
 };
 
-REPLICATE_EXPERIMENT(gated_attention, GatedAttention, "random.sequences");
+REPLICATE_TRAINING_EXPERIMENT(gated_attention, GatedAttention, "random.sequences");
 
 }  // namespace
 }  // namespace replicate

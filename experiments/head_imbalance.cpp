@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/head_products.h"
 #include "models/core/watch.h"

@@ -4,6 +4,7 @@
 // Controls: blocked from position 0 only; self-only in the layers after the last spike only.
 // Cost: one forward pass per lane; no lane shares much, because the mask acts from layer 1 on.
 
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/sink_probes.h"
 #include "harness/study/target.h"

@@ -8,6 +8,7 @@
 
 #include <cstdio>
 
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/output_alignment.h"
 #include "harness/study/measures/position_variance.h"

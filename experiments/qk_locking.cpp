@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/query_key_probe.h"
 #include "harness/study/population.h"

@@ -4,6 +4,7 @@
 // Cost: one forward pass a run plus eigenvalues of two D x D matrices a layer.
 
 #include "harness/study/compared_arms.h"
+#include "harness/study/experiment.h"
 #include "harness/study/measures/effective_rank.h"
 #include "harness/study/measures/sink_probes.h"
 
@@ -47,13 +48,9 @@ int64_t largest_spike(const BySeed<Seen>& seeds) {
 
 class RankPreservation : public Experiment {
  public:
-  std::vector<std::string> arms() const override {
-    return {kBaseline, kPrimary, "sigmoid_attention", "gated_attention", "constant_gain", "dense_down"};
-  }
-
   Plan plan(const Context& context) override {
     const auto& training = training_of(context, "rank_preservation");
-    arms_.emplace(training.own_rate, arms());
+    arms_.emplace(training.own_rate, context.arms);
     const auto inputs = training.validation(context.parameters.integer("validation.sequences"), Region::measure);
     require_stackable(inputs.tokens->size(0) * (inputs.tokens->size(1) - 1), training.config.width,
                       "rank_preservation");
@@ -135,7 +132,7 @@ class RankPreservation : public Experiment {
   std::map<std::string, BySeed<Seen>> seen_;
 };
 
-REPLICATE_EXPERIMENT(rank_preservation, RankPreservation, "validation.sequences");
+REPLICATE_TRAINING_EXPERIMENT(rank_preservation, RankPreservation, "validation.sequences");
 
 }  // namespace
 }  // namespace replicate

@@ -5,6 +5,7 @@
 // Control: what is left of the dominance is compared with the untouched model's, which must have some to lose.
 // Cost: two forward passes, and 2 D operations a weight to rotate the weights.
 
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/disparity.h"
 #include "harness/study/measures/sink_probes.h"

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/lane_comparison.h"
 #include "harness/study/target.h"

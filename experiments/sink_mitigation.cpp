@@ -5,6 +5,7 @@
 // column stands beside it. Cost: one forward pass a run, and one on fewer sequences for every kept state of it.
 
 #include "harness/study/compared_arms.h"
+#include "harness/study/experiment.h"
 #include "harness/study/measures/disparity.h"
 #include "harness/study/measures/sink_probes.h"
 
@@ -70,13 +71,9 @@ std::vector<double> mean_excess(const BySeed<Seen>& seeds) {
 
 class SinkMitigation : public Experiment {
  public:
-  std::vector<std::string> arms() const override {
-    return {kBaseline, kPrimary, "sigmoid_attention", "gated_attention", "constant_gain", "dense_down"};
-  }
-
   Plan plan(const Context& context) override {
     const auto& training = training_of(context, "sink_mitigation");
-    arms_.emplace(training.own_rate, arms());
+    arms_.emplace(training.own_rate, context.arms);
     const auto sequences = [&](const std::string& name) { return context.parameters.integer(name + ".sequences"); };
     const auto survey = training.validation(sequences("survey"), Region::survey);
     const auto measured = training.validation(sequences("validation"), Region::measure);
@@ -219,8 +216,8 @@ class SinkMitigation : public Experiment {
   std::map<std::string, BySeed<std::vector<Seen>>> along_;  // at every kept step
 };
 
-REPLICATE_EXPERIMENT(sink_mitigation, SinkMitigation, "survey.sequences", "validation.sequences",
-                     "over_training.sequences");
+REPLICATE_TRAINING_EXPERIMENT(sink_mitigation, SinkMitigation, "survey.sequences", "validation.sequences",
+                              "over_training.sequences");
 
 }  // namespace
 }  // namespace replicate

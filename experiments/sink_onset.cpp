@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/sink_probes.h"
 

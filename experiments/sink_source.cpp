@@ -5,6 +5,7 @@
 // Control: re-initialised weights. Cost: one forward pass per variant.
 
 #include "base/error.h"
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/sink_probes.h"
 

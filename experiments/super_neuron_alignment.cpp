@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "harness/study/bins.h"
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/neuron_probes.h"
 #include "harness/study/measures/neuron_traces.h"

@@ -4,6 +4,7 @@
 // Cost: a forward pass for each of the untouched, the masked and the amplified lane; what is held acts from its
 // spike's layer on, and only from there those lanes cost anything. harness/study/mediation.h has the method.
 
+#include "harness/study/experiment.h"
 #include "harness/study/mediation.h"
 
 namespace replicate {

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/sink_probes.h"
 #include "harness/study/population.h"

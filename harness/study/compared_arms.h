@@ -5,7 +5,7 @@
 
 #include <limits>
 
-#include "harness/study/experiment.h"
+#include "harness/study/context.h"
 #include "harness/training/seed_measure.h"
 
 namespace replicate {

@@ -4,7 +4,7 @@
 // experiment over the same number of sequences use the same resamples, so that differences and ratios of
 // its metrics are paired.
 
-#include "harness/study/experiment.h"
+#include "harness/study/context.h"
 
 namespace replicate {
 

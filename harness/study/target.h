@@ -3,7 +3,7 @@
 // What claims do to a target position k: let it see only itself (the paper's figures 5 and 19), or move its head
 // outputs away from their mean over samples (figures 6 and 20).
 
-#include "harness/study/experiment.h"
+#include "harness/study/context.h"
 
 namespace replicate {
 

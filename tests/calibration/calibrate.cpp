@@ -41,8 +41,8 @@ const std::map<std::string, std::string> kBeyondArithmetic = {
 /// All but the training claims, which look at models of their own (training_nulls.cpp).
 Claims all_claims() {
   Claims ids;
-  for (const auto& [id, factory] : experiment_registry()) {
-    if (factory()->arms().empty()) ids.insert(id);
+  for (const auto& [id, claim] : claim_registry()) {
+    if (!claim.trains) ids.insert(id);
   }
   return ids;
 }

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "harness/record/verdict.h"
-#include "harness/study/experiment.h"
+#include "harness/study/claim.h"
 #include "harness/training/make_study.h"
 
 namespace replicate {
@@ -58,9 +58,10 @@ TrainingResults draw(const TrainingResults& trained, uint64_t number) {
 Verdict verdict_on(const ClaimSettings& claim, const TrainingResults& results) {
   Context context(claim.parameters);
   context.training = &results;
-  const auto experiment = experiment_registry().at(claim.id)();
-  run(experiment->plan(context), {});
-  return judge(experiment->reduce(context), claim.judging).verdict;
+  context.arms = claim.arms;
+  const auto declared = declare_claim(claim.id, std::move(context));
+  run(declared->plan(), {});
+  return judge(declared->measure(), claim.judging).verdict;
 }
 
 using Counts = std::map<std::string, std::map<Verdict, int64_t>>;  // by claim

@@ -17,8 +17,8 @@ std::shared_ptr<const Model> reinitialised_model() {
 void add_claims(GoldenMetrics& all, const std::string& name, std::shared_ptr<const Model> model) {
   const Sizes sizes{.sequences = 8, .length = 64, .beside = 2, .calibration = 64, .resamples = 200};
   ExperimentBench bench(std::move(model), sizes);
-  for (const auto& [claim, factory] : experiment_registry()) {
-    if (!factory()->arms().empty()) continue;
+  for (const auto& [claim, procedures] : claim_registry()) {
+    if (procedures.trains) continue;
     const auto trial = bench.run(claim);
     add_judged(all, name, claim, trial.measurement, trial.judgement);
   }

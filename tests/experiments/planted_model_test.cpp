@@ -275,8 +275,8 @@ TEST_P(OnThePlantedModel, ReadsEveryParameterThatItDeclares) {
 /// All but the training claims, which look at models of their own (training_claims_test.cpp).
 std::vector<std::string> registered() {
   std::vector<std::string> ids;
-  for (const auto& [id, factory] : experiment_registry()) {
-    if (factory()->arms().empty()) ids.push_back(id);
+  for (const auto& [id, claim] : claim_registry()) {
+    if (!claim.trains) ids.push_back(id);
   }
   return ids;
 }

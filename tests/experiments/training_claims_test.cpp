@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "harness/study/claim.h"
 #include "harness/study/compared_arms.h"
-#include "harness/study/experiment.h"
 #include "harness/study/measures/effective_rank.h"
 #include "harness/training/make_study.h"
 #include "models/core/watch.h"
@@ -124,9 +124,10 @@ Trial judged(const std::string& claim, const TrainingResults& results, const std
                             .claims.front();
   Context context(settings.parameters);
   context.training = &results;
-  const auto experiment = experiment_registry().at(claim)();
-  run(experiment->plan(context), {});
-  auto measurement = experiment->reduce(context);
+  context.arms = settings.arms;
+  const auto declared = declare_claim(claim, std::move(context));
+  run(declared->plan(), {});
+  auto measurement = declared->measure();
   EXPECT_EQ(settings.parameters.unread(), std::vector<std::string>{});
   auto judgement = judge(measurement, settings.judging);
   return {std::move(measurement), std::move(judgement)};
@@ -562,8 +563,8 @@ TEST(JudgedMetrics, HaveNotMovedOnMadeUpTraining) {
                                                  {"rank_preservation", {planted_results(), {"validation.sequences=8"}}},
                                                  {"gated_attention", {gated_results(), {"random.sequences=16"}}}};
   GoldenMetrics metrics;
-  for (const auto& [claim, factory] : experiment_registry()) {
-    if (factory()->arms().empty() || claim == "emergence") continue;  // emergence judges nothing
+  for (const auto& [claim, procedures] : claim_registry()) {
+    if (!procedures.trains || claim == "emergence") continue;  // emergence judges nothing
     ASSERT_TRUE(made_up.contains(claim)) << claim;
     const auto trial = judged(claim, made_up.at(claim).results, made_up.at(claim).changes);
     add_judged(metrics, "made_up", claim, trial.measurement, trial.judgement);

@@ -1,11 +1,11 @@
 #pragma once
 
 // Runs any registered claim on a model that exists in memory only: its YAML, natural inputs made of random letters, the
-// survey, plan, reduce and judge, as the runner does it for a file.
+// survey, passes, reports and verdict, as the runner does it for a file.
 
 #include "base/error.h"
 #include "harness/record/verdict.h"
-#include "harness/study/experiment.h"
+#include "harness/study/claim.h"
 #include "harness/study/surveyor.h"
 #include "models/core/cast_weights.h"
 #include "models/formats/gguf.h"
@@ -97,10 +97,9 @@ class ExperimentBench {
   Trial run(const std::string& claim, const std::vector<std::string>& overrides = {}) {
     try {
       const auto settings = settings_of(claim, overrides);
-      const auto context = context_for(settings);
-      const auto experiment = experiment_registry().at(claim)();
-      replicate::run(experiment->plan(context), {});
-      auto measurement = experiment->reduce(context);
+      const auto declared = declare_claim(claim, context_for(settings));
+      replicate::run(declared->plan(), {});
+      auto measurement = declared->measure();
       auto judgement = judge(measurement, settings.judging);
       return {std::move(measurement), std::move(judgement), settings.parameters.unread()};
     } catch (const std::exception& e) {

@@ -39,7 +39,7 @@ constexpr int64_t kDtypeSequences = 8;
 struct ClaimDraft {
   ClaimSettings settings;
   ParameterTable parameters;
-  std::optional<Yaml> sweep;
+  std::optional<Yaml> arms, sweep;
   std::string file;
 };
 
@@ -266,7 +266,7 @@ bool trains(const ClaimDraft& claim) { return claim.settings.judging.kind == "tr
 
 ClaimDraft read_claim(const fs::path& file) {
   const Yaml yaml = Yaml::read(file);
-  yaml.allow({"id", "title", "kind", "statement", "calibration", "arithmetic", "paper", "parameters", "sweep",
+  yaml.allow({"id", "title", "kind", "statement", "calibration", "arithmetic", "arms", "paper", "parameters", "sweep",
               "minimum_n", "minimum_scale", "criteria", "controls", "rivals", "panels", "notes", "otherwise",
               "deviations"});
   check_name(yaml, "id", file.stem().string());
@@ -283,6 +283,8 @@ ClaimDraft read_claim(const fs::path& file) {
   draft.settings.otherwise = yaml.text_or("otherwise", {});
   draft.settings.deviations = read_list(yaml, "deviations", filled_text);
   if (const auto parameters = yaml.find("parameters")) draft.parameters = ParameterTable(*parameters);
+  draft.arms = trains(draft) ? yaml.at("arms") : yaml.find("arms");
+  if (draft.arms && !trains(draft)) draft.arms->fail("is for claims of kind training", "remove it");
   draft.sweep = yaml.find("sweep");
   (void)read_sweep(draft, 1);  // what is wrong with it shows in `validate`
   return draft;
@@ -322,6 +324,22 @@ std::vector<std::string> ids(const std::vector<ClaimDraft>& claims) {
 ParameterTable read_training(const fs::path& configs) {
   const fs::path file = configs / "training.yaml";
   return fs::exists(file) ? ParameterTable(Yaml::read(file)) : ParameterTable();
+}
+
+/// Arms that training.yaml gives no seeds could never be trained.
+void read_arms(const ParameterTable& training, std::vector<ClaimDraft>& claims) {
+  constexpr std::string_view kSeeds = "seeds.";
+  std::vector<std::string> known;
+  for (const std::string& key : training.keys()) {
+    if (key.starts_with(kSeeds)) known.push_back(key.substr(kSeeds.size()));
+  }
+  for (ClaimDraft& claim : claims) {
+    if (!claim.arms) continue;
+    claim.settings.arms = claim.arms->texts();
+    for (const std::string& arm : claim.settings.arms) {
+      if (!contains(known, arm)) claim.arms->fail("names an unknown arm " + in_quotes(arm), did_you_mean(arm, known));
+    }
+  }
 }
 
 ClaimDraft* find_claim(Draft& draft, const std::string& id) {
@@ -846,6 +864,7 @@ Settings load_settings(const SettingsRequest& request) {
   Draft draft;
   draft.claims = read_claims(request.configs);
   draft.training = read_training(request.configs);
+  read_arms(draft.training, draft.claims);
   const std::string profile = request.profile.empty() ? kDefaultProfile : request.profile;
   apply_profile(draft, read_named(request.configs / "profiles", "profile", profile), profile);
   choose_model(draft, request.model.empty() ? draft.model : request.model, request);
@@ -882,7 +901,8 @@ SettingsRequest recorded_request(const fs::path& run, SettingsRequest request) {
 
 std::vector<std::string> validate_configs(const fs::path& configs) {
   std::vector<std::string> findings;
-  const std::vector<ClaimDraft> claims = validate_claims(configs, findings);
+  std::vector<ClaimDraft> claims = validate_claims(configs, findings);
+  collect(findings, [&] { read_arms(read_training(configs), claims); });
   if (!findings.empty()) return findings;  // what refers to the claims cannot be judged without them
   validate_folder(configs / "profiles", claims, findings, [&](Draft& draft, const Yaml& yaml, const std::string& name) {
     draft.training = read_training(configs);

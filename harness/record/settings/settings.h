@@ -79,6 +79,7 @@ struct ClaimSettings {
   PaperReference paper;
   Judging judging;
   std::vector<Panel> panels;
+  std::vector<std::string> arms;  ///< that a training claim compares, the baseline first
   Parameters parameters;
   std::vector<SweepSettings> sweep;          ///< empty where the profile asks for none
   std::optional<SweepSettings> dtype_check;  ///< few sequences, to measure what --dtype changes; nothing for float32

@@ -12,7 +12,7 @@
 #include "base/provenance.h"
 #include "base/sha256.h"
 #include "harness/record/power_table.h"
-#include "harness/study/experiment.h"
+#include "harness/study/claim.h"
 #include "harness/study/runner/cost_table.h"
 #include "harness/study/surveyor.h"
 #include "harness/training/make_study.h"
@@ -39,8 +39,8 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 /// One measurement of a claim: as it is judged, or at a point of its sweep.
 struct Attempt {
   Context context;
-  std::unique_ptr<Experiment> experiment;
-  std::string error = {};  // why it cannot run: at a point of a sweep that is the point's alone
+  std::unique_ptr<Claim> claim = {};  // once it was declared
+  std::string error = {};             // why it cannot run: at a point of a sweep that is the point's alone
 };
 
 /// One claim on its way from settings to record.
@@ -158,6 +158,7 @@ class Runner {
     context.seed = settings_.seed;
     context.bootstrap = {settings_.bootstrap_resamples, derive_seed(settings_.seed, "bootstrap")};
     context.bos = begins_with_bos();
+    context.arms = settings.arms;
     return context;
   }
 
@@ -176,23 +177,20 @@ class Runner {
   }
 
   ClaimRun start(const ClaimSettings& settings) {
-    const auto factory = experiment_registry().find(settings.id);
-    if (factory == experiment_registry().end()) {
-      throw Error("no experiment is registered under '" + settings.id + "'", "configs/claims",
+    if (!claim_registry().contains(settings.id)) {
+      throw Error("no claim is registered under '" + settings.id + "'", "configs/claims",
                   "add experiments/" + settings.id + ".cpp");
     }
     check_parameters(settings.id, settings.parameters);
-    ClaimRun run{&settings, {context_for(settings), factory->second()}, {}, {}, 0, 0, {}};
+    ClaimRun run{&settings, {context_for(settings)}, {}, {}, 0, 0, {}};
     if (settings.dtype_check) {
       for (const ModelAndNulls& models : {static_cast<const ModelAndNulls&>(loaded_), *loaded_.exact}) {
-        run.dtypes.push_back({context_for(settings, *settings.dtype_check), factory->second()});
+        run.dtypes.push_back({context_for(settings, *settings.dtype_check)});
         use(models, run.dtypes.back().context);
       }
     }
     if (given_) return run;
-    for (const auto& point : settings.sweep) {
-      run.sweep.push_back({context_for(settings, point), factory->second()});
-    }
+    for (const auto& point : settings.sweep) run.sweep.push_back({context_for(settings, point)});
     return run;
   }
 
@@ -298,18 +296,18 @@ class Runner {
   void prepare(ClaimRun& claim) {
     if (!claim.error.empty() || !claim.inapplicable.empty() || !claim.futile.empty()) return;
     guarded(claim, [&] {
-      add_lanes(claim.judged, claim.plan);
-      for (auto& attempt : claim.dtypes) add_lanes(attempt, claim.plan);
-      for (auto& attempt : claim.sweep) {
-        attempt.error = what_throws([&] { add_lanes(attempt, claim.plan); });
-      }
+      const auto declare = [&](Attempt& attempt) { add_lanes(claim.settings->id, attempt, claim.plan); };
+      declare(claim.judged);
+      for (auto& attempt : claim.dtypes) declare(attempt);
+      for (auto& attempt : claim.sweep) attempt.error = what_throws([&] { declare(attempt); });
       claim.flops = estimate(claim.plan, options_).flops;
     });
   }
 
-  void add_lanes(Attempt& attempt, Plan& plan) {
+  void add_lanes(const std::string& id, Attempt& attempt, Plan& plan) const {
     attempt.context.survey = survey_;
-    const auto lanes = attempt.experiment->plan(attempt.context);
+    attempt.claim = declare_claim(id, attempt.context);
+    const auto& lanes = attempt.claim->plan();
     plan.insert(plan.end(), lanes.begin(), lanes.end());
   }
 
@@ -410,7 +408,7 @@ class Runner {
     std::vector<std::string> all;
     for (const auto& claim : claims) {
       if (!claim.futile.empty()) continue;
-      const auto arms = claim.judged.experiment->arms();
+      const auto& arms = claim.settings->arms;
       all.insert(all.end(), arms.begin(), arms.end());
     }
     return all;
@@ -522,7 +520,7 @@ class Runner {
     return true;
   }
 
-  /// Fresh experiments: the failed pass left partial data in the probes of the old ones.
+  /// Declared anew: the failed pass left partial data in the probes.
   bool run_apart(const std::vector<ClaimRun*>& looking, const RunFolder& folder, Progress& progress) {
     for (auto* claim : looking) {
       if (claim->error.empty()) {
@@ -581,15 +579,14 @@ class Runner {
     log_info(record.claim + ": " + to_string(record.verdict) + ": " + record.reason);
     progress.line(record.claim + ": " + to_string(record.verdict));
     records_[record.claim] = std::move(record);
-    claim.judged.experiment.reset();  // with its probes' accumulators
+    claim.judged.claim.reset();  // with its probes' accumulators
     claim.sweep.clear();
     claim.dtypes.clear();
     claim.plan.clear();
   }
 
   static Measurement measured(ClaimRun& claim) {
-    if (claim.inapplicable.empty() && claim.futile.empty())
-      return claim.judged.experiment->reduce(claim.judged.context);
+    if (claim.inapplicable.empty() && claim.futile.empty()) return claim.judged.claim->measure();
     Measurement nothing;
     if (!claim.inapplicable.empty()) nothing.inapplicable = claim.inapplicable;
     if (!claim.futile.empty()) nothing.unmet = claim.futile;
@@ -606,8 +603,8 @@ class Runner {
   /// How far the run's dtype moves each judged metric, on the same few sequences.
   static void add_dtype_errors(ClaimRun& claim, Measurement& measurement) {
     if (claim.dtypes.empty()) return;
-    const auto reduced = claim.dtypes[0].experiment->reduce(claim.dtypes[0].context);
-    const auto exact = claim.dtypes[1].experiment->reduce(claim.dtypes[1].context);
+    const auto reduced = claim.dtypes[0].claim->measure();
+    const auto exact = claim.dtypes[1].claim->measure();
     for (const auto& name : judged_metrics(claim.settings->judging)) {
       const auto named = [&](const Metric& metric) { return metric.name == name; };
       const auto a = std::find_if(reduced.metrics.begin(), reduced.metrics.end(), named);
@@ -631,7 +628,7 @@ class Runner {
     SweepPoint point{settings.suffix, settings.changes, Verdict::error, attempt.error};
     const auto error = what_throws([&] {
       if (!attempt.error.empty()) return;
-      auto measured = attempt.experiment->reduce(attempt.context);
+      auto measured = attempt.claim->measure();
       const auto judgement = judge(measured, claim.settings->judging);
       point.verdict = judgement.verdict;
       point.reason = judgement.reason;

@@ -514,6 +514,7 @@ TEST_F(SettingsTest, APathOfAnotherShapeIsAnotherModel) {
 constexpr const char* kTrained = R"(id: trained_claim
 title: Trained
 kind: training
+arms: [baseline]
 statement: a statement
 paper: {figures: [16], expected: an expectation}
 )";

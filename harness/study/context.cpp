@@ -1,46 +1,8 @@
-#include "harness/study/experiment.h"
-
-#include <algorithm>
+#include "harness/study/context.h"
 
 #include "base/error.h"
 
 namespace replicate {
-
-namespace {
-
-constexpr const char* kConditions[] = {"natural", "random", "repeated", "bos", "null_model"};
-
-std::map<std::string, RegisteredExperiment>& registry() {
-  static std::map<std::string, RegisteredExperiment> all;
-  return all;
-}
-
-/// A condition's name becomes the keys of its shape.
-std::vector<std::string> keys_of(const std::vector<std::string>& parameters) {
-  std::vector<std::string> keys;
-  for (const auto& name : parameters) {
-    if (std::ranges::find(kConditions, name) == std::end(kConditions)) {
-      keys.push_back(name);
-    } else {
-      keys.insert(keys.end(), {name + ".sequences", name + ".length"});
-    }
-  }
-  return keys;
-}
-
-}  // namespace
-
-const std::map<std::string, RegisteredExperiment>& experiment_registry() { return registry(); }
-
-void register_experiment(const std::string& id, std::unique_ptr<Experiment> (*make)(),
-                         const std::vector<std::string>& parameters) {
-  if (registry().try_emplace(id, RegisteredExperiment{make, keys_of(parameters)}).second) return;
-  throw Error("two experiments are registered under the id '" + id + "'", "experiments", "give one of them another id");
-}
-
-void check_parameters(const std::string& id, const Parameters& parameters) {
-  parameters.allow(experiment_registry().at(id).parameters);
-}
 
 InputShape Context::shape(const std::string& name) const {
   return {parameters.integer(name + ".sequences"), parameters.integer(name + ".length")};

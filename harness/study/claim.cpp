@@ -1,0 +1,140 @@
+#include "harness/study/claim.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace replicate {
+namespace {
+
+/// Ends a claim's function; never leaves `declare`.
+struct Unmet {
+  std::string why;
+};
+
+std::map<std::string, ClaimProcedures>& registry() {
+  static std::map<std::string, ClaimProcedures> all;
+  return all;
+}
+
+/// A condition's name becomes the keys of its shape.
+void add_keys(const std::vector<std::string>& parameters, std::vector<std::string>& keys) {
+  for (const auto& name : parameters) {
+    if (std::ranges::find(kConditions, name) == std::end(kConditions)) {
+      keys.push_back(name);
+    } else {
+      keys.insert(keys.end(), {name + ".sequences", name + ".length"});
+    }
+  }
+}
+
+void register_judged(const std::string& id, bool trains, Claim::Procedure procedure,
+                     const std::vector<std::string>& parameters) {
+  auto& claim = registry()[id];
+  if (claim.judged) {
+    throw Error("two claims are registered under the id '" + id + "'", "experiments", "give one of them another id");
+  }
+  claim.trains = trains;
+  claim.judged = std::move(procedure);
+  add_keys(parameters, claim.parameters);
+}
+
+}  // namespace
+
+const std::vector<int64_t>& Claim::sinks() const {
+  if (survey.sinks.sink_layers.empty()) {
+    unmet("no sink: the survey found no layer with excess attention to position 0");
+  }
+  return survey.sinks.sink_layers;
+}
+
+Stage Claim::stage() const {
+  sinks();
+  const auto spike = survey.sinks.dominant_spike;
+  if (spike == 0) unmet("no spike: no layer blows up the norm of position 0");
+  auto after = survey.sinks.sink_layers_after(spike);
+  if (after.empty()) unmet("no sink after the dominant spike in layer " + std::to_string(spike));
+  return {survey.writers_of(spike), std::move(after)};
+}
+
+void Claim::unmet(const std::string& why) { throw Unmet{why}; }
+
+Run Claim::run(const Condition& on, std::vector<Patch> patches) {
+  plan_.push_back({on.model, on.inputs.tokens, std::move(patches), {}});
+  return {plan_, plan_.size() - 1};
+}
+
+void Claim::declare(const Procedure& procedure) {
+  try {
+    procedure(*this);
+  } catch (const Unmet& precondition) {
+    unmet_ = precondition.why;
+  }
+}
+
+Measurement Claim::measure() { return whole_ ? whole_() : reported(); }
+
+void Claim::measured_by(Plan plan, std::function<Measurement()> measurement) {
+  plan_ = std::move(plan);
+  whole_ = std::move(measurement);
+}
+
+Measurement Claim::reported() const {
+  Measure measure(bootstrap);
+  for (const auto& report : reports_) report(measure);
+  if (unmet_) measure.unmet(*unmet_);
+  return measure.take();
+}
+
+TrainingClaim::TrainingClaim(Context context) : Claim(std::move(context)) {
+  if (!training) throw Error("nothing was trained for a training claim", "training", "correct the runner");
+}
+
+Run TrainingClaim::run(const TrainedModel& kept, const Inputs& inputs) { return Claim::run({inputs, kept.model, ""}); }
+
+Measurement TrainingClaim::reported() const {
+  SeedMeasure measure;
+  for (const auto& report : reports_) report(measure);
+  if (unmet_) measure.unmet(*unmet_);
+  return measure.take();
+}
+
+const std::map<std::string, ClaimProcedures>& claim_registry() { return registry(); }
+
+std::unique_ptr<Claim> declare_claim(const std::string& id, Context context) {
+  return declare_claim(registry().at(id), std::move(context));
+}
+
+std::unique_ptr<Claim> declare_claim(const ClaimProcedures& procedures, Context context) {
+  const bool describes = context.reports_others;
+  auto claim = procedures.trains ? std::make_unique<TrainingClaim>(std::move(context))
+                                 : std::make_unique<Claim>(std::move(context));
+  claim->declare(procedures.judged);
+  if (describes) {
+    for (const auto& procedure : procedures.described) claim->declare(procedure);
+  }
+  return claim;
+}
+
+void check_parameters(const std::string& id, const Parameters& parameters) {
+  parameters.allow(registry().at(id).parameters);
+}
+
+void register_claim(const std::string& id, void (*procedure)(Claim&), const std::vector<std::string>& parameters) {
+  register_judged(id, false, procedure, parameters);
+}
+
+void register_claim(const std::string& id, void (*procedure)(TrainingClaim&),
+                    const std::vector<std::string>& parameters) {
+  register_judged(
+      id, true, [procedure](Claim& claim) { procedure(static_cast<TrainingClaim&>(claim)); }, parameters);
+}
+
+void register_description(const std::string& id, void (*procedure)(Claim&),
+                          const std::vector<std::string>& parameters) {
+  auto& claim = registry()[id];
+  claim.described.emplace_back(procedure);
+  add_keys(parameters, claim.parameters);
+}
+
+}  // namespace replicate

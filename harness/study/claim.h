@@ -1,0 +1,136 @@
+#pragma once
+
+// A claim is one function. It declares the forward passes that it needs and registers what to report of them; the
+// runner runs the passes, together with those of other claims, and then calls the reports. A claim measures; it never
+// judges.
+//
+//   void shrinking_values(Claim& claim) {
+//     const auto layers = claim.sinks();                          // ends the call where the model has no sink
+//     for (const auto& on : claim.conditions()) {
+//       const auto norms = claim.run(on).add(watch(Site::value, norm_at_first));
+//       claim.report([=](Measure& measure) { measure.mean("value_norm", on, mean_over_layers(norms->layers(), layers));
+//       });
+//     }
+//   }
+//   REPLICATE_CLAIM(shrinking_values, "natural", "null_model");
+//
+// The runner calls the function once per variation: on the judged inputs, and with other inputs, BOS, length, target,
+// seed or type of products, each time with a Claim bound to them.
+
+#include "harness/study/compared_arms.h"
+#include "harness/study/measure.h"
+
+namespace replicate {
+
+/// A forward pass that a claim has declared. Probes and recordings can be added until the passes begin.
+class Run {
+ public:
+  Run(Plan& plan, size_t lane) : plan_(&plan), lane_(lane) {}
+
+  /// Attaches the probe to this pass, and returns it.
+  template <typename P>
+  std::shared_ptr<P> add(std::shared_ptr<P> probe) {
+    (*plan_)[lane_].probes.push_back(probe);
+    return probe;
+  }
+
+ private:
+  Plan* plan_;
+  size_t lane_;
+};
+
+/// The layers between which a sink is explained: a spike, what writes it, and the layers with a sink after it.
+struct Stage {
+  const SpikeWriters& writers;
+  std::vector<int64_t> sinks;
+};
+
+/// What a claim measures on in one call, and what it has declared there.
+class Claim : public Context {
+ public:
+  explicit Claim(Context context) : Context(std::move(context)) {}
+  virtual ~Claim() = default;
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+
+  // Each ends the call with a sentence where the model has none; what was declared before is kept.
+  const std::vector<int64_t>& sinks() const;  ///< the survey's layers with a sink
+  Stage stage() const;                        ///< of the dominant spike
+  [[noreturn]] static void unmet(const std::string& why);
+
+  /// Declares a forward pass: the condition's model on its inputs, changed by the patches.
+  Run run(const Condition& on, std::vector<Patch> patches = {});
+  /// Registers what is called once the passes are over.
+  void report(std::function<void(Measure&)> report) { reports_.push_back(std::move(report)); }
+
+  // The runner's side.
+  using Procedure = std::function<void(Claim&)>;
+  void declare(const Procedure& procedure);  ///< calls it; an unmet precondition ends it
+  const Plan& plan() const { return plan_; }
+  Measurement measure();  ///< what the reports say; once the plan has run
+  /// Takes a whole plan and measurement from a class (experiment.h).
+  void measured_by(Plan plan, std::function<Measurement()> measurement);
+
+ protected:
+  virtual Measurement reported() const;
+  std::optional<std::string> unmet_;
+
+ private:
+  Plan plan_;
+  std::function<Measurement()> whole_;
+  std::vector<std::function<void(Measure&)>> reports_;
+};
+
+/// A claim about training, which is called once its arms are trained. Its metrics have one value per seed.
+class TrainingClaim : public Claim {
+ public:
+  explicit TrainingClaim(Context context);
+
+  const TrainingResults& trained() const { return *training; }
+  /// Declares a forward pass of one kept state of a run.
+  Run run(const TrainedModel& kept, const Inputs& inputs);
+  void report(std::function<void(SeedMeasure&)> report) { reports_.push_back(std::move(report)); }
+
+ private:
+  Measurement reported() const override;
+
+  std::vector<std::function<void(SeedMeasure&)>> reports_;
+};
+
+/// A claim's functions and what they read.
+struct ClaimProcedures {
+  bool trains = false;
+  Claim::Procedure judged = {};
+  std::vector<Claim::Procedure> described = {};
+  std::vector<std::string> parameters = {};  ///< dotted keys
+};
+
+/// By claim id.
+const std::map<std::string, ClaimProcedures>& claim_registry();
+
+/// Calls the claim's function and, where more than what is judged is wanted, those that describe what is around it.
+std::unique_ptr<Claim> declare_claim(const ClaimProcedures& procedures, Context context);
+std::unique_ptr<Claim> declare_claim(const std::string& id, Context context);
+
+/// Error with "did you mean" on the first parameter that the claim's functions do not read.
+void check_parameters(const std::string& id, const Parameters& parameters);
+
+/// `parameters` as in REPLICATE_CLAIM. Error if the id is taken: of two claims with one id only one would run.
+void register_claim(const std::string& id, void (*procedure)(Claim&), const std::vector<std::string>& parameters);
+void register_claim(const std::string& id, void (*procedure)(TrainingClaim&),
+                    const std::vector<std::string>& parameters);
+void register_description(const std::string& id, void (*procedure)(Claim&), const std::vector<std::string>& parameters);
+
+/// Registers the function `id`, in the file of the claim of that id. After it: the parameters that it reads, by their
+/// dotted keys. The name of a condition (natural, random, repeated, bos, null_model) stands for the condition's
+/// sequences and length.
+#define REPLICATE_CLAIM(id, ...) \
+  [[maybe_unused]] static const bool registered_##id = (::replicate::register_claim(#id, &id, {__VA_ARGS__}), true)
+
+/// Registers a second function of the claim `id`, in experiments/described: what it reports stands in the same record,
+/// is not judged, and is left out of variations.
+#define REPLICATE_DESCRIPTION(id, function, ...)             \
+  [[maybe_unused]] static const bool registered_##function = \
+      (::replicate::register_description(#id, &function, {__VA_ARGS__}), true)
+
+}  // namespace replicate
