@@ -26,6 +26,12 @@ void check_rows(const std::string& name, size_t points, const std::vector<std::v
 
 }  // namespace
 
+std::vector<double> present(const std::vector<double>& values) {
+  std::vector<double> there;
+  std::ranges::copy_if(values, std::back_inserter(there), [](double value) { return !std::isnan(value); });
+  return there;
+}
+
 void SeedMeasure::mean(const std::string& name, const std::vector<double>& values,
                        std::map<std::string, int64_t> where) {
   const auto estimate = t_interval(values);
@@ -33,6 +39,15 @@ void SeedMeasure::mean(const std::string& name, const std::vector<double>& value
   measurement_.samples.push_back({name, inputs_, where, values});
   measurement_.metrics.push_back(
       {name, estimate.value, present(estimate.low), present(estimate.high), estimate.n, inputs_, std::move(where)});
+}
+
+void SeedMeasure::mean_of_present(const std::string& name, const std::vector<double>& values) {
+  const auto there = present(values);
+  if (there.size() == values.size()) {
+    mean(name, values);
+  } else if (!there.empty()) {
+    value(name, replicate::mean(there));
+  }
 }
 
 void SeedMeasure::value(const std::string& name, double value, std::map<std::string, int64_t> where) {

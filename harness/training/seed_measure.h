@@ -7,14 +7,19 @@
 
 namespace replicate {
 
+std::vector<double> present(const std::vector<double>& values);  ///< those that are not NaN
+
 class SeedMeasure {
  public:
   /// `inputs`: the label that metrics carry.
   explicit SeedMeasure(std::string inputs = "validation") : inputs_(std::move(inputs)) {}
 
-  /// The mean of one value a seed with its 95% t interval; values[i] belongs to seed i and goes to samples.csv. A seed
-  /// without a value (NaN) leaves none at all.
+  /// The mean of one value per seed with its 95% t interval; values[i] belongs to seed i and goes to samples.csv. A
+  /// seed without a value (NaN) leaves none at all.
   void mean(const std::string& name, const std::vector<double>& values, std::map<std::string, int64_t> where = {});
+
+  /// The same over the seeds that have a value; without an interval where one lacks it, and none where all do.
+  void mean_of_present(const std::string& name, const std::vector<double>& values);
 
   /// A number without sampling.
   void value(const std::string& name, double value, std::map<std::string, int64_t> where = {});
