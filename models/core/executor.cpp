@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/overloaded.h"
 #include "models/core/cast_weights.h"
 #include "models/kernels/heap.h"
 
@@ -196,11 +197,20 @@ bool carries(const Group& group, const Recording* recording) {
   });
 }
 
+/// The transplant that a patch is; null for the kinds that read no recording.
+const Transplant* transplant_of(const Patch& patch) {
+  using Read = const Transplant*;
+  return std::visit(
+      Overloaded{[](const Transplant& one) -> Read { return &one; },
+                 [](const OneOf<RowMask, IdentityAttention, AffinePatch, WriteEdit> auto&) -> Read { return nullptr; }},
+      patch);
+}
+
 /// The recordings that a group's patches read in the layer at hand.
 std::vector<const Recording*> sources_of(const Group& group) {
   std::vector<const Recording*> sources;
   for (const auto& patch : group.active) {
-    const auto* transplant = std::get_if<Transplant>(&patch);
+    const auto* transplant = transplant_of(patch);
     if (transplant) sources.push_back(transplant->source.get());
   }
   return sources;
@@ -426,7 +436,7 @@ void check_lane(const Lane& lane) {
 void check_recordings(const Plan& plan) {
   for (const auto& lane : plan) {
     for (const auto& patch : lane.patches) {
-      const auto* transplant = std::get_if<Transplant>(&patch);
+      const auto* transplant = transplant_of(patch);
       if (!transplant) continue;
       std::vector<const Lane*> carriers;
       for (const auto& other : plan) {

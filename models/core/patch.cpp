@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/overloaded.h"
 #include "models/core/site_values.h"
 
 namespace replicate {
@@ -86,6 +87,14 @@ Tensor apply(const WriteEdit& edit, const Tensor& hidden, const Tensor& output) 
                    [&](const Tensor& x) { return x + at::matmul(active, matrix); });
 }
 
+/// Whether a patch needs the activations that W_down reads.
+bool reads_hidden(const Patch& patch) {
+  return std::visit(
+      Overloaded{[](const WriteEdit&) { return true; },
+                 [](const OneOf<RowMask, IdentityAttention, AffinePatch, Transplant> auto&) { return false; }},
+      patch);
+}
+
 [[noreturn]] void reject(const std::string& what) {
   throw Error(what, "patch", "correct the experiment that planned it");
 }
@@ -150,42 +159,47 @@ std::vector<Patch> active_patches(const std::vector<Patch>& patches, int64_t lay
 AttentionSpec attention_spec(const std::vector<Patch>& active, double scale, int64_t first_sequence,
                              int64_t sequences) {
   AttentionSpec spec{.scale = scale};
-  for (const auto& patch : active) {
-    if (std::holds_alternative<IdentityAttention>(patch)) spec.identity = true;
-    if (const auto* mask = std::get_if<RowMask>(&patch)) {
-      spec.rows.push_back(slice(mask->row, first_sequence, sequences));
-    }
-  }
+  const Overloaded add{
+      [&](const RowMask& mask) { spec.rows.push_back(slice(mask.row, first_sequence, sequences)); },
+      [&](const IdentityAttention&) { spec.identity = true; },
+      [](const OneOf<AffinePatch, Transplant, WriteEdit> auto&) {},
+  };
+  for (const auto& patch : active) std::visit(add, patch);
   return spec;
 }
 
 Tensor PatchedSites::at(Site site, const Tensor& value) {
   Tensor result = value;
-  for (const auto& patch : active_) {
-    const auto* affine = std::get_if<AffinePatch>(&patch);
-    if (affine && affine->site == site) result = apply(*affine, layer_, result);
-    const auto* transplant = std::get_if<Transplant>(&patch);
-    if (transplant && transplant->site == site) {
-      result = apply(*transplant, first_sequence_, result);
-    }
-    const auto* edit = std::get_if<WriteEdit>(&patch);
-    if (edit && site == Site::ffn_output) result = apply(*edit, hidden_, result);
-  }
-  const bool edits = std::any_of(active_.begin(), active_.end(),
-                                 [](const Patch& patch) { return std::holds_alternative<WriteEdit>(patch); });
-  if (edits && site == Site::hidden) hidden_ = result;
+  const Overloaded change{
+      [](const OneOf<RowMask, IdentityAttention> auto&) {},
+      [&](const AffinePatch& patch) {
+        if (patch.site == site) result = apply(patch, layer_, result);
+      },
+      [&](const Transplant& patch) {
+        if (patch.site == site) result = apply(patch, first_sequence_, result);
+      },
+      [&](const WriteEdit& edit) {
+        if (site == Site::ffn_output) result = apply(edit, hidden_, result);
+      },
+  };
+  for (const auto& patch : active_) std::visit(change, patch);
+  if (site == Site::hidden && std::any_of(active_.begin(), active_.end(), reads_hidden)) hidden_ = result;
   return result;
 }
 
 void check_patches(const std::vector<Patch>& patches, int64_t layers, int64_t sequences, int64_t length) {
+  const Overloaded check{
+      [&](const RowMask& mask) { check_row(mask.row, sequences, length); },
+      [](const IdentityAttention&) {},
+      [&](const AffinePatch& patch) { check_affine(patch, length); },
+      [&](const Transplant& patch) { check_transplant(patch, length); },
+      [&](const WriteEdit& edit) { check_edit(edit, length); },
+  };
   for (const auto& patch : patches) {
     const auto& range = layers_of(patch);
     if (range.first < 1 || range.last > layers) reject("patched layer outside the model");
     if (range.last < range.first) reject("a patch names no layer");
-    if (const auto* mask = std::get_if<RowMask>(&patch)) check_row(mask->row, sequences, length);
-    if (const auto* affine = std::get_if<AffinePatch>(&patch)) check_affine(*affine, length);
-    if (const auto* one = std::get_if<Transplant>(&patch)) check_transplant(*one, length);
-    if (const auto* edit = std::get_if<WriteEdit>(&patch)) check_edit(*edit, length);
+    std::visit(check, patch);
   }
 }
 
