@@ -154,8 +154,8 @@ class SideEffects : public Experiment {
     intervene("mask", RowMask{{1, layers_}, {target_, {{target_}}}});
     const auto onset = context.survey.sinks.onset_layer();
     if (onset > 1 && context.reports_others) {
-      const auto recording = record_heads({1, onset - 1}, target_);
-      plan_.push_back({condition.model, calibration_for(condition, context, target_).tokens, {}, {recording}});
+      const auto recording = record_heads("target" + std::to_string(compared_.size()), {1, onset - 1}, target_);
+      plan_.push_back({condition.model, calibration_for(condition, context, target_).tokens, {}, {}, {recording}});
       intervene("amplify", amplify(recording, target_, context.parameters.integer("lambda")));
     }
     compared_.push_back(std::move(one));

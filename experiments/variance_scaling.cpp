@@ -51,8 +51,8 @@ using Curve = std::map<int64_t, Observed>;
 struct Sampled {
   Condition condition;
   Inputs calibration;
-  std::shared_ptr<Recording> target, first;  // head outputs of positions k and 0 before the onset
-  std::shared_ptr<Watch> target_outputs;     // [B', H K] a layer: those of k, to be compared with
+  Recording target, first;                // head outputs of positions k and 0 before the onset
+  std::shared_ptr<Watch> target_outputs;  // [B', H K] a layer: those of k, to be compared with
   Curve variance, norm, norm_matched;
 };
 
@@ -118,15 +118,16 @@ class VarianceScaling : public Experiment {
     check_target(target_, condition, "variance_scaling");
     const auto k = target_;
     const auto outputs = watch(Site::head_output, [k](const Tensor& o) { return o.select(1, k).flatten(1); });
+    const auto number = std::to_string(sampled_.size());
     Sampled one{condition,
                 calibration_for(condition, context, k),
-                record_heads(before_, k),
-                record_heads(before_, 0),
+                record_heads("target" + number, before_, k),
+                record_heads("first" + number, before_, 0),
                 only_in(layers(before_), outputs),
                 {},
                 {},
                 {}};
-    plan_.push_back({condition.model, one.calibration.tokens, {}, {one.target, one.first, one.target_outputs}});
+    plan_.push_back({condition.model, one.calibration.tokens, {}, {one.target_outputs}, {one.target, one.first}});
     return one;
   }
 
@@ -136,7 +137,7 @@ class VarianceScaling : public Experiment {
     return all;
   }
 
-  Transplant match_norm(int64_t lambda, const std::shared_ptr<Recording>& recorded) const {
+  Transplant match_norm(int64_t lambda, const Recording& recorded) const {
     auto patch = amplify(recorded, target_, lambda);
     patch.norm_only = true;
     return patch;
@@ -186,8 +187,8 @@ class VarianceScaling : public Experiment {
     const auto late = sinks.last_spike() + 1;
     if (late == 1 || sinks.sink_layers_after(late - 1).empty()) return;
     const auto& one = sampled_.front();
-    const auto recording = record_heads({late, layers_}, target_);
-    plan_.push_back({one.condition.model, one.calibration.tokens, {}, {recording}});
+    const auto recording = record_heads("target_late", {late, layers_}, target_);
+    plan_.push_back({one.condition.model, one.calibration.tokens, {}, {}, {recording}});
     late_ = add(one.condition, {amplify(recording, target_, final())}, true);
   }
 

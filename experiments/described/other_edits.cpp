@@ -17,8 +17,8 @@ namespace {
 struct Writes {
   int64_t layer = 0;
   std::vector<int64_t> neurons;
-  std::shared_ptr<Recording> elsewhere;  // their activations at positions 1..T-1 of the untouched pass
-  Tensor columns;                        // [neurons, D] of W_down
+  std::string elsewhere;  // the recording of their activations at positions 1..T-1 of the untouched pass
+  Tensor columns;         // [neurons, D] of W_down
 };
 
 Writes writes_of(const SpikeWriters& writers, const Claim& claim, const Condition& on, Run& untouched) {
@@ -26,10 +26,9 @@ Writes writes_of(const SpikeWriters& writers, const Claim& claim, const Conditio
   const auto down = widened(claim.model->weights->block(writers.layer).down).cpu();  // [D, F]
   auto columns = down.index_select(1, at::tensor(writers.neurons, at::kLong)).t().contiguous();
   claim.model->weights->release(writers.layer);
-  return {
-      writers.layer, writers.neurons,
-      untouched.add(std::make_shared<Recording>(Site::hidden, here, all_but_the_first(on.length()), writers.neurons)),
-      std::move(columns)};
+  const auto name = "elsewhere_layer" + std::to_string(writers.layer);
+  const auto elsewhere = untouched.record({name, Site::hidden, here, all_but_the_first(on.length()), writers.neurons});
+  return {writers.layer, writers.neurons, elsewhere, std::move(columns)};
 }
 
 /// Random vectors of the columns' norms: [neurons, D].

@@ -33,6 +33,8 @@ class Run {
     (*plan_)[lane_].probes.push_back(probe);
     return probe;
   }
+  /// Keeps what the recording names for patches of other passes, and returns its name.
+  std::string record(Recording recording) { return (*plan_)[lane_].recordings.emplace_back(std::move(recording)).name; }
 
  private:
   Plan* plan_;

@@ -101,13 +101,19 @@ Mediation::Intervention Mediation::intervene(const Condition& condition, std::ve
   return {condition, std::move(patches), untouched, induced, {}};
 }
 
+/// Gives the recording a name and the lane to make it; returns the name.
+std::string Mediation::record(const Observed& one, Recording recording) {
+  auto& recordings = plan_[one.lane].recordings;
+  recording.name = "lane" + std::to_string(one.lane) + "_" + std::to_string(recordings.size());
+  return recordings.emplace_back(std::move(recording)).name;
+}
+
 /// k's values there become those of the untouched lane.
 Patch Mediation::clamp(const Observed& untouched, Site site, int64_t layer, const std::vector<int64_t>& dimensions) {
   const LayerRange here{layer, layer};
   const auto places = some(dimensions, claim_);
-  const auto recording = std::make_shared<Recording>(site, here, std::vector<int64_t>{target_}, places);
-  plan_[untouched.lane].probes.push_back(recording);
-  return Transplant{.site = site, .layers = here, .positions = {target_}, .dimensions = places, .source = recording};
+  const auto source = record(untouched, {{}, site, here, {target_}, places});
+  return Transplant{.site = site, .layers = here, .positions = {target_}, .dimensions = places, .source = source};
 }
 
 void Mediation::hold_dominant(Intervention& one, const std::string& suffix, const CarriersOf& carriers,
@@ -145,8 +151,8 @@ void Mediation::hold_other_spikes(Intervention& one, const Context& context) {
 void Mediation::amplify(const Condition& primary, const Observed& untouched, const Context& context) {
   const LayerRange early{1, context.survey.sinks.onset_layer() - 1};
   if (early.last < early.first) return;
-  const auto outputs = record_heads(early, target_);
-  plan_.push_back({context.model, calibration_for(primary, context, target_).tokens, {}, {outputs}});
+  const auto outputs = record_heads("target", early, target_);
+  plan_.push_back({context.model, calibration_for(primary, context, target_).tokens, {}, {}, {outputs}});
   const auto amplified = replicate::amplify(outputs, target_, context.parameters.integer("amplification"));
   auto condition = primary;
   condition.suffix += "_amplified";
@@ -163,13 +169,12 @@ void Mediation::clamp_first(const Condition& primary, const Observed& untouched,
   std::vector<int64_t> rest(primary.inputs.record.length - 1);
   std::iota(rest.begin(), rest.end(), 1);
   const auto places = some(chosen.dimensions, claim_);
-  const auto recording = std::make_shared<Recording>(chosen.site, here, rest, places);
-  plan_[untouched.lane].probes.push_back(recording);
+  const auto source = record(untouched, {{}, chosen.site, here, rest, places});
   first_ = add(primary, {Transplant{.site = chosen.site,
                                     .layers = here,
                                     .positions = {0},
                                     .dimensions = places,
-                                    .source = recording,
+                                    .source = source,
                                     .combine = Combine::position_mean}});
 }
 

@@ -58,6 +58,7 @@ class Mediation {
   Intervention intervene(const Condition& condition, std::vector<Patch> patches, const Observed& untouched);
   void hold_dominant(Intervention& one, const std::string& suffix, const CarriersOf& carriers, const Context& context);
   void hold_other_spikes(Intervention& one, const Context& context);
+  std::string record(const Observed& one, Recording recording);
   Patch clamp(const Observed& untouched, Site site, int64_t layer, const std::vector<int64_t>& dimensions);
   void amplify(const Condition& primary, const Observed& untouched, const Context& context);
   void clamp_first(const Condition& primary, const Observed& untouched, const Context& context);

@@ -23,22 +23,22 @@ Inputs calibration_for(const Condition& condition, const Context& context, int64
                              Region::calibration);
 }
 
-std::shared_ptr<Recording> record_heads(LayerRange layers, int64_t position) {
-  return std::make_shared<Recording>(Site::head_output, layers, std::vector<int64_t>{position});
+Recording record_heads(std::string name, LayerRange layers, int64_t position) {
+  return {std::move(name), Site::head_output, layers, {position}};
 }
 
-Transplant with_mean(const std::shared_ptr<const Recording>& recorded, int64_t target, float scale, float weight) {
-  return {.site = recorded->site(),
-          .layers = recorded->layers(),
+Transplant with_mean(const Recording& recorded, int64_t target, float scale, float weight) {
+  return {.site = recorded.site,
+          .layers = recorded.layers,
           .positions = {target},
           .dimensions = {},
           .scale = scale,
           .weight = weight,
-          .source = recorded,
+          .source = recorded.name,
           .combine = Combine::sequence_mean};
 }
 
-Transplant amplify(const std::shared_ptr<const Recording>& recorded, int64_t target, int64_t lambda) {
+Transplant amplify(const Recording& recorded, int64_t target, int64_t lambda) {
   return with_mean(recorded, target, static_cast<float>(lambda), static_cast<float>(1 - lambda));
 }
 

@@ -18,13 +18,13 @@ RowMask only_itself(int64_t target, LayerRange layers);
 Inputs calibration_for(const Condition& condition, const Context& context, int64_t target);
 
 /// What the model's heads put out at one position in these layers.
-std::shared_ptr<Recording> record_heads(LayerRange layers, int64_t position);
+Recording record_heads(std::string name, LayerRange layers, int64_t position);
 
 /// The head outputs o of `target` become scale o + weight mu in the recorded layers, mu the mean over the recorded
 /// sequences.
-Transplant with_mean(const std::shared_ptr<const Recording>& recorded, int64_t target, float scale, float weight);
+Transplant with_mean(const Recording& recorded, int64_t target, float scale, float weight);
 
 /// mu + lambda (o - mu).
-Transplant amplify(const std::shared_ptr<const Recording>& recorded, int64_t target, int64_t lambda);
+Transplant amplify(const Recording& recorded, int64_t target, int64_t lambda);
 
 }  // namespace replicate

@@ -5,24 +5,26 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/overloaded.h"
 #include "models/core/cast_weights.h"
+#include "models/core/check_plan.h"
+#include "models/core/recording_buffer.h"
 #include "models/kernels/heap.h"
 
 namespace replicate {
 namespace {
 
-/// A lane and its place in the plan.
+/// A lane, its place in the plan, and the probes that make its recordings.
 struct IndexedLane {
   const Lane* lane;
   int64_t index;
+  std::vector<std::shared_ptr<RecordingBuffer>> recordings;
   const Lane* operator->() const { return lane; }
 };
 
 /// Lanes that are still one computation, and their residual stream [B, T, D].
 struct Group {
   std::vector<IndexedLane> lanes;
-  std::vector<Patch> active;  // the patches of the layer at hand, common to all lanes
+  std::vector<Patch> active;  // the patches of the current layer, common to all lanes
   Tensor residual;
 
   const Lane& first() const { return *lanes.front().lane; }
@@ -30,11 +32,19 @@ struct Group {
   int64_t length() const { return first().tokens->size(1); }
 };
 
+std::vector<Probe*> probes_of(const IndexedLane& lane) {
+  std::vector<Probe*> probes;
+  for (const auto& probe : lane->probes) probes.push_back(probe.get());
+  for (const auto& recording : lane.recordings) probes.push_back(recording.get());
+  return probes;
+}
+
 /// The deepest layer at which a lane's probes want anything (L + 1: the final norm or the logits).
-int64_t deepest_layer(const Lane& lane) {
-  const int64_t layers = lane.model->config.layers;
+int64_t deepest_layer(const IndexedLane& lane) {
+  const auto probes = probes_of(lane);
+  const int64_t layers = lane->model->config.layers;
   for (int64_t layer = layers + 1; layer >= 1; --layer) {
-    for (const auto& probe : lane.probes) {
+    for (const auto* probe : probes) {
       if (probe->needs(layer, layers).any()) return layer;
     }
   }
@@ -55,7 +65,7 @@ void merge(AttentionNeeds& all, const AttentionNeeds& more) {
   all.total |= more.total;
 }
 
-/// A lane's probe and what it wants in the layer at hand.
+/// A lane's probe and what it wants in the current layer.
 struct Listener {
   Probe* probe;
   int64_t lane;
@@ -66,9 +76,9 @@ struct Listener {
 std::vector<Listener> listeners(const Group& group, int64_t layer) {
   std::vector<Listener> all;
   for (const auto& lane : group.lanes) {
-    for (const auto& probe : lane->probes) {
+    for (auto* probe : probes_of(lane)) {
       auto needs = probe->needs(layer, lane->model->config.layers);
-      if (needs.any()) all.push_back({probe.get(), lane.index, std::move(needs)});
+      if (needs.any()) all.push_back({probe, lane.index, std::move(needs)});
     }
   }
   return all;
@@ -111,10 +121,10 @@ class FiniteCheck {
 /// Patches first, then probes: a probe sees what the block goes on with.
 class GroupTap : public Tap {
  public:
-  GroupTap(const std::vector<Patch>& active, const std::vector<Listener>& listeners, Place place, int64_t sequences,
-           FiniteCheck& finite)
+  GroupTap(const std::vector<Patch>& active, const Recorded& recorded, const std::vector<Listener>& listeners,
+           Place place, int64_t sequences, FiniteCheck& finite)
       : active_(active),
-        patched_(active, place.layer, place.first_sequence),
+        patched_(active, recorded, place.layer, place.first_sequence),
         listeners_(listeners),
         place_(place),
         sequences_(sequences),
@@ -175,7 +185,7 @@ std::vector<Group> regroup(const std::vector<Group>& groups, int64_t layer) {
   for (const auto& group : groups) {
     const auto first_child = next.size();
     for (const auto& lane : group.lanes) {
-      if (deepest_layer(*lane.lane) < layer) continue;
+      if (deepest_layer(lane) < layer) continue;
       auto active = active_patches(lane->patches, layer);
       auto same =
           std::find_if(next.begin() + first_child, next.end(), [&](const Group& g) { return g.active == active; });
@@ -189,40 +199,33 @@ std::vector<Group> regroup(const std::vector<Group>& groups, int64_t layer) {
   return next;
 }
 
-/// True when a lane of `group` carries the recording.
-bool carries(const Group& group, const Recording* recording) {
+/// True when a lane of `group` makes the recording of that name.
+bool records(const Group& group, const std::string& name) {
   return std::any_of(group.lanes.begin(), group.lanes.end(), [&](const IndexedLane& lane) {
-    return std::any_of(lane->probes.begin(), lane->probes.end(),
-                       [&](const auto& probe) { return probe.get() == recording; });
+    return std::any_of(lane.recordings.begin(), lane.recordings.end(),
+                       [&](const auto& recording) { return recording->name() == name; });
   });
 }
 
-/// The transplant that a patch is; null for the kinds that read no recording.
-const Transplant* transplant_of(const Patch& patch) {
-  using Read = const Transplant*;
-  return std::visit(
-      Overloaded{[](const Transplant& one) -> Read { return &one; },
-                 [](const OneOf<RowMask, IdentityAttention, AffinePatch, WriteEdit> auto&) -> Read { return nullptr; }},
-      patch);
-}
-
-/// The recordings that a group's patches read in the layer at hand.
-std::vector<const Recording*> sources_of(const Group& group) {
-  std::vector<const Recording*> sources;
+/// The names of the recordings that a group's patches read in the current layer.
+std::vector<std::string> sources_of(const Group& group) {
+  std::vector<std::string> sources;
   for (const auto& patch : group.active) {
-    const auto* transplant = transplant_of(patch);
-    if (transplant) sources.push_back(transplant->source.get());
+    if (const auto* transplant = transplant_of(patch)) sources.push_back(transplant->source);
   }
   return sources;
 }
 
-/// How many recordings have to be made one after the other before this group can run in the layer at hand.
+/// How many recordings have to be made one after the other before this group can run in the current layer.
 size_t depth_of(const Group& group, const std::vector<Group>& groups, size_t most) {
-  if (most == 0) throw Error("lanes read each other's recordings in a circle", "plan", "correct the experiment");
   size_t depth = 0;
-  for (const auto* recording : sources_of(group)) {
+  for (const auto& name : sources_of(group)) {
+    if (most == 0) {
+      throw Error("lanes read each other's recordings in a circle, the recording '" + name + "' among them", "plan",
+                  "correct the experiment that planned it");
+    }
     const auto source =
-        std::find_if(groups.begin(), groups.end(), [&](const Group& other) { return carries(other, recording); });
+        std::find_if(groups.begin(), groups.end(), [&](const Group& other) { return records(other, name); });
     depth = std::max(depth, 1 + depth_of(*source, groups, most - 1));
   }
   return depth;
@@ -232,17 +235,26 @@ size_t depth_of(const Group& group, const std::vector<Group>& groups, size_t mos
 /// baseline stay side by side for a probe that compares them.
 std::vector<std::vector<size_t>> waves(const std::vector<Group>& groups) {
   std::vector<size_t> depth;
-  for (const auto& group : groups) depth.push_back(depth_of(group, groups, groups.size() + 1));
+  for (const auto& group : groups) depth.push_back(depth_of(group, groups, groups.size()));
   const auto last = groups.empty() ? 0 : *std::max_element(depth.begin(), depth.end());
   std::vector<std::vector<size_t>> all(last + 1);
   for (size_t g = 0; g < groups.size(); ++g) {
     const bool read = std::any_of(groups.begin(), groups.end(), [&](const Group& other) {
       const auto sources = sources_of(other);
-      return std::any_of(sources.begin(), sources.end(), [&](const Recording* one) { return carries(groups[g], one); });
+      return std::any_of(sources.begin(), sources.end(),
+                         [&](const std::string& name) { return records(groups[g], name); });
     });
     all[read ? depth[g] : last].push_back(g);
   }
   return all;
+}
+
+IndexedLane indexed(const Plan& plan, size_t index) {
+  IndexedLane lane{&plan[index], static_cast<int64_t>(index), {}};
+  for (const auto& recording : lane->recordings) {
+    lane.recordings.push_back(std::make_shared<RecordingBuffer>(recording));
+  }
+  return lane;
 }
 
 /// One group for every distinct (model, tokens); `residual` is filled in by the caller.
@@ -254,7 +266,7 @@ std::vector<Group> initial_groups(const Plan& plan) {
       return g.first().model == lane.model && g.first().tokens == lane.tokens;
     });
     if (same == groups.end()) same = groups.insert(groups.end(), Group{});
-    same->lanes.push_back({&lane, static_cast<int64_t>(i)});
+    same->lanes.push_back(indexed(plan, i));
   }
   return groups;
 }
@@ -284,7 +296,13 @@ int64_t batch_sequences(const Group& group, const ExecutorOptions& options) {
 class Pass {
  public:
   Pass(const Model& model, std::vector<Group> groups, const ExecutorOptions& options, const Advance& advance)
-      : model_(model), groups_(std::move(groups)), options_(options), advance_(advance), finite_(model) {}
+      : model_(model), groups_(std::move(groups)), options_(options), advance_(advance), finite_(model) {
+    for (const auto& group : groups_) {
+      for (const auto& lane : group.lanes) {
+        for (const auto& recording : lane.recordings) recordings_[recording->name()] = recording;
+      }
+    }
+  }
 
   bool run() {
     embed();
@@ -379,7 +397,7 @@ class Pass {
     place.first_sequence = batch * size;
     if (place.first_sequence >= group.sequences()) return true;
     const auto count = std::min(size, group.sequences() - place.first_sequence);
-    GroupTap tap(group.active, heard, place, count, finite_);
+    GroupTap tap(group.active, recorded_, heard, place, count, finite_);
     output.narrow(0, place.first_sequence, count)
         .copy_(block_forward(model_.config, weights, positions_.at(group.length())[place.layer - 1],
                              group.residual.narrow(0, place.first_sequence, count), &tap));
@@ -400,7 +418,7 @@ class Pass {
       const auto batch = batch_sequences(group, options_);
       for (int64_t first = 0; first < group.sequences(); first += batch) {
         const auto count = std::min(batch, group.sequences() - first);
-        GroupTap tap(group.active, heard, {0, layer, first}, count, finite_);
+        GroupTap tap(group.active, recorded_, heard, {0, layer, first}, count, finite_);
         const auto normed =
             tap.at(Site::final_norm, norm(model_.config, group.residual.narrow(0, first, count),
                                           model_.weights->final_norm(), model_.weights->final_norm_bias()));
@@ -416,43 +434,10 @@ class Pass {
   const ExecutorOptions& options_;
   const Advance& advance_;
   FiniteCheck finite_;
+  std::map<std::string, std::shared_ptr<const RecordingBuffer>> recordings_;  // by name
+  const Recorded recorded_ = [this](const std::string& name) { return recordings_.at(name)->values(); };
   std::map<int64_t, std::vector<Positions>> positions_;  // by length
 };
-
-void check_lane(const Lane& lane) {
-  TORCH_CHECK(lane.model && lane.tokens, "a lane needs a model and tokens");
-  TORCH_CHECK(lane.tokens->dim() == 2 && lane.tokens->scalar_type() == at::kLong, "tokens must be [B, T] int64");
-  const auto& config = lane.model->config;
-  const auto low = lane.tokens->min().item<int64_t>(), high = lane.tokens->max().item<int64_t>();
-  if (low < 0 || high >= config.vocabulary) {
-    throw Error("token id " + std::to_string(low < 0 ? low : high) + " is not in the vocabulary", lane.model->name,
-                "use ids from 0 to " + std::to_string(config.vocabulary - 1));
-  }
-  check_patches(lane.patches, config.layers, lane.tokens->size(0), lane.tokens->size(1));
-}
-
-/// A recording that a lane reads hangs in just one lane, of the same model and, where sequences are taken one by
-/// one, of as many sequences.
-void check_recordings(const Plan& plan) {
-  for (const auto& lane : plan) {
-    for (const auto& patch : lane.patches) {
-      const auto* transplant = transplant_of(patch);
-      if (!transplant) continue;
-      std::vector<const Lane*> carriers;
-      for (const auto& other : plan) {
-        const bool hangs = std::any_of(other.probes.begin(), other.probes.end(),
-                                       [&](const auto& p) { return p == transplant->source; });
-        if (hangs) carriers.push_back(&other);
-      }
-      const bool one_by_one = transplant->combine == Combine::each || transplant->combine == Combine::position_mean;
-      if (carriers.size() != 1 || carriers[0]->model != lane.model ||
-          (one_by_one && carriers[0]->tokens->size(0) != lane.tokens->size(0))) {
-        throw Error("a lane reads a recording that hangs in no lane, in several, or in one that does not fit", "plan",
-                    "correct the experiment");
-      }
-    }
-  }
-}
 
 /// Calls `visit` with the groups of each model in turn: one model's weights are in memory at a time.
 bool for_each_model(const Plan& plan, const std::function<bool(const Model&, std::vector<Group>)>& visit) {
@@ -471,8 +456,7 @@ bool for_each_model(const Plan& plan, const std::function<bool(const Model&, std
 
 bool run(const Plan& plan, const ExecutorOptions& options, const Advance& advance) {
   const c10::InferenceMode guard;
-  for (const auto& lane : plan) check_lane(lane);
-  check_recordings(plan);
+  check_plan(plan);
   return for_each_model(plan, [&](const Model& model, std::vector<Group> groups) {
     return Pass(model, std::move(groups), options, advance).run();
   });

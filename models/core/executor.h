@@ -7,6 +7,7 @@
 #include "models/core/block.h"
 #include "models/core/patch.h"
 #include "models/core/probe.h"
+#include "models/core/recording.h"
 
 namespace replicate {
 
@@ -27,12 +28,13 @@ inline Tensor embedded(const Model& model, const Tensor& ids) {
   return model.config.embedding_scale == 1 ? rows : rows * model.config.embedding_scale;
 }
 
-/// Inputs, what is changed, and who looks.
+/// Inputs, what is changed, who looks, and what is kept for patches of other lanes.
 struct Lane {
   std::shared_ptr<const Model> model;
   Tokens tokens;
   std::vector<Patch> patches;
   std::vector<std::shared_ptr<Probe>> probes;
+  std::vector<Recording> recordings = {};
 };
 
 using Plan = std::vector<Lane>;
@@ -52,8 +54,9 @@ struct ExecutorOptions {
 using Advance = std::function<bool(double flops)>;
 
 /// Runs every lane. False when `advance` stopped it; the probes then hold partial data.
-/// Error when a lane's tokens, patches or model do not fit together, and when a lane's residual stream is not finite
-/// after a layer: what the probes hold is then not to be used.
+/// Error when a lane's tokens, patches or model do not fit together, when recordings have one name or are read where
+/// they do not fit or in a circle, and when a lane's residual stream is not finite after a layer: what the probes hold
+/// is then not to be used.
 bool run(const Plan& plan, const ExecutorOptions& options, const Advance& advance = {});
 
 Cost estimate(const Plan& plan, const ExecutorOptions& options);

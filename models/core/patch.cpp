@@ -51,9 +51,8 @@ Tensor normal_weights(uint64_t seed, int64_t first_sequence, int64_t sequences, 
   return at::stack(rows);
 }
 
-/// What a transplant puts in for the sequences of one batch: [b or 1, P or 1, X].
-Tensor combined(const Transplant& patch, int64_t first_sequence, int64_t sequences) {
-  const auto recorded = patch.source->values();  // [B', P', X]
+/// What a transplant puts in for the sequences of one batch, of what was recorded [B', P', X]: [b or 1, P or 1, X].
+Tensor combined(const Transplant& patch, const Tensor& recorded, int64_t first_sequence, int64_t sequences) {
   switch (patch.combine) {
     case Combine::each: return recorded.narrow(0, first_sequence, sequences);
     case Combine::position_mean: return recorded.narrow(0, first_sequence, sequences).mean(1, true);
@@ -67,8 +66,8 @@ Tensor combined(const Transplant& patch, int64_t first_sequence, int64_t sequenc
   return at::matmul(weights.to(recorded.device()), deviations).view({sequences, recorded.size(1), recorded.size(2)});
 }
 
-Tensor apply(const Transplant& patch, int64_t first_sequence, const Tensor& value) {
-  const auto r = combined(patch, first_sequence, value.size(0));
+Tensor apply(const Transplant& patch, const Tensor& recorded, int64_t first_sequence, const Tensor& value) {
+  const auto r = combined(patch, recorded, first_sequence, value.size(0));
   return change_at(patch.site, patch.positions, patch.dimensions, value, [&](const Tensor& x) {
     const auto wanted = x * patch.scale + r * patch.weight;
     if (!patch.norm_only) return wanted;
@@ -127,15 +126,6 @@ void check_affine(const AffinePatch& patch, int64_t length) {
   }
 }
 
-void check_transplant(const Transplant& patch, int64_t length) {
-  check_positions(patch.positions, length);
-  if (!patch.source) reject("a transplant needs a recording");
-  if (patch.source->site() != patch.site) reject("a transplant reads another site than its own");
-  if (!patch.source->layers().contains(patch.layers)) {
-    reject("a transplant reads layers that its recording does not keep");
-  }
-}
-
 void check_edit(const WriteEdit& edit, int64_t length) {
   check_positions(edit.positions, length);
   if (edit.layers.first != edit.layers.last) reject("a write edit belongs to one layer");
@@ -146,6 +136,14 @@ void check_edit(const WriteEdit& edit, int64_t length) {
 
 const LayerRange& layers_of(const Patch& patch) {
   return std::visit([](const auto& p) -> const LayerRange& { return p.layers; }, patch);
+}
+
+const Transplant* transplant_of(const Patch& patch) {
+  using Read = const Transplant*;
+  return std::visit(
+      Overloaded{[](const Transplant& one) -> Read { return &one; },
+                 [](const OneOf<RowMask, IdentityAttention, AffinePatch, WriteEdit> auto&) -> Read { return nullptr; }},
+      patch);
 }
 
 std::vector<Patch> active_patches(const std::vector<Patch>& patches, int64_t layer) {
@@ -176,7 +174,7 @@ Tensor PatchedSites::at(Site site, const Tensor& value) {
         if (patch.site == site) result = apply(patch, layer_, result);
       },
       [&](const Transplant& patch) {
-        if (patch.site == site) result = apply(patch, first_sequence_, result);
+        if (patch.site == site) result = apply(patch, recorded_(patch.source), first_sequence_, result);
       },
       [&](const WriteEdit& edit) {
         if (site == Site::ffn_output) result = apply(edit, hidden_, result);
@@ -192,7 +190,7 @@ void check_patches(const std::vector<Patch>& patches, int64_t layers, int64_t se
       [&](const RowMask& mask) { check_row(mask.row, sequences, length); },
       [](const IdentityAttention&) {},
       [&](const AffinePatch& patch) { check_affine(patch, length); },
-      [&](const Transplant& patch) { check_transplant(patch, length); },
+      [&](const Transplant& patch) { check_positions(patch.positions, length); },
       [&](const WriteEdit& edit) { check_edit(edit, length); },
   };
   for (const auto& patch : patches) {

@@ -5,7 +5,7 @@
 
 #include "models/core/attention.h"
 #include "models/core/layer_range.h"
-#include "models/core/recording.h"
+#include "models/core/site.h"
 
 namespace replicate {
 
@@ -45,7 +45,7 @@ enum class Combine {
 };
 
 /// x becomes scale * x + weight * r at these positions (all when empty) and dimensions (all when empty), r taken
-/// from what another lane held at the same site in the same layer. Clamps (0, 1), amplifies a deviation from a mean
+/// from what another lane recorded at the same site in the same layer. Clamps (0, 1), amplifies a deviation from a mean
 /// (lambda, 1 - lambda), adds noise (1, 1).
 struct Transplant {
   Site site = Site::head_output;
@@ -54,7 +54,7 @@ struct Transplant {
   std::vector<int64_t> dimensions;
   float scale = 0;
   float weight = 1;
-  std::shared_ptr<const Recording> source;
+  std::string source;  ///< the name of a recording
   Combine combine = Combine::each;
   bool norm_only = false;  ///< x keeps its direction and takes only the norm of that value
   uint64_t seed = 0;       ///< of Combine::noise: one draw for each sequence, coherent over layers
@@ -75,29 +75,35 @@ using Patch = std::variant<RowMask, IdentityAttention, AffinePatch, Transplant, 
 
 const LayerRange& layers_of(const Patch& patch);
 
+/// The transplant that a patch is; null for the kinds that read no recording.
+const Transplant* transplant_of(const Patch& patch);
+
 /// The patches that act in `layer`, in their order.
 std::vector<Patch> active_patches(const std::vector<Patch>& patches, int64_t layer);
 
 /// Attention under the active patches, for `sequences` sequences of a batch from `first_sequence` on.
 AttentionSpec attention_spec(const std::vector<Patch>& active, double scale, int64_t first_sequence, int64_t sequences);
 
+/// What the recording of that name holds in the current layer: [B', P', X].
+using Recorded = std::function<Tensor(const std::string& name)>;
+
 /// Applies the patches of one layer to the values of one batch, site by site in the block's order.
 class PatchedSites {
  public:
-  PatchedSites(const std::vector<Patch>& active, int64_t layer, int64_t first_sequence)
-      : active_(active), layer_(layer), first_sequence_(first_sequence) {}
+  PatchedSites(const std::vector<Patch>& active, const Recorded& recorded, int64_t layer, int64_t first_sequence)
+      : active_(active), recorded_(recorded), layer_(layer), first_sequence_(first_sequence) {}
 
   /// The value at `site` after the patches; the tensor itself when none applies.
   Tensor at(Site site, const Tensor& value);
 
  private:
   const std::vector<Patch>& active_;
+  const Recorded& recorded_;
   int64_t layer_, first_sequence_;
   Tensor hidden_;  // [b, T, F], kept for a WriteEdit
 };
 
-/// Error when a patch names a position outside 0..length-1, no layer or one outside 1..layers, or an empty row, or
-/// reads a recording that does not fit.
+/// Error when a patch names a position outside 0..length-1, no layer or one outside 1..layers, or an empty row.
 void check_patches(const std::vector<Patch>& patches, int64_t layers, int64_t sequences, int64_t length);
 
 }  // namespace replicate

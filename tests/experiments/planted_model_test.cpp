@@ -155,11 +155,11 @@ TEST(PlantedModel, APositionThatSeesOnlyItselfBecomesASink) {
 /// o -> mean + lambda (o - mean) in both layers up to the spike, the mean taken over many other sequences.
 Seen amplified(float lambda) {
   const auto others = letters(256, 64, InputKind::random);
-  const auto mean = std::make_shared<Recording>(Site::head_output, LayerRange{1, 2}, Indices{10});
-  const Transplant patch{Site::head_output, {1, 2}, {10}, {}, lambda, 1 - lambda, mean, Combine::sequence_mean};
+  const Recording mean{"target", Site::head_output, {1, 2}, {10}};
+  const Transplant patch{Site::head_output, {1, 2}, {10}, {}, lambda, 1 - lambda, mean.name, Combine::sequence_mean};
   Seen seen{watch_columns({0, 10}), watch_norms(), letters(12, 64), 10};
   const auto model = planted_model(1);
-  run({{model, others, {}, {mean}}, {model, seen.tokens, {patch}, {seen.columns, seen.norms}}}, {});
+  run({{model, others, {}, {}, {mean}}, {model, seen.tokens, {patch}, {seen.columns, seen.norms}}}, {});
   return seen;
 }
 

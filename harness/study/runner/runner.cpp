@@ -13,6 +13,7 @@
 #include "base/sha256.h"
 #include "harness/record/power_table.h"
 #include "harness/study/claim.h"
+#include "harness/study/prefix_recordings.h"
 #include "harness/study/runner/cost_table.h"
 #include "harness/study/surveyor.h"
 #include "harness/training/make_study.h"
@@ -304,10 +305,12 @@ class Runner {
     });
   }
 
-  void add_lanes(const std::string& id, Attempt& attempt, Plan& plan) const {
+  /// Recordings are named anew, since other attempts may give theirs the same names.
+  void add_lanes(const std::string& id, Attempt& attempt, Plan& plan) {
     attempt.context.survey = survey_;
     attempt.claim = declare_claim(id, attempt.context);
-    const auto& lanes = attempt.claim->plan();
+    auto lanes = attempt.claim->plan();
+    prefix_recordings(lanes, std::to_string(planned_attempts_++) + "/");
     plan.insert(plan.end(), lanes.begin(), lanes.end());
   }
 
@@ -728,6 +731,7 @@ class Runner {
   ExecutorOptions options_;
   Survey survey_;
   std::string prose_sha256_;
+  int64_t planned_attempts_ = 0;
   std::map<std::string, Record> records_;  // by claim
 };
 

@@ -30,8 +30,8 @@ class Amplified : public testing::Test {
   void SetUp() override {
     const auto model = small_model();
     const auto tokens = random_tokens(3, 9, 50, 5);
-    const auto heads = record_heads({1, 2}, kTarget);
-    const Plan plan{{model, random_tokens(5, 5), {}, {heads, calibration_}},
+    const auto heads = record_heads("target", {1, 2}, kTarget);
+    const Plan plan{{model, random_tokens(5, 5), {}, {calibration_}, {heads}},
                     {model, tokens, {}, probes(false, untouched_)},
                     {model, tokens, {amplify(heads, kTarget, kLambda)}, probes(true, amplified_)}};
     ASSERT_TRUE(run(plan, {.batch_tokens = 18}));

@@ -269,12 +269,16 @@ TEST(StatesThatAreNotFinite, AreNamedWhateverPatchMadeThem) {
   refused(AffinePatch{Site::key, {2, 2}, {3}, {}, kNaN, {}});
   refused(AffinePatch{Site::block_output, {2, 2}, {3}, {}, kInfinity, {}});
   refused(WriteEdit{{2, 2}, {3}, {0}, {std::vector<float>(24, kInfinity)}});
-  const auto recorded = std::make_shared<Recording>(Site::head_output, LayerRange{2, 2}, std::vector<int64_t>{});
-  const Transplant transplant{Site::head_output, {2, 2}, {}, {}, 1, kInfinity, recorded};
+  const Recording recorded{"heads", Site::head_output, {2, 2}};
+  const Transplant transplant{Site::head_output, {2, 2}, {}, {}, 1, kInfinity, recorded.name};
   const auto model = small_model();
   const auto tokens = random_tokens(5, 12);
   const auto looks = watch_residual([](const Tensor& x) { return x; });
-  expect_error([&] { run({{model, tokens, {}, {recorded}}, {model, tokens, {transplant}, {looks}}}, {}); }, expected);
+  expect_error(
+      [&] {
+        run({{model, tokens, {}, {}, {recorded}}, {model, tokens, {transplant}, {looks}}}, {});
+      },
+      expected);
 }
 
 std::shared_ptr<const Model> cast(const Changed& weights, at::ScalarType type) {

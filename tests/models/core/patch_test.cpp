@@ -29,8 +29,10 @@ std::shared_ptr<Watch> values_at(Site site, Indices layers) {
 
 double largest_difference(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
-std::shared_ptr<Recording> record(Site site, LayerRange layers, Indices positions = {}, Indices dimensions = {}) {
-  return std::make_shared<Recording>(site, layers, std::move(positions), std::move(dimensions));
+Recording named(std::string name, Site site, LayerRange layers) { return {std::move(name), site, layers}; }
+
+Recording record(Site site, LayerRange layers, Indices positions = {}, Indices dimensions = {}) {
+  return {"recording", site, layers, std::move(positions), std::move(dimensions)};
 }
 
 /// The small model, a source lane and a lane that reads it, on tokens of their own.
@@ -40,10 +42,9 @@ struct Lanes {
   Tokens reader = random_tokens(kSequences, kLength, 50, 22);
 
   /// The residual stream of the reader [B, L + 1, T, D] when both run together.
-  Tensor together(const std::shared_ptr<Recording>& recording, std::vector<Patch> patches,
-                  ExecutorOptions options = {}) const {
+  Tensor together(const Recording& recording, std::vector<Patch> patches, ExecutorOptions options = {}) const {
     const auto probe = residual();
-    EXPECT_TRUE(run({{model, reader, std::move(patches), {probe}}, {model, source, {}, {recording}}}, options));
+    EXPECT_TRUE(run({{model, reader, std::move(patches), {probe}}, {model, source, {}, {}, {recording}}}, options));
     return probe->layers();
   }
   /// The site's values [B, T, X] of unpatched tokens in a lane of their own.
@@ -115,7 +116,7 @@ TEST_P(TransplantCase, PutsInWhatTheSourceHeld) {
   const Indices from{4, 7}, to{5, 2}, from_dimensions{1, 3, 6}, to_dimensions{0, 5, 2};
   const int64_t layer = 2;
   const auto recording = record(site, {layer, layer}, from, from_dimensions);
-  const Transplant patch{site, {layer, layer}, to, to_dimensions, -0.5, 1.5, recording, combine, norm_only};
+  const Transplant patch{site, {layer, layer}, to, to_dimensions, -0.5, 1.5, recording.name, combine, norm_only};
 
   const auto recorded = pick(pick(lanes.alone(lanes.source, site, layer), 1, from), 2, from_dimensions);
   const auto x = pick(pick(lanes.alone(lanes.reader, site, layer), 1, to), 2, to_dimensions);
@@ -123,7 +124,7 @@ TEST_P(TransplantCase, PutsInWhatTheSourceHeld) {
   ASSERT_GT(largest_difference(x, expected), 1e-4);  // else there is nothing to see
 
   const auto seen = values_at(site, {layer});
-  run({{lanes.model, lanes.source, {}, {recording}}, {lanes.model, lanes.reader, {patch}, {seen}}}, {});
+  run({{lanes.model, lanes.source, {}, {}, {recording}}, {lanes.model, lanes.reader, {patch}, {seen}}}, {});
   EXPECT_LT(largest_difference(pick(pick(seen->layer(layer), 1, to), 2, to_dimensions), expected), 1e-6);
   EXPECT_LT(largest_difference(lanes.together(recording, {patch}),
                                with_constants(lanes, site, layer, to, to_dimensions, expected)),
@@ -156,7 +157,7 @@ TEST(Transplant, OfOnesOwnValuesChangesNothing) {
   lanes.source = lanes.reader;
   for (const auto site : {Site::head_output, Site::key, Site::block_output}) {
     const auto recording = record(site, {1, kLayers});
-    const auto same = lanes.together(recording, {Transplant{site, {1, kLayers}, {}, {}, 0, 1, recording}});
+    const auto same = lanes.together(recording, {Transplant{site, {1, kLayers}, {}, {}, 0, 1, recording.name}});
     EXPECT_EQ(largest_difference(same, lanes.together(recording, {})), 0);
   }
 }
@@ -165,7 +166,7 @@ TEST(Transplant, OfOnesOwnValuesChangesNothing) {
 TEST(Transplant, OfTheWholeResidualMakesACopyOfTheSource) {
   const Lanes lanes;
   const auto recording = record(Site::block_output, {2, 2});
-  const auto copied = lanes.together(recording, {Transplant{Site::block_output, {2, 2}, {}, {}, 0, 1, recording}});
+  const auto copied = lanes.together(recording, {Transplant{Site::block_output, {2, 2}, {}, {}, 0, 1, recording.name}});
   const auto probe = residual();
   run({{lanes.model, lanes.source, {}, {probe}}}, {});
   EXPECT_EQ(largest_difference(copied.slice(1, 2), probe->layers().slice(1, 2)), 0);
@@ -177,8 +178,8 @@ TEST(Transplant, TakesTheValueOfTheLayerAtHand) {
   const Lanes lanes;
   const auto recording = record(Site::hidden, {1, kLayers}, {3});
   const auto seen = values_at(Site::hidden, {1, 2, 3});
-  run({{lanes.model, lanes.reader, {Transplant{Site::hidden, {2, 3}, {6}, {}, 0, 1, recording}}, {seen}},
-       {lanes.model, lanes.source, {}, {recording}}},
+  run({{lanes.model, lanes.reader, {Transplant{Site::hidden, {2, 3}, {6}, {}, 0, 1, recording.name}}, {seen}},
+       {lanes.model, lanes.source, {}, {}, {recording}}},
       {});
   for (const int64_t layer : {2, 3}) {
     const auto source = lanes.alone(lanes.source, Site::hidden, layer);
@@ -191,7 +192,7 @@ TEST(Transplant, ChangesJustWhatItNames) {
   const Lanes lanes;
   const auto recording = record(Site::block_output, {2, 2}, {4}, {7});
   const auto patched =
-      lanes.together(recording, {Transplant{Site::block_output, {2, 2}, {5}, {9}, 0, 1, recording}}).select(1, 2);
+      lanes.together(recording, {Transplant{Site::block_output, {2, 2}, {5}, {9}, 0, 1, recording.name}}).select(1, 2);
   const auto plain = lanes.together(recording, {}).select(1, 2);
   auto same = at::ones_like(plain, at::kBool);
   same.select(1, 5).select(1, 9).fill_(false);
@@ -203,7 +204,7 @@ TEST(Transplant, ChangesJustWhatItNames) {
 TEST(Transplant, ActsInOrderWithOtherPatches) {
   const Lanes lanes;
   const auto recording = record(Site::head_output, {1, 1}, {5});
-  const Transplant clamp{Site::head_output, {1, 1}, {5}, {}, 0, 1, recording};
+  const Transplant clamp{Site::head_output, {1, 1}, {5}, {}, 0, 1, recording.name};
   const AffinePatch twice{Site::head_output, {1, 1}, {5}, {}, 2, {}};
   const auto last_clamped = lanes.together(recording, {twice, clamp});
   EXPECT_EQ(largest_difference(last_clamped, lanes.together(recording, {clamp})), 0);
@@ -219,10 +220,10 @@ TEST(Transplant, AMeanMayComeFromMoreSequencesAndServeManyPositions) {
   const auto recording = record(Site::head_output, {2, 2}, {3});
   const auto mean = lanes.alone(lanes.source, Site::head_output, 2).select(1, 3).mean(0);  // [X]
   const auto seen = values_at(Site::head_output, {2});
-  run({{lanes.model, lanes.source, {}, {recording}},
+  run({{lanes.model, lanes.source, {}, {}, {recording}},
        {lanes.model,
         lanes.reader,
-        {Transplant{Site::head_output, {2, 2}, {1, 4, 8}, {}, 0, 1, recording, Combine::sequence_mean}},
+        {Transplant{Site::head_output, {2, 2}, {1, 4, 8}, {}, 0, 1, recording.name, Combine::sequence_mean}},
         {seen}}},
       {});
   for (const int64_t position : {1, 4, 8}) {
@@ -230,42 +231,46 @@ TEST(Transplant, AMeanMayComeFromMoreSequencesAndServeManyPositions) {
   }
 }
 
-TEST(Transplant, TheSourceLaneStopsBehindItsRecording) {
+TEST(Transplant, TheSourceLaneStopsAfterItsRecording) {
   const Lanes lanes;
   const auto recording = record(Site::head_output, {1, 1});
   double done = 0;
-  run({{lanes.model, lanes.reader, {Transplant{Site::head_output, {1, 1}, {}, {}, 0, 1, recording}}, {residual()}},
-       {lanes.model, lanes.source, {}, {recording}}},
-      {}, [&](double flops) {
-        done += flops;
-        return true;
-      });
+  const Plan plan{
+      {lanes.model, lanes.reader, {Transplant{Site::head_output, {1, 1}, {}, {}, 0, 1, recording.name}}, {residual()}},
+      {lanes.model, lanes.source, {}, {}, {recording}}};
+  run(plan, {}, [&](double flops) {
+    done += flops;
+    return true;
+  });
   EXPECT_DOUBLE_EQ(done, (kLayers + 1) * block_flops(lanes.model->config, kSequences, kLength));
+  EXPECT_DOUBLE_EQ(estimate(plan, {}).flops, done);
 }
 
 /// a is read by b, b's changed value by c; and two lanes may read each other in different layers.
 TEST(Transplant, RecordingsMayFormAChain) {
   const Lanes lanes;
-  const auto a = record(Site::block_output, {1, 2}), b = record(Site::block_output, {1, 2});
+  const auto a = named("a", Site::block_output, {1, 2}), b = named("b", Site::block_output, {1, 2});
   const auto c = residual(), source = residual();
   const auto others = random_tokens(kSequences, kLength, 50, 23);
-  const auto from = [](const std::shared_ptr<Recording>& recording) {
-    return Transplant{Site::block_output, {2, 2}, {}, {}, 0, 1, recording};
+  const auto from = [](const Recording& recording) {
+    return Transplant{Site::block_output, {2, 2}, {}, {}, 0, 1, recording.name};
   };
   ASSERT_TRUE(run({{lanes.model, others, {from(b)}, {c}},
-                   {lanes.model, lanes.reader, {from(a)}, {b}},
-                   {lanes.model, lanes.source, {}, {a, source}}},
+                   {lanes.model, lanes.reader, {from(a)}, {}, {b}},
+                   {lanes.model, lanes.source, {}, {source}, {a}}},
                   {.batch_tokens = 16}));
   EXPECT_EQ(largest_difference(c->layers().slice(1, 2), source->layers().slice(1, 2)), 0);
 }
 
 TEST(Transplant, LanesMayReadEachOtherInDifferentLayers) {
   const Lanes lanes;
-  const auto a = record(Site::head_output, {1, 1}), b = record(Site::head_output, {2, 2});
+  const auto a = named("a", Site::head_output, {1, 1}), b = named("b", Site::head_output, {2, 2});
+  const auto from = [](const Recording& recording) {
+    return Transplant{recording.site, recording.layers, {}, {}, 0, 1, recording.name};
+  };
   const auto probe = residual();
-  EXPECT_TRUE(run({{lanes.model, lanes.source, {Transplant{Site::head_output, {2, 2}, {}, {}, 0, 1, b}}, {a, probe}},
-                   {lanes.model, lanes.reader, {Transplant{Site::head_output, {1, 1}, {}, {}, 0, 1, a}}, {b}}},
-                  {}));
+  EXPECT_TRUE(
+      run({{lanes.model, lanes.source, {from(b)}, {probe}, {a}}, {lanes.model, lanes.reader, {from(a)}, {}, {b}}}, {}));
   EXPECT_EQ(probe->layers().size(1), kLayers + 1);
 }
 
@@ -274,8 +279,8 @@ TEST(Transplant, BatchesDoNotMatter) {
   for (const auto combine : {Combine::each, Combine::position_mean, Combine::sequence_mean, Combine::noise}) {
     for (const bool norm_only : {false, true}) {
       const auto at_once = record(Site::head_output, {1, 2}, {4, 7});
-      const auto patched = [&](const std::shared_ptr<Recording>& recording, int64_t batch_tokens) {
-        const Transplant patch{Site::head_output, {1, 2}, {5, 2}, {}, 1, 1, recording, combine, norm_only, 9};
+      const auto patched = [&](const Recording& recording, int64_t batch_tokens) {
+        const Transplant patch{Site::head_output, {1, 2}, {5, 2}, {}, 1, 1, recording.name, combine, norm_only, 9};
         return lanes.together(recording, {patch}, {.batch_tokens = batch_tokens});
       };
       const auto whole = patched(at_once, 2048);
@@ -291,10 +296,10 @@ TEST(Transplant, BatchesDoNotMatter) {
 TEST(Transplant, TheOrderOfLanesDoesNotMatter) {
   const Lanes lanes;
   const auto recording = record(Site::head_output, {1, 3});
-  const Transplant patch{Site::head_output, {1, 3}, {}, {}, 0, 1, recording};
+  const Transplant patch{Site::head_output, {1, 3}, {}, {}, 0, 1, recording.name};
   const auto first = residual(), last = residual();
-  run({{lanes.model, lanes.reader, {patch}, {first}}, {lanes.model, lanes.source, {}, {recording}}}, {});
-  run({{lanes.model, lanes.source, {}, {recording}}, {lanes.model, lanes.reader, {patch}, {last}}}, {});
+  run({{lanes.model, lanes.reader, {patch}, {first}}, {lanes.model, lanes.source, {}, {}, {recording}}}, {});
+  run({{lanes.model, lanes.source, {}, {}, {recording}}, {lanes.model, lanes.reader, {patch}, {last}}}, {});
   EXPECT_EQ(largest_difference(first->layers(), last->layers()), 0);
 }
 
@@ -303,9 +308,10 @@ TEST(Transplant, TheOrderOfLanesDoesNotMatter) {
 /// r itself, [B, P X], at one site and two layers of a reader with many sequences.
 std::vector<Tensor> drawn_noise(const Lanes& lanes, uint64_t seed, const Indices& dimensions) {
   const auto recording = record(Site::head_output, {1, 2}, {0, 5}, dimensions);
-  const Transplant patch{Site::head_output, {1, 2}, {1, 3}, dimensions, 0, 1, recording, Combine::noise, false, seed};
+  const Transplant patch{Site::head_output, {1, 2},         {1, 3}, dimensions, 0, 1,
+                         recording.name,    Combine::noise, false,  seed};
   const auto seen = values_at(Site::head_output, {1, 2});
-  run({{lanes.model, lanes.source, {}, {recording}}, {lanes.model, lanes.reader, {patch}, {seen}}}, {});
+  run({{lanes.model, lanes.source, {}, {}, {recording}}, {lanes.model, lanes.reader, {patch}, {seen}}}, {});
   const auto of_layer = [&](int64_t layer) {
     return pick(pick(seen->layer(layer), 1, {1, 3}), 2, dimensions).flatten(1);
   };
@@ -484,24 +490,24 @@ TEST(PatchErrors, RecordingsThatCannotBeRead) {
   const Lanes lanes;
   const auto model = lanes.model;
   const auto tokens = lanes.reader;
-  const auto read = [](const std::shared_ptr<Recording>& recording, LayerRange layers = {1, 1},
-                       Combine combine = Combine::each, Site site = Site::head_output) {
-    return Transplant{site, layers, {}, {}, 0, 1, recording, combine};
+  const auto read = [](const Recording& recording, LayerRange layers = {1, 1}, Combine combine = Combine::each,
+                       Site site = Site::head_output) {
+    return Transplant{site, layers, {}, {}, 0, 1, recording.name, combine};
   };
   const auto reject = [&](const Plan& plan, const std::string& part) { expect_error([&] { run(plan, {}); }, part); };
-  const auto a = record(Site::head_output, {1, 2}), b = record(Site::head_output, {1, 2});
-  reject({{model, tokens, {read(nullptr)}, {residual()}}}, "needs a recording");
-  reject({{model, tokens, {read(a)}, {residual()}}}, "hangs in no lane");
-  reject({{model, tokens, {}, {a}}, {model, lanes.source, {}, {a}}, {model, tokens, {read(a)}, {residual()}}},
-         "in several");
-  reject({{small_model(), tokens, {}, {a}}, {model, tokens, {read(a)}, {residual()}}}, "does not fit");
-  reject({{model, tokens, {read(a)}, {a, residual()}}}, "circle");
-  reject({{model, tokens, {read(a)}, {b}}, {model, lanes.source, {read(b)}, {a}}}, "circle");
-  reject({{model, lanes.source, {}, {a}},
-          {model, tokens, {read(a, {1, 1}, Combine::each, Site::projected)}, {residual()}}},
-         "another site");
-  reject({{model, lanes.source, {}, {a}}, {model, tokens, {read(a, {2, 3})}, {residual()}}}, "does not keep");
-  reject({{model, lanes.source, {}, {a}}, {model, tokens, {read(a, {2, 1})}, {residual()}}}, "no layer");
+  const auto a = named("a", Site::head_output, {1, 2}), b = named("b", Site::head_output, {1, 2});
+  const Lane source{model, lanes.source, {}, {}, {a}};
+  reject({{model, tokens, {read(a)}, {residual()}}}, "the recording 'a' is read, but no lane makes it");
+  reject({{model, tokens, {}, {}, {a, a}}}, "the recording 'a' shares its name");
+  reject({source, {model, tokens, {}, {}, {a}}}, "the recording 'a' shares its name");
+  reject({{small_model(), tokens, {}, {}, {a}}, {model, tokens, {read(a)}, {residual()}}},
+         "the recording 'a' is made by a lane of another model");
+  reject({{model, tokens, {read(a)}, {residual()}, {a}}}, "in a circle, the recording 'a' among them");
+  reject({{model, tokens, {read(a)}, {}, {b}}, {model, lanes.source, {read(b)}, {}, {a}}}, "in a circle");
+  reject({source, {model, tokens, {read(a, {1, 1}, Combine::each, Site::projected)}, {residual()}}},
+         "the recording 'a' is of another site");
+  reject({source, {model, tokens, {read(a, {2, 3})}, {residual()}}}, "the recording 'a' does not keep every layer");
+  reject({source, {model, tokens, {read(a, {2, 1})}, {residual()}}}, "no layer");
 }
 
 TEST(PatchErrors, NumbersOfSequencesThatDoNotFit) {
@@ -509,14 +515,15 @@ TEST(PatchErrors, NumbersOfSequencesThatDoNotFit) {
   const auto fewer = random_tokens(3, kLength, 50, 8);
   const auto plan = [&](Combine combine) {
     const auto recording = record(Site::head_output, {1, 1});
-    return Plan{{lanes.model, fewer, {}, {recording}},
+    return Plan{{lanes.model, fewer, {}, {}, {recording}},
                 {lanes.model,
                  lanes.reader,
-                 {Transplant{Site::head_output, {1, 1}, {}, {}, 0, 1, recording, combine}},
+                 {Transplant{Site::head_output, {1, 1}, {}, {}, 0, 1, recording.name, combine}},
                  {residual()}}};
   };
   for (const auto combine : {Combine::each, Combine::position_mean}) {
-    expect_error([&] { run(plan(combine), {}); }, "does not fit");
+    expect_error([&] { run(plan(combine), {}); },
+                 "the recording 'recording' has 3 sequences and the lane that reads it 4");
   }
   for (const auto combine : {Combine::sequence_mean, Combine::noise}) EXPECT_TRUE(run(plan(combine), {}));
 }
@@ -526,12 +533,12 @@ TEST(PatchErrors, PatchesThatMakeNoSense) {
     expect_error([&] { run({{small_model(), random_tokens(2, kLength), {patch}, {residual()}}}, {}); }, part);
   };
   const std::vector<float> column(24, 1);
-  const auto recording = record(Site::head_output, {1, 3});
+  const auto recording = record(Site::head_output, {1, 3});  // that no lane makes: what a patch says comes first
   reject(AffinePatch{Site::hidden, {2, 1}, {}, {}, 0, {}}, "no layer");
   reject(AffinePatch{Site::hidden, {1, 3}, {}, {}, 0, {{1}, {1}}}, "one a layer");
-  reject(Transplant{Site::head_output, {1, 1}, {kLength}, {}, 0, 1, recording}, "outside the sequence");
-  reject(Transplant{Site::head_output, {1, 1}, {-1}, {}, 0, 1, recording}, "outside the sequence");
-  reject(Transplant{Site::head_output, {1, 4}, {}, {}, 0, 1, recording}, "outside the model");
+  reject(Transplant{Site::head_output, {1, 1}, {kLength}, {}, 0, 1, recording.name}, "outside the sequence");
+  reject(Transplant{Site::head_output, {1, 1}, {-1}, {}, 0, 1, recording.name}, "outside the sequence");
+  reject(Transplant{Site::head_output, {1, 4}, {}, {}, 0, 1, recording.name}, "outside the model");
   reject(WriteEdit{{1, 2}, {}, {3}, {column}}, "one layer");
   reject(WriteEdit{{2, 2}, {kLength}, {3}, {column}}, "outside the sequence");
   reject(WriteEdit{{2, 2}, {}, {3, 4}, {column}}, "one vector a neuron");

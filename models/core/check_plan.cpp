@@ -1,0 +1,76 @@
+#include "models/core/check_plan.h"
+
+#include "base/error.h"
+
+namespace replicate {
+namespace {
+
+void check_lane(const Lane& lane) {
+  TORCH_CHECK(lane.model && lane.tokens, "a lane needs a model and tokens");
+  TORCH_CHECK(lane.tokens->dim() == 2 && lane.tokens->scalar_type() == at::kLong, "tokens must be [B, T] int64");
+  const auto& config = lane.model->config;
+  const auto low = lane.tokens->min().item<int64_t>(), high = lane.tokens->max().item<int64_t>();
+  if (low < 0 || high >= config.vocabulary) {
+    throw Error("token id " + std::to_string(low < 0 ? low : high) + " is not in the vocabulary", lane.model->name,
+                "use ids from 0 to " + std::to_string(config.vocabulary - 1));
+  }
+  check_patches(lane.patches, config.layers, lane.tokens->size(0), lane.tokens->size(1));
+}
+
+[[noreturn]] void reject(const std::string& name, const std::string& what) {
+  throw Error("the recording '" + name + "' " + what, "plan", "correct the experiment that planned it");
+}
+
+/// A recording and the lane that makes it.
+struct Source {
+  const Recording* recording;
+  const Lane* lane;
+};
+
+using Sources = std::map<std::string, Source>;  // by name
+
+Sources sources_of(const Plan& plan) {
+  Sources sources;
+  for (const auto& lane : plan) {
+    for (const auto& recording : lane.recordings) {
+      if (!sources.try_emplace(recording.name, Source{&recording, &lane}).second) {
+        reject(recording.name, "shares its name with another one");
+      }
+    }
+  }
+  return sources;
+}
+
+/// Whether each sequence of the reading lane takes the values of the source's sequence of the same number.
+bool takes_each_sequence(Combine combine) { return combine == Combine::each || combine == Combine::position_mean; }
+
+void check_transplant(const Transplant& patch, const Lane& lane, const Sources& sources) {
+  const auto found = sources.find(patch.source);
+  if (found == sources.end()) reject(patch.source, "is read, but no lane makes it");
+  const auto& [recording, maker] = found->second;
+  if (maker->model != lane.model)
+    reject(patch.source, "is made by a lane of another model than the lane that reads it");
+  if (recording->site != patch.site) reject(patch.source, "is of another site than the transplant that reads it");
+  if (!recording->layers.contains(patch.layers)) {
+    reject(patch.source, "does not keep every layer in which a transplant reads it");
+  }
+  const auto made = maker->tokens->size(0), read = lane.tokens->size(0);
+  if (takes_each_sequence(patch.combine) && made != read) {
+    reject(patch.source,
+           "has " + std::to_string(made) + " sequences and the lane that reads it " + std::to_string(read));
+  }
+}
+
+}  // namespace
+
+void check_plan(const Plan& plan) {
+  for (const auto& lane : plan) check_lane(lane);
+  const auto sources = sources_of(plan);
+  for (const auto& lane : plan) {
+    for (const auto& patch : lane.patches) {
+      if (const auto* transplant = transplant_of(patch)) check_transplant(*transplant, lane, sources);
+    }
+  }
+}
+
+}  // namespace replicate
