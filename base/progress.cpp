@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <cstdlib>
 #include <iostream>
 
@@ -154,16 +153,6 @@ int terminal_columns() {
   return known ? size.ws_col : kUsualColumns;
 }
 
-volatile std::sig_atomic_t interrupts = 0;
-
-extern "C" void replicate_on_interrupt(int signal_number) {
-  const bool first = interrupts == 0;
-  interrupts = 1;
-  if (first) return;
-  std::signal(signal_number, SIG_DFL);  // the person means it: end as if nothing had been installed
-  std::raise(signal_number);
-}
-
 }  // namespace
 
 std::string duration_text(double seconds) {
@@ -179,16 +168,6 @@ std::unique_ptr<Progress> make_progress() { return make_progress(std::cerr, term
 std::unique_ptr<Progress> make_progress(std::ostream& out, int columns) {
   if (columns > 1) return std::make_unique<BarProgress>(out, columns);
   return std::make_unique<LineProgress>(out);
-}
-
-bool interrupted() { return interrupts > 0; }
-
-void install_interrupt_handler() {
-  struct sigaction action {};
-  action.sa_handler = replicate_on_interrupt;
-  action.sa_flags = SA_RESTART;  // a file being written is written to its end
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
 }
 
 }  // namespace replicate

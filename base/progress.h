@@ -27,8 +27,4 @@ std::unique_ptr<Progress> make_progress();
 /// The same on any stream; `columns` is the width of the terminal, 0 for plain lines.
 std::unique_ptr<Progress> make_progress(std::ostream& out, int columns);
 
-/// True once SIGINT or SIGTERM came; a second one ends the process at once.
-bool interrupted();
-void install_interrupt_handler();
-
 }  // namespace replicate

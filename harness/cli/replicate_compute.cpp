@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/provenance.h"
 #include "harness/cli/doctor.h"
 #include "harness/cli/program.h"

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/sha256.h"
 #include "harness/training/throughput.h"
 #include "models/tokenizer/corpus.h"

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "base/statistics.h"

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "harness/record/verdict.h"
 #include "harness/study/claim.h"
 #include "harness/training/make_study.h"

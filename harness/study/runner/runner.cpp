@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/provenance.h"
 #include "base/sha256.h"
