@@ -27,11 +27,10 @@ struct CommandLine {
   std::optional<std::filesystem::path> against;  ///< of --fail-on new: the run to compare with; empty: what is known
   std::string arm;                               ///< of train; empty: the baseline
   std::optional<double> rate;                    ///< of train: the learning rate
-  std::vector<std::filesystem::path> report_folders;  ///< several: a matrix of claims and models, into `out`
-  std::filesystem::path before, after;                ///< of diff; reproduce has the first alone
-  std::string format = "text";                        ///< of diff: text | markdown | junit
-  std::string text;                                   ///< help text for Command::help
-  int exit_code = 0;                                  ///< of Command::help: 2 when nothing was asked for
+  std::vector<std::filesystem::path> folders;    ///< runs: one or more for report, two for diff, one for reproduce
+  std::string format = "text";                   ///< of diff: text | markdown | junit
+  std::string text;                              ///< help text for Command::help
+  int exit_code = 0;                             ///< of Command::help: 2 when nothing was asked for
 };
 
 /// Error (exit 2) on an unknown option ("did you mean"), a missing value or a contradiction. --yes and --offline belong

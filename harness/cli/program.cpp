@@ -31,7 +31,7 @@ SettingsRequest settings_request(const CommandLine& line, bool gpu) {
                           .accepted_licences = line.accepted_licences,
                           .dtype = line.dtype,
                           .bos = line.bos};
-  return line.command == CommandLine::Command::reproduce ? recorded_request(line.before, request) : request;
+  return line.command == CommandLine::Command::reproduce ? recorded_request(line.folders.front(), request) : request;
 }
 
 int guarded(const std::function<int()>& work) {

@@ -28,7 +28,7 @@ int list(const CommandLine& line) {
 }
 
 int diff(const CommandLine& line) {
-  const auto found = diff_runs(line.before, line.after);
+  const auto found = diff_runs(line.folders[0], line.folders[1]);
   std::cout << (line.format == "text"    ? diff_text(found)
                 : line.format == "junit" ? diff_junit(found)
                                          : diff_markdown(found));
@@ -41,9 +41,8 @@ int write_report(const std::filesystem::path& run, const FailOn& fail_on) {
 }
 
 int write_reports_of(const CommandLine& line) {
-  if (line.report_folders.size() == 1)
-    return write_report(line.report_folders.front(), read_fail_on(line.fail_on, line.against));
-  write_matrix(line.report_folders, *line.out);
+  if (line.folders.size() == 1) return write_report(line.folders.front(), read_fail_on(line.fail_on, line.against));
+  write_matrix(line.folders, *line.out);
   std::cout << (*line.out / "matrix.html").string() << "\n";
   return 0;
 }

@@ -65,7 +65,7 @@ std::string command_of(const CommandLine& line, const Settings& settings) {
 /// --tokens, or those that a recorded run was given.
 std::optional<std::filesystem::path> tokens_of(const CommandLine& line) {
   if (line.command != CommandLine::Command::reproduce) return line.tokens;
-  const auto recorded = line.before / kTokensFile;
+  const auto recorded = line.folders.front() / kTokensFile;
   return std::filesystem::exists(recorded) ? std::optional(recorded) : std::nullopt;
 }
 
@@ -127,7 +127,7 @@ int run(const CommandLine& line, const RunRequest& request) {
 int reproduce(const CommandLine& line) {
   const auto request = request_for(line);
   if (run(line, request) == kInterrupted) return kInterrupted;
-  const auto found = diff_runs(line.before, request.out);
+  const auto found = diff_runs(line.folders.front(), request.out);
   std::cout << "\n" << diff_text(found);
   return numbers_disagree(found) ? kFailed : 0;
 }

@@ -11,14 +11,16 @@ namespace {
 
 using Command = CommandLine::Command;
 
-CommandLine parse(std::vector<std::string> words) {
+using Words = std::vector<std::string>;
+
+CommandLine parse(Words words) {
   words.insert(words.begin(), "replicate");
   std::vector<const char*> argv;
   for (const auto& word : words) argv.push_back(word.c_str());
   return parse_command_line(static_cast<int>(argv.size()), argv.data());
 }
 
-std::string message(const std::vector<std::string>& words) {
+std::string message(const Words& words) {
   return message_of([&] { parse(words); });
 }
 
@@ -87,10 +89,11 @@ TEST(CommandLine, ChoosesTheCommand) {
   EXPECT_EQ(parse({"--all", "--dry-run"}).command, Command::dry_run);
   EXPECT_EQ(parse({"--dry-run", "--only", "x"}).only, "x");
   EXPECT_EQ(parse({"report", "results/x"}).command, Command::report);
-  EXPECT_EQ(parse({"report", "results/x"}).report_folders.at(0), "results/x");
-  EXPECT_EQ(parse({"report", "a", "b", "--out", "c"}).report_folders.size(), 2u);
+  EXPECT_EQ(parse({"report", "results/x"}).folders.at(0), "results/x");
+  EXPECT_EQ(parse({"report", "a", "b", "--out", "c"}).folders.size(), 2u);
+  EXPECT_EQ(parse({"diff", "a", "--format=text", "b"}).folders.at(1), "b");
   EXPECT_EQ(parse({"diff", "a", "b", "--format", "junit"}).format, "junit");
-  EXPECT_EQ(parse({"reproduce", "a", "--threads", "1"}).before, "a");
+  EXPECT_EQ(parse({"reproduce", "--threads", "1", "a"}).folders.at(0), "a");
   EXPECT_EQ(parse({"doctor"}).command, Command::doctor);
   EXPECT_EQ(parse({"validate"}).command, Command::validate);
   EXPECT_EQ(parse({"--version"}).command, Command::version);
@@ -109,14 +112,27 @@ TEST(CommandLine, NothingAskedForIsHelpAndAUsageError) {
 }
 
 TEST(CommandLine, HelpIsCompleteAndFitsATerminal) {
-  std::istringstream help(parse({"--help"}).text);
-  for (std::string line; std::getline(help, line);) EXPECT_LE(line.size(), 80u) << line;
+  const std::string help = parse({"--help"}).text;
   for (const char* word :
        {"--all", "--only",           "--list",    "--dry-run", "--profile", "--model",  "--tokens",  "--seed",
         "--set", "--accept-licence", "--device",  "--threads", "--out",     "--resume", "--fail-on", "--against",
         "--yes", "--offline",        "--version", "report",    "doctor",    "validate", "Exit codes"}) {
-    expect_has(parse({"--help"}).text, word);
+    expect_has(help, word);
   }
+}
+
+TEST(CommandLine, EveryCommandHasItsHelp) {
+  for (const std::string command : {"", "train", "report", "diff", "reproduce", "doctor", "validate"}) {
+    const std::string help = parse(command.empty() ? Words{"--help"} : Words{command, "--help"}).text;
+    for (const char* part : {"Usage: replicate", "--help", "Exit codes:\n  0 ", "\n  2 "}) expect_has(help, part);
+    expect_has(help, command);
+    std::istringstream lines(help);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+  }
+  const std::string diff = parse({"diff", "--help"}).text;
+  expect_has(diff, "--format text|markdown|junit");
+  expect_has(diff, "something changed");
+  EXPECT_EQ(diff.find("--seed"), std::string::npos) << diff;
 }
 
 TEST(CommandLine, UnknownWordsAreSuggested) {
@@ -125,7 +141,7 @@ TEST(CommandLine, UnknownWordsAreSuggested) {
   expect_has(message({"--all", "--dryrun"}), "did you mean '--dry-run'?");
   expect_has(message({"repotr", "x"}), "did you mean 'report'?");
   expect_has(message({"--frobnicate"}), "unknown option '--frobnicate'");
-  expect_has(message({"--all", "stray"}), "a word without an option");
+  expect_has(message({"--all", "stray"}), "a run of claims does not take 'stray'");
   expect_has(message({"-x"}), "-x");
 }
 
@@ -136,7 +152,12 @@ TEST(CommandLine, MissingValuesAreErrors) {
     EXPECT_FALSE(message({"--all", std::string(option) + "="}).empty()) << option;
   }
   expect_has(message({"--only", "--resume"}), "only");
-  expect_has(message({"report"}), "lacks its folder");
+  expect_has(message({"--all", "--seed"}), "--seed lacks its value (command line): add it");
+  expect_has(message({"--all", "--seed="}), "--seed lacks its value");
+  expect_has(message({"--all", "--out", ""}), "--out lacks its value");
+  expect_has(message({"--all=x"}), "--all");
+  expect_has(message({"report"}), "report lacks a run folder (command line): write replicate report RUN");
+  expect_has(message({"diff", "a"}), "diff lacks a run folder");
 }
 
 TEST(CommandLine, FailOnTakesThreeWordsAndGoesWithAgainst) {
@@ -160,9 +181,11 @@ TEST(CommandLine, ContradictionsAreErrors) {
   expect_has(message({"--all", "--resume"}), "--out");
   expect_has(message({"--only", "a", "--only", "b"}), "twice");
   expect_has(message({"doctor", "now"}), "'now'");
-  expect_has(message({"validate", "--all"}), "'--all'");
+  expect_has(message({"validate", "--all"}), "validate does not take --all");
+  expect_has(message({"--all", "--rate", "1"}), "a run of claims does not take --rate");
+  expect_has(message({"diff", "a", "b", "c"}), "diff does not take 'c'");
   expect_has(message({"report", "a", "b"}), "does not say where to");
-  expect_has(message({"report", "--al"}), "did you mean");
+  expect_has(message({"report", "a", "--agianst", "b"}), "did you mean '--against'?");
 }
 
 TEST(CommandLine, NumbersAndDevicesAreChecked) {

@@ -212,7 +212,7 @@ TEST_F(Program, ReproducesARunFromItsFolderAlone) {
   const auto record = json::parse(read_text(folder_ / "again" / "sink_onset" / "record.json"));
   EXPECT_EQ(record["seed"], 5);
   expect_refused("reproduce " + path("nothing"), "there is no config.yaml");
-  expect_refused("reproduce", "reproduce lacks its run");
+  expect_refused("reproduce", "reproduce lacks a run folder");
 }
 
 /// In a kept record, so that the next run differs from it.
