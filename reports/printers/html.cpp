@@ -10,8 +10,7 @@
 #include "reports/content.h"
 #include "reports/findings.h"
 #include "reports/plots/plot_script.h"
-#include "reports/printers/html_script.h"
-#include "reports/printers/html_style.h"
+#include "reports/printers/page_parts.h"
 #include "reports/report.h"
 #include "reports/text.h"
 
@@ -29,10 +28,13 @@ std::string base64(std::span<const std::byte> bytes) {
   return text;
 }
 
+/// As it stands between the tags, which is what its hash covers.
+std::string script() { return "\n" + std::string(kScript); }
+
 /// Nothing is fetched, and nothing runs but this program's own script, whatever got into a record or a plot.
 std::string policy() {
-  return "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-" + base64(sha256(kScript)) +
-         "'";
+  return "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-" +
+         base64(sha256(script())) + "'";
 }
 
 /// Long metric names may break after an underscore.
@@ -205,14 +207,15 @@ class HtmlPrinter {
     out_ << "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          << "<meta http-equiv=\"Content-Security-Policy\" content=\"" << policy() << "\">\n"
          << "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>"
-         << escape_html(document.title) << "</title>\n<style>" << kStyleSheet
+         << escape_html(document.title) << "</title>\n<style>\n"
+         << kStyleSheet
          << "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#verdicts\">Skip to the "
             "verdicts</a>\n"
          << kIcons;
     print_contents(document.blocks);
     out_ << "<main>\n<h1>" << escape_html(document.title) << "</h1>\n";
     print_blocks(document.blocks);
-    out_ << "</main>\n<script>" << kScript << "</script>\n</body>\n</html>\n";
+    out_ << "</main>\n<script>" << script() << "</script>\n</body>\n</html>\n";
     return out_.str();
   }
 

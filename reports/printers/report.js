@@ -1,8 +1,3 @@
-#include "reports/printers/html_script.h"
-
-namespace replicate {
-
-const std::string_view kScript = R"js(
 'use strict';
 for (const box of document.querySelectorAll('.layers')) {
   const control = box.querySelector('.control'), slider = control.querySelector('input');
@@ -35,6 +30,3 @@ const watcher = new IntersectionObserver(entries => {
   if (current) links.get(current).setAttribute('aria-current', 'true');
 }, { rootMargin: '-10% 0px -60% 0px' });
 for (const section of document.querySelectorAll('main section[id]')) if (links.has(section.id)) watcher.observe(section);
-)js";
-
-}  // namespace replicate
