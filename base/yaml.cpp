@@ -45,8 +45,10 @@ YAML::Node load(const std::string& text, const std::string& where, bool lines) {
 
 }  // namespace
 
-Yaml Yaml::read(const std::filesystem::path& file) {
-  return {load(read_text(file, kLargestFile), file.string(), true), file.string(), {}, true};
+Yaml Yaml::read(const std::filesystem::path& file) { return parse_file(read_text(file, kLargestFile), file.string()); }
+
+Yaml Yaml::parse_file(const std::string& text, const std::string& file) {
+  return {load(text, file, true), file, {}, true};
 }
 
 Yaml Yaml::parse(const std::string& text, const std::string& where, const std::string& name) {

@@ -2,7 +2,7 @@
 
 // YAML as this project reads it: every value knows where it stands, so that every complaint names
 // file, line and key. Files that could not be configuration (huge, deeply nested, exploding
-// aliases, keys given twice) are refused. Only the settings' own sources include this header.
+// aliases, keys given twice) are refused. Only sources that read YAML include this header.
 
 #include <yaml-cpp/yaml.h>
 
@@ -29,6 +29,8 @@ class Yaml {
 
   /// Error when the file cannot be read or is no YAML.
   static Yaml read(const std::filesystem::path& file);
+  /// The text of `file`, which the caller has: messages name its lines.
+  static Yaml parse_file(const std::string& text, const std::string& file);
   /// YAML text that stands in no file: `where` and `name` are what messages call its place and
   /// itself.
   static Yaml parse(const std::string& text, const std::string& where, const std::string& name = {});

@@ -1,7 +1,7 @@
 #pragma once
 
-// The paper's causal chain, put together from what the claims' records say about one model. Only
-// the names of claims, series and metrics are known here; a claim that did not run leaves a gap.
+// The figure of the paper's causal chain (paper.h), put together from what the claims' records say about one model. A
+// claim that did not run leaves a gap.
 
 #include <optional>
 #include <string>
@@ -10,25 +10,6 @@
 #include "harness/record/record.h"
 
 namespace replicate {
-
-/// One link: what is said of position 0, the claim that looks, and the curves to look at.
-struct ChainLink {
-  std::string claim, metric;  ///< the claim's number that stands for this link
-  std::string says;
-  std::string title;  ///< of its panel: the quantity with its unit
-  bool log_y = false;
-  std::vector<PanelCurve> curves;
-  std::vector<std::pair<std::string, double>> thresholds;
-};
-const std::vector<ChainLink>& chain_links();
-
-/// An intervention: it changes one link and looks at another.
-struct ChainArrow {
-  std::string links;  ///< "1 → 8"
-  std::string claim, metric;
-  std::string says;
-};
-const std::vector<ChainArrow>& chain_arrows();
 
 /// What one figure shows: a panel for every link that was measured, all over the same layers.
 struct ChainFigure {

@@ -4,6 +4,7 @@
 
 #include "base/run_folder.h"
 #include "reports/findings.h"
+#include "reports/paper.h"
 #include "reports/report.h"
 #include "reports/sections/cells.h"
 #include "reports/text.h"
@@ -108,10 +109,9 @@ std::vector<NamedRun> read_runs(const std::vector<fs::path>& folders) {
 
 Document matrix_content(const std::vector<NamedRun>& runs) {
   Document document{"What replicates where", {}};
-  document.blocks.push_back(
-      paragraph({span::text("The claims of “The Structural Origin of Attention Sink” (arXiv 2605.06611) over " +
-                            plural(runs.size(), "run") + ".")},
-                Paragraph::Role::lead));
+  document.blocks.push_back(paragraph({span::text("The claims of “" + paper().title + "” (arXiv " + paper().arxiv +
+                                                  ") over " + plural(runs.size(), "run") + ".")},
+                                      Paragraph::Role::lead));
   document.blocks.push_back({Section{"matrix", {span::text("Claims by model")}, {{verdict_table(runs)}}}});
   document.blocks.push_back({Section{"runs", {span::text("The runs")}, {{run_table(runs)}}}});
   return document;

@@ -1,6 +1,7 @@
 #include "reports/chain.h"
 #include "reports/content.h"
 #include "reports/findings.h"
+#include "reports/paper.h"
 #include "reports/sections/cells.h"
 #include "reports/sections/sections.h"
 #include "reports/text.h"
@@ -98,16 +99,14 @@ std::vector<Line> row(const std::string& link, const std::string& says, const st
 
 Block link_table(const std::vector<Record>& records) {
   Table table{"The links of the chain", {{"Link"}, {"What it says"}, {"Claim"}, {"Measured"}, {"Verdict"}}, {}};
-  for (size_t i = 0; i < chain_links().size(); ++i) {
-    const ChainLink& link = chain_links()[i];
-    table.rows.push_back(row(std::to_string(i + 1), link.says, link.claim, link.metric, records));
-  }
+  for (const ChainLink& link : paper().links)
+    table.rows.push_back(row(std::to_string(table.rows.size() + 1), link.says, link.claim, link.metric, records));
   return {table};
 }
 
 Block arrow_table(const std::vector<Record>& records) {
   Table table{"Interventions on the chain", {{"Arrow"}, {"What it says"}, {"Claim"}, {"Measured"}, {"Verdict"}}, {}};
-  for (const ChainArrow& arrow : chain_arrows())
+  for (const ChainArrow& arrow : paper().arrows)
     table.rows.push_back(row(arrow.links, arrow.says, arrow.claim, arrow.metric, records));
   return {table};
 }

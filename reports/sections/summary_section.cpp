@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "reports/findings.h"
+#include "reports/paper.h"
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
@@ -8,9 +9,6 @@ namespace replicate {
 namespace {
 
 using Role = Paragraph::Role;
-
-constexpr const char* kPaper = "The Structural Origin of Attention Sink";
-constexpr const char* kPaperReference = "arXiv 2605.06611";
 
 std::string model_in_words(const ModelRecord& model) {
   std::vector<std::string> facts;
@@ -72,7 +70,7 @@ Line lead(const std::vector<Record>& records) {
   const auto profiles = distinct(records, [](const Record& r) { return r.profile; });
   const auto of_profile = profiles.empty() ? "" : " of profile " + enumerate(profiles);
   Line line = {span::text("This run" + of_profile + " tested " + plural(records.size(), "claim") + " of "),
-               span::strong(std::string("“") + kPaper + "”"), span::text(std::string(" (") + kPaperReference + ") on "),
+               span::strong("“" + paper().title + "”"), span::text(" (arXiv " + paper().arxiv + ") on "),
                span::strong(models_in_words(records)), span::text(join(facts, ";"))};
   line.push_back(span::text(", with " + inputs_in_words(records)));
   if (!machines.empty()) line.push_back(span::text(", on " + join(machines, "; ")));
@@ -88,7 +86,7 @@ bool is_null_model(const Record& record) { return record.model.reinitialised; }
 
 std::string report_title(const std::vector<Record>& records) {
   const std::string models = models_in_words(records);
-  return std::string("“") + kPaper + "”" + (models.empty() ? "" : " on " + models);
+  return "“" + paper().title + "”" + (models.empty() ? "" : " on " + models);
 }
 
 Blocks summary(const std::vector<Record>& records) {

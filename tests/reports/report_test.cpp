@@ -14,6 +14,7 @@
 #include "reports/compare/matrix.h"
 #include "reports/content.h"
 #include "reports/findings.h"
+#include "reports/paper.h"
 #include "reports/plots/axes.h"
 #include "reports/plots/chain_script.h"
 #include "reports/plots/map_script.h"
@@ -508,7 +509,7 @@ TEST(ReportChain, MarksAreThoseOfTheJudgedInputs) {
 TEST(ReportChain, TablesNameEveryLinkRunOrNot) {
   const auto tables = tables_in(chain_section(sample::records()));
   ASSERT_EQ(tables.size(), 2u);
-  ASSERT_EQ(tables[0].rows.size(), chain_links().size());
+  ASSERT_EQ(tables[0].rows.size(), paper().links.size());
   EXPECT_EQ(words(tables[0].rows[1][3]), "not run");
   EXPECT_EQ(words(tables[0].rows[4][3]), "dominance_over_rest 18.4 [16.9, 19.7] (> 5)");
   EXPECT_EQ(words(tables[0].rows[4][4]), "fail at top4_energy");

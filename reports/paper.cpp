@@ -1,0 +1,56 @@
+#include "reports/paper.h"
+
+#include "base/yaml.h"
+#include "harness/record/survey.h"
+
+namespace replicate {
+namespace {
+
+double threshold(const Yaml& yaml) { return yaml.text() == "sink_excess" ? kSinkExcess : yaml.real(); }
+
+ChainLink read_link(const Yaml& yaml) {
+  yaml.allow({"says", "claim", "metric", "panel", "log_y", "curves", "thresholds"});
+  ChainLink link{yaml.at("says").text(),
+                 yaml.at("claim").text(),
+                 yaml.at("metric").text(),
+                 yaml.at("panel").text(),
+                 yaml.flag_or("log_y", false),
+                 {},
+                 {}};
+  for (const auto& [series, label] : yaml.at("curves").entries()) link.curves.push_back({series, "", label.text()});
+  if (const auto thresholds = yaml.find("thresholds")) {
+    for (const auto& [label, value] : thresholds->entries()) link.thresholds.emplace_back(label, threshold(value));
+  }
+  return link;
+}
+
+ChainArrow read_arrow(const Yaml& yaml) {
+  yaml.allow({"links", "says", "claim", "metric"});
+  return {yaml.at("links").text(), yaml.at("says").text(), yaml.at("claim").text(), yaml.at("metric").text()};
+}
+
+}  // namespace
+
+const Paper& paper() {
+  static const Paper kPaper = read_paper(std::string(kPaperYaml), "configs/paper.yaml");
+  return kPaper;
+}
+
+Paper read_paper(const std::string& text, const std::string& file) {
+  const Yaml yaml = Yaml::parse_file(text, file);
+  yaml.allow({"title", "subtitle", "year", "arxiv", "bibtex", "links", "arrows", "glossary"});
+  Paper paper{yaml.at("title").text(),
+              yaml.at("subtitle").text(),
+              yaml.at("year").integer(),
+              yaml.at("arxiv").text(),
+              yaml.at("bibtex").text(),
+              {},
+              {},
+              {}};
+  for (const Yaml& link : yaml.at("links").items()) paper.links.push_back(read_link(link));
+  for (const Yaml& arrow : yaml.at("arrows").items()) paper.arrows.push_back(read_arrow(arrow));
+  for (const auto& [term, meaning] : yaml.at("glossary").entries()) paper.glossary.emplace_back(term, meaning.text());
+  return paper;
+}
+
+}  // namespace replicate
