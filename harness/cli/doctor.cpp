@@ -14,7 +14,7 @@
 #include "base/provenance.h"
 #include "base/sha256.h"
 #include "base/yaml.h"
-#include "harness/record/settings/settings.h"
+#include "harness/record/settings/validate.h"
 #include "models/formats/shard_name.h"
 
 namespace replicate {

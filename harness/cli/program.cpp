@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "harness/record/settings/recorded_run.h"
 
 namespace replicate {
 namespace {

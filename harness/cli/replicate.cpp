@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/provenance.h"
 #include "harness/cli/program.h"
+#include "harness/record/settings/validate.h"
 #include "reports/compare/matrix.h"
 #include "reports/compare/run_diff.h"
 #include "reports/report.h"

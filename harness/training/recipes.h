@@ -2,7 +2,7 @@
 
 // From settings to the runs of a study.
 
-#include "harness/record/settings/settings.h"
+#include "harness/record/settings/parameters.h"
 #include "models/training/trainer.h"
 
 namespace replicate {

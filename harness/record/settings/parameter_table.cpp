@@ -4,7 +4,6 @@
 
 #include "base/did_you_mean.h"
 #include "base/error.h"
-#include "harness/record/settings/settings.h"
 
 namespace replicate {
 namespace {

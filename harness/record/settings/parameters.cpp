@@ -1,12 +1,12 @@
-// Parameters: the view that experiments have of their merged parameters.
+#include "harness/record/settings/parameters.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "base/did_you_mean.h"
 #include "base/error.h"
 #include "harness/record/settings/parameter_table.h"
-#include "harness/record/settings/settings.h"
 
 namespace replicate {
 

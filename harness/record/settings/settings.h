@@ -6,50 +6,14 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "harness/record/settings/parameters.h"
 #include "harness/record/verdict.h"
 
-namespace YAML {
-class Node;
-}
-
 namespace replicate {
-
-class ParameterTable;
-
-/// Typed, read-only view of one claim's merged parameters. Error names key, file and what was
-/// expected.
-class Parameters {
- public:
-  Parameters();  ///< none at all
-  Parameters(const YAML::Node& node, std::string where);
-  Parameters(const ParameterTable& table, std::string where);
-  ~Parameters();
-  Parameters(const Parameters&);
-  Parameters& operator=(const Parameters&);
-
-  // Copies share what has been read. A list parameter may be empty; a real one may be written as
-  // "1".
-  int64_t integer(const std::string& key) const;  ///< dotted keys: "natural.sequences"
-  double real(const std::string& key) const;
-  bool flag(const std::string& key) const;
-  std::string text(const std::string& key) const;
-  std::vector<int64_t> integers(const std::string& key) const;
-  std::vector<double> reals(const std::string& key) const;
-  bool has(const std::string& key) const;
-  std::string yaml() const;  ///< as YAML text, for the record
-  /// Error with "did you mean" on the first key that is not one of these: a typo, or a parameter without effect.
-  void allow(const std::vector<std::string>& keys) const;
-  std::vector<std::string> unread() const;  ///< keys that have not been read so far
-
- private:
-  struct Impl;
-  std::shared_ptr<Impl> impl_;
-};
 
 /// One point of a claim's sweep: the same measurement with something changed.
 struct SweepSettings {
@@ -119,7 +83,6 @@ struct Settings {
   Parameters training;            ///< configs/training.yaml, with what the profile changes
   ModelSettings model;
   std::vector<ClaimSettings> claims;  ///< in the order of the paper's figures, then by id
-  std::string yaml() const;           ///< config.yaml of the run folder: everything as merged
 };
 
 struct SettingsRequest {
@@ -137,10 +100,6 @@ struct SettingsRequest {
       {};  ///< config.yaml of a run: its numbers and parameters, before overrides
 };
 
-/// What runs the claims of a run folder again as its config.yaml says, on today's thresholds. Error when the folder has
-/// none, or no records.
-SettingsRequest recorded_request(const std::filesystem::path& run, SettingsRequest request);
-
 /// Reads and merges, later ones winning: claim YAML and training.yaml, profile, model (criteria, parameters and
 /// calibration), a recorded run, --set, --seed. A path whose shape a model's file names as its identity is judged by
 /// that file. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>,
@@ -149,8 +108,5 @@ SettingsRequest recorded_request(const std::filesystem::path& run, SettingsReque
 /// claim, profile, model or key: Error with "did you mean '...'?". Whether the model's file exists is left to whoever
 /// opens it.
 Settings load_settings(const SettingsRequest& request);
-
-/// Checks every YAML under configs; returns one line per finding (empty: all good).
-std::vector<std::string> validate_configs(const std::filesystem::path& configs);
 
 }  // namespace replicate

@@ -13,6 +13,7 @@
 #include "base/provenance.h"
 #include "base/sha256.h"
 #include "harness/record/power_table.h"
+#include "harness/record/settings/settings_yaml.h"
 #include "harness/study/claim.h"
 #include "harness/study/prefix_recordings.h"
 #include "harness/study/runner/cost_table.h"
@@ -82,7 +83,7 @@ class Runner {
   std::string config() const {
     auto settings = settings_;
     settings.model.bos = begins_with_bos();
-    return settings.yaml();
+    return settings_yaml(settings);
   }
 
   RunOutcome run(const RunFolder& folder, Progress& progress) {

@@ -1,0 +1,40 @@
+#pragma once
+
+// The YAML files of the configs folder, and how values in them are read that several of them have.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/yaml.h"
+
+namespace replicate {
+
+/// Names of the YAML files in `folder`, sorted and without their extension. Error when the folder cannot be read.
+std::vector<std::string> names_in(const std::filesystem::path& folder);
+
+bool contains(const std::vector<std::string>& names, const std::string& name);
+
+/// `folder`/`name`.yaml. Error with "did you mean '...'?" when there is no such file.
+Yaml read_named(const std::filesystem::path& folder, const std::string& kind, const std::string& name);
+
+/// Error when the value of `key` is not `stem`, the name of the file.
+void check_name(const Yaml& yaml, const std::string& key, const std::string& stem);
+
+/// A text that is not empty.
+std::string filled_text(const Yaml& yaml);
+
+/// A text that is one of `words`.
+std::string one_of(const Yaml& yaml, const std::vector<std::string>& words);
+
+/// `read` of every item of the list under `key`; nothing where the key is absent.
+template <typename Read>
+auto read_list(const Yaml& yaml, const std::string& key, Read read) {
+  std::vector<decltype(read(yaml))> items;
+  const auto list = yaml.find(key);
+  if (!list) return items;
+  for (const Yaml& item : list->items()) items.push_back(read(item));
+  return items;
+}
+
+}  // namespace replicate

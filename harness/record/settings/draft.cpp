@@ -1,0 +1,37 @@
+#include "harness/record/settings/draft.h"
+
+#include "base/did_you_mean.h"
+#include "base/error.h"
+
+namespace replicate {
+
+bool trains(const ClaimDraft& claim) { return claim.settings.judging.kind == "training"; }
+
+std::vector<std::string> ids(const std::vector<ClaimDraft>& claims) {
+  std::vector<std::string> ids;
+  for (const ClaimDraft& claim : claims) ids.push_back(claim.settings.id);
+  return ids;
+}
+
+ClaimDraft* find_claim(Draft& draft, const std::string& id) {
+  for (ClaimDraft& claim : draft.claims) {
+    if (claim.settings.id == id) return &claim;
+  }
+  return nullptr;
+}
+
+ClaimDraft& known_claim(Draft& draft, const std::string& id, const Yaml& yaml) {
+  if (ClaimDraft* claim = find_claim(draft, id)) return *claim;
+  throw Error("unknown claim " + in_quotes(id), yaml.where(), did_you_mean(id, ids(draft.claims)));
+}
+
+const std::vector<std::string> kRunNumbers = {"seed", "bootstrap_resamples", "batch_tokens", "sweep_sequences"};
+
+void set_run_number(Settings& settings, const std::string& key, const Yaml& value) {
+  if (key == "seed") settings.seed = value.natural();
+  if (key == "bootstrap_resamples") settings.bootstrap_resamples = value.integer(10, kMostResamples);
+  if (key == "batch_tokens") settings.batch_tokens = value.integer(0, INT32_MAX);
+  if (key == "sweep_sequences") settings.sweep_sequences = value.integer(0, INT32_MAX);
+}
+
+}  // namespace replicate

@@ -1,0 +1,48 @@
+#pragma once
+
+// One run's settings while they are being merged: parameters are still tables.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/yaml.h"
+#include "harness/record/settings/parameter_table.h"
+#include "harness/record/settings/settings.h"
+
+namespace replicate {
+
+inline constexpr int64_t kMostResamples = 1000000;
+inline constexpr const char* kSurveySchema = "{sequences: 8, length: 128}";
+
+struct ClaimDraft {
+  ClaimSettings settings;
+  ParameterTable parameters;
+  std::optional<Yaml> arms, sweep;
+  std::string file;
+};
+
+struct Draft {
+  Settings settings;
+  ParameterTable survey{Yaml::parse(kSurveySchema, "the survey's defaults")};
+  ParameterTable training;
+  std::string model;  ///< named by the profile
+  std::vector<ClaimDraft> claims;
+};
+
+bool trains(const ClaimDraft& claim);  ///< of kind training
+
+std::vector<std::string> ids(const std::vector<ClaimDraft>& claims);
+
+ClaimDraft* find_claim(Draft& draft, const std::string& id);  ///< null when there is none
+
+/// Error with "did you mean '...'?" when there is no such claim; `yaml` is where the id stands.
+ClaimDraft& known_claim(Draft& draft, const std::string& id, const Yaml& yaml);
+
+/// The numbers that belong to a run and not to a claim.
+extern const std::vector<std::string> kRunNumbers;
+
+/// Error when `value` is out of range. A key that is not one of kRunNumbers changes nothing.
+void set_run_number(Settings& settings, const std::string& key, const Yaml& value);
+
+}  // namespace replicate

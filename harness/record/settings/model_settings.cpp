@@ -1,0 +1,161 @@
+#include "harness/record/settings/model_settings.h"
+
+#include <optional>
+
+#include "base/error.h"
+#include "base/text_file.h"
+#include "harness/record/settings/config_files.h"
+#include "harness/record/settings/draft.h"
+#include "harness/record/settings/judging_settings.h"
+#include "harness/record/settings/model_path.h"
+#include "harness/record/settings/model_shape.h"
+#include "harness/record/settings/prior_knowledge.h"
+#include "models/formats/description.h"
+
+namespace replicate {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// With an op, a criterion of the model's own; without, another threshold for one of the claim's.
+void apply_model_criterion(Judging& judging, const Yaml& entry) {
+  if (entry.has("op")) {
+    judging.criteria.push_back(read_criterion(entry));
+    return;
+  }
+  entry.allow({"metric", "threshold", "source"});
+  set_threshold(criterion_on(judging, entry.at("metric").text(), entry), entry.at("threshold"),
+                filled_text(entry.at("source")));
+}
+
+void apply_model_claim(ClaimDraft& claim, const Yaml& yaml) {
+  yaml.allow({"parameters", "criteria", "controls", "calibration"});
+  Judging& judging = claim.settings.judging;
+  claim.settings.calibration = yaml.text_or("calibration", claim.settings.calibration);
+  if (const auto parameters = yaml.find("parameters")) claim.parameters.merge(*parameters);
+  read_list(yaml, "criteria", [&](const Yaml& entry) {
+    apply_model_criterion(judging, entry);
+    return 0;
+  });
+  check_distinct(yaml, judging);
+  read_list(yaml, "controls", [&](const Yaml& entry) {
+    entry.allow({"metric", "fraction", "source"});
+    set_fraction(control_on(judging, entry.at("metric").text(), entry), entry.at("fraction"),
+                 filled_text(entry.at("source")));
+    return 0;
+  });
+}
+
+std::string read_sha256(const Yaml& yaml) {
+  const std::string text = yaml.text();
+  const bool hex = text.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (text.size() != 64 || !hex) yaml.fail("is no sha256", "give 64 lower-case hexadecimal digits");
+  return text;
+}
+
+ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::path& assets) {
+  yaml.allow({"name", "description", "file", "identity", "shape", "sha256", "licence", "consent", "source", "bos",
+              "reinitialised", "calibration", "known_verdicts", "claims"});
+  check_name(yaml, "name", name);
+  ModelSettings model;
+  model.name = name;
+  if (const auto identity = yaml.find("identity")) {
+    (void)has_identity({}, *identity);  // what is wrong with it shows in `validate`
+  } else {
+    model.file = assets / filled_text(yaml.at("file"));
+  }
+  if (const auto shape = yaml.find("shape")) (void)has_shape({}, *shape);
+  model.reinitialised = yaml.flag_or("reinitialised", false);
+  if (const auto sha256 = yaml.find("sha256")) model.sha256 = read_sha256(*sha256);
+  if (const auto bos = yaml.find("bos")) model.bos = bos->flag();
+  model.licence = yaml.text_or("licence", {});
+  model.consent = yaml.text_or("consent", {});
+  model.source = yaml.text_or("source", {});
+  return model;
+}
+
+bool looks_like_path(const std::string& text) {
+  return text.find('/') != std::string::npos || fs::path(text).extension() == ".gguf";
+}
+
+void require_consent(const ModelSettings& model, const std::vector<std::string>& accepted) {
+  if (model.consent.empty() || contains(accepted, model.consent)) return;
+  throw Error("the model " + model.name + " comes under its own licence: " + model.licence, "--model " + model.name,
+              "read it, then add --accept-licence " + model.consent);
+}
+
+/// Nothing where the model cannot be read: whoever opens it says why.
+std::optional<ModelConfig> config_of(const fs::path& model) {
+  try {
+    return describe_model(model).config;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+/// The file in `folder` whose entry under `key` a model has.
+std::optional<std::string> file_of(const std::optional<ModelConfig>& config, const fs::path& folder,
+                                   const std::string& key, bool (*has)(const ModelConfig&, const Yaml&)) {
+  if (!config) return std::nullopt;
+  for (const auto& name : names_in(folder)) {
+    const auto entry = Yaml::read(folder / (name + ".yaml")).find(key);
+    if (entry && has(*config, *entry)) return name;
+  }
+  return std::nullopt;
+}
+
+void note_everywhere(Draft& draft, const std::string& note) {
+  for (ClaimDraft& claim : draft.claims) {
+    if (!trains(claim)) claim.settings.notes.push_back(note);
+  }
+}
+
+/// A path: judged as the model that it is by its shape, or by this project's thresholds alone.
+void choose_path(Draft& draft, const std::string& path, const fs::path& folder, const fs::path& assets) {
+  auto model = model_from_path(path);
+  const auto config = config_of(model.file);
+  if (file_of(config, folder, "shape", has_shape)) set_calibration(draft, false, kKnownModel, true);
+  if (const auto known = file_of(config, folder, "identity", has_identity)) {
+    apply_model(draft, Yaml::read(folder / (*known + ".yaml")), *known, assets);
+    model.judged_as = *known;
+    model.bos = draft.settings.model.bos;
+    note_everywhere(
+        draft, "The model has the shape of " + *known + " and is judged by configs/models/" + *known +
+                   ".yaml: the paper's own numbers are among the thresholds. A fine-tuned model has that shape, too.");
+  } else {
+    note_everywhere(draft,
+                    "The paper's own numbers are of Llama-2-7B and Llama-3-8B. This is another model: it is judged by "
+                    "this project's thresholds alone.");
+  }
+  draft.settings.model = std::move(model);
+}
+
+}  // namespace
+
+void apply_model(Draft& draft, const Yaml& yaml, const std::string& name, const fs::path& assets) {
+  draft.settings.model = read_model(yaml, name, assets);
+  apply_known_verdicts(draft, yaml, false);
+  if (const auto known = yaml.find("calibration")) set_calibration(draft, false, filled_text(*known), false);
+  if (yaml.has("shape")) set_calibration(draft, false, kKnownModel, true);
+  const auto claims = yaml.find("claims");
+  if (!claims) return;
+  for (const auto& [id, changes] : claims->entries()) {
+    apply_model_claim(known_claim(draft, id, changes), changes);
+  }
+}
+
+void choose_model(Draft& draft, const std::string& model, const SettingsRequest& request) {
+  const fs::path folder = request.configs / "models";
+  const bool named = contains(names_in(folder), model);
+  if (!named && (looks_like_path(model) || is_there(model))) {
+    return choose_path(draft, model, folder, request.assets);
+  }
+  apply_model(draft, read_named(folder, "model", model), model, request.assets);
+  if (draft.settings.model.file.empty()) {
+    throw Error("the weights of " + model + " do not come with this project", "--model " + model,
+                "name their folder or file with --model PATH; its shape tells which model it is");
+  }
+  require_consent(draft.settings.model, request.accepted_licences);
+}
+
+}  // namespace replicate

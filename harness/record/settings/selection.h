@@ -1,0 +1,16 @@
+#pragma once
+
+// --only: the claims of a run.
+
+#include <string>
+#include <vector>
+
+namespace replicate {
+
+struct ClaimDraft;
+
+/// An id names that claim alone, though it may be a part of another id; all else is searched for.
+/// Error when nothing is found, or when `only` is no regular expression.
+void select(std::vector<ClaimDraft>& claims, const std::string& only);
+
+}  // namespace replicate
