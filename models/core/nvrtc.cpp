@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include "base/first_line.h"
+
 namespace replicate {
 namespace fs = std::filesystem;
 namespace {
@@ -48,9 +50,6 @@ fs::path folder_of(const char* library) {
   return folder;
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
-
-/// The first line of what NVRTC wrote about a program.
 std::string log_of(void* program) {
   size_t size = 0;
   if (function<int(void*, size_t*)>("nvrtcGetProgramLogSize")(program, &size) != kSuccess) return {};

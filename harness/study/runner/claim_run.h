@@ -1,0 +1,46 @@
+#pragma once
+
+#include "harness/study/claim.h"
+#include "harness/study/runner/session.h"
+
+namespace replicate {
+
+/// One call of a claim: as it is judged, or at a point of its sweep.
+struct Attempt {
+  Context context;
+  std::unique_ptr<Claim> claim = {};  // once it was declared
+  std::string error = {};             // why it cannot run: at a point of a sweep that is the point's alone
+};
+
+/// One claim on its way from settings to record.
+struct ClaimRun {
+  const ClaimSettings* settings;
+  Attempt judged;
+  std::vector<Attempt> sweep = {};  // as settings->sweep
+  std::vector<Attempt> dtypes =
+      {};          // in the run's dtype and in float32, on few sequences; empty where they are the same
+  Plan plan = {};  // of all attempts
+  double flops = 0;
+  double seconds = 0;
+  std::string error = {};         // why it ended, if it did
+  std::string inapplicable = {};  // why it has nothing to say here, if so
+  std::string futile = {};        // why it would be inconclusive whatever was trained, if so
+
+  bool trains() const { return settings->judging.kind == "training"; }
+  bool looks_only() const;
+};
+
+/// A claim that is bound to its inputs and declares nothing yet. Error when none is registered under its id, or when it
+/// does not read a parameter that its YAML has.
+ClaimRun start(Session& session, const ClaimSettings& settings);
+
+/// Calls the claim's functions, which need the survey or what was trained, and estimates what they declare.
+void prepare(Session& session, ClaimRun& claim);
+
+/// The first line of what a step throws, since LibTorch appends a stack trace; empty when it throws nothing.
+std::string what_throws(const std::function<void()>& step);
+
+/// Runs one step of a claim; what it throws becomes the claim's own error.
+void guarded(ClaimRun& claim, const std::function<void()>& step);
+
+}  // namespace replicate

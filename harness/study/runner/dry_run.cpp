@@ -1,0 +1,63 @@
+// What would run, how long it would take here and how much memory, without running it.
+
+#include "harness/record/power_table.h"
+#include "harness/study/runner/cost_table.h"
+#include "harness/study/runner/survey_stage.h"
+#include "harness/study/runner/training_stage.h"
+
+namespace replicate {
+namespace {
+
+void add_training(Session& session, std::vector<ClaimRun>& claims, CostTable& table) {
+  if (const auto missing = what_throws([&] { session.study(); }); !missing.empty()) {
+    table.add_failure("training", missing);
+    session.time_study();
+  }
+  const auto error = what_throws([&] {
+    for (auto& claim : claims) {
+      claim.futile = futility(session, *claim.settings);
+      if (!claim.futile.empty()) table.add_failure(claim.settings->id, "inconclusive, " + claim.futile);
+    }
+    const auto steps = session.study().steps_left(arms_of(claims));
+    const double seconds = steps > 0 ? session.study().measured_step_seconds() : 0;
+    table.add_training(session.study().results().tokens(steps),
+                       static_cast<double>(steps) * session.study().step_flops(), static_cast<double>(steps) * seconds);
+  });
+  if (!error.empty()) table.add_failure("training", error);
+}
+
+}  // namespace
+
+std::string dry_run(const RunRequest& request) {
+  Session session(request);
+  session.survey = assumed_survey(session);
+  CostTable table(session.options, measured_rate(*session.loaded.model, session.options));
+  Plan together = {survey_lane(session, Surveyor())};
+  table.add("survey", together);
+  double flops = 0;
+  std::vector<ClaimRun> training;
+  for (const auto& settings : session.settings.claims) {
+    auto claim = start(session, settings);
+    if (claim.trains()) {
+      training.push_back(std::move(claim));
+      continue;
+    }
+    prepare(session, claim);
+    if (!claim.error.empty()) {
+      table.add_failure(settings.id, claim.error);
+      continue;
+    }
+    table.add(settings.id, claim.plan);
+    if (claim.looks_only()) {
+      together.insert(together.end(), claim.plan.begin(), claim.plan.end());
+    } else {
+      flops += claim.flops;
+    }
+  }
+  if (!training.empty()) add_training(session, training, table);
+  const auto power =
+      power_table(session.settings.claims, [&](const ClaimSettings& claim) { return planned_units(session, claim); });
+  return table.text(flops + estimate(together, session.options).flops) + (power.empty() ? "" : "\n" + power);
+}
+
+}  // namespace replicate

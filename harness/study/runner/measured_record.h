@@ -1,0 +1,18 @@
+#pragma once
+
+#include "harness/study/runner/claim_run.h"
+
+namespace replicate {
+
+/// A record with all that is known before anything is measured.
+Record blank_record(Session& session, const ClaimSettings& settings);
+
+void apply(Judgement judgement, Record& record);
+
+/// Calls the claim's reports, judges them and its sweep, and fills the record. What throws is the claim's error.
+void measure_and_judge(const Session& session, ClaimRun& claim, Record& record);
+
+/// The inputs of a claim's passes, each once, in the order of the plan.
+std::vector<InputsRecord> inputs_of(const Session& session, const ClaimRun& claim);
+
+}  // namespace replicate

@@ -1,0 +1,136 @@
+#include "harness/study/runner/passes.h"
+
+#include <chrono>
+
+#include "base/error.h"
+#include "base/first_line.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/provenance.h"
+#include "harness/study/runner/measured_record.h"
+
+namespace replicate {
+namespace {
+
+double seconds_now() {
+  using namespace std::chrono;
+  return duration<double>(steady_clock::now().time_since_epoch()).count();
+}
+
+void finish(Session& session, ClaimRun& claim, const RunFolder& folder, Progress& progress) {
+  const double start = seconds_now();
+  auto record = blank_record(session, *claim.settings);
+  record.inputs = inputs_of(session, claim);
+  if (claim.error.empty()) {
+    guarded(claim, [&] { measure_and_judge(session, claim, record); });
+  }
+  if (!claim.error.empty()) {
+    record.verdict = Verdict::error;
+    record.reason = claim.error;
+  }
+  record.seconds = claim.seconds + seconds_now() - start;
+  record.peak_memory_mb = peak_memory_mb();
+  write_record(record, folder.claim(record.claim));
+  log_info(record.claim + ": " + to_string(record.verdict) + ": " + record.reason);
+  progress.line(record.claim + ": " + to_string(record.verdict));
+  session.records[record.claim] = std::move(record);
+  claim.judged.claim.reset();  // with its probes' accumulators
+  claim.sweep.clear();
+  claim.dtypes.clear();
+  claim.plan.clear();
+}
+
+bool run_alone(Session& session, ClaimRun& claim, const RunFolder& folder, Progress& progress) {
+  const double start = seconds_now();
+  bool whole = true;
+  if (claim.error.empty()) {
+    guarded(claim, [&] { whole = pass(session, claim.plan, claim.settings->id, progress); });
+  }
+  if (!whole) return false;
+  claim.seconds = seconds_now() - start;
+  finish(session, claim, folder, progress);
+  return true;
+}
+
+/// Declared anew: the failed pass left partial data in the probes.
+bool run_apart(Session& session, const std::vector<ClaimRun*>& looking, const RunFolder& folder, Progress& progress) {
+  for (auto* claim : looking) {
+    if (claim->error.empty()) {
+      *claim = start(session, *claim->settings);
+      prepare(session, *claim);
+    }
+    if (!run_alone(session, *claim, folder, progress)) return false;
+  }
+  return true;
+}
+
+/// Claims that only look run together: lanes on the same inputs become one forward pass.
+bool run_looking(Session& session, std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
+  Plan together;
+  std::vector<ClaimRun*> looking;
+  double flops = 0;
+  for (auto& claim : claims) {
+    if (!claim.looks_only() && claim.error.empty()) continue;
+    looking.push_back(&claim);
+    together.insert(together.end(), claim.plan.begin(), claim.plan.end());
+    flops += claim.flops;
+  }
+  const double start = seconds_now();
+  try {
+    const auto stage = "observation for " + std::to_string(looking.size()) + " claims";
+    if (!together.empty() && !pass(session, together, stage, progress)) return false;
+  } catch (const std::exception& e) {
+    log_warn("the shared pass failed (" + first_line(e.what()) + "); running its claims one by one");
+    return run_apart(session, looking, folder, progress);
+  }
+  const double seconds = seconds_now() - start;
+  for (auto* claim : looking) {
+    claim->seconds = flops > 0 ? seconds * claim->flops / flops : 0;
+    finish(session, *claim, folder, progress);
+  }
+  return true;
+}
+
+bool run_others(Session& session, std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
+  for (auto& claim : claims) {
+    if (session.records.count(claim.settings->id)) continue;
+    if (!run_alone(session, claim, folder, progress)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool pass(const Session& session, const Plan& plan, const std::string& stage, Progress& progress) {
+  progress.begin(stage, estimate(plan, session.options).flops);
+  const bool whole = replicate::run(plan, session.options, [&](double flops) {
+    progress.advance(flops);
+    return !interrupted();
+  });
+  progress.end();
+  return whole;
+}
+
+RunOutcome run_passes(Session& session, std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
+  for (auto& claim : claims) prepare(session, claim);
+  try {
+    const bool whole = run_looking(session, claims, folder, progress) && run_others(session, claims, folder, progress);
+    return outcome(session, !whole);
+  } catch (const Error& error) {
+    auto stopped = outcome(session, false);
+    stopped.failure = error.what();
+    return stopped;
+  }
+}
+
+RunOutcome outcome(const Session& session, bool interrupted) {
+  RunOutcome outcome{{}, interrupted, {}};
+  for (const auto& settings : session.settings.claims) {
+    if (const auto found = session.records.find(settings.id); found != session.records.end()) {
+      outcome.records.push_back(found->second);
+    }
+  }
+  return outcome;
+}
+
+}  // namespace replicate

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "harness/inputs/loading.h"
+#include "harness/study/context.h"
+#include "harness/study/runner/runner.h"
+#include "harness/training/training_study.h"
+
+namespace replicate {
+
+/// What the claims of one run share: the model, its inputs, what the survey found, and the records so far.
+class Session {
+ public:
+  explicit Session(const RunRequest& run_request);
+
+  const RunRequest& request;
+  const Settings& settings;
+  LoadedModel loaded;
+  std::shared_ptr<InputMaker> maker;
+  std::optional<Inputs> given;  ///< --tokens
+  std::string prose_sha256;
+  ExecutorOptions options;
+  Survey survey;
+  int64_t attempts = 0;                   ///< at claims, so far: each names its recordings by its number
+  std::map<std::string, Record> records;  ///< by claim
+
+  /// The settings know it of a named model; a model that is given by its path may know it of itself.
+  bool begins_with_bos() const { return settings.model.bos.value_or(loaded.model->config.begins_with_bos); }
+  std::string config() const;  ///< of config.yaml, with what was left for the model to decide
+
+  Context context_for(const ClaimSettings& claim) const;
+  Context context_for(const ClaimSettings& claim, const SweepSettings& point);
+
+  TrainingStudy& study();  ///< made when a training claim wants it
+  void time_study();       ///< in its place one that can be timed, where its text is missing
+  InputsRecord record_of(const Tokens& tokens) const;
+
+ private:
+  std::shared_ptr<InputMaker> make_inputs(uint64_t seed) const;
+
+  std::map<uint64_t, std::shared_ptr<InputMaker>> other_makers_;  // by the seed of a sweep point
+  std::unique_ptr<TrainingStudy> study_;
+};
+
+void use(const ModelAndNulls& models, Context& context);
+
+}  // namespace replicate
