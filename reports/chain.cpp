@@ -6,7 +6,7 @@
 #include "reports/findings.h"
 #include "reports/paper.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 constexpr size_t kFewestPanels = 3;
@@ -77,4 +77,4 @@ const Record* find_record(const std::vector<Record>& records, const std::string&
   return found == records.end() ? nullptr : &*found;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -9,7 +9,7 @@
 
 #include "harness/record/record.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// What one figure shows: a panel for every link that was measured, all over the same layers.
 struct ChainFigure {
@@ -26,4 +26,4 @@ std::optional<ChainFigure> chain_figure(const std::vector<Record>& records);
 /// Null where the claim did not run.
 const Record* find_record(const std::vector<Record>& records, const std::string& claim);
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -5,7 +5,7 @@
 #include "reports/findings.h"
 #include "reports/sections/sections.h"
 
-namespace replicate {
+namespace replicate::report {
 
 std::string anchor_of(const std::string& claim) {
   std::string anchor = claim;
@@ -37,4 +37,4 @@ Document report_content(const std::vector<Record>& records) {
   return document;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -3,7 +3,7 @@
 #include "harness/record/record.h"
 #include "reports/document.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// What the report says, in order: summary, verdicts, the chain, what fell short, rival accounts, how sure; one section
 /// a claim; deviations, cost, provenance, citation, definitions.
@@ -23,4 +23,4 @@ inline constexpr const char* kChain = "chain";  ///< in the run's folder, and th
 /// The anchor of a claim's section: its id, with whatever a URL fragment cannot hold replaced.
 std::string anchor_of(const std::string& claim);
 
-}  // namespace replicate
+}  // namespace replicate::report

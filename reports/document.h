@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-namespace replicate {
+namespace replicate::report {
 
 /// A run of characters in one role. Text is raw here; printers escape it.
 struct Span {
@@ -132,4 +132,4 @@ struct Document {
   Blocks blocks;
 };
 
-}  // namespace replicate
+}  // namespace replicate::report

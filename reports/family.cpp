@@ -2,7 +2,7 @@
 
 #include "harness/record/evidence.h"
 
-namespace replicate {
+namespace replicate::report {
 
 std::vector<FamilyMember> family_of(const std::vector<Record>& records) {
   std::vector<FamilyMember> family;
@@ -18,4 +18,4 @@ std::vector<FamilyMember> family_of(const std::vector<Record>& records) {
   return family;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

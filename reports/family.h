@@ -2,7 +2,7 @@
 
 #include "harness/record/record.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// A primary criterion of the run, with its p value among all of them.
 struct FamilyMember {
@@ -16,4 +16,4 @@ struct FamilyMember {
 std::vector<FamilyMember> family_of(const std::vector<Record>& records);
 inline constexpr double kFamilyAlpha = 0.025;  // one side of 95%
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -5,7 +5,7 @@
 
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 constexpr size_t kMostHeadlines = 3;
@@ -153,4 +153,4 @@ Look look_of(const std::string& word) {
   return {"○", "skipped"};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -10,7 +10,7 @@
 
 #include "harness/record/record.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// The metric that judging used: the first one with this name. Null when there is none.
 const Metric* find_metric(const Record& record, const std::string& name);
@@ -89,4 +89,4 @@ Look look_of(const std::string& verdict_or_outcome);
 inline constexpr Verdict kVerdicts[] = {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skipped,
                                         Verdict::error};
 
-}  // namespace replicate
+}  // namespace replicate::report

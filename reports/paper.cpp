@@ -3,7 +3,7 @@
 #include "base/yaml.h"
 #include "harness/record/survey.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 double threshold(const Yaml& yaml) { return yaml.text() == "sink_excess" ? kSinkExcess : yaml.real(); }
@@ -53,4 +53,4 @@ Paper read_paper(const std::string& text, const std::string& file) {
   return paper;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -10,7 +10,7 @@
 
 #include "harness/record/record.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// One link of the causal chain: what is said of position 0, the claim that looks, and the curves to look at.
 struct ChainLink {
@@ -47,4 +47,4 @@ const Paper& paper();
 /// Reads the text of `file`; Error with its line where it does not describe a paper.
 Paper read_paper(const std::string& text, const std::string& file);
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -17,7 +17,7 @@
 #include "reports/compare/fail_on.h"
 #include "reports/document.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// claim, paper, measured, verdict: the table that ends a run (plain text; colours only on a
 /// terminal). `width` in columns, taken between 72 and 120. Says why wherever the verdict is not
@@ -67,4 +67,4 @@ std::vector<Record> read_run(const std::filesystem::path& run);
 void write_reports(const std::filesystem::path& run, const std::vector<std::string>& order = {},
                    const FailOn& fail_on = {});
 
-}  // namespace replicate
+}  // namespace replicate::report

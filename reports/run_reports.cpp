@@ -9,7 +9,7 @@
 #include "reports/plots/map_script.h"
 #include "reports/report.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 namespace fs = std::filesystem;
@@ -88,4 +88,4 @@ void write_reports(const fs::path& run, const std::vector<std::string>& order, c
   if (failed_plot) std::rethrow_exception(failed_plot);
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

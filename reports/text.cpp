@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 struct CodePoint {
@@ -316,4 +316,4 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
   text = result.append(text, done);
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

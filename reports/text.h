@@ -10,7 +10,7 @@
 
 #include "harness/record/record.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// UTF-8 without surprises: invalid bytes become U+FFFD, control characters (newlines too) a space.
 std::string clean(std::string_view text);
@@ -47,4 +47,4 @@ std::string enumerate(const std::vector<std::string>& parts);  ///< "a, b and c"
 std::string plural(size_t count, const std::string& noun);     ///< "1 claim", "2 claims"
 void replace_all(std::string& text, std::string_view from, std::string_view to);
 
-}  // namespace replicate
+}  // namespace replicate::report

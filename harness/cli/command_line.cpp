@@ -7,7 +7,7 @@
 #include "base/exit_codes.h"
 #include "harness/cli/options.h"
 
-namespace replicate {
+namespace replicate::cli {
 namespace {
 
 namespace po = boost::program_options;
@@ -160,4 +160,4 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   return line;
 }
 
-}  // namespace replicate
+}  // namespace replicate::cli

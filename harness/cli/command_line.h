@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace replicate {
+namespace replicate::cli {
 
 /// What the person typed, checked for form (names are checked where they are looked up).
 struct CommandLine {
@@ -37,4 +37,4 @@ struct CommandLine {
 /// to the launcher and are accepted without effect.
 CommandLine parse_command_line(int argc, const char* const* argv);
 
-}  // namespace replicate
+}  // namespace replicate::cli

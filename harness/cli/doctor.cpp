@@ -17,7 +17,7 @@
 #include "harness/record/settings/validate.h"
 #include "models/formats/shard_name.h"
 
-namespace replicate {
+namespace replicate::cli {
 namespace fs = std::filesystem;
 namespace {
 
@@ -219,4 +219,4 @@ std::string doctor_report(const fs::path& configs, const fs::path& assets, const
   return report;
 }
 
-}  // namespace replicate
+}  // namespace replicate::cli

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace replicate {
+namespace replicate::cli {
 
 /// What LibTorch knows of this program and machine.
 struct LibTorchFacts {
@@ -24,4 +24,4 @@ struct LibTorchFacts {
 std::string doctor_report(const std::filesystem::path& configs, const std::filesystem::path& assets,
                           const LibTorchFacts& libtorch, bool& ok);
 
-}  // namespace replicate
+}  // namespace replicate::cli

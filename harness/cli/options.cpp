@@ -12,7 +12,7 @@
 #include "base/exit_codes.h"
 #include "base/yaml.h"
 
-namespace replicate {
+namespace replicate::cli {
 namespace {
 
 namespace po = boost::program_options;
@@ -237,4 +237,4 @@ std::string help_text(const CommandSpec& spec) {
 
 void refuse(const std::string& what, const std::string& remedy) { throw Error(what, "command line", remedy); }
 
-}  // namespace replicate
+}  // namespace replicate::cli

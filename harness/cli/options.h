@@ -9,7 +9,7 @@
 
 #include "harness/cli/command_line.h"
 
-namespace replicate {
+namespace replicate::cli {
 
 /// A command and what it takes.
 struct CommandSpec {
@@ -35,4 +35,4 @@ std::string help_text(const CommandSpec& spec);
 /// The Error of a command line that is not right.
 [[noreturn]] void refuse(const std::string& what, const std::string& remedy);
 
-}  // namespace replicate
+}  // namespace replicate::cli

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "harness/record/settings/recorded_run.h"
 
-namespace replicate {
+namespace replicate::cli {
 namespace {
 
 std::filesystem::path folder_from(const char* variable, const std::filesystem::path& otherwise) {
@@ -47,4 +47,4 @@ int guarded(const std::function<int()>& work) {
   }
 }
 
-}  // namespace replicate
+}  // namespace replicate::cli

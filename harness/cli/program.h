@@ -10,7 +10,7 @@
 #include "harness/cli/command_line.h"
 #include "harness/record/settings/settings.h"
 
-namespace replicate {
+namespace replicate::cli {
 
 std::filesystem::path home();    ///< where configs/ lies: REPLICATE_HOME, else the source tree
 std::filesystem::path assets();  ///< REPLICATE_ASSETS, else .assets below it
@@ -21,4 +21,4 @@ SettingsRequest settings_request(const CommandLine& line, bool gpu);
 /// The exit code of `work`; an exception becomes one line on standard error and the exit code for it.
 int guarded(const std::function<int()>& work);
 
-}  // namespace replicate
+}  // namespace replicate::cli

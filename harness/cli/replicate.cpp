@@ -15,7 +15,7 @@
 #include "reports/compare/run_diff.h"
 #include "reports/report.h"
 
-namespace replicate {
+namespace replicate::cli {
 namespace {
 
 int list(const CommandLine& line) {
@@ -29,21 +29,22 @@ int list(const CommandLine& line) {
 }
 
 int diff(const CommandLine& line) {
-  const auto found = diff_runs(line.folders[0], line.folders[1]);
-  std::cout << (line.format == "text"    ? diff_text(found)
-                : line.format == "junit" ? diff_junit(found)
-                                         : diff_markdown(found));
-  return anything_changed(found) ? kFailed : 0;
+  const auto found = report::diff_runs(line.folders[0], line.folders[1]);
+  std::cout << (line.format == "text"    ? report::diff_text(found)
+                : line.format == "junit" ? report::diff_junit(found)
+                                         : report::diff_markdown(found));
+  return report::anything_changed(found) ? kFailed : 0;
 }
 
-int write_report(const std::filesystem::path& run, const FailOn& fail_on) {
-  write_reports(run, {}, fail_on);
-  return fail_on.what == FailOn::What::none ? 0 : exit_code(read_run(run), fail_on);
+int write_report(const std::filesystem::path& run, const report::FailOn& fail_on) {
+  report::write_reports(run, {}, fail_on);
+  return fail_on.what == report::FailOn::What::none ? 0 : report::exit_code(report::read_run(run), fail_on);
 }
 
 int write_reports_of(const CommandLine& line) {
-  if (line.folders.size() == 1) return write_report(line.folders.front(), read_fail_on(line.fail_on, line.against));
-  write_matrix(line.folders, *line.out);
+  if (line.folders.size() == 1)
+    return write_report(line.folders.front(), report::read_fail_on(line.fail_on, line.against));
+  report::write_matrix(line.folders, *line.out);
   std::cout << (*line.out / "matrix.html").string() << "\n";
   return 0;
 }
@@ -77,8 +78,9 @@ int dispatch(const CommandLine& line, char** argv) {
 }
 
 }  // namespace
-}  // namespace replicate
+}  // namespace replicate::cli
 
 int main(int argc, char** argv) {
-  return replicate::guarded([&] { return replicate::dispatch(replicate::parse_command_line(argc, argv), argv); });
+  using namespace replicate::cli;
+  return guarded([&] { return dispatch(parse_command_line(argc, argv), argv); });
 }

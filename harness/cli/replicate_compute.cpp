@@ -21,7 +21,7 @@
 #include "reports/findings.h"
 #include "reports/report.h"
 
-namespace replicate {
+namespace replicate::cli {
 namespace {
 
 /// What --device asks for: a GPU without a number where it names none.
@@ -86,13 +86,14 @@ RunRequest request_for(const CommandLine& line) {
 
 /// The table on the terminal first: it must not be lost with a disk that is full. False when the files
 /// could not all be written, save for plots that a missing gnuplot leaves out.
-bool report(const std::vector<Record>& records, const std::filesystem::path& folder, const FailOn& fail_on) {
-  std::cout << console_table(records, isatty(STDOUT_FILENO)) << std::endl;
+bool show_results(const std::vector<Record>& records, const std::filesystem::path& folder,
+                  const report::FailOn& fail_on) {
+  std::cout << report::console_table(records, isatty(STDOUT_FILENO)) << std::endl;
   std::vector<std::string> order;
   for (const auto& record : records) order.push_back(record.claim);
   try {
-    write_reports(folder, order, fail_on);
-  } catch (const NoGnuplot& error) {  // a compute node: the reports are there, plots can come later
+    report::write_reports(folder, order, fail_on);
+  } catch (const report::NoGnuplot& error) {  // a compute node: the reports are there, plots can come later
     std::cerr << "replicate: " << error.what() << "\n";
   } catch (const Error& error) {
     std::cerr << "replicate: " << error.what() << "\n";
@@ -108,28 +109,28 @@ int run(const CommandLine& line, const RunRequest& request) {
                 "start one; what several can do together is `replicate train`");
   }
   const auto fail_on =
-      read_fail_on(line.fail_on, line.against);  // before hours are spent on a run that it cannot judge
+      report::read_fail_on(line.fail_on, line.against);  // before hours are spent on a run that it cannot judge
   install_interrupt_handler();
   const auto outcome = run_claims(request, *make_progress());
   if (!outcome.failure.empty()) {
     std::cerr << "replicate: " << outcome.failure << "\n";
     return kBroken;
   }
-  const bool reported = outcome.records.empty() || report(outcome.records, request.out, fail_on);
+  const bool reported = outcome.records.empty() || show_results(outcome.records, request.out, fail_on);
   if (outcome.interrupted) {
     std::cerr << "replicate: interrupted; --resume --out " << request.out.string() << " goes on where it stopped\n";
     return kInterrupted;
   }
-  return reported ? exit_code(outcome.records, fail_on) : kBroken;
+  return reported ? report::exit_code(outcome.records, fail_on) : kBroken;
 }
 
 /// Claims that ended in an error should do so again: that is no disagreement.
 int reproduce(const CommandLine& line) {
   const auto request = request_for(line);
   if (run(line, request) == kInterrupted) return kInterrupted;
-  const auto found = diff_runs(line.folders.front(), request.out);
-  std::cout << "\n" << diff_text(found);
-  return numbers_disagree(found) ? kFailed : 0;
+  const auto found = report::diff_runs(line.folders.front(), request.out);
+  std::cout << "\n" << report::diff_text(found);
+  return report::numbers_disagree(found) ? kFailed : 0;
 }
 
 /// Nothing is to be seen of the ranks behind the first one but their errors.
@@ -190,10 +191,11 @@ int dispatch(const CommandLine& line) {
 }
 
 }  // namespace
-}  // namespace replicate
+}  // namespace replicate::cli
 
 int main(int argc, char** argv) {
   replicate::keep_freed_memory();
   replicate::load_nvrtc_builtins();
-  return replicate::guarded([&] { return replicate::dispatch(replicate::parse_command_line(argc, argv)); });
+  using namespace replicate::cli;
+  return guarded([&] { return dispatch(parse_command_line(argc, argv)); });
 }

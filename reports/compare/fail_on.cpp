@@ -5,7 +5,7 @@
 #include "base/exit_codes.h"
 #include "reports/report.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 std::optional<Verdict> expected(const Record& record, const FailOn& fail_on) {
@@ -50,4 +50,4 @@ int exit_code(const std::vector<Record>& records, const FailOn& fail_on) {
   return std::any_of(records.begin(), records.end(), fails) ? kFailed : 0;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -10,7 +10,7 @@
 
 #include "harness/record/record.h"
 
-namespace replicate {
+namespace replicate::report {
 
 struct FailOn {
   enum class What {
@@ -37,4 +37,4 @@ std::optional<std::string> failure(const Record& record, const FailOn& fail_on);
 /// measured.
 int exit_code(const std::vector<Record>& records, const FailOn& fail_on);
 
-}  // namespace replicate
+}  // namespace replicate::report

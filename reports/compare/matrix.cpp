@@ -9,7 +9,7 @@
 #include "reports/sections/cells.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 namespace fs = std::filesystem;
@@ -126,4 +126,4 @@ void write_matrix(const std::vector<fs::path>& folders, const fs::path& out) {
   write_atomically(out / "matrix.html", html_page(document, out));
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

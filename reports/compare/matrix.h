@@ -9,7 +9,7 @@
 #include "harness/record/record.h"
 #include "reports/document.h"
 
-namespace replicate {
+namespace replicate::report {
 
 struct NamedRun {
   std::string name;  ///< of its model, and whatever tells it from the others
@@ -22,4 +22,4 @@ Document matrix_content(const std::vector<NamedRun>& runs);
 /// Writes matrix.html and matrix.md of run folders into `out`. Error when a folder has no records.
 void write_matrix(const std::vector<std::filesystem::path>& runs, const std::filesystem::path& out);
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -9,7 +9,7 @@
 #include "reports/report.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 namespace fs = std::filesystem;
@@ -204,4 +204,4 @@ RunDiff diff_runs(const fs::path& before, const fs::path& after) {
   return diff;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -8,7 +8,7 @@
 
 #include "harness/record/record.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// One thing that is otherwise in the second run.
 struct Difference {
@@ -53,4 +53,4 @@ std::string diff_text(const RunDiff& diff);
 std::string diff_markdown(const RunDiff& diff);
 std::string diff_junit(const RunDiff& diff);
 
-}  // namespace replicate
+}  // namespace replicate::report

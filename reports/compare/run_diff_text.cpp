@@ -6,7 +6,7 @@
 #include "reports/compare/run_diff.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 std::string word_of(Difference::Kind kind) {
@@ -75,4 +75,4 @@ std::string diff_junit(const RunDiff& diff) {
   return text + "</testsuite>\n";
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -7,7 +7,7 @@
 #include "reports/plots/sheet.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 constexpr int kUsualLogTicks = 6;
@@ -141,4 +141,4 @@ std::string layer_axis(double layers, bool labelled) {
          (labelled ? "set format x '%g'\n" : "set format x ''\n") + tics;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -4,7 +4,7 @@
 
 #include "reports/plots/panel_data.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// Ranges and tics that suit a panel's data; labels not included.
 std::string x_axis(const PanelData& data, bool logarithmic);
@@ -19,4 +19,4 @@ std::string layer_axis(double layers, bool labelled);
 /// them.
 std::string whole_tics(const std::string& axis, double first, double last);
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -7,7 +7,7 @@
 #include "reports/plots/panel_script.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 constexpr double kWidth = 1040, kLeft = 66, kLegend = 240, kHead = 26;
@@ -101,4 +101,4 @@ Sheet chain_sheet(const ChainFigure& figure) {
   return sheet;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

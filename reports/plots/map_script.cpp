@@ -8,7 +8,7 @@
 #include "reports/plots/plot_script.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 constexpr double kCellWidth = 520, kLeft = 70, kSide = 340, kTop = 40, kFoot = 66;
@@ -143,4 +143,4 @@ Sheet map_sheet(const Record& record) {
   return sheet;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

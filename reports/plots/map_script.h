@@ -8,7 +8,7 @@
 #include "harness/record/record.h"
 #include "reports/plots/sheet.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// True when some map has a number to show.
 bool has_maps(const Record& record);
@@ -26,4 +26,4 @@ ColourScale colour_scale(const std::vector<Map>& maps, size_t index);
 
 Sheet map_sheet(const Record& record);
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -5,7 +5,7 @@
 
 #include "reports/findings.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
@@ -63,4 +63,4 @@ PanelData panel_data(const Record& record, const Panel& panel) {
   return data;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

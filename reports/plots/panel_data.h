@@ -6,7 +6,7 @@
 
 #include "harness/record/record.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// A point of a curve; what cannot be drawn is NaN.
 struct Point {
@@ -32,4 +32,4 @@ struct PanelData {
 
 PanelData panel_data(const Record& record, const Panel& panel);
 
-}  // namespace replicate
+}  // namespace replicate::report

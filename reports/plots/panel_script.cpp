@@ -7,7 +7,7 @@
 #include "reports/plots/sheet.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 constexpr size_t kLongestLabel = 60;
@@ -141,4 +141,4 @@ std::string not_measured_command() {
 
 size_t legend_rows(const Panel& panel) { return panel.curves.size() + panel.thresholds.size(); }
 
-}  // namespace replicate
+}  // namespace replicate::report

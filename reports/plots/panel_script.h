@@ -7,7 +7,7 @@
 #include "harness/record/record.h"
 #include "reports/plots/panel_data.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// Data blocks of panel `index`, which its plot command names.
 std::string data_blocks(const PanelData& data, size_t index, bool log_y);
@@ -28,4 +28,4 @@ std::string not_measured_command();
 /// so no other number of rows can be relied on.
 size_t legend_rows(const Panel& panel);
 
-}  // namespace replicate
+}  // namespace replicate::report

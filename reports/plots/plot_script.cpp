@@ -7,7 +7,7 @@
 #include "reports/plots/panel_script.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 constexpr double kCellWidth = 520, kSingleWidth = 680, kPlotHeight = 250;
@@ -84,4 +84,4 @@ std::string plot_script(const Record& record, const std::string& svg, const std:
   return script_of(plot_sheet(record), svg, png);
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -6,7 +6,7 @@
 #include "harness/record/record.h"
 #include "reports/plots/sheet.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// Panels lie row by row in cells of equal size, so that a reader of the SVG can show them one by
 /// one.
@@ -30,4 +30,4 @@ Sheet plot_sheet(const Record& record);
 /// The script that draws a record's panels into `svg` and `png`.
 std::string plot_script(const Record& record, const std::string& svg, const std::string& png);
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -19,7 +19,7 @@
 #include "reports/report.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 namespace fs = std::filesystem;
@@ -120,4 +120,4 @@ void write_chain(const std::vector<Record>& records, const fs::path& run) {
   if (const auto figure = chain_figure(records)) draw(chain_sheet(*figure), run, kChain);
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

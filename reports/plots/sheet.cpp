@@ -5,7 +5,7 @@
 
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 constexpr int kPngScale = 2;
@@ -77,4 +77,4 @@ std::string tidy_svg(std::string svg) {
   return svg;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace replicate {
+namespace replicate::report {
 
 /// Something for gnuplot to draw, in pixels of its SVG; the PNG has twice as many.
 struct Sheet {
@@ -34,4 +34,4 @@ std::string clipped(const std::string& words, size_t longest);
 /// understand, and images whose pixels stay squares.
 std::string tidy_svg(std::string svg);
 
-}  // namespace replicate
+}  // namespace replicate::report

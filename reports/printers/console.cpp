@@ -6,7 +6,7 @@
 #include "reports/report.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 using Lines = std::vector<std::string>;
@@ -171,4 +171,4 @@ std::string console_table(const std::vector<Record>& records, bool colour, size_
   return printer.text();
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -14,7 +14,7 @@
 #include "reports/report.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 std::string base64(std::span<const std::byte> bytes) {
@@ -299,7 +299,7 @@ class HtmlPrinter {
   std::string print(const Line& line) const {
     std::string result;
     for (const Span& span : line)
-      result += span.text.empty() && span.kind == Span::Kind::text ? "" : replicate::print(span, place_);
+      result += span.text.empty() && span.kind == Span::Kind::text ? "" : report::print(span, place_);
     return result;
   }
 
@@ -383,4 +383,4 @@ std::string html_report(const std::vector<Record>& records, const std::filesyste
   return html_page(report_content(records), folder);
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -6,7 +6,7 @@
 #include "reports/report.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 std::string plain_seconds(double seconds) {
@@ -85,4 +85,4 @@ std::string junit_report(const std::vector<Record>& records, const FailOn& fail_
   return out.str();
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

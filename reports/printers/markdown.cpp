@@ -5,7 +5,7 @@
 #include "reports/report.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 std::string print(const Span& span) {
@@ -126,4 +126,4 @@ std::string markdown_page(const Document& document) { return MarkdownPrinter().p
 
 std::string markdown_report(const std::vector<Record>& records) { return markdown_page(report_content(records)); }
 
-}  // namespace replicate
+}  // namespace replicate::report

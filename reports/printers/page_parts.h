@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-namespace replicate {
+namespace replicate::report {
 
 /// The page's whole style sheet: no fonts, images or scripts from elsewhere. Colours are Okabe and Ito's, darkened on
 /// light ground and lightened on dark until text on them has a contrast of 4.5 : 1. Verdicts differ in word and shape
@@ -18,4 +18,4 @@ extern const std::string_view kScript;
 /// An invisible <svg> that defines one icon per verdict: #icon-pass, #icon-fail, ...
 extern const std::string_view kIcons;
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -5,7 +5,7 @@
 #include "reports/findings.h"
 #include "reports/report.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -90,4 +90,4 @@ std::string summary_json(const std::vector<Record>& records) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

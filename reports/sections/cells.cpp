@@ -4,7 +4,7 @@
 
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 /// "0.4963237668, 16 units of sampling, natural"
@@ -56,4 +56,4 @@ Line headline_line(const Headline& headline) {
   return line;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -6,7 +6,7 @@
 #include "reports/document.h"
 #include "reports/findings.h"
 
-namespace replicate {
+namespace replicate::report {
 
 /// Each takes null for what was not measured.
 Line value_line(const Metric* metric);
@@ -21,4 +21,4 @@ Line outcome_line(const std::string& outcome);
 /// Name, number, interval and what the criterion asks for.
 Line headline_line(const Headline& headline);
 
-}  // namespace replicate
+}  // namespace replicate::report

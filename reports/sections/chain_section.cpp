@@ -6,7 +6,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 // ---- caption ----------------------------------------------------------------------------------------
@@ -124,4 +124,4 @@ Blocks chain_section(const std::vector<Record>& records) {
   return {{Section{kChain, {span::text("The chain in this model")}, blocks}}};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -1,7 +1,7 @@
 #include "reports/paper.h"
 #include "reports/sections/sections.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 std::string article(const Paper& paper) {
@@ -25,4 +25,4 @@ Block cite_section(const std::vector<Record>& records) {
                    {Listing{article(paper()) + "\n\n" + software(records.front().environment)}}}}};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -8,7 +8,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 using Role = Paragraph::Role;
@@ -214,4 +214,4 @@ Block claim_section(const Record& record) {
   return {Section{anchor_of(record.claim), title, blocks, record.claim, to_string(record.verdict)}};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -5,7 +5,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 /// Tokens of a claim's different inputs; lanes that see the same ones again are not counted.
@@ -47,4 +47,4 @@ Block cost_section(const std::vector<Record>& records) {
            Paragraph::Role::note)}}};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -7,7 +7,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 using Role = Paragraph::Role;
@@ -152,4 +152,4 @@ Blocks evidence_section(const std::vector<Record>& records) {
   return {{Section{"evidence", {span::text("How sure")}, std::move(blocks)}}};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

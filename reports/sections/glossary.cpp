@@ -1,7 +1,7 @@
 #include "reports/content.h"
 #include "reports/paper.h"
 
-namespace replicate {
+namespace replicate::report {
 
 Definitions glossary() {
   Definitions definitions;
@@ -9,4 +9,4 @@ Definitions glossary() {
   return definitions;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -6,7 +6,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 /// A series by layer is a list of numbers for layers 1 to L.
@@ -69,4 +69,4 @@ Blocks layers_section(const std::vector<Record>& records) {
        {table}}}}};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -5,7 +5,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 constexpr size_t kMostRows = 12;
@@ -152,4 +152,4 @@ Blocks metric_blocks(const Record& record) {
   return blocks;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -2,7 +2,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 constexpr std::string_view kEnding = "_distance_to_paper";
@@ -52,4 +52,4 @@ Blocks paper_distance_blocks(const Record& record) {
   return {{Subheading{"Distance to the paper's number"}}, {bullets}};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

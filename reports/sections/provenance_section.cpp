@@ -2,7 +2,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 /// A fact of the run; where a resumed run has several values, all of them.
@@ -56,4 +56,4 @@ Block provenance_section(const std::vector<Record>& records) {
   return {Section{"environment", {span::text("Environment and provenance")}, {{facts}}, "Environment"}};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -6,7 +6,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 /// A prediction and the claim that tests it.
@@ -104,4 +104,4 @@ Blocks rivals_section(const std::vector<Record>& records) {
   return {{Section{"rivals", {span::text("Rival accounts")}, std::move(blocks)}}};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

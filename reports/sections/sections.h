@@ -5,7 +5,7 @@
 #include "harness/record/record.h"
 #include "reports/document.h"
 
-namespace replicate {
+namespace replicate::report {
 
 std::string report_title(const std::vector<Record>& records);
 
@@ -48,4 +48,4 @@ Blocks metric_blocks(const Record& record);          ///< all metrics that are n
 /// Model, versions and machine; a fact that differs between records is shown with all its values.
 Block provenance_section(const std::vector<Record>& records);
 
-}  // namespace replicate
+}  // namespace replicate::report

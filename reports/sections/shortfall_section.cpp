@@ -3,7 +3,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 /// Descriptive claims judge nothing and fall short of nothing.
@@ -49,4 +49,4 @@ Blocks deviations_section(const std::vector<Record>& records) {
                    "Deviations"}}};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

@@ -5,7 +5,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 using Role = Paragraph::Role;
@@ -103,4 +103,4 @@ Blocks summary(const std::vector<Record>& records) {
   return blocks;
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

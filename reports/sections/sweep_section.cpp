@@ -5,7 +5,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 /// Each once, in the order of the criteria.
@@ -64,4 +64,4 @@ Blocks sweep_blocks(const Record& record) {
           paragraph(explanation(record), Paragraph::Role::note)};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

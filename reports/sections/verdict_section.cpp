@@ -6,7 +6,7 @@
 #include "reports/sections/sections.h"
 #include "reports/text.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 using Role = Paragraph::Role;
@@ -58,4 +58,4 @@ Block verdict_section(const std::vector<Record>& records) {
   return {Section{"verdicts", {span::text("Verdicts")}, {{table}, paragraph(legend, Role::note)}}};
 }
 
-}  // namespace replicate
+}  // namespace replicate::report

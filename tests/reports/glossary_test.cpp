@@ -10,7 +10,7 @@
 #include "harness/record/survey.h"
 #include "reports/content.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 std::string lower(std::string text) {
@@ -66,4 +66,4 @@ TEST(Glossary, SaysTheNumbersThatDefineTheTerms) {
 }
 
 }  // namespace
-}  // namespace replicate
+}  // namespace replicate::report

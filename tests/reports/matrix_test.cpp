@@ -7,7 +7,7 @@
 #include "tests/support/expect_error.h"
 #include "tests/support/temporary_folder.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 Record record(const std::string& claim, const std::string& model, Verdict verdict) {
@@ -51,4 +51,4 @@ TEST(Matrix, TellsRunsOfOneModelApartByTheirFolders) {
 }
 
 }  // namespace
-}  // namespace replicate
+}  // namespace replicate::report

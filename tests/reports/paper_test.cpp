@@ -12,7 +12,7 @@
 #include "reports/report.h"
 #include "tests/support/temporary_folder.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 const std::filesystem::path kRoot = REPLICATE_SOURCE_DIR;
@@ -64,4 +64,4 @@ TEST(Paper, MistakesAreFoundAtTheirLines) {
 }
 
 }  // namespace
-}  // namespace replicate
+}  // namespace replicate::report

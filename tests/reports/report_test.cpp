@@ -25,7 +25,7 @@
 #include "tests/support/sample_records.h"
 #include "tests/support/temporary_folder.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 namespace fs = std::filesystem;
@@ -949,4 +949,4 @@ TEST(ReportRun, RenderedAgainItIsTheSame) {
 }
 
 }  // namespace
-}  // namespace replicate
+}  // namespace replicate::report

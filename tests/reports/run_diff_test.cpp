@@ -7,7 +7,7 @@
 #include "tests/support/expect_error.h"
 #include "tests/support/temporary_folder.h"
 
-namespace replicate {
+namespace replicate::report {
 namespace {
 
 using Kind = Difference::Kind;
@@ -201,4 +201,4 @@ TEST_F(RunDiffTest, WantsTwoRuns) {
 }
 
 }  // namespace
-}  // namespace replicate
+}  // namespace replicate::report

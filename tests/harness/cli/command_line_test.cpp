@@ -6,7 +6,7 @@
 
 #include "tests/support/temporary_folder.h"
 
-namespace replicate {
+namespace replicate::cli {
 namespace {
 
 using Command = CommandLine::Command;
@@ -213,4 +213,4 @@ TEST(CommandLine, EveryErrorIsOneLine) {
 }
 
 }  // namespace
-}  // namespace replicate
+}  // namespace replicate::cli

@@ -8,7 +8,7 @@
 #include "base/sha256.h"
 #include "tests/support/temporary_folder.h"
 
-namespace replicate {
+namespace replicate::cli {
 namespace {
 
 class DoctorTest : public ::testing::Test {
@@ -114,4 +114,4 @@ TEST(Log, WritesToTheFile) {
 }
 
 }  // namespace
-}  // namespace replicate
+}  // namespace replicate::cli

@@ -16,7 +16,7 @@
 #include "tests/support/small_file.h"
 #include "tests/support/temporary_folder.h"
 
-namespace replicate {
+namespace replicate::cli {
 namespace {
 
 using nlohmann::json;
@@ -655,4 +655,4 @@ TEST(RealModel, InterruptedRunLeavesWholeRecordsAndSaysHowToGoOn) {
 }
 
 }  // namespace
-}  // namespace replicate
+}  // namespace replicate::cli
