@@ -1,7 +1,6 @@
 #include "harness/cli/options.h"
 
 #include <algorithm>
-#include <boost/algorithm/string/join.hpp>
 #include <charconv>
 #include <functional>
 #include <regex>
@@ -62,7 +61,9 @@ auto* choice(const std::string& option, std::string& into, const Words& known) {
       refuse(option + " is " + in_quotes(given), did_you_mean(given, known));
     into = given;
   };
-  return value(boost::algorithm::join(known, "|"), store);
+  std::string name;
+  for (const auto& word : known) name += (name.empty() ? "" : "|") + word;
+  return value(name, store);
 }
 
 auto* device(std::string& into) {
