@@ -39,7 +39,7 @@ class DimensionDisparity : public Experiment {
       Observed one{condition, watch(Site::block_input, by_position(dominance_ratio)),
                    watch(Site::attention_normed, by_position(dominance_ratio)),
                    watch(Site::block_input, by_position(top4_energy))};
-      plan.push_back({condition.model, condition.inputs.tokens, {}, {one.dominance, one.normed, one.energy}});
+      plan.push_back({condition.model, condition.tokens, {}, {one.dominance, one.normed, one.energy}});
       observed_.push_back(std::move(one));
     }
     return plan;

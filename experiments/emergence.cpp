@@ -120,13 +120,13 @@ void report_arm(const TrainingClaim& claim, const std::string& arm, const std::v
 
 void emergence(TrainingClaim& claim) {
   const ComparedArms arms(claim.trained().own_rate, claim.arms);
-  const auto inputs = claim.trained().validation(claim.parameters.integer("validation.sequences"), Region::measure);
-  require_stackable(inputs.tokens->size(0) * (inputs.tokens->size(1) - 1), claim.trained().config.width, "emergence");
+  const auto tokens = claim.trained().validation(claim.parameters.integer("validation.sequences"), Region::measure);
+  require_stackable(tokens->sequences() * (tokens->length() - 1), claim.trained().config.width, "emergence");
   for (const auto& arm : arms.names()) {
     const auto seeds = look_at(arms.runs(arm), [&](const TrainedRun& trained) {
       Along along;
       for (const auto& kept : trained.models) {
-        auto run = claim.run(kept, inputs);
+        auto run = claim.run(kept, tokens);
         along.push_back({run.add(std::make_shared<LargestSelectivity>()), run.add(watch_columns({0})),
                          run.add(watch_norms()), run.add(std::make_shared<StackedRank>())});
       }

@@ -61,11 +61,11 @@ class GatedAttention : public Experiment {
     const auto& training = training_of(context, "gated_attention");
     arms_.emplace(training.own_rate, context.arms);
     layers_ = variance_layers(training.config);
-    const auto inputs = training.random(context.parameters.integer("random.sequences"), /*bos=*/false);
-    require_enough(*inputs.tokens);
+    const auto tokens = training.random(context.parameters.integer("random.sequences"), /*bos=*/false);
+    require_enough(*tokens);
     for (const auto& arm : arms_->names()) {
       seen_[arm] = look_at(arms_->runs(arm), [&](const TrainedRun& run) {
-        return Seen{add(run.first().model, inputs), add(run.last().model, inputs)};
+        return Seen{add(run.first().model, tokens), add(run.last().model, tokens)};
       });
     }
     return std::move(plan_);
@@ -85,16 +85,16 @@ class GatedAttention : public Experiment {
   }
 
  private:
-  static void require_enough(const Tensor& tokens) {
-    if (tokens.size(0) > 1 && tokens.size(1) >= kVariancePositions) return;
+  static void require_enough(const TokenIds& tokens) {
+    if (tokens.sequences() > 1 && tokens.length() >= kVariancePositions) return;
     throw Error("variances of positions 0 to 31 need two sequences of 32 tokens at least", "gated_attention",
                 "train on sequences of 32 tokens or more, and give random.sequences at least 2");
   }
 
-  Variances add(const std::shared_ptr<const Model>& model, const Inputs& inputs) {
+  Variances add(const std::shared_ptr<const Model>& model, const Tokens& tokens) {
     Variances seen{std::make_shared<VarianceByPosition>(Site::head_output, layers_),
                    std::make_shared<VarianceByPosition>(Site::gated_output, layers_)};
-    plan_.push_back({model, inputs.tokens, {}, {seen.before, seen.after}});
+    plan_.push_back({model, tokens, {}, {seen.before, seen.after}});
     return seen;
   }
 

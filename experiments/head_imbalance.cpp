@@ -49,7 +49,7 @@ struct Observed {
   std::shared_ptr<Watch> to_first = watch_attention({.columns = {0}}, mean_attention_to_first);
   std::shared_ptr<HeadProducts> outputs = std::make_shared<HeadProducts>();
 
-  Lane lane() const { return {condition.model, condition.inputs.tokens, {}, {entropy, to_first, outputs}}; }
+  Lane lane() const { return {condition.model, condition.tokens, {}, {entropy, to_first, outputs}}; }
 
   /// Correlation across heads of what `watch` saw with the output variance, by layer: [R, L].
   Tensor correlation(const Watch& watch, const Tensor& weights) const {
@@ -111,12 +111,12 @@ class HeadImbalance : public Experiment {
     Plan plan;
     observed_.push_back({context.primary()});
     if (const auto random = context.condition("random")) observed_.push_back({*random});
-    const auto& inputs = observed_.front().condition.inputs;
-    if (inputs.record.length < 2) {
+    const auto& tokens = observed_.front().condition.tokens;
+    if (tokens->length() < 2) {
       throw Error("sequences of one token have no other positions", "head_imbalance", "use longer sequences");
     }
     for (int64_t i = 0; i < context.parameters.integer("null_models"); ++i) {
-      nulls_.push_back({Condition{inputs, context.reinitialised(i), "_null"}});
+      nulls_.push_back({Condition{tokens, context.reinitialised(i), "_null"}});
     }
     for (const auto* models : {&observed_, &nulls_}) {
       for (const auto& one : *models) plan.push_back(one.lane());
@@ -181,7 +181,7 @@ class HeadImbalance : public Experiment {
   /// All heads of all layers, layers by heads.
   void maps(int64_t layers, Measure& measure) const {
     const auto& one = observed_.front();
-    const auto n = one.condition.inputs.record.sequences;
+    const auto n = one.condition.tokens->sequences();
     const auto even = at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble);
     std::vector<Tensor> entropy, variance;
     for (int64_t layer = 1; layer <= layers; ++layer) {

@@ -25,7 +25,7 @@ struct Observed {
   std::shared_ptr<Watch> norm;      // [B, L + 1] norm of k's residual
   std::shared_ptr<Watch> received;  // [B, L, T - 1] mean attention each position gets from later queries
 
-  int64_t length() const { return condition.inputs.record.length; }
+  int64_t length() const { return condition.tokens->length(); }
   int64_t layers() const { return condition.model->config.layers; }
   /// Both columns averaged over the queries after k: [B, L].
   Tensor to_first() const { return after_target(0); }
@@ -103,8 +103,7 @@ class MaskInducedSink : public Experiment {
                    return at::linalg_vector_norm(hidden.select(1, k), 2, {-1}, false, at::kDouble);
                  }),
                  watch_attention({.received = true}, mean_received)};
-    plan_.push_back(
-        {condition.model, condition.inputs.tokens, std::move(patches), {one.columns, one.norm, one.received}});
+    plan_.push_back({condition.model, condition.tokens, std::move(patches), {one.columns, one.norm, one.received}});
     return one;
   }
 
@@ -135,7 +134,7 @@ class MaskInducedSink : public Experiment {
     for (const auto n : context.parameters.integers("dose")) {
       if (n < 0 || n > target_) continue;
       MaskedRow row{target_, {}};
-      for (int64_t b = 0; b < primary.inputs.record.sequences; ++b) {
+      for (int64_t b = 0; b < primary.tokens->sequences(); ++b) {
         auto keys = random.permutation(target_);
         keys.resize(n);
         keys.push_back(target_);

@@ -39,7 +39,7 @@ class OutputProjectionAlignment : public Experiment {
       Observed one{condition, std::make_shared<PositionVariance>(Site::head_output, layers_, false),
                    std::make_shared<PositionVariance>(Site::projected, layers_, judged && context.reports_others),
                    std::make_shared<ProjectionProbe>(layers_)};
-      plan.push_back({condition.model, condition.inputs.tokens, {}, {one.before, one.after, one.projection}});
+      plan.push_back({condition.model, condition.tokens, {}, {one.before, one.after, one.projection}});
       observed_.push_back(std::move(one));
     }
     return plan;
@@ -128,7 +128,7 @@ class OutputProjectionAlignment : public Experiment {
       share.push_back(static_cast<double>(i) / (kQuantiles - 1));
       quantiles.push_back(quantile(taus, share.back()));
     }
-    const auto even = even_weights(one.condition.inputs.record.sequences);
+    const auto even = even_weights(one.condition.tokens->sequences());
     for (int64_t p = 0; p < kVariancePositions; ++p) {
       by_position.push_back(alignment.mean_tau(even, p).item<double>());
     }
@@ -150,7 +150,7 @@ class OutputProjectionAlignment : public Experiment {
     const auto& trained = observed_.front();
     const auto& null = observed_.back();
     if (context.reports_others) measure_by_layer("variance_ratio_after", judged(), *trained.after, measure);
-    if (null.condition.suffix != "_null" || null.condition.inputs.tokens != judged().inputs.tokens) return;
+    if (null.condition.suffix != "_null" || !same_ids(*null.condition.tokens, *judged().tokens)) return;
     measure_minus_null("variance_ratio_after_minus_null", judged(), layers_, *trained.after, *null.after, measure);
   }
 

@@ -48,7 +48,7 @@ struct Observed {
   /// The same of position 0 over pairs of sequences that begin with different tokens. Texts often begin alike
   /// (a line break), and then the first keys are one and the same vector in every model.
   Tensor constancy_distinct(const std::vector<int64_t>& layers, const Tensor& weights) const {
-    const auto ids = condition.inputs.tokens->select(1, 0);
+    const auto ids = condition.tokens->ids.select(1, 0);
     const auto differ = ids.unsqueeze(0).ne(ids.unsqueeze(1)).to(at::kDouble);
     return mean_where(weights, cosines(layers, true), differ);
   }
@@ -80,13 +80,13 @@ class QkLocking : public Experiment {
     Plan plan;
     // No control needs the null model: a sweep point does without it.
     for (const auto& condition : context.reports_others ? context.conditions() : std::vector{context.primary()}) {
-      const auto length = condition.inputs.record.length;
+      const auto length = condition.tokens->length();
       if (length < 3) {
         throw Error("no other position has later queries in sequences of " + std::to_string(length), "qk_locking",
                     "use sequences of 3 tokens at least");
       }
       Observed one{condition, std::make_shared<QueryKeyProbe>(layers, context.config().head_width, length)};
-      plan.push_back({condition.model, condition.inputs.tokens, {}, {one.probe}});
+      plan.push_back({condition.model, condition.tokens, {}, {one.probe}});
       observed_.push_back(std::move(one));
     }
     return plan;

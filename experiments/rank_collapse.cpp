@@ -66,11 +66,11 @@ class RankCollapse : public Experiment {
     Plan plan;
     for (const auto& condition : context.conditions()) {
       Observed one{condition, watch_residual(ranks)};
-      plan.push_back({condition.model, condition.inputs.tokens, {}, {one.ranks}});
+      plan.push_back({condition.model, condition.tokens, {}, {one.ranks}});
       observed_.push_back(std::move(one));
     }
-    const auto& inputs = observed_.front().condition.inputs.record;
-    if (inputs.sequences * inputs.length >= 2 * context.config().width) {
+    const auto& tokens = *observed_.front().condition.tokens;
+    if (tokens.sequences() * tokens.length() >= 2 * context.config().width) {
       stacked_ = std::make_shared<StackedRank>();
       plan.front().probes.push_back(stacked_);
     }

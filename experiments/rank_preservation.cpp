@@ -51,14 +51,13 @@ class RankPreservation : public Experiment {
   Plan plan(const Context& context) override {
     const auto& training = training_of(context, "rank_preservation");
     arms_.emplace(training.own_rate, context.arms);
-    const auto inputs = training.validation(context.parameters.integer("validation.sequences"), Region::measure);
-    require_stackable(inputs.tokens->size(0) * (inputs.tokens->size(1) - 1), training.config.width,
-                      "rank_preservation");
+    const auto tokens = training.validation(context.parameters.integer("validation.sequences"), Region::measure);
+    require_stackable(tokens->sequences() * (tokens->length() - 1), training.config.width, "rank_preservation");
     Plan plan;
     for (const auto& arm : arms_->names()) {
       seen_[arm] = look_at(arms_->runs(arm), [&](const TrainedRun& run) {
         Seen seen{std::make_shared<StackedRank>(), watch_norms()};
-        plan.push_back({run.last().model, inputs.tokens, {}, {seen.rank, seen.norms}});
+        plan.push_back({run.last().model, tokens, {}, {seen.rank, seen.norms}});
         return seen;
       });
     }

@@ -31,7 +31,7 @@ struct Observed {
 
   int64_t layers() const { return condition.model->config.layers; }
   Tensor attention_to_first() const {  // [B, L]
-    return attention_to(column->layers().select(2, 0), 0, condition.inputs.record.length);
+    return attention_to(column->layers().select(2, 0), 0, condition.tokens->length());
   }
   /// At the few positions only: [B, P, V] of all of them would be the largest tensor of the run.
   Tensor logits() const {
@@ -57,12 +57,12 @@ class Rotation : public Experiment {
     const auto rotated = std::make_shared<const Model>(
         Model{context.model->name + ", rotated", context.config(),
               rotated_weights(context.model->weights, context.config(), derive_seed(context.seed, "rotation"))});
-    positions_ = spaced_positions(context.parameters.integer("logit_positions"), primary.inputs.record.length);
+    positions_ = spaced_positions(context.parameters.integer("logit_positions"), primary.tokens->length());
     untouched_ = observe(primary, positions_);
-    rotated_ = observe({primary.inputs, rotated, "_rotated"}, positions_);
+    rotated_ = observe({primary.tokens, rotated, "_rotated"}, positions_);
     Plan plan;
     for (const auto& one : {*untouched_, *rotated_}) {
-      plan.push_back({one.condition.model, one.condition.inputs.tokens, {}, {one.column, one.dominance, one.normed}});
+      plan.push_back({one.condition.model, one.condition.tokens, {}, {one.column, one.dominance, one.normed}});
     }
     return plan;
   }

@@ -155,7 +155,7 @@ class SideEffects : public Experiment {
     const auto onset = context.survey.sinks.onset_layer();
     if (onset > 1 && context.reports_others) {
       const auto recording = record_heads("target" + std::to_string(compared_.size()), {1, onset - 1}, target_);
-      plan_.push_back({condition.model, calibration_for(condition, context, target_).tokens, {}, {}, {recording}});
+      plan_.push_back({condition.model, calibration_for(condition, context, target_), {}, {}, {recording}});
       intervene("amplify", amplify(recording, target_, context.parameters.integer("lambda")));
     }
     compared_.push_back(std::move(one));
@@ -180,12 +180,12 @@ class SideEffects : public Experiment {
 
   /// The index of the new lane.
   size_t add(const Condition& condition, const Observed& seen, std::vector<Patch> patches) {
-    plan_.push_back({condition.model, condition.inputs.tokens, std::move(patches), {seen.neurons, seen.norms}});
+    plan_.push_back({condition.model, condition.tokens, std::move(patches), {seen.neurons, seen.norms}});
     return plan_.size() - 1;
   }
 
   void hang(const Intervention& one, bool changed, Lane& lane, const Context& context) const {
-    const auto queries = later_queries(lane.tokens->size(1), context.parameters.integer("rows"));
+    const auto queries = later_queries(lane.tokens->length(), context.parameters.integer("rows"));
     lane.probes.push_back(rows_for(one.rows, changed, queries));
     lane.probes.push_back(residual_for(one.earlier, changed, target_));
   }

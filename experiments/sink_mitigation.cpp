@@ -108,19 +108,19 @@ class SinkMitigation : public Experiment {
   }
 
  private:
-  Seen add(const std::shared_ptr<const Model>& model, const Inputs& inputs) {
+  Seen add(const std::shared_ptr<const Model>& model, const Tokens& tokens) {
     AttentionNeeds needs;
     needs.columns = {0};
     needs.total = model->config.sigmoid_bias.has_value();
     Seen seen{watch_attention(needs, sink_terms),
               watch(Site::block_input, [](const Tensor& x) { return dominance_ratio(x.slice(1, 0, 1)).select(1, 0); }),
-              inputs.tokens->size(1)};
-    plan_.push_back({model, inputs.tokens, {}, {seen.sink, seen.dominance}});
+              tokens->length()};
+    plan_.push_back({model, tokens, {}, {seen.sink, seen.dominance}});
     return seen;
   }
 
-  BySeed<Seen> look(const std::string& arm, const Inputs& inputs) {
-    return look_at(arms_->runs(arm), [&](const TrainedRun& run) { return add(run.last().model, inputs); });
+  BySeed<Seen> look(const std::string& arm, const Tokens& tokens) {
+    return look_at(arms_->runs(arm), [&](const TrainedRun& run) { return add(run.last().model, tokens); });
   }
 
   bool sigmoid(const std::string& arm) const {

@@ -125,7 +125,7 @@ void sink_onset(Claim& claim) {
     claim.report([=](Measure& measure) {
       report_series(one, measure);
       const auto profile = report_onset(one, measure);
-      if (on.suffix.empty() && on.inputs.label != "random" && on.inputs.label != "repeated") {
+      if (on.suffix.empty() && on.tokens->label != "random" && on.tokens->label != "repeated") {
         measure.note(stages(profile));
       }
       if (is_primary) report_sink_rates(one, measure);

@@ -13,15 +13,15 @@ namespace replicate {
 namespace {
 
 /// The tokens at one position of every sequence.
-std::vector<int64_t> tokens_at(const Inputs& inputs, int64_t position) {
-  const auto ids = inputs.tokens->select(1, position).contiguous();
+std::vector<int64_t> tokens_at(const TokenIds& tokens, int64_t position) {
+  const auto ids = tokens.ids.select(1, position).contiguous();
   return {ids.const_data_ptr<int64_t>(), ids.const_data_ptr<int64_t>() + ids.numel()};
 }
 
 /// The tokens of positions 0 and k change places.
-Inputs swapped(InputMaker& maker, const Inputs& inputs, int64_t k, const std::string& label) {
-  return maker.replaced(maker.replaced(inputs, 0, tokens_at(inputs, k), label + "_half"), k, tokens_at(inputs, 0),
-                        label);
+Tokens swapped(const TokenIds& tokens, int64_t k, const std::string& label) {
+  const auto half = replaced(tokens, 0, tokens_at(tokens, k), label + "_half");
+  return replaced(*half, k, tokens_at(tokens, 0), label);
 }
 
 /// One variant of the inputs and what is seen of its attention.
@@ -30,7 +30,7 @@ struct Observed {
   int64_t target = 0;
   std::shared_ptr<Watch> columns;  // [B, L, 2, T] attention to positions 0 and k, mean over heads
 
-  int64_t length() const { return condition.inputs.record.length; }
+  int64_t length() const { return condition.tokens->length(); }
   int64_t layers() const { return condition.model->config.layers; }
   Tensor column(int64_t which) const { return columns->layers().select(2, which); }  // [B, L, T]
   /// Over all queries behind position 0: [B, L].
@@ -46,15 +46,15 @@ class SinkSource : public Experiment {
   Plan plan(const Context& context) override {
     if (context.survey.sinks.sink_layers.empty()) return {};
     target_ = context.parameters.integer("target");
-    const auto plain = context.given ? *context.given : natural(context, "natural", false);
-    check_target(plain.record.length);
+    const auto plain = context.given ? context.given : natural(context, "natural", false);
+    check_target(plain->length());
     plain_ = add(plain, context.model, "_plain");
     if (context.given) return std::move(plan_);
     null_ = add(natural(context, "null_model", false), context.null_model, "_null");
     if (context.maker->has_bos()) {
       bos_ = add(natural(context, "natural", true), context.model, "_bos");
     }
-    if (context.reports_others) plan_others(context, plain);
+    if (context.reports_others) plan_others(context, *plain);
     return std::move(plan_);
   }
 
@@ -82,7 +82,7 @@ class SinkSource : public Experiment {
 
  private:
   /// The same passages with BOS, which moves them by one position, or without, whatever the model's YAML says of BOS.
-  static Inputs natural(const Context& context, const std::string& size, bool bos) {
+  static Tokens natural(const Context& context, const std::string& size, bool bos) {
     return context.maker->make(
         InputKind::natural,
         {context.parameters.integer(size + ".sequences"), context.parameters.integer(size + ".length")}, bos);
@@ -94,27 +94,27 @@ class SinkSource : public Experiment {
                 "sink_source", "use longer sequences or an earlier target");
   }
 
-  Observed add(const Inputs& inputs, std::shared_ptr<const Model> model, const std::string& suffix) {
-    Observed one{{inputs, std::move(model), suffix}, target_, watch_columns({0, target_})};
-    plan_.push_back({one.condition.model, inputs.tokens, {}, {one.columns}});
+  Observed add(const Tokens& tokens, std::shared_ptr<const Model> model, const std::string& suffix) {
+    Observed one{{tokens, std::move(model), suffix}, target_, watch_columns({0, target_})};
+    plan_.push_back({one.condition.model, tokens, {}, {one.columns}});
     return one;
   }
 
-  void plan_others(const Context& context, const Inputs& plain) {
-    auto& maker = *context.maker;
-    const auto variant = [&](const Inputs& inputs, const std::string& suffix) {
-      return add(inputs, context.model, suffix);
+  void plan_others(const Context& context, const TokenIds& plain) {
+    const auto& maker = *context.maker;
+    const auto variant = [&](const Tokens& tokens, const std::string& suffix) {
+      return add(tokens, context.model, suffix);
     };
-    const auto ids = maker.ordinary_ids(plain.record.sequences, "sink_source/first");
-    random_token_ = variant(maker.replaced(plain, 0, ids, "natural_random_token"), "_random_token");
-    swapped_ = variant(swapped(maker, plain, target_, "natural_swapped"), "_swapped");
+    const auto ids = maker.ordinary_ids(plain.sequences(), "sink_source/first");
+    random_token_ = variant(replaced(plain, 0, ids, "natural_random_token"), "_random_token");
+    swapped_ = variant(swapped(plain, target_, "natural_swapped"), "_swapped");
     if (const auto repeated = context.condition("repeated")) {
-      repeated_ = variant(repeated->inputs, "_repeated");
+      repeated_ = variant(repeated->tokens, "_repeated");
     }
     if (!bos_) return;
     const std::vector<int64_t> bos{maker.bos()};
-    bos_at_target_ = variant(maker.replaced(plain, target_, bos, "natural_bos_at_target"), "");
-    bos_at_both_ = variant(maker.replaced(bos_->condition.inputs, target_, bos, "natural_bos_at_both"), "_bos_at_both");
+    bos_at_target_ = variant(replaced(plain, target_, bos, "natural_bos_at_target"), "");
+    bos_at_both_ = variant(replaced(*bos_->condition.tokens, target_, bos, "natural_bos_at_both"), "_bos_at_both");
   }
 
   static Condition with_suffix(const std::string& suffix, Condition condition) {

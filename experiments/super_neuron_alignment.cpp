@@ -92,11 +92,11 @@ class SuperNeuronAlignment : public Experiment {
     Plan plan;
     const auto chosen = chosen_neurons(context.survey);
     for (const auto& condition : context.conditions()) {
-      if (condition.inputs.record.length < 2) {
+      if (condition.tokens->length() < 2) {
         throw Error("sequences of one token have no other positions", "super_neuron_alignment", "use longer sequences");
       }
       Observed one{condition, std::make_shared<NeuronProbe>(layers(context)), nullptr};
-      plan.push_back({condition.model, condition.inputs.tokens, {}, {one.neurons}});
+      plan.push_back({condition.model, condition.tokens, {}, {one.neurons}});
       if (observed_.empty() && context.reports_others && !chosen.empty()) {
         one.traces = std::make_shared<NeuronTraces>(chosen);
         plan.back().probes.push_back(one.traces);
@@ -153,7 +153,7 @@ class SuperNeuronAlignment : public Experiment {
     const bool found = std::find(dimensions.begin(), dimensions.end(), dimension) != dimensions.end();
     // A fact of the weights, the same for every text.
     measure.mean("named_neuron_writes_named_dimension", primary.condition,
-                 at::full({primary.condition.inputs.record.sequences}, found ? 1.0 : 0.0, at::kDouble));
+                 at::full({primary.condition.tokens->sequences()}, found ? 1.0 : 0.0, at::kDouble));
   }
 
   void judged(const Context& context, int64_t spike, Measure& measure) const {
@@ -280,7 +280,7 @@ class SuperNeuronAlignment : public Experiment {
     const auto count = static_cast<int64_t>(writers.neurons.size());
     activation_histograms(writers.layer, count, measure);
     const auto& primary = observed_.front();
-    const auto positions = up_to(primary.condition.inputs.record.length, 0);
+    const auto positions = up_to(primary.condition.tokens->length(), 0);
     auto condition = primary.condition;
     for (const auto index : {int64_t{0}, count}) {  // the top super neuron, then the one matched to it
       measure.series("gate_cosine_by_position", condition, "position", positions,

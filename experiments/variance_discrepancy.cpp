@@ -44,7 +44,7 @@ class VarianceDiscrepancy : public Experiment {
     }
     self_only_ = std::make_shared<PositionVariance>(Site::head_output, layers_, false);
     const LayerRange all{1, context.config().layers};
-    plan_.push_back({judged().model, judged().inputs.tokens, {IdentityAttention{all}}, {self_only_}});
+    plan_.push_back({judged().model, judged().tokens, {IdentityAttention{all}}, {self_only_}});
     return std::move(plan_);
   }
 
@@ -68,7 +68,7 @@ class VarianceDiscrepancy : public Experiment {
     require_positions(condition, "variance_discrepancy");
     Observed one{condition, std::make_shared<PositionVariance>(Site::head_output, layers_, every_layer),
                  std::make_shared<AggregationProbe>(layers_)};
-    plan_.push_back({condition.model, condition.inputs.tokens, {}, {one.variance, one.aggregation}});
+    plan_.push_back({condition.model, condition.tokens, {}, {one.variance, one.aggregation}});
     return one;
   }
 
@@ -88,7 +88,7 @@ class VarianceDiscrepancy : public Experiment {
     measure.population_series(in_layer("variance_by_position", layer), one.condition, "position", x,
                               [&](const Tensor& w) { return one.variance->by_position(layer, w); });
     measure.series(in_layer("deviation_by_position", layer), one.condition, "position", x, seen.deviation);
-    const auto even = even_weights(one.condition.inputs.record.sequences);
+    const auto even = even_weights(one.condition.tokens->sequences());
     measure.curve(in_layer("predicted_variance", layer), one.condition, "position", x,
                   predicted_variance(seen, even, 1));
     measure.curve(in_layer("predicted_variance_correlated", layer), one.condition, "position", x,
@@ -131,10 +131,10 @@ class VarianceDiscrepancy : public Experiment {
       measure_by_layer("variance_ratio_first_to_rest", judged(), *trained.variance, measure);
     }
     if (null.condition.suffix != "_null") return;
-    if (judged().inputs.record.sequences > 1) {
+    if (judged().tokens->sequences() > 1) {
       measure.note(what_arithmetic_gives(ratio(trained), ratio(null)));
     }
-    if (null.condition.inputs.tokens != judged().inputs.tokens) return;
+    if (!same_ids(*null.condition.tokens, *judged().tokens)) return;
     measure_minus_null("variance_ratio_first_to_rest_minus_null", judged(), layers_, *trained.variance, *null.variance,
                        measure);
   }
@@ -152,7 +152,7 @@ class VarianceDiscrepancy : public Experiment {
 
   /// Of all sequences, in layer 1.
   static double ratio(const Observed& one) {
-    return one.variance->ratio(1, even_weights(one.condition.inputs.record.sequences)).item<double>();
+    return one.variance->ratio(1, even_weights(one.condition.tokens->sequences())).item<double>();
   }
 
   Plan plan_;

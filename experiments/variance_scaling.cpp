@@ -26,7 +26,7 @@ struct Observed {
   std::shared_ptr<Watch> columns;  // [B, 2, T] a layer: attention to positions 0 and k, mean over heads
   std::shared_ptr<Watch> outputs;  // [B, 2, H K] a layer: their head outputs, behind the patches
 
-  int64_t length() const { return condition.inputs.record.length; }
+  int64_t length() const { return condition.tokens->length(); }
   /// Mean over the queries after k in one layer, [B].
   Tensor to_first(int64_t layer) const { return after_target(columns->layer(layer).select(1, 0)); }
   Tensor to_target(int64_t layer) const { return after_target(columns->layer(layer).select(1, 1)); }
@@ -50,7 +50,7 @@ using Curve = std::map<int64_t, Observed>;
 /// One kind of inputs with its own means over samples, and its lanes.
 struct Sampled {
   Condition condition;
-  Inputs calibration;
+  Tokens calibration;
   Recording target, first;                // head outputs of positions k and 0 before the onset
   std::shared_ptr<Watch> target_outputs;  // [B', H K] a layer: those of k, to be compared with
   Curve variance, norm, norm_matched;
@@ -127,7 +127,7 @@ class VarianceScaling : public Experiment {
                 {},
                 {},
                 {}};
-    plan_.push_back({condition.model, one.calibration.tokens, {}, {one.target_outputs}, {one.target, one.first}});
+    plan_.push_back({condition.model, one.calibration, {}, {one.target_outputs}, {one.target, one.first}});
     return one;
   }
 
@@ -161,7 +161,7 @@ class VarianceScaling : public Experiment {
                            return o.index_select(1, keys.to(o.device())).flatten(2);
                          }))};
     if (!whole) one.columns = only_in({onset_}, one.columns);
-    plan_.push_back({condition.model, condition.inputs.tokens, std::move(patches), {one.columns, one.outputs}});
+    plan_.push_back({condition.model, condition.tokens, std::move(patches), {one.columns, one.outputs}});
     return one;
   }
 
@@ -188,7 +188,7 @@ class VarianceScaling : public Experiment {
     if (late == 1 || sinks.sink_layers_after(late - 1).empty()) return;
     const auto& one = sampled_.front();
     const auto recording = record_heads("target_late", {late, layers_}, target_);
-    plan_.push_back({one.condition.model, one.calibration.tokens, {}, {}, {recording}});
+    plan_.push_back({one.condition.model, one.calibration, {}, {}, {recording}});
     late_ = add(one.condition, {amplify(recording, target_, final())}, true);
   }
 
@@ -199,7 +199,7 @@ class VarianceScaling : public Experiment {
     };
     substitute("own_value", {RowMask{before_, {target_, {{target_}}}}});
     if (target_ > 1) substitute("other_value", {RowMask{before_, other_row(one.condition, context)}});
-    if (one.calibration.record.sequences < 2) return;
+    if (one.calibration->sequences() < 2) return;
     auto noise = with_mean(one.first, target_, 1, 1);
     noise.combine = Combine::noise;
     noise.seed = derive_seed(context.seed, "variance_scaling/noise");
@@ -210,7 +210,7 @@ class VarianceScaling : public Experiment {
   MaskedRow other_row(const Condition& condition, const Context& context) const {
     Random random(derive_seed(context.seed, "variance_scaling/other"));
     MaskedRow row{target_, {}};
-    for (int64_t b = 0; b < condition.inputs.record.sequences; ++b) {
+    for (int64_t b = 0; b < condition.tokens->sequences(); ++b) {
       row.keys.push_back({1 + static_cast<int64_t>(random.below(target_ - 1))});
     }
     return row;
@@ -321,14 +321,14 @@ class VarianceScaling : public Experiment {
 
   /// What was amplified, layer by layer: variance, or a shift that all sequences have in common?
   void deviations(const Sampled& one, Measure& measure) const {
-    if (one.condition.inputs.record.sequences < 2) return;
+    if (one.condition.tokens->sequences() < 2) return;
     const auto report = [&](const std::string& suffix, const Observed& lane) {
       mean_shift("mean_shift_share" + suffix, one, lane, measure);
       variance_ratio("variance_target_to_first" + suffix, lane, measure);
     };
     report("", one.variance.at(final()));
     report("_untouched", one.variance.at(1));
-    if (one.condition.inputs.label != sampled_.front().condition.inputs.label) return;
+    if (one.condition.tokens->label != sampled_.front().condition.tokens->label) return;
     for (const auto& [name, lane] : substitutes_) {
       variance_ratio("variance_target_to_first_" + name, lane, measure);
     }

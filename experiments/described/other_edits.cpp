@@ -124,7 +124,7 @@ class Edits {
   }
 
   void add_loss(const std::string& suffix, std::vector<Patch> patches) {
-    const auto loss = claim_.run(on_, std::move(patches)).add(std::make_shared<TextLoss>(on_.inputs.tokens));
+    const auto loss = claim_.run(on_, std::move(patches)).add(std::make_shared<TextLoss>(on_.tokens));
     claim_.report([=, on = on_](Measure& measure) { measure.mean("loss" + suffix, on, loss->values()); });
   }
 

@@ -12,6 +12,10 @@
 
 namespace replicate {
 
+InputsRecord inputs_record(const TokenIds& tokens) {
+  return {tokens.label, tokens.kind, tokens.sequences(), tokens.length(), tokens.sha256, tokens.bos};
+}
+
 std::string name_of(InputKind kind) {
   switch (kind) {
     case InputKind::natural: return "natural";
@@ -27,12 +31,9 @@ constexpr size_t kPageBytes = 1 << 16;
 constexpr size_t kPagesInTurn = 4;    // of 4 pages of prose one is the survey's, one the calibration's
 constexpr size_t kBytesPerToken = 8;  // prose has about 4 per token; passages must not run short
 
-Inputs finish(std::string label, const std::string& kind, const std::vector<int64_t>& ids, InputShape shape, bool bos) {
-  const auto* bytes = reinterpret_cast<const std::byte*>(ids.data());
-  auto tensor = at::tensor(ids, at::kLong).view({shape.sequences, shape.length});
-  InputsRecord record{label, kind, shape.sequences, shape.length, sha256_hex({bytes, ids.size() * sizeof(int64_t)}),
-                      bos};
-  return {std::move(label), std::make_shared<const Tensor>(std::move(tensor)), std::move(record)};
+Tokens finish(std::string label, std::string kind, const std::vector<int64_t>& ids, InputShape shape, bool bos) {
+  return make_tokens(at::tensor(ids, at::kLong).view({shape.sequences, shape.length}), std::move(label),
+                     std::move(kind), bos);
 }
 
 /// Passages start with the first word of a line, so that they read like text and not like its middle. Indentation
@@ -82,7 +83,7 @@ InputMaker::InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocab
 
 std::string InputMaker::prose_sha256() { return sha256_hex(std::as_bytes(std::span(text()))); }
 
-Inputs InputMaker::make(InputKind kind, InputShape shape, bool bos, Region region) {
+Tokens InputMaker::make(InputKind kind, InputShape shape, bool bos, Region region) {
   const auto key = name_of(kind) + "/" + std::to_string(shape.sequences) + "/" + std::to_string(shape.length) + "/" +
                    std::to_string(bos) + "/" + std::to_string(static_cast<int>(region));
   if (const auto found = made_.find(key); found != made_.end()) return found->second;
@@ -103,31 +104,11 @@ int64_t InputMaker::bos() const {
   throw Error("the vocabulary has no BOS token", "inputs with bos", "measure this model with --bos off");
 }
 
-Inputs InputMaker::replaced(const Inputs& inputs, int64_t position, const std::vector<int64_t>& ids,
-                            const std::string& label) {
-  const InputShape shape{inputs.record.sequences, inputs.record.length};
-  auto tokens = inputs.tokens->clone();
-  for (int64_t b = 0; b < shape.sequences; ++b) {
-    tokens[b][position] = ids[ids.size() == 1 ? 0 : b];
-  }
-  const std::vector<int64_t> flat(tokens.const_data_ptr<int64_t>(), tokens.const_data_ptr<int64_t>() + tokens.numel());
-  const bool bos = inputs.record.bos && position != 0;
-  const auto changed = finish(label, inputs.record.kind, flat, shape, bos);
-  return made_.emplace(label + "/" + changed.record.sha256, changed).first->second;
-}
-
 std::vector<int64_t> InputMaker::ordinary_ids(int64_t n, const std::string& purpose) const {
   Random random(derive_seed(seed_, purpose));
   std::vector<int64_t> ids;
   for (int64_t i = 0; i < n; ++i) ids.push_back(ordinary_[random.below(ordinary_.size())]);
   return ids;
-}
-
-const InputsRecord* InputMaker::find(const Tokens& tokens) const {
-  for (const auto& [key, inputs] : made_) {
-    if (inputs.tokens == tokens) return &inputs.record;
-  }
-  return nullptr;
 }
 
 std::vector<int64_t> InputMaker::draw(InputKind kind, InputShape shape, Region region) {
@@ -209,7 +190,13 @@ std::string shown(const nlohmann::json& id) {
 
 }  // namespace
 
-Inputs read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
+Tokens replaced(const TokenIds& tokens, int64_t position, const std::vector<int64_t>& ids, const std::string& label) {
+  auto changed = tokens.ids.clone();
+  changed.select(1, position).copy_(at::tensor(ids, at::kLong));
+  return make_tokens(changed, label, tokens.kind, tokens.bos && position != 0);
+}
+
+Tokens read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
   std::istringstream stream(text_of_tokens(file));
   std::vector<int64_t> ids;
   InputShape shape;

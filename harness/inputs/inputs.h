@@ -7,7 +7,7 @@
 #include <map>
 
 #include "harness/record/record.h"
-#include "models/core/executor.h"
+#include "models/core/tokens.h"
 #include "models/tokenizer/tokenizer.h"
 
 namespace replicate {
@@ -22,15 +22,10 @@ struct InputShape {
   int64_t length = 0;
 };
 
-/// Token ids with their name and provenance.
-struct Inputs {
-  std::string label;  ///< natural | random | repeated | tokens
-  Tokens tokens;      ///< [B, T] int64
-  InputsRecord record;
-};
+/// What a record says of token ids.
+InputsRecord inputs_record(const TokenIds& tokens);
 
-/// Makes inputs on demand and keeps them, so that two claims that ask for the same get the same pointer and
-/// the executor runs them once.
+/// Makes token ids on demand and keeps them: what was asked for before is not made again.
 class InputMaker {
  public:
   /// `prose` is a folder of .txt files; read when natural text is first asked for. Error when every id of the
@@ -41,11 +36,7 @@ class InputMaker {
   /// natural: distinct passages that begin at a line; random: uniform ids without special tokens;
   /// repeated: one random id a sequence. With `bos` the sequence begins with BOS and stays T long.
   /// Error when there is too little text, no BOS, or no prose.
-  Inputs make(InputKind kind, InputShape shape, bool bos = false, Region region = Region::measure);
-
-  /// The same sequences under another label with the token at `position` replaced: ids[b] in sequence b, or one id
-  /// for all.
-  Inputs replaced(const Inputs& inputs, int64_t position, const std::vector<int64_t>& ids, const std::string& label);
+  Tokens make(InputKind kind, InputShape shape, bool bos = false, Region region = Region::measure);
 
   /// n ordinary ids, the same ones for the same purpose.
   std::vector<int64_t> ordinary_ids(int64_t n, const std::string& purpose) const;
@@ -54,9 +45,6 @@ class InputMaker {
   bool has_bos() const { return tokenizer_->bos().has_value(); }
 
   std::string prose_sha256();  ///< of all the text that natural inputs are drawn from
-
-  /// What was made under this pointer; null for what was not made here.
-  const InputsRecord* find(const Tokens& tokens) const;
 
  private:
   std::vector<int64_t> draw(InputKind kind, InputShape shape, Region region);
@@ -68,11 +56,15 @@ class InputMaker {
   std::filesystem::path prose_;
   uint64_t seed_;
   std::string text_;
-  std::map<std::string, Inputs> made_;
+  std::map<std::string, Tokens> made_;
 };
+
+/// The same sequences under another label with the token at `position` replaced: ids[b] in sequence b, or one id for
+/// all.
+Tokens replaced(const TokenIds& tokens, int64_t position, const std::vector<int64_t>& ids, const std::string& label);
 
 /// --tokens FILE: JSON Lines, one array of ids per sequence, all of one length. Error names file and line
 /// for anything else, and for ids outside 0..vocabulary-1.
-Inputs read_tokens(const std::filesystem::path& file, int64_t vocabulary);
+Tokens read_tokens(const std::filesystem::path& file, int64_t vocabulary);
 
 }  // namespace replicate

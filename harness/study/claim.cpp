@@ -60,7 +60,7 @@ Stage Claim::stage() const {
 void Claim::unmet(const std::string& why) { throw Unmet{why}; }
 
 Run Claim::run(const Condition& on, std::vector<Patch> patches) {
-  plan_.push_back({on.model, on.inputs.tokens, std::move(patches), {}});
+  plan_.push_back({on.model, on.tokens, std::move(patches), {}});
   return {plan_, plan_.size() - 1};
 }
 
@@ -90,7 +90,7 @@ TrainingClaim::TrainingClaim(Context context) : Claim(std::move(context)) {
   if (!training) throw Error("nothing was trained for a training claim", "training", "correct the runner");
 }
 
-Run TrainingClaim::run(const TrainedModel& kept, const Inputs& inputs) { return Claim::run({inputs, kept.model, ""}); }
+Run TrainingClaim::run(const TrainedModel& kept, const Tokens& tokens) { return Claim::run({tokens, kept.model, ""}); }
 
 Measurement TrainingClaim::reported() const {
   SeedMeasure measure;

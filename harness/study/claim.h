@@ -90,7 +90,7 @@ class TrainingClaim : public Claim {
 
   const TrainingResults& trained() const { return *training; }
   /// Declares a forward pass of one kept state of a run.
-  Run run(const TrainedModel& kept, const Inputs& inputs);
+  Run run(const TrainedModel& kept, const Tokens& tokens);
   void report(std::function<void(SeedMeasure&)> report) { reports_.push_back(std::move(report)); }
 
  private:

@@ -17,7 +17,7 @@ InputKind Context::judged_on() const {
 }
 
 Condition Context::primary() const {
-  if (given) return {*given, model, ""};
+  if (given) return {given, model, ""};
   const auto kind = judged_on();
   return {maker->make(kind, shape(name_of(kind)), bos && kind == InputKind::natural), model, ""};
 }

@@ -12,13 +12,13 @@
 
 namespace replicate {
 
-/// Inputs on a model: the primary condition of a claim, or one that is reported beside it.
+/// Token ids on a model: the primary condition of a claim, or one that is reported beside it.
 struct Condition {
-  Inputs inputs;
+  Tokens tokens;
   std::shared_ptr<const Model> model;
   std::string suffix;  ///< of metric and series names: "", "_bos", "_null"
 
-  int64_t length() const { return inputs.record.length; }
+  int64_t length() const { return tokens->length(); }
   int64_t layers() const { return model->config.layers; }
 };
 
@@ -35,7 +35,7 @@ class Context {
   Survey survey;
   Parameters parameters;        ///< of this claim
   InputMaker* maker = nullptr;  ///< shared by all claims of a run
-  std::optional<Inputs> given;  ///< --tokens: these ids and no others
+  Tokens given;                 ///< --tokens: these ids and no others; null without
   bool reports_others = true;   ///< false in a variation: nothing beside the primary and the null model
   BootstrapOptions bootstrap;
   uint64_t seed = 0;

@@ -61,7 +61,7 @@ void keep(std::vector<Samples>& kept, Samples samples) {
 void Measure::add(const std::string& name, const Condition& condition, const Estimate& estimate,
                   std::map<std::string, int64_t> where) {
   measurement_.metrics.push_back({name + condition.suffix, estimate.value, present(estimate.low),
-                                  present(estimate.high), estimate.n, condition.inputs.label, std::move(where)});
+                                  present(estimate.high), estimate.n, condition.tokens->label, std::move(where)});
 }
 
 void Measure::mean(const std::string& name, const Condition& condition, const Tensor& values,
@@ -82,7 +82,7 @@ void Measure::of_means(const std::vector<std::string>& names, const Condition& c
   TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(columns.size()),
               "per-sequence values must be [B, X] with a name for each of X");
   for (size_t x = 0; x < columns.size(); ++x) {
-    keep(measurement_.samples, {columns[x].name + condition.suffix, condition.inputs.label, columns[x].where,
+    keep(measurement_.samples, {columns[x].name + condition.suffix, condition.tokens->label, columns[x].where,
                                 to_vector(values.select(1, x))});
   }
   const auto apply = [&](const Tensor& row) {
@@ -107,7 +107,7 @@ void Measure::of_means(const std::vector<std::string>& names, const Condition& c
 
 void Measure::population(const std::vector<std::string>& names, const Condition& condition, const OfWeights& f,
                          std::map<std::string, int64_t> where, Resampling resampling) {
-  const auto n = condition.inputs.record.sequences;
+  const auto n = condition.tokens->sequences();
   const auto rows = jackknife_groups(n) + std::min(resampling.most, options_.resamples);
   const auto value = f(at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble))[0];
   const auto none = at::full_like(value, kNone);
@@ -121,9 +121,9 @@ void Measure::population(const std::vector<std::string>& names, const Condition&
 
 void Measure::population_series(const std::string& name, const Condition& condition, const std::string& axis,
                                 const std::vector<double>& x, const OfWeights& f) {
-  const auto n = condition.inputs.record.sequences;
+  const auto n = condition.tokens->sequences();
   const auto value = f(at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble))[0];
-  Series series{name + condition.suffix, condition.inputs.label, axis, x, to_vector(value), {}, {}};
+  Series series{name + condition.suffix, condition.tokens->label, axis, x, to_vector(value), {}, {}};
   if (n > 1) {
     const auto [low, high] = bounds(value, f(weights(n)), n);
     series.low = to_vector(low);
@@ -134,21 +134,21 @@ void Measure::population_series(const std::string& name, const Condition& condit
 
 void Measure::map(const std::string& name, const Condition& condition, const std::string& title,
                   std::map<std::string, int64_t> where, const Tensor& values) {
-  Map map{name + condition.suffix, condition.inputs.label, title, std::move(where), {}};
+  Map map{name + condition.suffix, condition.tokens->label, title, std::move(where), {}};
   for (int64_t row = 0; row < values.size(0); ++row) map.values.push_back(to_vector(values[row]));
   measurement_.maps.push_back(std::move(map));
 }
 
 void Measure::value(const std::string& name, const Condition& condition, double value,
                     std::map<std::string, int64_t> where) {
-  add(name, condition, {value, kNone, kNone, condition.inputs.record.sequences}, std::move(where));
+  add(name, condition, {value, kNone, kNone, condition.tokens->sequences()}, std::move(where));
 }
 
 void Measure::series(const std::string& name, const Condition& condition, const std::string& axis,
                      const std::vector<double>& x, const Tensor& values) {
   TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(x.size()), "series values must be [B, X]");
   const auto value = values.to(at::kDouble).mean(0);
-  Series series{name + condition.suffix, condition.inputs.label, axis, x, to_vector(value), {}, {}};
+  Series series{name + condition.suffix, condition.tokens->label, axis, x, to_vector(value), {}, {}};
   if (values.size(0) > 1) {
     const auto [low, high] = bounds(value, weighted_means(values), values.size(0));
     series.low = to_vector(low);
@@ -165,7 +165,7 @@ void Measure::by_layer(const std::string& name, const Condition& condition, cons
 
 void Measure::curve(const std::string& name, const Condition& condition, const std::string& axis,
                     const std::vector<double>& x, const Tensor& y) {
-  measurement_.series.push_back({name + condition.suffix, condition.inputs.label, axis, x, to_vector(y), {}, {}});
+  measurement_.series.push_back({name + condition.suffix, condition.tokens->label, axis, x, to_vector(y), {}, {}});
 }
 
 const Tensor& Measure::weights(int64_t n) {

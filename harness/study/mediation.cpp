@@ -91,7 +91,7 @@ Mediation::Observed Mediation::add(const Condition& condition, std::vector<Patch
   Observed one{plan_.size(), watch_columns({0, k}), watch_residual([k](const Tensor& hidden) {
                  return at::linalg_vector_norm(hidden.select(1, k), 2, {-1}, false, at::kDouble);
                })};
-  plan_.push_back({condition.model, condition.inputs.tokens, std::move(patches), {one.columns, one.norm}});
+  plan_.push_back({condition.model, condition.tokens, std::move(patches), {one.columns, one.norm}});
   return one;
 }
 
@@ -152,7 +152,7 @@ void Mediation::amplify(const Condition& primary, const Observed& untouched, con
   const LayerRange early{1, context.survey.sinks.onset_layer() - 1};
   if (early.last < early.first) return;
   const auto outputs = record_heads("target", early, target_);
-  plan_.push_back({context.model, calibration_for(primary, context, target_).tokens, {}, {}, {outputs}});
+  plan_.push_back({context.model, calibration_for(primary, context, target_), {}, {}, {outputs}});
   const auto amplified = replicate::amplify(outputs, target_, context.parameters.integer("amplification"));
   auto condition = primary;
   condition.suffix += "_amplified";
@@ -166,7 +166,7 @@ void Mediation::clamp_first(const Condition& primary, const Observed& untouched,
   const auto& writers = dominant(context);
   const auto chosen = judged_(writers, context.config());
   const LayerRange here{writers.layer, writers.layer};
-  std::vector<int64_t> rest(primary.inputs.record.length - 1);
+  std::vector<int64_t> rest(primary.tokens->length() - 1);
   std::iota(rest.begin(), rest.end(), 1);
   const auto places = some(chosen.dimensions, claim_);
   const auto source = record(untouched, {{}, chosen.site, here, rest, places});

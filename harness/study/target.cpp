@@ -6,7 +6,7 @@
 namespace replicate {
 
 void check_target(int64_t target, const Condition& condition, const std::string& claim) {
-  const auto length = condition.inputs.record.length;
+  const auto length = condition.tokens->length();
   if (target >= 1 && target + 2 <= length) return;
   throw Error("target " + std::to_string(target) + " has no later queries in sequences of " + std::to_string(length),
               claim, "use longer sequences or an earlier target");
@@ -14,12 +14,12 @@ void check_target(int64_t target, const Condition& condition, const std::string&
 
 RowMask only_itself(int64_t target, LayerRange layers) { return {layers, {target, {{target}}}}; }
 
-Inputs calibration_for(const Condition& condition, const Context& context, int64_t target) {
-  if (context.given) return *context.given;
-  const auto& record = condition.inputs.record;
-  const bool natural = record.kind == name_of(InputKind::natural);
+Tokens calibration_for(const Condition& condition, const Context& context, int64_t target) {
+  if (context.given) return context.given;
+  const auto& tokens = *condition.tokens;
+  const bool natural = tokens.kind == name_of(InputKind::natural);
   return context.maker->make(natural ? InputKind::natural : InputKind::random,
-                             {context.parameters.integer("calibration.sequences"), target + 1}, record.bos,
+                             {context.parameters.integer("calibration.sequences"), target + 1}, tokens.bos,
                              Region::calibration);
 }
 

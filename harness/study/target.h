@@ -15,7 +15,7 @@ RowMask only_itself(int64_t target, LayerRange layers);
 
 /// Other sequences of the condition's kind, just long enough to hold the target, for means over samples; as many as
 /// the parameter calibration.sequences says. With --tokens the given sequences themselves.
-Inputs calibration_for(const Condition& condition, const Context& context, int64_t target);
+Tokens calibration_for(const Condition& condition, const Context& context, int64_t target);
 
 /// What the model's heads put out at one position in these layers.
 Recording record_heads(std::string name, LayerRange layers, int64_t position);

@@ -4,6 +4,7 @@
 
 #include "harness/inputs/inputs.h"
 #include "harness/training/curve.h"
+#include "models/core/executor.h"
 #include "models/training/trainer.h"
 
 namespace replicate {
@@ -48,9 +49,9 @@ struct TrainingResults {
 
   /// Sequences [n, T] of the validation text, as the models saw them in training (with BOS where they had it). The
   /// survey's are never among the measured ones.
-  std::function<Inputs(int64_t sequences, Region region)> validation;
+  std::function<Tokens(int64_t sequences, Region region)> validation;
   /// Uniform ordinary ids [n, T].
-  std::function<Inputs(int64_t sequences, bool bos)> random;
+  std::function<Tokens(int64_t sequences, bool bos)> random;
 
   double tokens(int64_t step) const { return static_cast<double>(step * sequences * length); }
 };

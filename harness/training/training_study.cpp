@@ -44,7 +44,7 @@ TrainingStudy::TrainingStudy(const Recipes& recipes, std::shared_ptr<const Train
 // --- What the trained models are looked at with -------------------------------------------------------------
 
 /// The survey's sequences come from the first half of the validation text, the measured ones from the second.
-Inputs TrainingStudy::validation(int64_t sequences, Region region) {
+Tokens TrainingStudy::validation(int64_t sequences, Region region) const {
   const auto half = data_->validation_size() / 2;
   if (sequences > half) {
     throw Error("half of the validation text has " + std::to_string(half) + " sequences, " + std::to_string(sequences) +
@@ -52,10 +52,10 @@ Inputs TrainingStudy::validation(int64_t sequences, Region region) {
                 "training", "ask for fewer, or train on more text");
   }
   const auto first = region == Region::survey ? 0 : half;
-  return keep("validation", data_->validation(first, sequences).inputs, recipes_.bos());
+  return make_tokens(data_->validation(first, sequences).inputs, "validation", "validation", recipes_.bos());
 }
 
-Inputs TrainingStudy::random(int64_t sequences, bool bos) {
+Tokens TrainingStudy::random(int64_t sequences, bool bos) const {
   auto generator = at::detail::createCPUGenerator();
   generator.set_current_seed(derive_seed(recipes_.baseline().model.vocabulary, "training/random"));
   const auto token = data_->bos_token();
@@ -63,24 +63,7 @@ Inputs TrainingStudy::random(int64_t sequences, bool bos) {
   // The vocabulary's only special token, if any, is its first.
   auto ids = at::randint(token ? 1 : 0, data_->vocabulary(), {sequences, data_->length()}, generator, at::kLong);
   if (bos) ids.select(1, 0).fill_(*token);
-  return keep("random", ids, bos);
-}
-
-Inputs TrainingStudy::keep(const std::string& label, const Tensor& ids, bool bos) {
-  const auto bytes = std::as_bytes(std::span(ids.const_data_ptr<int64_t>(), static_cast<size_t>(ids.numel())));
-  auto sha256 = sha256_hex(bytes);
-  auto& kept = inputs_[sha256];
-  if (!kept.tokens) {
-    kept = {label, std::make_shared<const Tensor>(ids), {label, label, ids.size(0), ids.size(1), sha256, bos}};
-  }
-  return kept;
-}
-
-const InputsRecord* TrainingStudy::find(const Tokens& tokens) const {
-  for (const auto& [sha256, inputs] : inputs_) {
-    if (inputs.tokens == tokens) return &inputs.record;
-  }
-  return nullptr;
+  return make_tokens(ids, "random", "random", bos);
 }
 
 // --- Training -----------------------------------------------------------------------------------------------

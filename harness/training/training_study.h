@@ -32,9 +32,6 @@ class TrainingStudy {
 
   std::string fingerprint() const;  ///< of everything that decides the results
 
-  /// What results().validation or random made under this pointer; null for what they did not make.
-  const InputsRecord* find(const Tokens& tokens) const;
-
  private:
   TrainingRun run_of(const std::string& arm, int64_t index, double rate) const;
   TrainingRun made(const std::string& name, const Recipe& recipe, const RunPlan& plan) const;
@@ -48,12 +45,10 @@ class TrainingStudy {
   double best_rate(const std::string& arm) const;
   std::vector<std::string> trained(const std::vector<std::string>& arms) const;
 
-  Inputs validation(int64_t sequences, Region region);
-  Inputs random(int64_t sequences, bool bos);
-  Inputs keep(const std::string& label, const Tensor& ids, bool bos);
+  Tokens validation(int64_t sequences, Region region) const;
+  Tokens random(int64_t sequences, bool bos) const;
 
   Recipes recipes_;
-  std::map<std::string, Inputs> inputs_;
   std::shared_ptr<const TrainingData> data_;
   std::filesystem::path runs_;
   at::Device device_;

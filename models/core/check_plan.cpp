@@ -7,14 +7,14 @@ namespace {
 
 void check_lane(const Lane& lane) {
   TORCH_CHECK(lane.model && lane.tokens, "a lane needs a model and tokens");
-  TORCH_CHECK(lane.tokens->dim() == 2 && lane.tokens->scalar_type() == at::kLong, "tokens must be [B, T] int64");
   const auto& config = lane.model->config;
-  const auto low = lane.tokens->min().item<int64_t>(), high = lane.tokens->max().item<int64_t>();
+  const auto& ids = lane.tokens->ids;
+  const auto low = ids.min().item<int64_t>(), high = ids.max().item<int64_t>();
   if (low < 0 || high >= config.vocabulary) {
     throw Error("token id " + std::to_string(low < 0 ? low : high) + " is not in the vocabulary", lane.model->name,
                 "use ids from 0 to " + std::to_string(config.vocabulary - 1));
   }
-  check_patches(lane.patches, config.layers, lane.tokens->size(0), lane.tokens->size(1));
+  check_patches(lane.patches, config.layers, lane.tokens->sequences(), lane.tokens->length());
 }
 
 [[noreturn]] void reject(const std::string& name, const std::string& what) {
@@ -54,7 +54,7 @@ void check_transplant(const Transplant& patch, const Lane& lane, const Sources& 
   if (!recording->layers.contains(patch.layers)) {
     reject(patch.source, "does not keep every layer in which a transplant reads it");
   }
-  const auto made = maker->tokens->size(0), read = lane.tokens->size(0);
+  const auto made = maker->tokens->sequences(), read = lane.tokens->sequences();
   if (takes_each_sequence(patch.combine) && made != read) {
     reject(patch.source,
            "has " + std::to_string(made) + " sequences and the lane that reads it " + std::to_string(read));

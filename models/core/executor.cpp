@@ -28,8 +28,8 @@ struct Group {
   Tensor residual;
 
   const Lane& first() const { return *lanes.front().lane; }
-  int64_t sequences() const { return first().tokens->size(0); }
-  int64_t length() const { return first().tokens->size(1); }
+  int64_t sequences() const { return first().tokens->sequences(); }
+  int64_t length() const { return first().tokens->length(); }
 };
 
 std::vector<Probe*> probes_of(const IndexedLane& lane) {
@@ -257,13 +257,13 @@ IndexedLane indexed(const Plan& plan, size_t index) {
   return lane;
 }
 
-/// One group for every distinct (model, tokens); `residual` is filled in by the caller.
+/// One group for every distinct (model, ids); `residual` is filled in by the caller.
 std::vector<Group> initial_groups(const Plan& plan) {
   std::vector<Group> groups;
   for (size_t i = 0; i < plan.size(); ++i) {
     const auto& lane = plan[i];
     auto same = std::find_if(groups.begin(), groups.end(), [&](const Group& g) {
-      return g.first().model == lane.model && g.first().tokens == lane.tokens;
+      return g.first().model == lane.model && same_ids(*g.first().tokens, *lane.tokens);
     });
     if (same == groups.end()) same = groups.insert(groups.end(), Group{});
     same->lanes.push_back(indexed(plan, i));
@@ -285,7 +285,7 @@ double head_flops(const Group& group) {
   const auto& c = group.first().model->config;
   const auto heard = listeners(group, c.layers + 1);
   const bool logits = std::any_of(heard.begin(), heard.end(), [](const Listener& l) { return l.wants(Site::logits); });
-  return logits ? 2.0 * static_cast<double>(group.first().tokens->numel() * c.vocabulary * c.width) : 0;
+  return logits ? 2.0 * static_cast<double>(group.first().tokens->ids.numel() * c.vocabulary * c.width) : 0;
 }
 
 int64_t batch_sequences(const Group& group, const ExecutorOptions& options) {
@@ -325,7 +325,7 @@ class Pass {
 
   void embed() {
     for (auto& group : groups_) {
-      group.residual = embedded(model_, *group.first().tokens);
+      group.residual = embedded(model_, group.first().tokens->ids);
       finite_.see("the residual stream is not finite before layer ", 1, group.residual.scalar_type(), group.residual);
       if (!positions_.count(group.length())) {
         positions_[group.length()] = positions_of(model_.config, group.length(), options_.device);

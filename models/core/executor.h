@@ -8,12 +8,9 @@
 #include "models/core/patch.h"
 #include "models/core/probe.h"
 #include "models/core/recording.h"
+#include "models/core/tokens.h"
 
 namespace replicate {
-
-/// Token ids of B sequences of T positions, [B, T] int64 on the CPU. Never changed once made, so that lanes
-/// that hold the same pointer are known to share their inputs.
-using Tokens = std::shared_ptr<const Tensor>;
 
 /// A model as the executor sees it: a block description and where its weights come from.
 struct Model {

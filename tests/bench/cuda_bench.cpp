@@ -311,7 +311,7 @@ constexpr int64_t kSequences = 32, kLength = 4096, kBatch = 4;
 
 Tokens long_tokens() {
   auto generator = at::detail::createCPUGenerator();
-  return std::make_shared<const Tensor>(at::randint(0, 1024, {kSequences, kLength}, generator, at::kLong));
+  return make_tokens(at::randint(0, 1024, {kSequences, kLength}, generator, at::kLong));
 }
 
 template <typename Pass>
@@ -329,7 +329,7 @@ void plain_pass(benchmark::State& state) {
   time_pass(state, [](const auto& model, const auto& ids) {
     const c10::InferenceMode guard;
     const auto rotary = positions_of(model->config, kLength, gpu()).front();
-    for (const auto& part : ids->split(kBatch)) {
+    for (const auto& part : ids->ids.split(kBatch)) {
       auto x = model->weights->embed(part);
       for (int64_t layer = 1; layer <= model->config.layers; ++layer) {
         x = fused_block(model->config, model->weights->block(layer), rotary, x);

@@ -28,8 +28,7 @@ std::shared_ptr<const Model> shared_model() {
 
 Tokens tokens(int64_t sequences, int64_t length) {
   auto generator = at::detail::createCPUGenerator();
-  return std::make_shared<const Tensor>(
-      at::randint(0, model().config.vocabulary, {sequences, length}, generator, at::kLong));
+  return make_tokens(at::randint(0, model().config.vocabulary, {sequences, length}, generator, at::kLong));
 }
 
 void set_rate(benchmark::State& state) {
@@ -41,7 +40,7 @@ void fused_forward(benchmark::State& state) {
   const auto ids = tokens(state.range(0), state.range(1));
   const auto rotary = positions_of(model().config, state.range(1), at::kCPU).front();
   for (auto _ : state) {
-    auto x = model().weights->embed(*ids);
+    auto x = model().weights->embed(ids->ids);
     for (int64_t layer = 1; layer <= state.range(2); ++layer) {
       x = fused_block(model().config, model().weights->block(layer), rotary, x);
     }

@@ -24,13 +24,13 @@ struct Seen {
   /// Attention to position 0 (which = 0) or to the target (1), mean over the layers behind the spike: [B].
   Tensor attention(int64_t which) const {
     const auto to_target = columns->layers().slice(1, kPlantedSpike).select(2, which);
-    return attention_to(to_target, target, tokens->size(1)).mean(1);
+    return attention_to(to_target, target, tokens->length()).mean(1);
   }
 };
 
 Tokens letters(int64_t sequences, int64_t length, InputKind kind = InputKind::natural) {
   InputMaker maker(letter_tokenizer(200), 200, random_prose(), 3);
-  return maker.make(kind, {sequences, length}).tokens;
+  return maker.make(kind, {sequences, length});
 }
 
 Seen look(double strength, std::vector<Patch> patches = {}, int64_t target = 10, Tokens tokens = letters(12, 64)) {

@@ -68,17 +68,15 @@ TrainingResults results_for(const ModelConfig& config) {
   results.sequences = 100;
   results.steps = kSteps;
   results.decay_steps = kDecay;
-  const auto inputs = [config](int64_t sequences, const std::string& label, uint64_t seed) {
-    Inputs made{label, random_tokens(sequences, 64, config.vocabulary, seed), {}};
-    made.record = {label, label, sequences, 64, "", false};
-    return made;
+  const auto tokens = [config](int64_t sequences, const std::string& label, uint64_t seed) {
+    return make_tokens(random_tokens(sequences, 64, config.vocabulary, seed)->ids, label, label);
   };
   results.validation = [=](int64_t n, Region region) {
-    return inputs(n, "validation", region == Region::survey ? 5 : 6);
+    return tokens(n, "validation", region == Region::survey ? 5 : 6);
   };
   results.random = [=](int64_t n, bool bos) {
     EXPECT_FALSE(bos);
-    return inputs(n, "random", 7);
+    return tokens(n, "random", 7);
   };
   return results;
 }

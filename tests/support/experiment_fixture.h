@@ -83,9 +83,9 @@ class ExperimentBench {
         sizes_(sizes),
         seed_(seed),
         maker_(letter_tokenizer(model_->config.vocabulary), model_->config.vocabulary, random_prose(), seed) {
-    const auto inputs = maker_.make(InputKind::natural, {8, sizes.length}, false, Region::survey);
+    const auto tokens = maker_.make(InputKind::natural, {8, sizes.length}, false, Region::survey);
     const Surveyor surveyor;
-    replicate::run({{model_, inputs.tokens, {}, surveyor.probes()}}, {});
+    replicate::run({{model_, tokens, {}, surveyor.probes()}}, {});
     survey_ = surveyor.reduce(model_->config.layers, sizes.length);
   }
 

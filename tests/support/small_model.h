@@ -20,7 +20,7 @@ inline std::shared_ptr<const Model> small_model(uint64_t seed = 7) {
 inline Tokens random_tokens(int64_t sequences, int64_t length, int64_t vocabulary = 50, uint64_t seed = 11) {
   auto generator = at::detail::createCPUGenerator();
   generator.set_current_seed(seed);
-  return std::make_shared<const Tensor>(at::randint(0, vocabulary, {sequences, length}, generator, at::kLong));
+  return make_tokens(at::randint(0, vocabulary, {sequences, length}, generator, at::kLong));
 }
 
 }  // namespace replicate

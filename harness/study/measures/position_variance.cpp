@@ -32,14 +32,14 @@ std::string in_layer(const std::string& name, int64_t layer) {
 }
 
 void require_positions(const Condition& condition, const std::string& claim) {
-  const auto length = condition.inputs.record.length;
+  const auto length = condition.tokens->length();
   if (length >= kVariancePositions) return;
   throw Error("sequences of " + std::to_string(length) + " tokens have no positions up to 31", claim,
               "use sequences of at least 32 tokens");
 }
 
 bool same_first_token(const Condition& condition) {
-  const auto first = condition.inputs.tokens->select(1, 0);  // [B]
+  const auto first = condition.tokens->ids.select(1, 0);  // [B]
   return first.size(0) > 1 && first.eq(first[0]).all().item<bool>();
 }
 

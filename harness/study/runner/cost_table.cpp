@@ -43,8 +43,7 @@ std::string tflop_text(double flops) {
 double measured_rate(const Model& model, const ExecutorOptions& options) {
   constexpr int64_t kLength = 128;
   const auto sequences = std::max<int64_t>(1, options.batch_tokens / kLength);
-  const auto tokens =
-      std::make_shared<const Tensor>(at::randint(0, model.config.vocabulary, {sequences, kLength}, at::kLong));
+  const auto tokens = make_tokens(at::randint(0, model.config.vocabulary, {sequences, kLength}, at::kLong));
   const auto layers = std::min<int64_t>(2, model.config.layers);
   // Not owned: the caller's model outlives this call.
   const std::shared_ptr<const Model> shared(std::shared_ptr<void>(), &model);
@@ -62,7 +61,7 @@ double measured_rate(const Model& model, const ExecutorOptions& options) {
 
 void CostTable::add(const std::string& name, const Plan& plan) {
   int64_t tokens = 0;
-  for (const auto& lane : plan) tokens += lane.tokens->numel();
+  for (const auto& lane : plan) tokens += lane.tokens->ids.numel();
   const auto cost = estimate(plan, options_);
   lines_ += row(name, std::to_string(plan.size()), std::to_string(tokens), tflop_text(cost.flops),
                 duration_text(cost.flops / rate_), number(cost.bytes / 1048576, 0));

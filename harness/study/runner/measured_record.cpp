@@ -143,10 +143,10 @@ Record blank_record(Session& session, const ClaimSettings& settings) {
   return record;
 }
 
-std::vector<InputsRecord> inputs_of(const Session& session, const ClaimRun& claim) {
+std::vector<InputsRecord> inputs_of(const ClaimRun& claim) {
   std::vector<InputsRecord> all;
   for (const auto& lane : claim.plan) {
-    auto inputs = session.record_of(lane.tokens);
+    auto inputs = inputs_record(*lane.tokens);
     const bool known = std::any_of(all.begin(), all.end(), [&](const InputsRecord& other) {
       return other.label == inputs.label && other.length == inputs.length && other.sha256 == inputs.sha256;
     });

@@ -13,6 +13,6 @@ void apply(Judgement judgement, Record& record);
 void measure_and_judge(const Session& session, ClaimRun& claim, Record& record);
 
 /// The inputs of a claim's passes, each once, in the order of the plan.
-std::vector<InputsRecord> inputs_of(const Session& session, const ClaimRun& claim);
+std::vector<InputsRecord> inputs_of(const ClaimRun& claim);
 
 }  // namespace replicate

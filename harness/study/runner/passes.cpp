@@ -20,7 +20,7 @@ double seconds_now() {
 void finish(Session& session, ClaimRun& claim, const RunFolder& folder, Progress& progress) {
   const double start = seconds_now();
   auto record = blank_record(session, *claim.settings);
-  record.inputs = inputs_of(session, claim);
+  record.inputs = inputs_of(claim);
   if (claim.error.empty()) {
     guarded(claim, [&] { measure_and_judge(session, claim, record); });
   }

@@ -53,14 +53,14 @@ std::vector<SweepPoint> judged_again(const Record& old, const ClaimSettings& set
 
 std::string fingerprint(Session& session, const ClaimSettings& settings) {
   if (settings.judging.kind == "training") return training_fingerprint(session, settings);
-  const auto all =
-      std::to_string(kMeasurementVersion) + "\n" + session.request.device.str() + "\n" + session.prose_sha256 + "\n" +
-      settings.id + "\n" + session.loaded.record.sha256 + "\n" + std::to_string(session.loaded.record.reinitialised) +
-      "\n" + std::to_string(session.settings.seed) + "\n" + std::to_string(session.settings.bootstrap_resamples) +
-      "\n" + (session.begins_with_bos() ? "on" : "off") + "\n" + session.settings.survey.yaml() + "\n" +
-      settings.parameters.yaml() + "\n" + sweep_text(settings) + "\n" +
-      (session.settings.dtype == "float32" ? "" : session.settings.dtype) +
-      (session.given ? session.given->record.sha256 + "/" + std::to_string(session.given->record.length) : "");
+  const auto all = std::to_string(kMeasurementVersion) + "\n" + session.request.device.str() + "\n" +
+                   session.prose_sha256 + "\n" + settings.id + "\n" + session.loaded.record.sha256 + "\n" +
+                   std::to_string(session.loaded.record.reinitialised) + "\n" + std::to_string(session.settings.seed) +
+                   "\n" + std::to_string(session.settings.bootstrap_resamples) + "\n" +
+                   (session.begins_with_bos() ? "on" : "off") + "\n" + session.settings.survey.yaml() + "\n" +
+                   settings.parameters.yaml() + "\n" + sweep_text(settings) + "\n" +
+                   (session.settings.dtype == "float32" ? "" : session.settings.dtype) +
+                   (session.given ? session.given->sha256 + "/" + std::to_string(session.given->length()) : "");
   return sha256_hex(std::as_bytes(std::span(all)));
 }
 

@@ -1,6 +1,5 @@
 #include "harness/study/runner/session.h"
 
-#include "base/error.h"
 #include "harness/record/settings/settings_yaml.h"
 #include "harness/training/make_study.h"
 
@@ -62,16 +61,6 @@ TrainingStudy& Session::study() {
 
 void Session::time_study() {
   study_ = make_study_to_time(settings.training, settings.seed, request.training, request.device);
-}
-
-InputsRecord Session::record_of(const Tokens& tokens) const {
-  if (given && tokens == given->tokens) return given->record;
-  for (const auto& [seed, maker] : other_makers_) {
-    if (const auto* record = maker->find(tokens)) return *record;
-  }
-  if (const auto* record = maker->find(tokens)) return *record;
-  if (const auto* record = study_ ? study_->find(tokens) : nullptr) return *record;
-  throw Error("a lane has inputs that were not made here", "inputs", "correct the experiment");
 }
 
 void use(const ModelAndNulls& models, Context& context) {

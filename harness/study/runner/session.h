@@ -16,7 +16,7 @@ class Session {
   const Settings& settings;
   LoadedModel loaded;
   std::shared_ptr<InputMaker> maker;
-  std::optional<Inputs> given;  ///< --tokens
+  Tokens given;  ///< --tokens; null without
   std::string prose_sha256;
   ExecutorOptions options;
   Survey survey;
@@ -32,8 +32,6 @@ class Session {
 
   TrainingStudy& study();  ///< made when a training claim wants it
   void time_study();       ///< in its place one that can be timed, where its text is missing
-  InputsRecord record_of(const Tokens& tokens) const;
-
  private:
   std::shared_ptr<InputMaker> make_inputs(uint64_t seed) const;
 

@@ -10,7 +10,7 @@ namespace {
 std::string survey_key(const Session& session, const Lane& lane) {
   const auto parts = session.loaded.record.sha256 + (session.loaded.record.reinitialised ? "/null/" : "/") +
                      (session.settings.dtype == "float32" ? "" : session.settings.dtype + "/") +
-                     std::to_string(session.settings.seed) + "/" + session.record_of(lane.tokens).sha256;
+                     std::to_string(session.settings.seed) + "/" + lane.tokens->sha256;
   return sha256_hex(std::as_bytes(std::span(parts)));
 }
 
@@ -31,7 +31,7 @@ bool survey(Session& session, std::vector<ClaimRun>& claims, const RunFolder& fo
     for (auto& claim : claims) claim.error = error.what();
     return true;
   }
-  session.survey = surveyor.reduce(session.loaded.model->config.layers, lane.tokens->size(1));
+  session.survey = surveyor.reduce(session.loaded.model->config.layers, lane.tokens->length());
   session.survey.key = key;
   write_atomically(file, survey_to_json(session.survey));
   return true;
@@ -39,8 +39,8 @@ bool survey(Session& session, std::vector<ClaimRun>& claims, const RunFolder& fo
 
 Lane survey_lane(Session& session, const Surveyor& surveyor) {
   const InputShape shape{session.settings.survey.integer("sequences"), session.settings.survey.integer("length")};
-  const auto inputs = session.maker->make(InputKind::natural, shape, session.begins_with_bos(), Region::survey);
-  return {session.loaded.model, inputs.tokens, {}, surveyor.probes()};
+  const auto tokens = session.maker->make(InputKind::natural, shape, session.begins_with_bos(), Region::survey);
+  return {session.loaded.model, tokens, {}, surveyor.probes()};
 }
 
 Survey assumed_survey(const Session& session) {

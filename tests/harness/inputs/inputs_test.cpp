@@ -42,10 +42,10 @@ class InputsTest : public testing::Test {
     folder_.write("a.txt", text);
   }
   InputMaker maker(uint64_t seed = 1) const { return InputMaker(byte_tokenizer(), kVocabulary, folder_.path(), seed); }
-  static std::set<std::string> rows(const Inputs& inputs) {
+  static std::set<std::string> rows(const Tokens& tokens) {
     std::set<std::string> all;
-    for (int64_t b = 0; b < inputs.record.sequences; ++b) {
-      const auto row = (*inputs.tokens)[b].contiguous();
+    for (int64_t b = 0; b < tokens->sequences(); ++b) {
+      const auto row = tokens->ids[b];
       all.emplace(reinterpret_cast<const char*>(row.const_data_ptr<int64_t>()), row.numel() * 8);
     }
     return all;
@@ -55,11 +55,11 @@ class InputsTest : public testing::Test {
 
 TEST_F(InputsTest, NaturalPassagesAreDistinctAndBeginAtALine) {
   auto made = maker();
-  const auto inputs = made.make(InputKind::natural, {20, 32});
-  EXPECT_EQ(inputs.tokens->sizes(), (std::vector<int64_t>{20, 32}));
-  EXPECT_EQ(rows(inputs).size(), 20U);
+  const auto tokens = made.make(InputKind::natural, {20, 32});
+  EXPECT_EQ(tokens->ids.sizes(), (std::vector<int64_t>{20, 32}));
+  EXPECT_EQ(rows(tokens).size(), 20U);
   const auto first = byte_tokenizer()->encode("l").front();
-  EXPECT_TRUE((inputs.tokens->select(1, 0) == first).all().item<bool>());
+  EXPECT_TRUE((tokens->ids.select(1, 0) == first).all().item<bool>());
 }
 
 TEST_F(InputsTest, SurveyAndMeasurementNeverShareAPassage) {
@@ -72,33 +72,33 @@ TEST_F(InputsTest, SurveyAndMeasurementNeverShareAPassage) {
 TEST_F(InputsTest, DependOnTheSeedAndNotOnWhatWasAskedBefore) {
   auto a = maker(), b = maker(), c = maker(2);
   b.make(InputKind::random, {3, 16});
-  const auto natural = a.make(InputKind::natural, {4, 16}).record.sha256;
-  EXPECT_EQ(natural, b.make(InputKind::natural, {4, 16}).record.sha256);
-  EXPECT_NE(natural, c.make(InputKind::natural, {4, 16}).record.sha256);
+  const auto natural = a.make(InputKind::natural, {4, 16})->sha256;
+  EXPECT_EQ(natural, b.make(InputKind::natural, {4, 16})->sha256);
+  EXPECT_NE(natural, c.make(InputKind::natural, {4, 16})->sha256);
 }
 
 TEST_F(InputsTest, TheSameRequestIsTheSamePointer) {
   auto made = maker();
-  EXPECT_EQ(made.make(InputKind::random, {4, 16}).tokens, made.make(InputKind::random, {4, 16}).tokens);
-  EXPECT_NE(made.make(InputKind::random, {4, 16}).tokens, made.make(InputKind::random, {4, 17}).tokens);
+  EXPECT_EQ(made.make(InputKind::random, {4, 16}), made.make(InputKind::random, {4, 16}));
+  EXPECT_NE(made.make(InputKind::random, {4, 16}), made.make(InputKind::random, {4, 17}));
 }
 
 TEST_F(InputsTest, BosComesFirstAndTheLengthStays) {
   auto made = maker();
   const auto plain = made.make(InputKind::natural, {4, 16}), bos = made.make(InputKind::natural, {4, 16}, true);
-  EXPECT_EQ(bos.label, "natural_bos");
-  EXPECT_TRUE((bos.tokens->select(1, 0) == kVocabulary - 1).all().item<bool>());
-  EXPECT_TRUE(at::equal(bos.tokens->slice(1, 1), plain.tokens->slice(1, 0, 15)));
+  EXPECT_EQ(bos->label, "natural_bos");
+  EXPECT_TRUE((bos->ids.select(1, 0) == kVocabulary - 1).all().item<bool>());
+  EXPECT_TRUE(at::equal(bos->ids.slice(1, 1), plain->ids.slice(1, 0, 15)));
 }
 
 TEST_F(InputsTest, RandomIdsCoverTheVocabularyWithoutSpecialTokens) {
-  const auto ids = *maker().make(InputKind::random, {200, 64}).tokens;
+  const auto ids = maker().make(InputKind::random, {200, 64})->ids;
   EXPECT_EQ(ids.min().item<int64_t>(), 0);
   EXPECT_EQ(ids.max().item<int64_t>(), kVocabulary - 2);
 }
 
 TEST_F(InputsTest, RepeatedIsOneIdASequence) {
-  const auto ids = *maker().make(InputKind::repeated, {8, 16}).tokens;
+  const auto ids = maker().make(InputKind::repeated, {8, 16})->ids;
   EXPECT_TRUE((ids == ids.slice(1, 0, 1)).all().item<bool>());
   EXPECT_GT(ids.max().item<int64_t>(), ids.min().item<int64_t>());
 }
@@ -119,7 +119,7 @@ TEST_F(InputsTest, RegionsDrawRandomIdsOfTheirOwn) {
   std::set<std::string> hashes;
   for (const auto region : {Region::survey, Region::calibration, Region::measure}) {
     for (const auto kind : {InputKind::random, InputKind::repeated, InputKind::natural}) {
-      hashes.insert(made.make(kind, {3, 24}, false, region).record.sha256);
+      hashes.insert(made.make(kind, {3, 24}, false, region)->sha256);
     }
   }
   EXPECT_EQ(hashes.size(), 9U);
@@ -128,36 +128,43 @@ TEST_F(InputsTest, RegionsDrawRandomIdsOfTheirOwn) {
 TEST_F(InputsTest, ReplacedChangesOnePositionAndIsAnInputOfItsOwn) {
   auto made = maker();
   const auto plain = made.make(InputKind::natural, {3, 16});
-  const auto changed = made.replaced(plain, 5, {7, 8, 9}, "swapped");
-  EXPECT_EQ(changed.label, "swapped");
-  EXPECT_EQ(changed.record.label, "swapped");
-  EXPECT_EQ(changed.record.kind, "natural");
-  EXPECT_EQ(changed.record.sequences, 3);
-  EXPECT_EQ(changed.record.length, 16);
-  EXPECT_NE(changed.record.sha256, plain.record.sha256);
-  EXPECT_TRUE(at::equal(changed.tokens->select(1, 5), at::tensor({7, 8, 9}, at::kLong)));
-  auto restored = changed.tokens->clone();
-  restored.select(1, 5).copy_(plain.tokens->select(1, 5));
-  EXPECT_TRUE(at::equal(restored, *plain.tokens));
-  EXPECT_TRUE(at::equal(*plain.tokens, *maker().make(InputKind::natural, {3, 16}).tokens));  // as it was
-  ASSERT_NE(made.find(changed.tokens), nullptr);
-  EXPECT_EQ(made.find(changed.tokens)->sha256, changed.record.sha256);
+  const auto changed = replaced(*plain, 5, {7, 8, 9}, "swapped");
+  EXPECT_EQ(changed->label, "swapped");
+  EXPECT_EQ(changed->kind, "natural");
+  EXPECT_EQ(changed->ids.sizes(), (std::vector<int64_t>{3, 16}));
+  EXPECT_NE(changed->sha256, plain->sha256);
+  EXPECT_TRUE(at::equal(changed->ids.select(1, 5), at::tensor({7, 8, 9}, at::kLong)));
+  auto restored = changed->ids.clone();
+  restored.select(1, 5).copy_(plain->ids.select(1, 5));
+  EXPECT_TRUE(at::equal(restored, plain->ids));
+  EXPECT_TRUE(same_ids(*plain, *maker().make(InputKind::natural, {3, 16})));  // as it was
 }
 
-TEST_F(InputsTest, ReplacedTakesOneIdForAllAndGivesOnePointerForOneRequest) {
+TEST_F(InputsTest, ReplacedTakesOneIdForAll) {
   auto made = maker();
   const auto plain = made.make(InputKind::random, {4, 16});
-  const auto one = made.replaced(plain, 0, {3}, "first"), again = made.replaced(plain, 0, {3, 3, 3, 3}, "first");
-  EXPECT_TRUE((one.tokens->select(1, 0) == 3).all().item<bool>());
-  EXPECT_EQ(one.tokens, again.tokens);
-  EXPECT_NE(one.tokens, made.replaced(plain, 0, {4}, "first").tokens);
+  const auto one = replaced(*plain, 0, {3}, "first");
+  EXPECT_TRUE((one->ids.select(1, 0) == 3).all().item<bool>());
+  EXPECT_TRUE(same_ids(*one, *replaced(*plain, 0, {3, 3, 3, 3}, "again")));
+  EXPECT_FALSE(same_ids(*one, *replaced(*plain, 0, {4}, "first")));
 }
 
 TEST_F(InputsTest, ReplacedKnowsWhetherBosStillComesFirst) {
   auto made = maker();
   const auto bos = made.make(InputKind::natural, {2, 16}, true);
-  EXPECT_TRUE(made.replaced(bos, 5, {made.bos()}, "two").record.bos);
-  EXPECT_FALSE(made.replaced(bos, 0, {3}, "none").record.bos);
+  EXPECT_TRUE(replaced(*bos, 5, {made.bos()}, "two")->bos);
+  EXPECT_FALSE(replaced(*bos, 0, {3}, "none")->bos);
+}
+
+TEST_F(InputsTest, ARecordTellsWhatTheTokensAre) {
+  const auto record =
+      inputs_record(*make_tokens(at::tensor({1, 2, 3, 4, 5, 6}, at::kLong).view({2, 3}), "label", "kind", true));
+  EXPECT_EQ(record.label, "label");
+  EXPECT_EQ(record.kind, "kind");
+  EXPECT_EQ(record.sequences, 2);
+  EXPECT_EQ(record.length, 3);
+  EXPECT_TRUE(record.bos);
+  EXPECT_EQ(record.sha256, "5f544d51f4618ae3c5c6bcc2bbb9a8f64f63585665c1440d3075790d5e00ccbd");
 }
 
 TEST_F(InputsTest, OrdinaryIdsAreNeverSpecialAndTheSameForOnePurpose) {
@@ -179,7 +186,6 @@ TEST_F(InputsTest, BosIsThatOfTheVocabulary) {
   const auto made = maker();
   EXPECT_TRUE(made.has_bos());
   EXPECT_EQ(made.bos(), kVocabulary - 1);
-  EXPECT_EQ(made.find(std::make_shared<const Tensor>(at::zeros({1, 16}, at::kLong))), nullptr);
 }
 
 TEST_F(InputsTest, TooLittleOrNoProseSaysSo) {
@@ -206,10 +212,10 @@ TEST_F(InputsTest, TokensThatAreNoneAreSaidInOneShortLine) {
 
 TEST_F(InputsTest, TokensAreReadLineByLine) {
   folder_.write("good.jsonl", "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]\n\n[5,5,5,5,5,5,5,5,5,5,5,5,5,5,5,49]\r\n");
-  const auto inputs = read_tokens(folder_ / "good.jsonl", 50);
-  EXPECT_EQ(inputs.record.sequences, 2);
-  EXPECT_EQ(inputs.record.length, 16);
-  EXPECT_EQ((*inputs.tokens)[1][15].item<int64_t>(), 49);
+  const auto tokens = read_tokens(folder_ / "good.jsonl", 50);
+  EXPECT_EQ(tokens->sequences(), 2);
+  EXPECT_EQ(tokens->length(), 16);
+  EXPECT_EQ(tokens->ids[1][15].item<int64_t>(), 49);
 }
 
 }  // namespace

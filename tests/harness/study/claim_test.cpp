@@ -55,15 +55,14 @@ TEST(ClaimRegistry, DeclaresTheParametersOfEveryClaimsYaml) {
 
 constexpr int64_t kSequences = 3, kLength = 8;
 
-Inputs some_inputs() {
-  const auto ids = at::arange(kSequences * kLength, at::kLong).remainder(20).view({kSequences, kLength});
-  return {"natural", std::make_shared<const Tensor>(ids), {"natural", "natural", kSequences, kLength, "", false}};
+Tokens some_tokens() {
+  return make_tokens(at::arange(kSequences * kLength, at::kLong).remainder(20).view({kSequences, kLength}), "natural");
 }
 
 Context small_context() {
   Context context(parameters("{}"));
   context.model = small_model();
-  context.given = some_inputs();
+  context.given = some_tokens();
   context.bootstrap = {20, 1};
   return context;
 }

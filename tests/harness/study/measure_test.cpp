@@ -13,8 +13,7 @@ namespace {
 
 Condition condition(const std::string& suffix = "") {
   Condition one;
-  one.inputs.label = "natural";
-  one.inputs.record.sequences = 5;
+  one.tokens = make_tokens(at::zeros({5, 1}, at::kLong), "natural");
   one.suffix = suffix;
   return one;
 }

@@ -37,9 +37,9 @@ TEST_F(Parity, LogitsWithin5e4) {
   settings.name = "smollm2";
   settings.file = model_file();
   const auto loaded = load_model(settings, "float32", 1, at::kCPU);
-  const auto inputs = read_tokens(golden() / "tokens.jsonl", loaded.record.vocabulary);
+  const auto tokens = read_tokens(golden() / "tokens.jsonl", loaded.record.vocabulary);
   const auto logits = watch(Site::logits, [](const Tensor& x) { return x; });
-  ASSERT_TRUE(run({{loaded.model, inputs.tokens, {}, {logits}}}, {}));
+  ASSERT_TRUE(run({{loaded.model, tokens, {}, {logits}}}, {}));
   const auto ours = logits->layer(loaded.record.layers + 1);  // [B, T, V]
   int64_t compared = 0;
   for (const auto& sample : reference_["logits"]["samples"]) {

@@ -151,8 +151,7 @@ TEST(Population, KeepsASmallVarianceBesideALargeMean) {
 /// Measure::population resamples sequences: the value is that of all, the interval holds it.
 TEST(Population, MeasureGivesItAnInterval) {
   Condition condition;
-  condition.inputs.label = "random";
-  condition.inputs.record.sequences = 40;
+  condition.tokens = make_tokens(at::zeros({40, 1}, at::kLong), "random");
   const auto x = values(40);
   const auto products = inner_products(x);
   Measure measure({400, 7});

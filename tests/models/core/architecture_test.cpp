@@ -50,7 +50,7 @@ void expect_as_transformers(const std::shared_ptr<const Model>& model, const std
   const auto everything = [](const Tensor& x) { return x; };
   const auto logits = watch(Site::logits, everything), residual = watch(Site::block_output, everything);
   const auto attention = watch_attention({.columns = {0}}, [](const AttentionStatistics& s) { return s.column(0); });
-  const auto tokens = std::make_shared<const Tensor>(ids_of(expected));
+  const auto tokens = make_tokens(ids_of(expected));
   ASSERT_TRUE(run({{model, tokens, {}, {logits, residual, attention}}}, {}));
   const auto layers = model->config.layers;
   EXPECT_LT(largest_difference(logits->layer(layers + 1), floats(expected, "logits").to(at::kDouble)), 1e-5);
@@ -71,7 +71,7 @@ TEST_P(Architecture, ComputesWhatTransformersComputes) {
 TEST_P(Architecture, ComputesNearlyTheSameInSmallerTypes) {
   const auto folder = golden() / GetParam();
   const auto model = open_model_folder(folder, GetParam(), at::kCPU);
-  const auto tokens = std::make_shared<const Tensor>(ids_of(SafetensorsFile::open(folder / "expected.safetensors")));
+  const auto tokens = make_tokens(ids_of(SafetensorsFile::open(folder / "expected.safetensors")));
   const auto logits_in = [&](at::ScalarType type) {
     const auto logits = watch(Site::logits, [](const Tensor& x) { return x; });
     const Model cast{model->name, model->config, cast_weights(model->weights, type)};

@@ -65,18 +65,14 @@ std::vector<float> floats(const Tensor& x) {
 Tensor with_constants(const Lanes& lanes, Site site, int64_t layer, const Indices& positions, const Indices& dimensions,
                       const Tensor& constants) {
   std::vector<Tensor> rows;
-  for (int64_t b = 0; b < lanes.reader->size(0); ++b) {
+  for (int64_t b = 0; b < lanes.reader->sequences(); ++b) {
     std::vector<Patch> patches;
     for (size_t p = 0; p < positions.size(); ++p) {
       patches.push_back(AffinePatch{
           site, {layer, layer}, {positions[p]}, dimensions, 0, {floats(constants[b][static_cast<int64_t>(p)])}});
     }
     const auto probe = residual();
-    run({{lanes.model,
-          std::make_shared<const Tensor>(lanes.reader->slice(0, b, b + 1).contiguous()),
-          patches,
-          {probe}}},
-        {});
+    run({{lanes.model, make_tokens(lanes.reader->ids.slice(0, b, b + 1)), patches, {probe}}}, {});
     rows.push_back(probe->layers());
   }
   return at::cat(rows);

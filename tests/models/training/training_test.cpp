@@ -12,7 +12,7 @@ ModelConfig tiny() {
   return config;
 }
 
-Tensor ids(int64_t length) { return *random_tokens(2, length + 1); }  // [2, T + 1]
+Tensor ids(int64_t length) { return random_tokens(2, length + 1)->ids; }  // [2, T + 1]
 
 Tensor loss_of(const TrainableModel& model, const Tensor& ids) {
   const auto length = ids.size(1) - 1;
