@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "harness/record/settings/recorded_run.h"
+#include "models/formats/description.h"
 
 namespace replicate::cli {
 namespace {
@@ -12,6 +13,23 @@ namespace {
 std::filesystem::path folder_from(const char* variable, const std::filesystem::path& otherwise) {
   const char* value = std::getenv(variable);
   return value && *value ? value : otherwise;
+}
+
+/// Nothing when the model cannot be read.
+std::optional<ModelIdentity> identify(const std::filesystem::path& model) {
+  try {
+    const ModelConfig config = describe_model(model).config;
+    return ModelIdentity{.architecture = config.architecture,
+                         .layers = config.layers,
+                         .width = config.width,
+                         .heads = config.heads,
+                         .kv_heads = config.kv_heads,
+                         .hidden = config.hidden,
+                         .vocabulary = config.vocabulary,
+                         .context = config.context};
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -33,6 +51,11 @@ SettingsRequest settings_request(const CommandLine& line, bool gpu) {
                           .dtype = line.dtype,
                           .bos = line.bos};
   return line.command == CommandLine::Command::reproduce ? recorded_request(line.folders.front(), request) : request;
+}
+
+Settings settings_of(const SettingsRequest& request) {
+  const LoadedSettings loaded = load_settings(request);
+  return resolve(loaded, loaded.unidentified ? identify(*loaded.unidentified) : std::nullopt);
 }
 
 int guarded(const std::function<int()>& work) {

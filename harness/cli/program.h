@@ -18,6 +18,10 @@ std::filesystem::path assets();  ///< REPLICATE_ASSETS, else .assets below it
 /// The settings that the command line asks for, on a GPU or not.
 SettingsRequest settings_request(const CommandLine& line, bool gpu);
 
+/// Reads the files under configs, identifies a model that is given by its path, and merges: all settings of a run. What
+/// opens a model that cannot be read says later why it cannot.
+Settings settings_of(const SettingsRequest& request);
+
 /// The exit code of `work`; an exception becomes one line on standard error and the exit code for it.
 int guarded(const std::function<int()>& work);
 

@@ -20,7 +20,7 @@ namespace {
 
 int list(const CommandLine& line) {
   constexpr size_t kColumn = 29;
-  for (const auto& claim : load_settings(settings_request(line, false)).claims) {
+  for (const auto& claim : settings_of(settings_request(line, false)).claims) {
     std::cout << claim.id << std::string(claim.id.size() < kColumn ? kColumn - claim.id.size() : 1, ' ') << claim.title
               << (claim.arithmetic.empty() ? "" : " †") << "\n";
   }

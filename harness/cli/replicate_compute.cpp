@@ -36,7 +36,7 @@ at::Device device_from(const std::string& name) {
 }
 
 Settings settings_for(const CommandLine& line, at::Device device) {
-  return load_settings(settings_request(line, device.is_cuda()));
+  return settings_of(settings_request(line, device.is_cuda()));
 }
 
 /// A word as a shell takes it.

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/did_you_mean.h"
-#include "base/yaml.h"
 
 namespace replicate {
 namespace {
@@ -18,13 +17,6 @@ std::optional<Yaml> read_if_there(const fs::path& file, const std::vector<std::s
   auto yaml = Yaml::read(file);
   yaml.allow(groups);
   return yaml;
-}
-
-std::optional<Yaml> registered(const fs::path& configs) {
-  return read_if_there(configs / "registered.yaml", {"models", "profiles"});
-}
-std::optional<Yaml> calibration(const fs::path& configs) {
-  return read_if_there(configs / "calibration.yaml", {"claims"});
 }
 
 /// What stands under a path of keys, if anything.
@@ -71,21 +63,27 @@ void check_entries(const std::optional<Yaml>& group, const std::vector<std::stri
 
 }  // namespace
 
-void add_registration(Settings& settings, const fs::path& configs) {
-  const auto runs = registered(configs), rates = calibration(configs);
+RegisteredFiles read_registration(const fs::path& configs) {
+  return {.registered = read_if_there(configs / "registered.yaml", {"models", "profiles"}),
+          .calibration = read_if_there(configs / "calibration.yaml", {"claims"})};
+}
+
+void add_registration(Settings& settings, const RegisteredFiles& registration) {
   for (auto& claim : settings.claims) {
     const bool trains = claim.judging.kind == "training";
-    const auto run = trains ? find(runs, {"profiles", settings.profile, claim.id})
-                            : find(runs, {"models", settings.model.name, claim.id});
+    const auto run = trains ? find(registration.registered, {"profiles", settings.profile, claim.id})
+                            : find(registration.registered, {"models", settings.model.name, claim.id});
     if (run) claim.registered = registered_claim(*run);
-    if (const auto of_claim = find(rates, {"claims", claim.id})) claim.error_rates = error_rates(*of_claim);
+    if (const auto of_claim = find(registration.calibration, {"claims", claim.id}))
+      claim.error_rates = error_rates(*of_claim);
   }
 }
 
 void check_registration(const fs::path& configs, const std::vector<std::string>& claims) {
-  check_entries(find(calibration(configs), {"claims"}), claims, error_rates);
+  const auto [registered, calibration] = read_registration(configs);
+  check_entries(find(calibration, {"claims"}), claims, error_rates);
   for (const std::string kind : {"models", "profiles"}) {
-    const auto group = find(registered(configs), {kind});
+    const auto group = find(registered, {kind});
     if (!group) continue;
     for (const auto& [name, entries] : group->entries())
       check_entries(std::optional(entries), claims, registered_claim);

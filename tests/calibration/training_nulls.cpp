@@ -35,8 +35,8 @@ Settings settings() {
                              "gated_attention.random.sequences=64"}) {
     overrides.push_back("claims." + std::string(change));
   }
-  return load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null", "",
-                        overrides, std::nullopt});
+  return resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null", "",
+                                overrides, std::nullopt}));
 }
 
 /// Arms that differ by chance alone: four runs each, none in two arms.

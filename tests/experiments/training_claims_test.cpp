@@ -117,8 +117,8 @@ struct Trial {
 Trial judged(const std::string& claim, const TrainingResults& results, const std::vector<std::string>& changes = {}) {
   std::vector<std::string> overrides;
   for (const auto& change : changes) overrides.push_back("claims." + claim + "." + change);
-  const auto settings = load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu",
-                                       "smollm2-null", claim, overrides, std::nullopt})
+  const auto settings = resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu",
+                                               "smollm2-null", claim, overrides, std::nullopt}))
                             .claims.front();
   Context context(settings.parameters);
   context.training = &results;
@@ -577,13 +577,13 @@ TEST(MakeStudy, RefusesTokensThatWereChangedSince) {
   folder.write("assets/tokenizers/prose-bpe-4096/tokenizer.json", byte_tokenizer_json().dump());
   for (const auto* name : {"assets/prose/one.txt", "assets/prose/two.txt"})
     folder.write(name, std::string(200, 'a') + name);
-  const auto settings = load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs",
-                                       "",
-                                       "cpu",
-                                       "smollm2-null",
-                                       "",
-                                       {"training.data=prose", "training.vocabulary=257", "training.length=16"},
-                                       std::nullopt});
+  const auto settings = resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs",
+                                               "",
+                                               "cpu",
+                                               "smollm2-null",
+                                               "",
+                                               {"training.data=prose", "training.vocabulary=257", "training.length=16"},
+                                               std::nullopt}));
   const auto make = [&] { make_study(settings.training, 1, folder / "assets", folder / "runs", at::kCPU); };
   make();
   EXPECT_NO_THROW(make());

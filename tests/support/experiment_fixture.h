@@ -128,8 +128,8 @@ class ExperimentBench {
   /// The null model's settings change no threshold; nothing of its file is opened.
   static Settings load(std::vector<std::string> overrides) {
     overrides.emplace_back("sweep_sequences=0");
-    return load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null", "",
-                          std::move(overrides), std::nullopt});
+    return resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null",
+                                  "", std::move(overrides), std::nullopt}));
   }
 
   /// What cuts the claims' cpu sizes down.

@@ -92,7 +92,7 @@ class SettingsTest : public ::testing::Test {
     SettingsRequest request = this->request();
     request.overrides = std::move(overrides);
     request.only = only;
-    return load_settings(request);
+    return resolve(load_settings(request));
   }
 
   SettingsRequest request() const { return {folder_.path(), "/assets", "small", "", "", {}, std::nullopt}; }

@@ -1,16 +1,12 @@
 #include "harness/record/settings/model_settings.h"
 
-#include <optional>
-
 #include "base/error.h"
 #include "base/text_file.h"
 #include "harness/record/settings/config_files.h"
 #include "harness/record/settings/draft.h"
 #include "harness/record/settings/judging_settings.h"
-#include "harness/record/settings/model_path.h"
 #include "harness/record/settings/model_shape.h"
 #include "harness/record/settings/prior_knowledge.h"
-#include "models/formats/description.h"
 
 namespace replicate {
 namespace {
@@ -74,60 +70,10 @@ ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::pa
   return model;
 }
 
-bool looks_like_path(const std::string& text) {
-  return text.find('/') != std::string::npos || fs::path(text).extension() == ".gguf";
-}
-
 void require_consent(const ModelSettings& model, const std::vector<std::string>& accepted) {
   if (model.consent.empty() || contains(accepted, model.consent)) return;
   throw Error("the model " + model.name + " comes under its own licence: " + model.licence, "--model " + model.name,
               "read it, then add --accept-licence " + model.consent);
-}
-
-/// Nothing where the model cannot be read: whoever opens it says why.
-std::optional<ModelConfig> config_of(const fs::path& model) {
-  try {
-    return describe_model(model).config;
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
-/// The file in `folder` whose entry under `key` a model has.
-std::optional<std::string> file_of(const std::optional<ModelConfig>& config, const fs::path& folder,
-                                   const std::string& key, bool (*has)(const ModelConfig&, const Yaml&)) {
-  if (!config) return std::nullopt;
-  for (const auto& name : names_in(folder)) {
-    const auto entry = Yaml::read(folder / (name + ".yaml")).find(key);
-    if (entry && has(*config, *entry)) return name;
-  }
-  return std::nullopt;
-}
-
-void note_everywhere(Draft& draft, const std::string& note) {
-  for (ClaimDraft& claim : draft.claims) {
-    if (!trains(claim)) claim.settings.notes.push_back(note);
-  }
-}
-
-/// A path: judged as the model that it is by its shape, or by this project's thresholds alone.
-void choose_path(Draft& draft, const std::string& path, const fs::path& folder, const fs::path& assets) {
-  auto model = model_from_path(path);
-  const auto config = config_of(model.file);
-  if (file_of(config, folder, "shape", has_shape)) set_calibration(draft, false, kKnownModel, true);
-  if (const auto known = file_of(config, folder, "identity", has_identity)) {
-    apply_model(draft, Yaml::read(folder / (*known + ".yaml")), *known, assets);
-    model.judged_as = *known;
-    model.bos = draft.settings.model.bos;
-    note_everywhere(
-        draft, "The model has the shape of " + *known + " and is judged by configs/models/" + *known +
-                   ".yaml: the paper's own numbers are among the thresholds. A fine-tuned model has that shape, too.");
-  } else {
-    note_everywhere(draft,
-                    "The paper's own numbers are of Llama-2-7B and Llama-3-8B. This is another model: it is judged by "
-                    "this project's thresholds alone.");
-  }
-  draft.settings.model = std::move(model);
 }
 
 }  // namespace
@@ -144,13 +90,13 @@ void apply_model(Draft& draft, const Yaml& yaml, const std::string& name, const 
   }
 }
 
-void choose_model(Draft& draft, const std::string& model, const SettingsRequest& request) {
-  const fs::path folder = request.configs / "models";
-  const bool named = contains(names_in(folder), model);
-  if (!named && (looks_like_path(model) || is_there(model))) {
-    return choose_path(draft, model, folder, request.assets);
-  }
-  apply_model(draft, read_named(folder, "model", model), model, request.assets);
+bool is_model_path(const std::string& model, const fs::path& folder) {
+  const bool looks_like_path = model.find('/') != std::string::npos || fs::path(model).extension() == ".gguf";
+  return !contains(names_in(folder), model) && (looks_like_path || is_there(model));
+}
+
+void apply_named_model(Draft& draft, const std::string& model, const SettingsRequest& request) {
+  apply_model(draft, read_named(request.configs / "models", "model", model), model, request.assets);
   if (draft.settings.model.file.empty()) {
     throw Error("the weights of " + model + " do not come with this project", "--model " + model,
                 "name their folder or file with --model PATH; its shape tells which model it is");

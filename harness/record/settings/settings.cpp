@@ -5,6 +5,8 @@
 #include "harness/record/registration.h"
 #include "harness/record/settings/claim_settings.h"
 #include "harness/record/settings/config_files.h"
+#include "harness/record/settings/identified_model.h"
+#include "harness/record/settings/model_path.h"
 #include "harness/record/settings/model_settings.h"
 #include "harness/record/settings/overrides.h"
 #include "harness/record/settings/profile.h"
@@ -13,6 +15,16 @@
 #include "harness/record/settings/sweep_settings.h"
 
 namespace replicate {
+
+/// In the order in which they are merged.
+struct SettingsLayers {
+  Draft draft;  ///< claims, training.yaml, profile and a model named under configs/models: merged
+  std::vector<ModelFile> model_files;  ///< those that a model given by its path may be judged by
+  std::optional<Yaml> recorded;
+  SettingsRequest request;  ///< what the command line says
+  RegisteredFiles registration;
+};
+
 namespace {
 
 constexpr const char* kDefaultProfile = "cpu";
@@ -31,6 +43,20 @@ std::optional<bool> known_bos(const std::string& name) {
   return name == "auto" ? std::nullopt : std::optional(name == "on");
 }
 
+/// The path of a model that is given by it, else nothing.
+std::optional<std::filesystem::path> load_model_layer(SettingsLayers& layers) {
+  const auto& request = layers.request;
+  const auto folder = request.configs / "models";
+  const std::string model = request.model.empty() ? layers.draft.model : request.model;
+  if (!is_model_path(model, folder)) {
+    apply_named_model(layers.draft, model, request);
+    return std::nullopt;
+  }
+  layers.draft.settings.model = model_from_path(model);
+  layers.model_files = read_model_files(folder);
+  return layers.draft.settings.model.file;
+}
+
 Settings finish(Draft draft) {
   Settings settings = std::move(draft.settings);
   settings.survey = Parameters(draft.survey, "survey");
@@ -46,22 +72,35 @@ Settings finish(Draft draft) {
 
 }  // namespace
 
-Settings load_settings(const SettingsRequest& request) {
-  Draft draft;
-  draft.claims = read_claims(request.configs);
-  draft.training = read_training(request.configs);
-  read_arms(draft.training, draft.claims);
+LoadedSettings load_settings(const SettingsRequest& request) {
+  auto layers = std::make_shared<SettingsLayers>();
+  layers->request = request;
+  layers->draft.claims = read_claims(request.configs);
+  layers->draft.training = read_training(request.configs);
+  read_arms(layers->draft.training, layers->draft.claims);
   const std::string profile = request.profile.empty() ? kDefaultProfile : request.profile;
-  apply_profile(draft, read_named(request.configs / "profiles", "profile", profile), profile);
-  choose_model(draft, request.model.empty() ? draft.model : request.model, request);
+  apply_profile(layers->draft, read_named(request.configs / "profiles", "profile", profile), profile);
+  LoadedSettings loaded;
+  loaded.unidentified = load_model_layer(*layers);
+  if (request.recorded) layers->recorded = Yaml::read(*request.recorded);
+  layers->registration = read_registration(request.configs);
+  loaded.layers = std::move(layers);
+  return loaded;
+}
+
+Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity>& identity) {
+  const SettingsLayers& layers = *loaded.layers;
+  const SettingsRequest& request = layers.request;
+  Draft draft = layers.draft;
+  if (loaded.unidentified) apply_identity(draft, layers.model_files, identity, request.assets);
   if (!request.bos.empty()) draft.settings.model.bos = known_bos(request.bos);
-  if (request.recorded) apply_recorded(draft, Yaml::read(*request.recorded));
+  if (layers.recorded) apply_recorded(draft, *layers.recorded);
   for (const std::string& text : request.overrides) apply_override(draft, text);
   if (request.seed) draft.settings.seed = *request.seed;
   if (!request.dtype.empty()) draft.settings.dtype = known_dtype(request.dtype);
   select(draft.claims, request.only);
   auto settings = finish(std::move(draft));
-  add_registration(settings, request.configs);
+  add_registration(settings, layers.registration);
   return settings;
 }
 

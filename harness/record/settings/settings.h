@@ -6,10 +6,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "harness/record/settings/model_identity.h"
 #include "harness/record/settings/parameters.h"
 #include "harness/record/verdict.h"
 
@@ -100,13 +102,26 @@ struct SettingsRequest {
       {};  ///< config.yaml of a run: its numbers and parameters, before overrides
 };
 
-/// Reads and merges, later ones winning: claim YAML and training.yaml, profile, model (criteria, parameters and
-/// calibration), a recorded run, --set, --seed. A path whose shape a model's file names as its identity is judged by
-/// that file. Keys of --set: seed, bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>,
-/// claims.<id>.<parameter>, claims.<id>.criteria.<metric>.threshold, claims.<id>.controls.<metric>.fraction. What --set
-/// training.<key> trains has no known verdict. A model whose licence asks for consent is refused without it. Unknown
-/// claim, profile, model or key: Error with "did you mean '...'?". Whether the model's file exists is left to whoever
-/// opens it.
-Settings load_settings(const SettingsRequest& request);
+struct SettingsLayers;
+
+/// What the settings of a run are made of, once read.
+struct LoadedSettings {
+  std::optional<std::filesystem::path> unidentified;  ///< the file or folder of a model that is given by its path
+  std::shared_ptr<const SettingsLayers> layers;
+};
+
+/// Reads the files under configs that the request needs, and the recorded run; it opens no model. A model whose licence
+/// asks for consent is refused without it. Unknown claim, profile or model, or a path that leads nowhere: Error, with
+/// "did you mean '...'?" where that can be told. Whether the file of a model named under configs/models exists is not
+/// asked here.
+LoadedSettings load_settings(const SettingsRequest& request);
+
+/// Merges, later ones winning: claim YAML and training.yaml, profile, model (criteria, parameters and calibration), a
+/// recorded run, --set, --seed. A model given by its path is judged by the file of configs/models whose identity it
+/// has; `identity` is what was read from it, nothing when it could not be read. Keys of --set: seed,
+/// bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>, claims.<id>.<parameter>,
+/// claims.<id>.criteria.<metric>.threshold, claims.<id>.controls.<metric>.fraction. What --set training.<key> trains
+/// has no known verdict. Unknown key, or no claim that --only matches: Error with "did you mean '...'?".
+Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity>& identity = std::nullopt);
 
 }  // namespace replicate

@@ -11,32 +11,32 @@ TEST_F(SettingsTest, ALicenceMayAskForConsent) {
   expect_has(message({}), "--accept-licence tiny");
   auto accepting = request();
   accepting.accepted_licences = {"other", "tiny"};
-  EXPECT_EQ(load_settings(accepting).model.consent, "tiny");
+  EXPECT_EQ(resolve(load_settings(accepting)).model.consent, "tiny");
 }
 
 TEST_F(SettingsTest, ModelMayBeAPath) {
   folder_.write("files/My-Model.Q4_0.gguf", "x");
   SettingsRequest path = request();
   path.model = (folder_ / "files/My-Model.Q4_0.gguf").string();
-  const Settings settings = load_settings(path);
+  const Settings settings = resolve(load_settings(path));
   EXPECT_EQ(settings.model.name, "My-Model.Q4_0");
   EXPECT_EQ(settings.model.file, path.model);
   EXPECT_FALSE(settings.model.sha256.has_value());
   EXPECT_EQ(settings.claims[1].judging.criteria[0].threshold, 0.5);  // no model has its say
   folder_.write("files/Split-00001-of-00002.gguf", "x");
   path.model = (folder_ / "files/Split-00001-of-00002.gguf").string();
-  EXPECT_EQ(load_settings(path).model.name, "Split");
+  EXPECT_EQ(resolve(load_settings(path)).model.name, "Split");
   path.model = "no/such/file.gguf";
-  expect_has(message_of([&] { load_settings(path); }), "no such model file");
+  expect_has(message_of([&] { resolve(load_settings(path)); }), "no such model file");
   path.model = "missing.gguf";
-  expect_has(message_of([&] { load_settings(path); }), "no such model file");
+  expect_has(message_of([&] { resolve(load_settings(path)); }), "no such model file");
 }
 
 TEST_F(SettingsTest, AFolderIsNamedWholeAndACachedModelByItsName) {
   SettingsRequest path = request();
   const auto named = [&](const std::string& folder) {
     path.model = (folder_ / folder).string();
-    return load_settings(path).model;
+    return resolve(load_settings(path)).model;
   };
   folder_.write("files/Llama-3.1-8B/config.json", "{}");
   EXPECT_EQ(named("files/Llama-3.1-8B").name, "Llama-3.1-8B");
@@ -55,15 +55,15 @@ TEST_F(SettingsTest, AFolderIsNamedWholeAndACachedModelByItsName) {
 TEST_F(SettingsTest, BosIsWhatTheOptionSaysElseTheModelsFileElseUpToTheModel) {
   SettingsRequest any = request();
   folder_.write("files/mine.gguf", "x");
-  EXPECT_EQ(load_settings(any).model.bos, std::optional(true));
+  EXPECT_EQ(resolve(load_settings(any)).model.bos, std::optional(true));
   any.bos = "off";
-  EXPECT_EQ(load_settings(any).model.bos, std::optional(false));
+  EXPECT_EQ(resolve(load_settings(any)).model.bos, std::optional(false));
   any.model = (folder_ / "files/mine.gguf").string();
-  EXPECT_EQ(load_settings(any).model.bos, std::optional(false));
+  EXPECT_EQ(resolve(load_settings(any)).model.bos, std::optional(false));
   any.bos = "";
-  EXPECT_EQ(load_settings(any).model.bos, std::nullopt);
+  EXPECT_EQ(resolve(load_settings(any)).model.bos, std::nullopt);
   any.bos = "maybe";
-  expect_has(message_of([&] { load_settings(any); }), "unknown use of BOS 'maybe'");
+  expect_has(message_of([&] { resolve(load_settings(any)); }), "unknown use of BOS 'maybe'");
 }
 
 constexpr const char* kFamous = R"(name: famous
@@ -78,15 +78,14 @@ claims:
       - {metric: other, op: "<=", threshold: 9, source: the paper}
 )";
 
-constexpr const char* kFamousConfig = R"({"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 8,
-  "num_attention_heads": 2, "intermediate_size": 16, "vocab_size": 40, "max_position_embeddings": 64})";
+const ModelIdentity kFamousIdentity = {"llama", 2, 8, 2, 2, 16, 40, 64};
 
 TEST_F(SettingsTest, APathIsJudgedAsTheModelWhoseShapeItHas) {
   folder_.write("models/famous.yaml", kFamous);
-  folder_.write("files/mine/config.json", kFamousConfig);
+  folder_.write("files/mine.gguf", "x");
   SettingsRequest path = request();
-  path.model = (folder_ / "files/mine").string();
-  const Settings settings = load_settings(path);
+  path.model = (folder_ / "files/mine.gguf").string();
+  const Settings settings = resolve(load_settings(path), kFamousIdentity);
   EXPECT_EQ(settings.model.name, "mine");
   EXPECT_EQ(settings.model.judged_as, "famous");
   EXPECT_EQ(settings.model.bos, std::optional(true));
@@ -101,14 +100,34 @@ TEST_F(SettingsTest, APathIsJudgedAsTheModelWhoseShapeItHas) {
 
 TEST_F(SettingsTest, APathOfAnotherShapeIsAnotherModel) {
   folder_.write("models/famous.yaml", kFamous);
-  folder_.write("files/mine/config.json", replaced(kFamousConfig, "64", "128"));
+  folder_.write("files/mine.gguf", "x");
   SettingsRequest path = request();
-  path.model = (folder_ / "files/mine").string();
-  const Settings settings = load_settings(path);
+  path.model = (folder_ / "files/mine.gguf").string();
+  ModelIdentity longer = kFamousIdentity;
+  longer.context = 128;
+  const Settings settings = resolve(load_settings(path), longer);
   EXPECT_TRUE(settings.model.judged_as.empty());
   EXPECT_EQ(settings.claims[1].judging.criteria[0].threshold, 0.5);
   EXPECT_NE(settings.claims[1].notes.back().find("This is another model"), std::string::npos);
 }
+
+TEST_F(SettingsTest, TheCommandLineWinsOverTheFileThatAPathIsJudgedBy) {
+  folder_.write("models/famous.yaml", kFamous);
+  folder_.write("files/mine.gguf", "x");
+  SettingsRequest path = request();
+  path.model = (folder_ / "files/mine.gguf").string();
+  path.bos = "off";
+  path.overrides = {"claims.alpha_claim.target=4", "claims.alpha_claim.criteria.other.threshold=8"};
+  const LoadedSettings loaded = load_settings(path);
+  EXPECT_EQ(loaded.unidentified, path.model);
+  const Settings settings = resolve(loaded, kFamousIdentity);
+  EXPECT_EQ(settings.model.bos, std::optional(false));
+  EXPECT_EQ(settings.claims[1].parameters.integer("target"), 4);
+  EXPECT_EQ(settings.claims[1].judging.criteria[1].threshold, 8);
+  expect_has(message_of([&] { resolve(loaded); }), "unknown key 'claims.alpha_claim.criteria.other.threshold'");
+}
+
+TEST_F(SettingsTest, AModelThatIsNamedNeedsNoIdentity) { EXPECT_FALSE(load_settings(request()).unidentified); }
 
 constexpr const char* kTrained = R"(id: trained_claim
 title: Trained
@@ -123,27 +142,31 @@ TEST_F(SettingsTest, AKnownModelAndWhateverHasItsShapeIsCalibrated) {
   const std::string shape = "shape: {layers: 2, width: 8, heads: 2, hidden: 16, vocabulary: 40}\n";
   folder_.write("claims/trained_claim.yaml", kTrained);
   folder_.write("training.yaml", "seeds: {baseline: 1}\n");
-  folder_.write("files/mine/config.json", kFamousConfig);
-  folder_.write("files/longer/config.json",
-                replaced(kFamousConfig, "64", "128"));  // a context of its own, the same shape
-  folder_.write("files/wider/config.json", replaced(kFamousConfig, "\"hidden_size\": 8", "\"hidden_size\": 16"));
+  folder_.write("files/mine.gguf", "x");
+  const std::string path = folder_ / "files/mine.gguf";
+  ModelIdentity longer = kFamousIdentity, wider = kFamousIdentity;
+  longer.context = 128;  // the same shape
+  wider.width = 16;
   struct Case {
-    std::string model, tiny, profile;
+    std::string model;
+    std::optional<ModelIdentity> identity;
+    std::string tiny, profile;
     bool about_the_model, trained;
   };
-  for (const auto& [model, tiny, profile, about_the_model, trained] :
-       std::vector<Case>{{"tiny", kModel, kProfile, false, false},
-                         {"tiny", kModel + shape, kProfile, true, false},
-                         {"tiny", kModel, std::string(kProfile) + "calibration: known\n", false, true},
-                         {folder_ / "files/mine", kModel + shape, kProfile, true, false},
-                         {folder_ / "files/longer", kModel + shape, kProfile, true, false},
-                         {folder_ / "files/wider", kModel + shape, kProfile, false, false},
-                         {folder_ / "files/mine", kModel, kProfile, false, false}}) {
+  for (const auto& [model, identity, tiny, profile, about_the_model, trained] :
+       std::vector<Case>{{"tiny", {}, kModel, kProfile, false, false},
+                         {"tiny", {}, kModel + shape, kProfile, true, false},
+                         {"tiny", {}, kModel, std::string(kProfile) + "calibration: known\n", false, true},
+                         {path, kFamousIdentity, kModel + shape, kProfile, true, false},
+                         {path, longer, kModel + shape, kProfile, true, false},
+                         {path, wider, kModel + shape, kProfile, false, false},
+                         {path, {}, kModel + shape, kProfile, false, false},
+                         {path, kFamousIdentity, kModel, kProfile, false, false}}) {
     folder_.write("models/tiny.yaml", tiny);
     folder_.write("profiles/small.yaml", profile);
     auto wanted = request();
     wanted.model = model;
-    for (const auto& claim : load_settings(wanted).claims) {
+    for (const auto& claim : resolve(load_settings(wanted), identity).claims) {
       const bool expected = claim.id == "trained_claim" ? trained : about_the_model;
       EXPECT_EQ(claim.calibrated, expected) << claim.id << " on " << model << tiny << profile;
       EXPECT_EQ(claim.calibration.find("no definition is registered yet") == std::string::npos, expected)
@@ -164,9 +187,9 @@ TEST_F(SettingsTest, AModelWithoutWeightsAsksForThem) {
   folder_.write("models/famous.yaml", kFamous);
   SettingsRequest named = request();
   named.model = "famous";
-  expect_has(message_of([&] { load_settings(named); }), "the weights of famous do not come with this project");
+  expect_has(message_of([&] { resolve(load_settings(named)); }), "the weights of famous do not come with this project");
   folder_.write("models/famous.yaml", replaced(kFamous, "layers: 2, ", ""));
-  expect_has(message_of([&] { load_settings(named); }), "lacks the key 'layers'");
+  expect_has(message_of([&] { resolve(load_settings(named)); }), "lacks the key 'layers'");
 }
 
 }  // namespace

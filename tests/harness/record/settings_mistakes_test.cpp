@@ -14,11 +14,11 @@ TEST_F(SettingsTest, UnknownNamesAreSuggested) {
   SettingsRequest profile = request(), model = request();
   profile.profile = "smal";
   model.model = "tniy";
-  expect_has(message_of([&] { load_settings(profile); }), "unknown profile 'smal'");
-  expect_has(message_of([&] { load_settings(profile); }), "did you mean 'small'?");
-  expect_has(message_of([&] { load_settings(model); }), "did you mean 'tiny'?");
+  expect_has(message_of([&] { resolve(load_settings(profile)); }), "unknown profile 'smal'");
+  expect_has(message_of([&] { resolve(load_settings(profile)); }), "did you mean 'small'?");
+  expect_has(message_of([&] { resolve(load_settings(model)); }), "did you mean 'tiny'?");
   profile.profile = "../profiles/small";
-  expect_has(message_of([&] { load_settings(profile); }), "unknown profile");
+  expect_has(message_of([&] { resolve(load_settings(profile)); }), "unknown profile");
 }
 
 TEST_F(SettingsTest, UnknownKeysAreSuggested) {

@@ -111,7 +111,7 @@ TEST_F(SettingsTest, SetsWhatBelongsToTheRun) {
   SettingsRequest with_seed = request();
   with_seed.overrides = {"seed=3"};
   with_seed.seed = 4;
-  EXPECT_EQ(load_settings(with_seed).seed, 4u);
+  EXPECT_EQ(resolve(load_settings(with_seed)).seed, 4u);
 }
 
 TEST_F(SettingsTest, OnlyTakesAnIdOrAPattern) {

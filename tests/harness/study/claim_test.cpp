@@ -35,13 +35,13 @@ TEST(ClaimRegistry, RefusesParametersThatNoClaimReads) {
 
 /// Both ways: a declared parameter that a claim's YAML lacks could not be set.
 TEST(ClaimRegistry, DeclaresTheParametersOfEveryClaimsYaml) {
-  const auto settings = load_settings({.configs = std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs",
-                                       .assets = "",
-                                       .profile = "cpu",
-                                       .model = "smollm2-null",
-                                       .only = "",
-                                       .overrides = {},
-                                       .seed = std::nullopt});
+  const auto settings = resolve(load_settings({.configs = std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs",
+                                               .assets = "",
+                                               .profile = "cpu",
+                                               .model = "smollm2-null",
+                                               .only = "",
+                                               .overrides = {},
+                                               .seed = std::nullopt}));
   EXPECT_EQ(settings.claims.size(), claim_registry().size());
   for (const auto& claim : settings.claims) {
     EXPECT_NO_THROW(check_parameters(claim.id, claim.parameters)) << claim.id;

@@ -1,0 +1,63 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+
+#include "harness/cli/program.h"
+#include "tests/support/temporary_folder.h"
+
+namespace replicate::cli {
+namespace {
+
+const std::filesystem::path kConfigs = std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs";
+
+/// Their config.json as Meta published it, but for what is not read.
+constexpr const char* kLlama2 =
+    R"({"model_type": "llama", "num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32,
+  "num_key_value_heads": 32, "intermediate_size": 11008, "vocab_size": 32000, "max_position_embeddings": 4096, "rms_norm_eps": 1e-05})";
+constexpr const char* kLlama3 =
+    R"({"model_type": "llama", "num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32,
+  "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256, "max_position_embeddings": 8192, "rope_theta": 500000.0})";
+
+/// The settings for a model with this config.json.
+Settings settings_for(const char* config, const std::string& claim) {
+  const TemporaryFolder folder;
+  folder.write("paper/config.json", config);
+  return settings_of({kConfigs, "", "", (folder / "paper").string(), claim, {}, std::nullopt});
+}
+
+/// Thresholds of a claim for a model of this shape, as "metric op threshold".
+std::vector<std::string> thresholds(const char* config, const std::string& claim) {
+  const auto settings = settings_for(config, claim);
+  std::vector<std::string> all;
+  for (const auto& c : settings.claims.at(0).judging.criteria) {
+    std::ostringstream text;
+    text << c.metric << " " << c.op << " " << c.threshold;
+    all.push_back(text.str());
+  }
+  return all;
+}
+
+TEST(PapersModels, AreJudgedByThePapersNumbers) {
+  const auto expect = [](const char* config, const char* claim, const char* threshold) {
+    const auto all = thresholds(config, claim);
+    EXPECT_TRUE(std::find(all.begin(), all.end(), threshold) != all.end()) << claim << " " << threshold;
+  };
+  expect(kLlama2, "sink_onset", "onset_layer >= 3");
+  expect(kLlama2, "sink_onset", "onset_layer <= 3");
+  expect(kLlama2, "dimension_disparity", "dominance_ratio > 200");
+  expect(kLlama2, "super_neuron_alignment", "named_neuron_writes_named_dimension >= 1");
+  expect(kLlama2, "output_projection_alignment", "kendall_tau_mean_layer2 >= 0.27");
+  expect(kLlama3, "sink_onset", "onset_layer >= 3");
+  expect(kLlama3, "super_neuron_alignment", "named_neuron_written_share >= 0.5");
+}
+
+TEST(PapersModels, AreToldByWhatTheirFilesSay) {
+  EXPECT_EQ(settings_for(kLlama2, "sink_onset").model.judged_as, "llama-2-7b");
+  EXPECT_EQ(settings_for(kLlama3, "sink_onset").model.judged_as, "llama-3-8b");
+  EXPECT_EQ(settings_for("{", "sink_onset").model.judged_as, "");
+}
+
+}  // namespace
+}  // namespace replicate::cli
