@@ -193,6 +193,18 @@ TEST(Record, SampleRecordsOfTheReportsRoundTrip) {
   }
 }
 
+TEST(Record, RecordedRunsAreWrittenAsTheyWereRead) {
+  int records = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(REPLICATE_SOURCE_DIR) /
+                                                                         "results/reference")) {
+    if (entry.path().filename() != "record.json") continue;
+    const std::string text = read_text(entry.path());
+    EXPECT_TRUE(record_to_json(record_from_json(text, entry.path().string())) == text) << entry.path();
+    ++records;
+  }
+  EXPECT_GT(records, 30);
+}
+
 TEST(Record, MissingFileNamesIt) {
   const TemporaryFolder folder;
   EXPECT_NE(message_of([&] { read_record(folder.path()); }).find("record.json"), std::string::npos);

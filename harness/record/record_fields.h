@@ -1,0 +1,287 @@
+#pragma once
+
+// The fields of record.json, in the order in which they are written: docs/record.schema.json describes them. Those that
+// may be absent are missing from records that others wrote, or that an older version did.
+
+#include <string>
+#include <utility>
+
+#include "harness/record/json_fields.h"
+#include "harness/record/record.h"
+
+namespace replicate {
+
+inline nlohmann::ordered_json json_value(Verdict verdict) { return to_string(verdict); }
+
+inline void read_json_value(const JsonField& field, Verdict& verdict) {
+  try {
+    verdict = verdict_from_string(field.text());
+  } catch (const Error& error) {
+    field.fail("is no verdict: " + error.what_happened());
+  }
+}
+
+/// Figures are numbers in the file wherever they can be ("20a" cannot).
+inline nlohmann::ordered_json figure_json(const std::string& figure) {
+  const bool digits = !figure.empty() && figure.size() < 10 && figure[0] != '0' &&
+                      figure.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? nlohmann::ordered_json(std::stoll(figure)) : nlohmann::ordered_json(figure);
+}
+
+inline std::string read_figure(const JsonField& field) {
+  return field.is_text() ? field.text() : std::to_string(field.integer());
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, PaperReference& paper) {
+  visit.list("figures", paper.figures, figure_json, read_figure);
+  visit("statement", paper.statement);
+  visit.optional("expected", paper.expected);
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, ModelRecord& model) {
+  visit("name", model.name);
+  visit("sha256", model.sha256);
+  visit("architecture", model.architecture);
+  visit("parameters", model.parameters);
+  visit("quantization", model.quantization);
+  visit.optional("layers", model.layers);
+  visit.optional("width", model.width);
+  visit.optional("heads", model.heads);
+  visit.optional("kv_heads", model.kv_heads);
+  visit.optional("vocabulary", model.vocabulary);
+  visit.optional("reinitialised", model.reinitialised);
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, InputsRecord& inputs) {
+  visit.optional("label", inputs.label);
+  visit("kind", inputs.kind);
+  visit("sequences", inputs.sequences);
+  visit("length", inputs.length);
+  visit("sha256", inputs.sha256);
+  visit("bos", inputs.bos);
+  visit.when_read([&](const JsonField& field) {
+    if (!field.has("label")) inputs.label = inputs.kind;
+  });
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, Environment& environment) {
+  visit.optional("version", environment.version);
+  visit("commit", environment.commit);
+  visit("libtorch", environment.libtorch);
+  visit("compiler", environment.compiler);
+  visit("device", environment.device);
+  visit.optional("cpu", environment.cpu);
+  visit("threads", environment.threads);
+  visit("dtype", environment.dtype);
+  visit.when_read("threads", [&](const JsonField& field) {
+    if (environment.threads < 0) field.fail("is not a number of threads");
+  });
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, Metric& metric) {
+  visit("name", metric.name);
+  visit.optional("where", metric.where);
+  visit("value", metric.value);
+  visit.if_set("low", metric.low);
+  visit.if_set("high", metric.high);
+  visit("n", metric.n);
+  visit("inputs", metric.inputs);
+}
+
+inline void check_lengths(const JsonField& field, const Series& series) {
+  const auto fits = [&](const std::vector<double>& bound) { return bound.empty() || bound.size() == series.y.size(); };
+  if (series.x.size() != series.y.size()) field.fail("has x and y of different lengths");
+  if (!fits(series.low) || !fits(series.high)) field.fail("has bounds of another length than y");
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, Series& series) {
+  visit("name", series.name);
+  visit("inputs", series.inputs);
+  visit("axis", series.axis);
+  visit("x", series.x);
+  visit("y", series.y);
+  visit.optional("low", series.low);
+  visit.optional("high", series.high);
+  visit.when_read([&](const JsonField& field) { check_lengths(field, series); });
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, Map& map) {
+  visit("name", map.name);
+  visit("inputs", map.inputs);
+  visit.optional("title", map.title);
+  visit("where", map.where);
+  visit("values", map.values);
+  visit.when_read([&](const JsonField& field) {
+    for (const auto& row : map.values) {
+      if (row.size() != map.values.front().size()) field.fail("has rows of different lengths");
+    }
+  });
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, SweepPoint& point) {
+  visit("suffix", point.suffix);
+  visit("changes", point.changes);
+  visit("verdict", point.verdict);
+  visit("reason", point.reason);
+}
+
+/// Rejects what is set but not one of the words, as a typo there would change what a report says.
+inline auto one_of(const std::string& outcome, const std::vector<std::string>& words) {
+  return [&outcome, words](const JsonField& field) {
+    for (const std::string& word : words) {
+      if (outcome == word) return;
+    }
+    if (!outcome.empty()) field.fail("is " + in_quotes(outcome) + ", which is no known outcome");
+  };
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, Criterion& criterion) {
+  visit("metric", criterion.metric);
+  visit("op", criterion.op);
+  visit("threshold", criterion.threshold);
+  visit("outcome", criterion.outcome);
+  visit.nullable("effect_size", criterion.effect_size);
+  visit.nullable("p", criterion.p);
+  visit("source", criterion.source);
+  visit.when_read("outcome", one_of(criterion.outcome, {"pass", "fail", "inconclusive", "not measured"}));
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, Control& control) {
+  visit("metric", control.metric);
+  visit("of", control.of);
+  visit("fraction", control.fraction);
+  visit("outcome", control.outcome);
+  visit.nullable("p", control.p);
+  visit("source", control.source);
+  visit.when_read("outcome", one_of(control.outcome, {"negative", "fires", "inconclusive", "not measured"}));
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, Prediction& prediction) {
+  visit("question", prediction.question);
+  visit("account", prediction.account);
+  fields(visit, prediction.criterion);
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, Registered& registered) {
+  visit("run", registered.run);
+  visit.optional("profile", registered.profile);
+  visit("thresholds_sha256", registered.thresholds_sha256);
+  visit("verdict", registered.verdict);
+}
+
+/// Bounds are computed from these, for counts alone.
+inline auto part_of(int64_t whole, int64_t part) {
+  return [=](const JsonField& field) {
+    if (part < 0 || part > whole) field.fail("is " + std::to_string(part) + " of " + std::to_string(whole) + " runs");
+  };
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, ErrorRates& rates) {
+  visit("null_runs", rates.null_runs);
+  visit("false_passes", rates.false_passes);
+  visit("planted_runs", rates.planted_runs);
+  visit("missed", rates.missed);
+  visit.when_read("null_runs", part_of(INT64_MAX, rates.null_runs));
+  visit.when_read("false_passes", part_of(rates.null_runs, rates.false_passes));
+  visit.when_read("planted_runs", part_of(INT64_MAX, rates.planted_runs));
+  visit.when_read("missed", part_of(rates.planted_runs, rates.missed));
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, PanelCurve& curve) {
+  visit("series", curve.series);
+  visit("inputs", curve.inputs);
+  visit("label", curve.label);
+}
+
+/// The label of a line and its place.
+template <typename Visitor>
+void fields(Visitor& visit, std::pair<std::string, double>& threshold) {
+  visit("label", threshold.first);
+  visit("value", threshold.second);
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, Panel& panel) {
+  visit("title", panel.title);
+  visit("x", panel.x);
+  visit("y", panel.y);
+  visit.optional("log_x", panel.log_x);
+  visit.optional("log_y", panel.log_y);
+  visit("curves", panel.curves);
+  visit.optional("thresholds", panel.thresholds);
+}
+
+/// But for the samples, which samples.csv holds.
+template <typename Visitor>
+void fields(Visitor& visit, Measurement& measurement) {
+  visit("metrics", measurement.metrics);
+  visit("series", measurement.series);
+  visit.optional("maps", measurement.maps);
+  visit.optional("notes", measurement.notes);
+  visit.nullable("unmet", measurement.unmet);
+  visit.nullable("inapplicable", measurement.inapplicable);
+}
+
+/// Claims name folders, so an id out of a file must not be able to name any other place.
+inline void check_claim(const JsonField& field, const std::string& id) {
+  const bool plain = id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+  if (id.empty() || !plain) field.fail("is " + in_quotes(id) + ", which is no claim's id");
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, Record& record) {
+  visit("schema", record.schema);
+  visit.when_read("schema", [&](const JsonField& field) {
+    if (record.schema != 1) field.fail("is not 1");
+  });
+  visit("claim", record.claim);
+  visit.when_read("claim", [&](const JsonField& field) { check_claim(field, record.claim); });
+  visit.optional("title", record.title);
+  visit.optional("kind", record.kind);
+  visit("paper", record.paper);
+  visit("model", record.model);
+  visit("inputs", record.inputs);
+  visit("seed", record.seed);
+  visit.optional("profile", record.profile);
+  visit.optional("caution", record.caution);
+  visit("environment", record.environment);
+  fields(visit, record.measurement);
+  visit("criteria", record.criteria);
+  visit("controls", record.controls);
+  visit.optional("rivals", record.rivals);
+  visit("thresholds_sha256", record.thresholds_sha256);
+  visit.optional("calibration", record.calibration);
+  visit.optional("calibrated", record.calibrated);
+  visit.nullable("registered", record.registered);
+  visit.nullable("error_rates", record.error_rates);
+  visit("verdict", record.verdict);
+  visit("reason", record.reason);
+  visit.nullable("known_verdict", record.known_verdict);
+  visit.optional("known_why", record.known_why);
+  visit.optional("sweep", record.sweep);
+  visit.optional("panels", record.panels);
+  visit.optional("arithmetic", record.arithmetic);
+  visit.optional("otherwise", record.otherwise);
+  visit.optional("deviations", record.deviations);
+  visit.optional("parameters", record.parameters);
+  visit.optional("fingerprint", record.fingerprint);
+  visit.optional("command", record.command);
+  visit("seconds", record.seconds);
+  visit("peak_memory_mb", record.peak_memory_mb);
+}
+
+}  // namespace replicate
