@@ -1,4 +1,4 @@
-# A text file becomes a constant of the program, which needs no file where it runs then.
+# A text file becomes a constant of the program, which then runs without the file.
 #
 #   embed_text(TARGET FILE HEADER NAME)
 #     TARGET   the library that holds it

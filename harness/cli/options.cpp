@@ -21,7 +21,7 @@ using Adder = po::options_description_easy_init;
 
 constexpr uint64_t kMostThreads = 1024;
 
-// ---- values: how one is called in the help text, and how it is checked and stored ---------------------
+// ---- values: their names in the help text, and how they are checked and stored ------------------------
 
 using Store = std::function<void(const std::string&)>;
 
@@ -51,7 +51,7 @@ auto* whole(const std::string& option, Number& into, uint64_t most) {
 auto* positive(const std::string& option, std::optional<double>& into) {
   return value("R", [option, &into](const std::string& given) {
     into = as_real(given);
-    if (!into || *into <= 0) refuse(option + " is " + in_quotes(given), "give a positive number, as 0.001");
+    if (!into || *into <= 0) refuse(option + " is " + in_quotes(given), "give a positive number, such as 0.001");
   });
 }
 
