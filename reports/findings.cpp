@@ -69,18 +69,18 @@ std::optional<Headline> decider(const Record& record) {
   const std::string look = look_of(to_string(record.verdict)).icon;
   for (const Criterion& criterion : record.criteria) {
     const Metric* metric = find_metric(record, criterion.metric);
-    if (metric && look_of(criterion.outcome).icon == look) return Headline{metric, &criterion};
+    if (metric && look_of(to_string(criterion.outcome)).icon == look) return Headline{metric, &criterion};
   }
   for (const Control& control : record.controls) {
     const Metric* metric = find_metric(record, control.metric);
-    if (metric && look_of(control.outcome).icon == look) return Headline{metric, nullptr, &control};
+    if (metric && look_of(to_string(control.outcome)).icon == look) return Headline{metric, nullptr, &control};
   }
   return {};
 }
 
 std::string asked_of(const Headline& headline) {
   if (const Criterion* criterion = headline.criterion)
-    return op_sign(criterion->op) + " " + format_number(criterion->threshold);
+    return op_sign(to_string(criterion->op)) + " " + format_number(criterion->threshold);
   if (const Control* control = headline.control)
     return "control, within ± " + format_number(control->fraction) + " × " + control->of;
   return "";

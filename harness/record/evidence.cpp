@@ -51,9 +51,11 @@ double standard_errors_above(const Metric& metric, double limit, Sampling sampli
 std::optional<Evidence> evidence_for(const Criterion& criterion, const Metric& metric, Sampling sampling) {
   if (!has_interval(metric)) return std::nullopt;
   double above = standard_errors_above(metric, criterion.threshold, sampling);
-  if (above == 0 && *metric.low == *metric.high && criterion.op.ends_with('='))
-    above = kInfinity * (criterion.op == ">=" ? 1 : -1);
-  const double t = criterion.op.starts_with('>') ? above : -above;
+  const bool exact = above == 0 && *metric.low == *metric.high;
+  if (exact && criterion.op == Operator::at_least) above = kInfinity;
+  if (exact && criterion.op == Operator::at_most) above = -kInfinity;
+  const bool upwards = criterion.op == Operator::above || criterion.op == Operator::at_least;
+  const double t = upwards ? above : -above;
   return Evidence{t / std::sqrt(static_cast<double>(metric.n)), upper_tail(t, metric.n, sampling)};
 }
 

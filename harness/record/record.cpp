@@ -23,25 +23,6 @@ nlohmann::json parse(const std::string& text, const std::string& where) {
 
 }  // namespace
 
-std::string to_string(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::pass: return "pass";
-    case Verdict::fail: return "fail";
-    case Verdict::inconclusive: return "inconclusive";
-    case Verdict::skipped: return "skipped";
-    case Verdict::error: break;
-  }
-  return "error";
-}
-
-Verdict verdict_from_string(const std::string& text) {
-  for (const Verdict verdict :
-       {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skipped, Verdict::error}) {
-    if (text == to_string(verdict)) return verdict;
-  }
-  throw Error("unknown verdict " + in_quotes(text), "verdict", "use pass, fail, inconclusive, skipped or error");
-}
-
 std::string record_to_json(const Record& record) {
   const auto json = JsonWriter::write(record);
   return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';

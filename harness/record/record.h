@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "harness/record/words.h"
+
 namespace replicate {
 
 /// One number with its 95% interval. `name` is part of the contract with outside readers.
@@ -71,18 +73,13 @@ struct Measurement {
       inapplicable;  ///< why these inputs cannot answer the question; the verdict is then `skipped`
 };
 
-enum class Verdict { pass, fail, inconclusive, skipped, error };
-
-std::string to_string(Verdict verdict);
-Verdict verdict_from_string(const std::string& text);  ///< Error on anything else
-
 /// One line of a claim's YAML, with what came of it.
 struct Criterion {
   std::string metric;
-  std::string op;  ///< ">", ">=", "<", "<="
+  Operator op = Operator::above;
   double threshold = 0;
-  std::string source;   ///< where the threshold comes from
-  std::string outcome;  ///< "pass" | "fail" | "inconclusive" | "not measured", empty before judging
+  std::string source;  ///< where the threshold comes from
+  Outcome outcome = Outcome::unjudged;
   std::optional<double> effect_size = {}, p = {};  ///< see harness/record/evidence.h; absent without an interval
 };
 
@@ -100,7 +97,7 @@ struct Control {
   std::string of;
   double fraction = 0;
   std::string source;
-  std::string outcome;           ///< "negative" | "fires" | "inconclusive" | "not measured", empty before
+  ControlOutcome outcome = ControlOutcome::unjudged;
   std::optional<double> p = {};  ///< of equivalence: that the control's truth reaches the limit on either side
 };
 
@@ -160,7 +157,8 @@ struct Environment {
 
 struct Record {
   int schema = 1;
-  std::string claim, title, kind;  ///< kind: mechanism | intervention | training
+  std::string claim, title;
+  ClaimKind kind = ClaimKind::unknown;
   PaperReference paper;
   ModelRecord model;
   std::vector<InputsRecord> inputs;

@@ -32,7 +32,7 @@ RegisteredClaim registered_claim(const Yaml& yaml) {
   RegisteredClaim claim{{.run = yaml.at("run").text(),
                          .profile = yaml.at("profile").text(),
                          .thresholds_sha256 = yaml.at("thresholds_sha256").text(),
-                         .verdict = verdict_from_string(yaml.at("verdict").text())},
+                         .verdict = from_string<Verdict>(yaml.at("verdict").text())},
                         {}};
   for (const auto& [metric, size] : yaml.at("effect_sizes").entries())
     claim.effect_sizes.emplace_back(metric, size.real());
@@ -70,7 +70,7 @@ RegisteredFiles read_registration(const fs::path& configs) {
 
 void add_registration(Settings& settings, const RegisteredFiles& registration) {
   for (auto& claim : settings.claims) {
-    const bool trains = claim.judging.kind == "training";
+    const bool trains = claim.judging.kind == ClaimKind::training;
     const auto run = trains ? find(registration.registered, {"profiles", settings.profile, claim.id})
                             : find(registration.registered, {"models", settings.model.name, claim.id});
     if (run) claim.registered = registered_claim(*run);

@@ -11,9 +11,6 @@
 namespace replicate {
 namespace {
 
-constexpr const char* kInconclusive = "inconclusive";
-constexpr const char* kNotMeasured = "not measured";
-
 /// Infinite is as good as NaN: a quotient without a denominator. A record on disk knows one null for both.
 std::string short_number(double value) {
   if (!std::isfinite(value)) return "no value";
@@ -64,29 +61,34 @@ enum class Side { right, wrong, both };
 Side side(const Criterion& criterion, double low, double high) {
   const double t = criterion.threshold;
   const auto decide = [](bool right, bool wrong) { return right ? Side::right : wrong ? Side::wrong : Side::both; };
-  if (criterion.op == ">") return decide(low > t, high <= t);
-  if (criterion.op == ">=") return decide(low >= t, high < t);
-  if (criterion.op == "<") return decide(high < t, low >= t);
-  if (criterion.op == "<=") return decide(high <= t, low > t);
-  throw Error("unknown operator " + in_quotes(criterion.op), "criterion on " + criterion.metric, "use >, >=, < or <=");
+  switch (criterion.op) {
+    case Operator::above: return decide(low > t, high <= t);
+    case Operator::at_least: return decide(low >= t, high < t);
+    case Operator::below: return decide(high < t, low >= t);
+    case Operator::at_most: break;
+  }
+  return decide(high <= t, low > t);
 }
 
 /// What came of one criterion or control, and the clause that says so.
-struct Finding {
-  std::string outcome, clause;
+template <typename Result>
+struct Decision {
+  Result outcome;
+  std::string clause;
 };
 
-Finding judge_criterion(const Criterion& criterion, const Metric& metric, int64_t minimum_n) {
+Decision<Outcome> judge_criterion(const Criterion& criterion, const Metric& metric, int64_t minimum_n) {
   const std::string value = criterion.metric + " = " + with_interval(metric);
-  const std::string wanted = criterion.op + " " + short_number(criterion.threshold);
+  const std::string wanted = to_string(criterion.op) + " " + short_number(criterion.threshold);
   const std::string why = why_undecidable(metric, minimum_n);
-  if (!why.empty()) return {kInconclusive, value + " (" + wanted + " wanted) " + why};
+  if (!why.empty()) return {Outcome::inconclusive, value + " (" + wanted + " wanted) " + why};
   switch (side(criterion, *metric.low, *metric.high)) {
-    case Side::right: return {"pass", value + " (" + wanted + " wanted)"};
-    case Side::wrong: return {"fail", value + " lies wholly outside " + wanted};
+    case Side::right: return {Outcome::pass, value + " (" + wanted + " wanted)"};
+    case Side::wrong: return {Outcome::fail, value + " lies wholly outside " + wanted};
     case Side::both: break;
   }
-  return {kInconclusive, value + " straddles " + short_number(criterion.threshold) + " (" + wanted + " wanted)"};
+  return {Outcome::inconclusive,
+          value + " straddles " + short_number(criterion.threshold) + " (" + wanted + " wanted)"};
 }
 
 /// Bounds of |x| for x in [low, high].
@@ -98,18 +100,19 @@ std::pair<double, double> absolute_bounds(double low, double high) {
 
 double limit_of(const Control& control, const Metric& effect) { return control.fraction * std::abs(effect.value); }
 
-Finding judge_control(const Control& control, const Metric& metric, const Metric& effect, int64_t minimum_n) {
+Decision<ControlOutcome> judge_control(const Control& control, const Metric& metric, const Metric& effect,
+                                       int64_t minimum_n) {
   const double limit = limit_of(control, effect);
   const std::string value = "control " + control.metric + " = " + with_interval(metric);
   const std::string allowed = short_number(control.fraction) + " x " + control.of + " = " + short_number(limit);
   const std::string why = why_undecidable(metric, minimum_n);
-  if (!why.empty()) return {kInconclusive, value + " (below " + allowed + " wanted) " + why};
+  if (!why.empty()) return {ControlOutcome::inconclusive, value + " (below " + allowed + " wanted) " + why};
   if (!(limit > 0 && std::isfinite(limit)))
-    return {kInconclusive, value + " has no effect to be compared with: " + allowed};
+    return {ControlOutcome::inconclusive, value + " has no effect to be compared with: " + allowed};
   const auto [low, high] = absolute_bounds(*metric.low, *metric.high);
-  if (high < limit) return {"negative", value + " stays below " + allowed};
-  if (low >= limit) return {"fires", value + " is not below " + allowed};
-  return {kInconclusive, value + " straddles " + allowed};
+  if (high < limit) return {ControlOutcome::negative, value + " stays below " + allowed};
+  if (low >= limit) return {ControlOutcome::fires, value + " is not below " + allowed};
+  return {ControlOutcome::inconclusive, value + " straddles " + allowed};
 }
 
 const Metric& required(const Measurement& measurement, const std::string& name, const std::string& what) {
@@ -127,25 +130,26 @@ double arithmetic_error(const Measurement& measurement, const std::string& name)
 }
 
 /// Products in a smaller type could have moved what is nearer than their error to where it is decided.
-Finding beyond_arithmetic(Finding finding, double margin, double error) {
-  if (finding.outcome == kInconclusive || margin >= error) return finding;
-  return {kInconclusive, finding.clause + ", but the margin of " + short_number(margin) +
-                             " is within the error of the arithmetic, " + short_number(error)};
+template <typename Result>
+Decision<Result> beyond_arithmetic(Decision<Result> decision, double margin, double error) {
+  if (decision.outcome == Result::inconclusive || margin >= error) return decision;
+  return {Result::inconclusive, decision.clause + ", but the margin of " + short_number(margin) +
+                                    " is within the error of the arithmetic, " + short_number(error)};
 }
 
-Finding criterion_finding(const Measurement& measurement, const Criterion& criterion, int64_t minimum_n) {
-  if (missing_allowed(measurement) && !find(measurement, criterion.metric)) return {kNotMeasured, {}};
+Decision<Outcome> decide_criterion(const Measurement& measurement, const Criterion& criterion, int64_t minimum_n) {
+  if (missing_allowed(measurement) && !find(measurement, criterion.metric)) return {Outcome::not_measured, {}};
   const std::string what =
-      "the criterion " + criterion.metric + " " + criterion.op + " " + short_number(criterion.threshold);
+      "the criterion " + criterion.metric + " " + to_string(criterion.op) + " " + short_number(criterion.threshold);
   const Metric& metric = required(measurement, criterion.metric, what);
   return beyond_arithmetic(judge_criterion(criterion, metric, minimum_n), std::abs(metric.value - criterion.threshold),
                            arithmetic_error(measurement, criterion.metric));
 }
 
-Finding control_finding(const Measurement& measurement, const Control& control, int64_t minimum_n) {
+Decision<ControlOutcome> decide_control(const Measurement& measurement, const Control& control, int64_t minimum_n) {
   const Metric* metric = find(measurement, control.metric);
   if (!metric || (missing_allowed(measurement) && !find(measurement, control.of))) {
-    return {kNotMeasured, "control " + control.metric + " was not measured"};
+    return {ControlOutcome::not_measured, "control " + control.metric + " was not measured"};
   }
   const Metric& effect = required(measurement, control.of, "the control " + control.metric);
   const double error =
@@ -158,12 +162,15 @@ Finding control_finding(const Measurement& measurement, const Control& control, 
 struct Clauses {
   std::vector<std::string> against, open, for_it;
 
-  void add(const Finding& finding) {
-    const std::string& outcome = finding.outcome;
-    const bool good = outcome == "pass" || outcome == "negative";
-    const bool bad = outcome == "fail" || outcome == "fires";
-    (good ? for_it : bad ? against : open).push_back(finding.clause);
+  void add(const Decision<Outcome>& decision) {
+    add(decision.outcome == Outcome::pass, decision.outcome == Outcome::fail, decision.clause);
   }
+  void add(const Decision<ControlOutcome>& decision) {
+    add(decision.outcome == ControlOutcome::negative, decision.outcome == ControlOutcome::fires, decision.clause);
+  }
+
+ private:
+  void add(bool good, bool bad, const std::string& clause) { (good ? for_it : bad ? against : open).push_back(clause); }
 };
 
 std::string sentence(const std::vector<std::string>& clauses) {
@@ -181,9 +188,9 @@ bool one_sequence_only(const Measurement& measurement, int64_t minimum_n) {
 
 /// A mechanism that is not there is a finding against it; an intervention on it says nothing; a
 /// training claim lacks the baseline to compare with.
-Verdict unmet_verdict(const std::string& kind) {
-  if (kind == "mechanism") return Verdict::fail;
-  return kind == "intervention" ? Verdict::skipped : Verdict::inconclusive;
+Verdict unmet_verdict(ClaimKind kind) {
+  if (kind == ClaimKind::mechanism) return Verdict::fail;
+  return kind == ClaimKind::intervention ? Verdict::skipped : Verdict::inconclusive;
 }
 
 void decide_unmet(const Measurement& measurement, const Judging& judging, Judgement& judgement) {
@@ -221,7 +228,7 @@ std::string below_scale(const Measurement& measurement, const Judging& judging) 
 }
 
 Sampling sampling_of(const Judging& judging) {
-  return judging.kind == "training" ? Sampling::student : Sampling::bootstrap;
+  return judging.kind == ClaimKind::training ? Sampling::student : Sampling::bootstrap;
 }
 
 void add_evidence(const Measurement& measurement, Sampling sampling, Criterion& criterion) {
@@ -240,7 +247,7 @@ void add_evidence(const Measurement& measurement, Sampling sampling, Control& co
 
 void judge_prediction(const Measurement& measurement, const Judging& judging, Criterion& criterion) {
   const Metric* metric = find(measurement, criterion.metric);
-  criterion.outcome = metric ? judge_criterion(criterion, *metric, judging.minimum_n).outcome : kNotMeasured;
+  criterion.outcome = metric ? judge_criterion(criterion, *metric, judging.minimum_n).outcome : Outcome::not_measured;
   add_evidence(measurement, sampling_of(judging), criterion);
 }
 
@@ -250,16 +257,16 @@ Judgement judge(const Measurement& measurement, const Judging& judging) {
   Judgement judgement{Verdict::error, {}, judging.criteria, judging.controls, judging.rivals};
   Clauses clauses;
   for (Criterion& criterion : judgement.criteria) {
-    const Finding finding = criterion_finding(measurement, criterion, judging.minimum_n);
-    criterion.outcome = finding.outcome;
+    const auto decision = decide_criterion(measurement, criterion, judging.minimum_n);
+    criterion.outcome = decision.outcome;
     add_evidence(measurement, sampling_of(judging), criterion);
-    clauses.add(finding);
+    clauses.add(decision);
   }
   for (Control& control : judgement.controls) {
-    const Finding finding = control_finding(measurement, control, judging.minimum_n);
-    control.outcome = finding.outcome;
+    const auto decision = decide_control(measurement, control, judging.minimum_n);
+    control.outcome = decision.outcome;
     add_evidence(measurement, sampling_of(judging), control);
-    clauses.add(finding);
+    clauses.add(decision);
   }
   for (Prediction& prediction : judgement.rivals) judge_prediction(measurement, judging, prediction.criterion);
   if (measurement.inapplicable) {
@@ -282,13 +289,13 @@ Judgement judge(const Measurement& measurement, const Judging& judging) {
 std::string thresholds_sha256(const Judging& judging) {
   std::vector<std::string> lines;
   for (const Criterion& c : judging.criteria) {
-    lines.push_back("criterion " + c.metric + " " + c.op + " " + exact_number(c.threshold) + "\n");
+    lines.push_back("criterion " + c.metric + " " + to_string(c.op) + " " + exact_number(c.threshold) + "\n");
   }
   for (const Control& c : judging.controls) {
     lines.push_back("control " + c.metric + " of " + c.of + " " + exact_number(c.fraction) + "\n");
   }
   std::sort(lines.begin(), lines.end());
-  std::string text = "kind " + judging.kind + "\nminimum_n " + std::to_string(judging.minimum_n) + "\n";
+  std::string text = "kind " + to_string(judging.kind) + "\nminimum_n " + std::to_string(judging.minimum_n) + "\n";
   for (const auto& [name, least] : judging.minimum_scale) {
     text += "minimum_scale " + name + " " + exact_number(least) + "\n";
   }

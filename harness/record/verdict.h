@@ -11,7 +11,7 @@ inline constexpr const char* kDtypeError = "_dtype_error";
 
 /// What a claim's YAML says about judging it.
 struct Judging {
-  std::string kind;  ///< mechanism | intervention | training
+  ClaimKind kind = ClaimKind::mechanism;
   std::vector<Criterion> criteria;
   std::vector<Control> controls;
   int64_t minimum_n = 2;  ///< fewer units of sampling: inconclusive ("one sequence only")

@@ -92,8 +92,8 @@ std::vector<NamedRun> read_runs(const std::vector<fs::path>& folders) {
   for (const auto& folder : folders) {
     auto records = read_run(folder);
     // Training claims are about models of their own.
-    const auto about =
-        std::find_if(records.begin(), records.end(), [](const Record& record) { return record.kind != "training"; });
+    const auto about = std::find_if(records.begin(), records.end(),
+                                    [](const Record& record) { return record.kind != ClaimKind::training; });
     runs.push_back({(about == records.end() ? records.front() : *about).model.name, std::move(records)});
   }
   const auto plain = runs;

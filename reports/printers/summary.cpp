@@ -26,14 +26,14 @@ Json headline_json(const Headline& headline, const std::vector<FamilyMember>& fa
   if (metric.low && metric.high) json.update({{"low", *metric.low}, {"high", *metric.high}});
   json.update({{"n", metric.n}, {"inputs", metric.inputs}});
   if (const Criterion* criterion = headline.criterion)
-    json.update({{"op", criterion->op},
+    json.update({{"op", to_string(criterion->op)},
                  {"threshold", criterion->threshold},
-                 {"outcome", criterion->outcome},
+                 {"outcome", to_string(criterion->outcome)},
                  {"effect_size", number_json(criterion->effect_size)},
                  {"p", number_json(criterion->p)},
                  {"p_holm", number_json(adjusted_p(family, *criterion))}});
   if (const Control* control = headline.control)
-    json["control"] = {{"of", control->of}, {"fraction", control->fraction}, {"outcome", control->outcome}};
+    json["control"] = {{"of", control->of}, {"fraction", control->fraction}, {"outcome", to_string(control->outcome)}};
   return json;
 }
 

@@ -40,8 +40,8 @@ Block criteria_table(const Record& record) {
                           {span::text(on_inputs(metric))},
                           value_line(metric),
                           interval_line(metric),
-                          {span::text(op_sign(criterion.op) + " " + format_number(criterion.threshold))},
-                          outcome_line(criterion.outcome),
+                          {span::text(op_sign(to_string(criterion.op)) + " " + format_number(criterion.threshold))},
+                          outcome_line(to_string(criterion.outcome)),
                           {span::text(criterion.source)}});
   }
   return {table};
@@ -70,7 +70,7 @@ Block control_table(const Record& record) {
                           value_line(metric),
                           interval_line(metric),
                           allowed_line(record, control),
-                          outcome_line(control.outcome),
+                          outcome_line(to_string(control.outcome)),
                           {span::text(control.source)}});
   }
   return {table};
@@ -93,7 +93,8 @@ Line caption(const Record& record) {
   std::string words = "Lines are means";
   const auto& series = record.measurement.series;
   if (std::any_of(series.begin(), series.end(), [](const Series& s) { return !s.low.empty(); }))
-    words += record.kind == "training" ? ", bands 95% t intervals over seeds" : ", bands 95% bootstrap intervals";
+    words +=
+        record.kind == ClaimKind::training ? ", bands 95% t intervals over seeds" : ", bands 95% bootstrap intervals";
   Line line = {span::text(words + ". Data: "), span::link("record.json", record.claim + "/record.json")};
   if (!record.measurement.samples.empty())
     append(line, {span::text(", "), span::link("samples.csv", record.claim + "/samples.csv")});
@@ -142,8 +143,9 @@ Line result(const Record& record) {
   if (record.measurement.unmet)
     append(line, {span::strong(" Not met: "), span::text(sentence(*record.measurement.unmet))});
   if (is_known(record))
-    append(line, {span::strong(record.kind == "training" ? " Known for this profile: " : " Known for this model: "),
-                  span::text(sentence(record.known_why))});
+    append(line,
+           {span::strong(record.kind == ClaimKind::training ? " Known for this profile: " : " Known for this model: "),
+            span::text(sentence(record.known_why))});
   if (departs(record))
     append(line, {span::strong(" This departs from the known verdict, " + to_string(*record.known_verdict) + ": "),
                   span::text(sentence(record.known_why))});

@@ -19,7 +19,7 @@ std::string p_text(double p) { return p < kLeastP ? "< 10⁻⁶" : format_number
 Line link_to(const Record& record) { return {span::link(record.claim, "#" + anchor_of(record.claim))}; }
 
 std::string wanted(const Criterion& criterion) {
-  return criterion.metric + " " + op_sign(criterion.op) + " " + format_number(criterion.threshold);
+  return criterion.metric + " " + op_sign(to_string(criterion.op)) + " " + format_number(criterion.threshold);
 }
 
 Table criteria_table(const std::vector<FamilyMember>& family) {
@@ -40,7 +40,7 @@ Table criteria_table(const std::vector<FamilyMember>& family) {
 std::string lost_by_holm(const std::vector<FamilyMember>& family) {
   std::vector<std::string> lost;
   for (const auto& [record, criterion, adjusted] : family) {
-    if (criterion->outcome == "pass" && adjusted >= kFamilyAlpha)
+    if (criterion->outcome == Outcome::pass && adjusted >= kFamilyAlpha)
       lost.push_back(criterion->metric + " (" + record->claim + ")");
   }
   if (lost.empty()) return "Every criterion that passes by itself also passes among all of them.";

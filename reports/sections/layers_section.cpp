@@ -25,7 +25,7 @@ std::string value_text(const Series& series, size_t i) {
   return text.interval.empty() ? text.value : text.value + " " + text.interval;
 }
 
-bool is_of_the_model(const Record& record) { return record.kind != "training"; }
+bool is_of_the_model(const Record& record) { return record.kind != ClaimKind::training; }
 
 /// The first curve of each panel; of an intervention, the first alone: its others are variants.
 void add_rows(const Record& record, LayerTable& table) {
@@ -39,7 +39,7 @@ void add_rows(const Record& record, LayerTable& table) {
     for (size_t i = 0; i < series->y.size(); ++i) row.values.push_back(value_text(*series, i));
     table.layers = std::max(table.layers, row.values.size());
     table.rows.push_back(std::move(row));
-    if (record.kind == "intervention") return;
+    if (record.kind == ClaimKind::intervention) return;
   }
 }
 

@@ -19,7 +19,7 @@ std::vector<Test> tests_in(const std::vector<Record>& records) {
   std::vector<Test> tests;
   for (const Record& record : records)
     for (const Prediction& prediction : record.rivals)
-      if (prediction.criterion.outcome != "not measured") tests.push_back({&record, &prediction});
+      if (prediction.criterion.outcome != Outcome::not_measured) tests.push_back({&record, &prediction});
   return tests;
 }
 
@@ -43,13 +43,13 @@ std::vector<Test> with(const std::vector<Test>& tests, std::string Prediction::*
 enum class Standing { holds, out, mixed };
 
 Standing standing_of(const std::vector<Test>& predictions) {
-  const auto came = [&](const char* outcome) {
+  const auto came = [&](Outcome outcome) {
     return std::count_if(predictions.begin(), predictions.end(),
                          [&](const Test& test) { return test.prediction->criterion.outcome == outcome; });
   };
   const auto all = static_cast<std::ptrdiff_t>(predictions.size());
-  if (came("pass") == all) return Standing::holds;
-  return came("fail") == all ? Standing::out : Standing::mixed;
+  if (came(Outcome::pass) == all) return Standing::holds;
+  return came(Outcome::fail) == all ? Standing::out : Standing::mixed;
 }
 
 std::vector<std::string> accounts_that(const std::vector<Test>& tests, Standing standing) {
@@ -78,12 +78,12 @@ Table table_of(const std::vector<Test>& tests) {
   for (const auto& account : distinct(tests, &Prediction::account)) {
     for (const auto& [record, prediction] : with(tests, &Prediction::account, account)) {
       const auto& criterion = prediction->criterion;
-      table.rows.push_back(
-          {{span::text(account)},
-           {span::text(criterion.metric + " " + op_sign(criterion.op) + " " + format_number(criterion.threshold))},
-           value_and_interval(find_metric(*record, criterion.metric)),
-           outcome_line(criterion.outcome),
-           {span::link(record->claim, "#" + anchor_of(record->claim))}});
+      table.rows.push_back({{span::text(account)},
+                            {span::text(criterion.metric + " " + op_sign(to_string(criterion.op)) + " " +
+                                        format_number(criterion.threshold))},
+                            value_and_interval(find_metric(*record, criterion.metric)),
+                            outcome_line(to_string(criterion.outcome)),
+                            {span::link(record->claim, "#" + anchor_of(record->claim))}});
     }
   }
   return table;

@@ -14,14 +14,14 @@ Record record(const std::string& claim, const std::string& model, Verdict verdic
   Record r;
   r.claim = claim;
   r.title = "About " + claim;
-  r.kind = "mechanism";
+  r.kind = ClaimKind::mechanism;
   r.profile = "cpu";
   r.model.name = model;
   r.model.sha256 = std::string(64, 'a');
   r.model.parameters = 1000;
   r.environment.threads = 1;
   r.measurement.metrics = {{"effect", 0.5, 0.4, 0.6, 4, "natural", {}}};
-  r.criteria = {{"effect", ">", 0.2, "set before measuring", "pass"}};
+  r.criteria = {{"effect", Operator::above, 0.2, "set before measuring", Outcome::pass}};
   r.verdict = verdict;
   r.reason = "because";
   return r;

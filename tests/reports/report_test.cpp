@@ -387,23 +387,24 @@ TEST(Report, WhatDecidedAVerdictIsAmongItsFindings) {
   Record record;
   for (const auto* name : {"a", "b", "c", "d", "control"})
     record.measurement.metrics.push_back({name, 1, {}, {}, {}, {}, {}});
-  for (const auto* name : {"a", "b", "c", "d"}) record.criteria.push_back({name, ">=", 0.5, "", "pass"});
-  record.controls = {{"control", "a", 0.25, "", "negative"}};
+  for (const auto* name : {"a", "b", "c", "d"})
+    record.criteria.push_back({name, Operator::at_least, 0.5, "", Outcome::pass});
+  record.controls = {{"control", "a", 0.25, "", ControlOutcome::negative}};
   const auto last = [&] { return headlines(record).back(); };
   record.verdict = Verdict::pass;
   EXPECT_EQ(last().metric->name, "c");
   record.verdict = Verdict::inconclusive;  // by a rule of the claim
   EXPECT_EQ(last().metric->name, "c");
-  record.controls[0].outcome = "inconclusive";
+  record.controls[0].outcome = ControlOutcome::inconclusive;
   EXPECT_EQ(asked_of(last()), "control, within ± 0.25 × a");
   EXPECT_NE(summary_json({record}).find(R"("of": "a")"), std::string::npos);
   record.controls[0].metric = "c";  // which is a criterion's, too
   EXPECT_EQ(asked_of(last()), "control, within ± 0.25 × a");
   record.controls[0].metric = "control";
   record.verdict = Verdict::fail;
-  record.criteria[3].outcome = "fail";
+  record.criteria[3].outcome = Outcome::fail;
   EXPECT_EQ(last().metric->name + " " + asked_of(last()), "d ≥ 0.5");
-  record.criteria[1].outcome = "fail";
+  record.criteria[1].outcome = Outcome::fail;
   EXPECT_EQ(decider(record)->metric->name, "b");
   EXPECT_EQ(headlines(record).size(), 3u);
 }
@@ -456,7 +457,8 @@ TEST(ReportRivals, EveryCombinationHasASentenceOfItsOwn) {
     record.rivals.clear();
     const auto add = [&](const std::string& account, const std::vector<std::string>& outcomes) {
       for (const auto& outcome : outcomes)
-        record.rivals.push_back({"which?", account, {"m", ">", 1, "a source", outcome}});
+        record.rivals.push_back(
+            {"which?", account, {"m", Operator::above, 1, "a source", from_string<Outcome>(outcome)}});
     };
     add("One", first);
     add("Two", second);

@@ -16,7 +16,7 @@ using Kind = Difference::Kind;
 Record record(const std::string& claim = "sink_onset") {
   Record r;
   r.claim = claim;
-  r.kind = "mechanism";
+  r.kind = ClaimKind::mechanism;
   r.model.name = "small";
   r.model.sha256 = std::string(64, 'a');
   r.inputs = {{"natural", "natural", 4, 16, std::string(64, 'b'), false}};
@@ -25,7 +25,7 @@ Record record(const std::string& claim = "sink_onset") {
   r.measurement.metrics = {{"effect", 0.5, 0.4, 0.6, 4, "natural", {}},
                            {"other", 10, 9, 11, 4, "natural", {{"layer", 2}}}};
   r.measurement.samples = {{"effect", "natural", {}, {0.2, 0.4, 0.6, 0.8}}};
-  r.criteria = {{"effect", ">", 0.2, "set before measuring", "pass"}};
+  r.criteria = {{"effect", Operator::above, 0.2, "set before measuring", Outcome::pass}};
   r.verdict = Verdict::pass;
   r.reason = "effect = 0.5";
   r.thresholds_sha256 = std::string(64, 'd');

@@ -79,7 +79,7 @@ inline std::vector<Metric> by_neuron(const std::string& name, int count) {
   return metrics;
 }
 
-inline Record base(const std::string& claim, const std::string& title, const std::string& kind) {
+inline Record base(const std::string& claim, const std::string& title, ClaimKind kind) {
   Record record;
   record.claim = claim;
   record.title = title;
@@ -99,7 +99,7 @@ inline Record base(const std::string& claim, const std::string& title, const std
 }
 
 inline Record sink_onset() {
-  Record record = base("sink_onset", "Attention to the first token and its norm spike together", "mechanism");
+  Record record = base("sink_onset", "Attention to the first token and its norm spike together", ClaimKind::mechanism);
   record.paper = {{"3", "18"},
                   "Attention sinks on the first token appear in the layer that follows the one whose "
                   "feed-forward network makes that token's norm spike.",
@@ -132,19 +132,20 @@ inline Record sink_onset() {
                       metric("max_excess_attention_null", -0.0000123, -0.00081, 0.00075)};
   measured.samples = {{"excess_attention_after_spike", "natural", {}, {0.51, 0.53, 0.52}}};
   measured.notes = {"The dominant spike is layer 8; its output multiplies the norm ratio by 263."};
-  record.criteria = {{"onset_after_spike", ">=", 1, "paper, figure 3", "pass", {}, 0.0},
-                     {"excess_attention_after_spike", ">=", 0.2, "set before measuring", "pass", 5.93, 1e-40}};
-  record.controls = {
-      {"max_excess_attention_null", "excess_attention_after_spike", 0.2, "set before measuring", "negative", 1e-30}};
+  record.criteria = {
+      {"onset_after_spike", Operator::at_least, 1, "paper, figure 3", Outcome::pass, {}, 0.0},
+      {"excess_attention_after_spike", Operator::at_least, 0.2, "set before measuring", Outcome::pass, 5.93, 1e-40}};
+  record.controls = {{"max_excess_attention_null", "excess_attention_after_spike", 0.2, "set before measuring",
+                      ControlOutcome::negative, 1e-30}};
   record.rivals = {{"Does the sink need the spike?",
                     "The spike carries the sink (this paper)",
-                    {"onset_after_spike", ">=", 1, "set before measuring", "pass", {}, 0.0}},
+                    {"onset_after_spike", Operator::at_least, 1, "set before measuring", Outcome::pass, {}, 0.0}},
                    {"Does the sink need the spike?",
                     "Spike and sink come apart",
-                    {"onset_after_spike", "<", 1, "set before measuring", "fail", {}, 1.0}},
+                    {"onset_after_spike", Operator::below, 1, "set before measuring", Outcome::fail, {}, 1.0}},
                    {"Does the sink need the spike?",
                     "Spike and sink come apart",
-                    {"never_measured", "<", 1, "set before measuring", "not measured"}}};
+                    {"never_measured", Operator::below, 1, "set before measuring", Outcome::not_measured}}};
   record.deviations = {"Excess attention replaces raw attention."};
   record.registered = {
       .run = "cpu-smollm2", .profile = "cpu", .thresholds_sha256 = std::string(64, 'e'), .verdict = Verdict::pass};
@@ -175,7 +176,7 @@ inline Record sink_onset() {
 }
 
 inline Record dimension_disparity() {
-  Record record = base("dimension_disparity", "A few dimensions dominate the first token", "mechanism");
+  Record record = base("dimension_disparity", "A few dimensions dominate the first token", ClaimKind::mechanism);
   record.paper = {{"11", "14"},
                   "In sink layers the first token's residual stream is dominated by a few dimensions.",
                   "Llama-2: max |h| / mean |h| above 200; 262.88 after layer 2's RMSNorm"};
@@ -196,12 +197,13 @@ inline Record dimension_disparity() {
   append(record.measurement.metrics, by_neuron("super_neuron_activation", 13));
   append(record.measurement.metrics, by_neuron("super_neuron_activation_rest", 13));
   append(record.measurement.metrics, {metric("top4_energy_distance_to_paper", 0.042, 0.036, 0.0479)});
-  record.criteria = {{"dominance_over_rest", ">", 5, "pilot on SmolLM2-135M", "pass", 0.43, 0.017},
-                     {"top4_energy", ">", 0.9, "set before measuring", "fail", -1.2, 0.9999}};
+  record.criteria = {{"dominance_over_rest", Operator::above, 5, "pilot on SmolLM2-135M", Outcome::pass, 0.43, 0.017},
+                     {"top4_energy", Operator::above, 0.9, "set before measuring", Outcome::fail, -1.2, 0.9999}};
   record.calibrated = true;
   record.otherwise = "The sink may ride on a direction that is spread over many dimensions.";
   record.error_rates = {300, 2, 0, 0};
-  record.controls = {{"dominance_over_rest_null", "dominance_over_rest", 0.2, "set before measuring", "negative"}};
+  record.controls = {
+      {"dominance_over_rest_null", "dominance_over_rest", 0.2, "set before measuring", ControlOutcome::negative}};
   record.panels = {
       {"Dominance ratio",
        "layer",
@@ -225,7 +227,7 @@ inline Record dimension_disparity() {
 }
 
 inline Record rank_collapse() {
-  Record record = base("rank_collapse", "Representations collapse after the sink", "mechanism");
+  Record record = base("rank_collapse", "Representations collapse after the sink", ClaimKind::mechanism);
   record.paper = {{"15", "21"},
                   "From the sink layer on, hidden states have a lower effective rank.",
                   "effective rank drops in the first layers"};
@@ -238,8 +240,9 @@ inline Record rank_collapse() {
           "effective_rank_null", "natural", [](double l) { return 88 - 0.05 * l; }, 0.01)};
   record.measurement.metrics = {metric("effective_rank_drop", 0.31, 0.272, 0.348),
                                 metric("effective_rank_drop_null", 0.0021, -0.0004, 0.0046)};
-  record.criteria = {{"effective_rank_drop", ">", 0.3, "set before measuring", "inconclusive"}};
-  record.controls = {{"effective_rank_drop_null", "effective_rank_drop", 0.2, "set before measuring", "negative"}};
+  record.criteria = {{"effective_rank_drop", Operator::above, 0.3, "set before measuring", Outcome::inconclusive}};
+  record.controls = {
+      {"effective_rank_drop_null", "effective_rank_drop", 0.2, "set before measuring", ControlOutcome::negative}};
   record.panels = {{"Effective rank of the hidden states",
                     "layer",
                     "effective rank (T = 128)",
@@ -256,7 +259,8 @@ inline Record rank_collapse() {
 }
 
 inline Record mask_induced_sink() {
-  Record record = base("mask_induced_sink", "A position that may see only itself becomes a sink", "intervention");
+  Record record =
+      base("mask_induced_sink", "A position that may see only itself becomes a sink", ClaimKind::intervention);
   record.paper = {{"5", "19"},
                   "When position k may attend only to itself, it becomes a sink.",
                   "Llama-2 and Llama-3, k = 10: attention to k rises to that of position 0"};
@@ -293,11 +297,12 @@ inline Record mask_induced_sink() {
                                 metric("attention_to_target_after", 0.381, 0.362, 0.401),
                                 metric("attention_to_target_late", 0.0207, 0.0168, 0.0249),
                                 metric("attention_to_target_blocked_first", 0.0131, 0.0094, 0.0171)};
-  record.criteria = {{"target_to_first_ratio", ">=", 0.5, "set before measuring", "pass"},
-                     {"target_after_to_before_ratio", ">=", 5, "set before measuring", "pass"}};
+  record.criteria = {{"target_to_first_ratio", Operator::at_least, 0.5, "set before measuring", Outcome::pass},
+                     {"target_after_to_before_ratio", Operator::at_least, 5, "set before measuring", Outcome::pass}};
   record.controls = {
-      {"attention_to_target_blocked_first", "attention_to_target_after", 0.2, "set before measuring", "negative"},
-      {"attention_to_target_late", "attention_to_target_after", 0.2, "set before measuring", "negative"}};
+      {"attention_to_target_blocked_first", "attention_to_target_after", 0.2, "set before measuring",
+       ControlOutcome::negative},
+      {"attention_to_target_late", "attention_to_target_after", 0.2, "set before measuring", ControlOutcome::negative}};
   record.panels = {{"Attention to the target (k = 10)",
                     "layer",
                     "mean attention probability",
@@ -347,7 +352,8 @@ inline Record mask_induced_sink() {
 }
 
 inline Record variance_discrepancy() {
-  Record record = base("variance_discrepancy", "Averaging shrinks the variance of later positions", "mechanism");
+  Record record =
+      base("variance_discrepancy", "Averaging shrinks the variance of later positions", ClaimKind::mechanism);
   record.paper = {{"1", "4"}, "Position 0's head output varies most over inputs.", "variance falls monotonically"};
   record.measurement.unmet = "a constant first token has no variance";
   record.arithmetic =
@@ -367,9 +373,9 @@ inline Record variance_discrepancy() {
 }
 
 inline Record falsification() {
-  Record record = base("falsification", "Without the super neurons' output the sink goes", "intervention");
+  Record record = base("falsification", "Without the super neurons' output the sink goes", ClaimKind::intervention);
   record.paper = {{}, "Removing the super neurons' down-projections removes the sink.", ""};
-  record.criteria = {{"attention_to_first_zero", "<", 0.5, "set before measuring", ""}};
+  record.criteria = {{"attention_to_first_zero", Operator::below, 0.5, "set before measuring"}};
   record.verdict = Verdict::error;
   record.reason = "out of memory (layer 12): use fewer sequences, --set falsification.natural.sequences=8";
   record.inputs.clear();

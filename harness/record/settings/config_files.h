@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/yaml.h"
+#include "harness/record/words.h"
 
 namespace replicate {
 
@@ -26,6 +27,12 @@ std::string filled_text(const Yaml& yaml);
 
 /// A text that is one of `words`.
 std::string one_of(const Yaml& yaml, const std::vector<std::string>& words);
+
+/// The value of `Enum` (harness/record/words.h) that the text is a word for.
+template <typename Enum>
+Enum word_of(const Yaml& yaml) {
+  return from_string<Enum>(one_of(yaml, choices_of<Enum>()));
+}
 
 /// `read` of every item of the list under `key`; nothing where the key is absent.
 template <typename Read>

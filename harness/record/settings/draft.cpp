@@ -5,7 +5,7 @@
 
 namespace replicate {
 
-bool trains(const ClaimDraft& claim) { return claim.settings.judging.kind == "training"; }
+bool trains(const ClaimDraft& claim) { return claim.settings.judging.kind == ClaimKind::training; }
 
 std::vector<std::string> ids(const std::vector<ClaimDraft>& claims) {
   std::vector<std::string> ids;

@@ -13,7 +13,7 @@ namespace {
 
 Criterion criterion_of(const Yaml& yaml) {
   return {filled_text(yaml.at("metric")),
-          one_of(yaml.at("op"), {">", ">=", "<", "<="}),
+          word_of<Operator>(yaml.at("op")),
           yaml.at("threshold").real(),
           filled_text(yaml.at("source")),
           {}};
@@ -62,8 +62,8 @@ Criterion read_criterion(const Yaml& yaml) {
 void check_distinct(const Yaml& yaml, const Judging& judging) {
   std::set<std::string> seen;
   for (const Criterion& criterion : judging.criteria) {
-    if (seen.insert(criterion.metric + " " + criterion.op).second) continue;
-    yaml.fail("has two criteria " + criterion.metric + " " + criterion.op, "keep one of the two");
+    if (seen.insert(criterion.metric + " " + to_string(criterion.op)).second) continue;
+    yaml.fail("has two criteria " + criterion.metric + " " + to_string(criterion.op), "keep one of the two");
   }
   for (const Control& control : judging.controls) {
     if (seen.insert(control.metric + " of " + control.of).second) continue;
@@ -73,7 +73,7 @@ void check_distinct(const Yaml& yaml, const Judging& judging) {
 
 Judging read_judging(const Yaml& yaml) {
   Judging judging;
-  judging.kind = one_of(yaml.at("kind"), {"mechanism", "intervention", "training"});
+  judging.kind = word_of<ClaimKind>(yaml.at("kind"));
   judging.criteria = read_list(yaml, "criteria", read_criterion);
   judging.controls = read_list(yaml, "controls", read_control);
   judging.rivals = read_list(yaml, "rivals", read_prediction);

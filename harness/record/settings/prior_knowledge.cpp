@@ -13,8 +13,8 @@ void apply_known_verdicts(Draft& draft, const Yaml& yaml, bool of_training) {
           trains(claim) ? "names a claim that trains its own models" : "names a claim about one model",
           of_training ? "list it in the model's file" : "list it in a profile");
     }
-    const std::string verdict = one_of(entry.at("verdict"), {"pass", "fail", "inconclusive", "skipped", "error"});
-    claim.settings.known = {verdict_from_string(verdict), filled_text(entry.at("why")), filled_text(entry.at("since"))};
+    const auto verdict = word_of<Verdict>(entry.at("verdict"));
+    claim.settings.known = {verdict, filled_text(entry.at("why")), filled_text(entry.at("since"))};
     return 0;
   });
 }

@@ -51,8 +51,8 @@ std::string claim_yaml(const ClaimSettings& claim) {
   std::string text = "  " + claim.id + ":\n    parameters:\n";
   text += indented(claim.parameters.yaml(), "      ") + sweep_yaml(claim) + "    criteria:\n";
   for (const Criterion& c : claim.judging.criteria) {
-    text += "      - {metric: " + c.metric + ", op: \"" + c.op + "\", threshold: " + number_text(c.threshold) +
-            ", source: " + yaml_quoted(c.source) + "}\n";
+    text += "      - {metric: " + c.metric + ", op: \"" + to_string(c.op) +
+            "\", threshold: " + number_text(c.threshold) + ", source: " + yaml_quoted(c.source) + "}\n";
   }
   text += "    controls:\n";
   for (const Control& c : claim.judging.controls) {

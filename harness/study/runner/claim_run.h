@@ -26,7 +26,7 @@ struct ClaimRun {
   std::string inapplicable = {};  // why it has nothing to say here, if so
   std::string futile = {};        // why it would be inconclusive whatever was trained, if so
 
-  bool trains() const { return settings->judging.kind == "training"; }
+  bool trains() const { return settings->judging.kind == ClaimKind::training; }
   bool looks_only() const;
 };
 

@@ -119,7 +119,7 @@ Record blank_record(Session& session, const ClaimSettings& settings) {
   record.calibrated = settings.calibrated;
   if (settings.registered) record.registered = settings.registered->reference;
   record.error_rates = settings.error_rates;
-  record.model = record.kind == "training"
+  record.model = record.kind == ClaimKind::training
                      ? model_record(session.settings.training, session.settings.seed, session.request.device)
                      : session.loaded.record;
   record.seed = session.settings.seed;

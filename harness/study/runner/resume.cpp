@@ -52,7 +52,7 @@ std::vector<SweepPoint> judged_again(const Record& old, const ClaimSettings& set
 }  // namespace
 
 std::string fingerprint(Session& session, const ClaimSettings& settings) {
-  if (settings.judging.kind == "training") return training_fingerprint(session, settings);
+  if (settings.judging.kind == ClaimKind::training) return training_fingerprint(session, settings);
   const auto all = std::to_string(kMeasurementVersion) + "\n" + session.request.device.str() + "\n" +
                    session.prose_sha256 + "\n" + settings.id + "\n" + session.loaded.record.sha256 + "\n" +
                    std::to_string(session.loaded.record.reinitialised) + "\n" + std::to_string(session.settings.seed) +

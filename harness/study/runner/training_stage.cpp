@@ -66,7 +66,7 @@ std::string futility(Session& session, const ClaimSettings& settings) {
 }
 
 int64_t planned_units(const Session& session, const ClaimSettings& settings) {
-  if (settings.judging.kind == "training") return session.settings.training.integer("seeds.baseline");
+  if (settings.judging.kind == ClaimKind::training) return session.settings.training.integer("seeds.baseline");
   if (session.given) return session.given->sequences();
   const auto& parameters = settings.parameters;
   return parameters.integer((parameters.has("judged_on") ? parameters.text("judged_on") : "natural") + ".sequences");

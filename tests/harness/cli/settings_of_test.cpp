@@ -33,7 +33,7 @@ std::vector<std::string> thresholds(const char* config, const std::string& claim
   std::vector<std::string> all;
   for (const auto& c : settings.claims.at(0).judging.criteria) {
     std::ostringstream text;
-    text << c.metric << " " << c.op << " " << c.threshold;
+    text << c.metric << " " << to_string(c.op) << " " << c.threshold;
     all.push_back(text.str());
   }
   return all;

@@ -31,7 +31,9 @@ Metric metric_of(const Estimate& estimate) {
           .where = {}};
 }
 
-Criterion criterion(const std::string& op, double threshold) { return {"m", op, threshold, "a test", {}}; }
+Criterion criterion(const std::string& op, double threshold) {
+  return {"m", from_string<Operator>(op), threshold, "a test", {}};
+}
 
 TEST(Evidence, AgreesWithScipyOnSeeds) {
   for (const Json& test : golden()["seeds"]) {

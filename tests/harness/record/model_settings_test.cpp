@@ -93,7 +93,7 @@ TEST_F(SettingsTest, APathIsJudgedAsTheModelWhoseShapeItHas) {
   EXPECT_EQ(alpha.parameters.integer("target"), 3);
   ASSERT_EQ(alpha.judging.criteria.size(), 2u);
   EXPECT_EQ(alpha.judging.criteria[0].threshold, 0.75);
-  EXPECT_EQ(alpha.judging.criteria[1].op, "<=");
+  EXPECT_EQ(alpha.judging.criteria[1].op, Operator::at_most);
   EXPECT_EQ(alpha.calibration, "others measured it");
   EXPECT_NE(alpha.notes.back().find("has the shape of famous"), std::string::npos);
 }

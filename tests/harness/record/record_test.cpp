@@ -25,7 +25,7 @@ Record full_record() {
   Record record;
   record.claim = "variance_scaling";
   record.title = "A title with \"quotes\", commas,\nlines and ünïcode";
-  record.kind = "intervention";
+  record.kind = ClaimKind::intervention;
   record.paper = {{"6", "20", "20a"}, "a statement", "an expectation"};
   record.model = {"smollm2", "ab12", "llama", "Q4_1", 135, 30, 576, 9, 3, 49152, true};
   record.inputs = {{"natural_bos", "natural", 16, 256, "cd34", true}};
@@ -45,9 +45,10 @@ Record full_record() {
   record.measurement.notes = {"a note"};
   record.measurement.unmet = "no sink";
   record.measurement.inapplicable = "too short";
-  record.criteria = {{"selectivity", ">", 0.1, "paper figure 6", "pass", 1.25, 0.0078125}};
-  record.controls = {{"control", "selectivity", 0.2, "set before measuring", "not measured", 0.5}};
-  record.rivals = {{"which?", "one of two", {"selectivity", "<", 9, "set before measuring", "fail"}}};
+  record.criteria = {{"selectivity", Operator::above, 0.1, "paper figure 6", Outcome::pass, 1.25, 0.0078125}};
+  record.controls = {{"control", "selectivity", 0.2, "set before measuring", ControlOutcome::not_measured, 0.5}};
+  record.rivals = {
+      {"which?", "one of two", {"selectivity", Operator::below, 9, "set before measuring", Outcome::fail}}};
   record.sweep = {{"k5", "target: 5", Verdict::inconclusive, "too few sequences"}};
   record.panels = {{"panel", "layer", "attention", true, true, {{"attention", "natural", "a label"}}, {{"line", 0.2}}}};
   record.caution = "few tokens";
@@ -246,6 +247,8 @@ TEST(MalformedRecord, NamesFileAndField) {
       {"/sweep/0/changes", 5, "sweep[0].changes"},
       {"/criteria/0/outcome", "passed", "criteria[0].outcome"},
       {"/controls/0/outcome", "pass", "controls[0].outcome"},
+      {"/criteria/0/op", "==", "criteria[0].op"},
+      {"/kind", "mechanisms", "kind"},
       {"/panels/0/log_x", "no", "panels[0].log_x"},
       {"/verdict", "maybe", "verdict"},
       {"/known_verdict", "maybe", "known_verdict"},

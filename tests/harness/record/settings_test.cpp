@@ -48,9 +48,9 @@ TEST_F(SettingsTest, ReadsAllOfAClaim) {
   EXPECT_EQ(claim.title, "Alpha");
   EXPECT_EQ(claim.paper.figures, (std::vector<std::string>{"9", "10a"}));
   EXPECT_EQ(claim.paper.statement, "a statement");
-  EXPECT_EQ(claim.judging.kind, "mechanism");
+  EXPECT_EQ(claim.judging.kind, ClaimKind::mechanism);
   EXPECT_EQ(claim.judging.minimum_n, 2);
-  EXPECT_EQ(claim.judging.criteria[0].op, ">");
+  EXPECT_EQ(claim.judging.criteria[0].op, Operator::above);
   EXPECT_EQ(claim.judging.controls[0].of, "effect");
   EXPECT_TRUE(claim.panels[0].log_y);
   EXPECT_FALSE(claim.panels[0].log_x);

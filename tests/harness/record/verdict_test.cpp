@@ -23,7 +23,7 @@ Measurement measured(std::vector<Metric> metrics) {
 }
 
 Judging criterion(const std::string& op, double threshold) {
-  return {"mechanism", {{"effect", op, threshold, "set before measuring", {}}}, {}, 2};
+  return {ClaimKind::mechanism, {{"effect", from_string<Operator>(op), threshold, "set before measuring", {}}}, {}, 2};
 }
 
 /// effect > 0.5, and the control below 0.2 of the effect.
@@ -72,7 +72,7 @@ TEST(Verdict, TakesStudentsDistributionForSeeds) {
   auto judging = criterion(">", 0);
   const auto effect = measured({metric("effect", 1, 0.1, 1.9, 4)});
   const double normal = *judge(effect, judging).criteria[0].p;
-  judging.kind = "training";
+  judging.kind = ClaimKind::training;
   const double student = *judge(effect, judging).criteria[0].p;
   EXPECT_LT(normal, student);
   EXPECT_LT(student, 0.025);
@@ -80,14 +80,14 @@ TEST(Verdict, TakesStudentsDistributionForSeeds) {
 
 TEST(Verdict, JudgesPredictionsOfRivalsApart) {
   auto judging = criterion(">", 0.5);
-  judging.rivals = {{"which?", "one", {"effect", ">", 0.9, "a source", {}}},
-                    {"which?", "other", {"effect", "<", 0.9, "a source", {}}},
-                    {"which?", "other", {"absent", "<", 0.9, "a source", {}}}};
+  judging.rivals = {{"which?", "one", {"effect", Operator::above, 0.9, "a source", {}}},
+                    {"which?", "other", {"effect", Operator::below, 0.9, "a source", {}}},
+                    {"which?", "other", {"absent", Operator::below, 0.9, "a source", {}}}};
   const auto judgement = judge(measured({metric("effect", 0.7, 0.6, 0.8)}), judging);
   EXPECT_EQ(judgement.verdict, Verdict::pass);
-  EXPECT_EQ(judgement.rivals[0].criterion.outcome, "fail");
-  EXPECT_EQ(judgement.rivals[1].criterion.outcome, "pass");
-  EXPECT_EQ(judgement.rivals[2].criterion.outcome, "not measured");
+  EXPECT_EQ(judgement.rivals[0].criterion.outcome, Outcome::fail);
+  EXPECT_EQ(judgement.rivals[1].criterion.outcome, Outcome::pass);
+  EXPECT_EQ(judgement.rivals[2].criterion.outcome, Outcome::not_measured);
 }
 
 TEST(Verdict, AMarginWithinTheErrorOfTheArithmeticDecidesNothing) {
@@ -108,7 +108,7 @@ TEST(Verdict, AControlWithinTheErrorOfTheArithmeticDecidesNothing) {
                                        metric("control", 0.1, 0.05, 0.15),  // the limit is 0.2
                                        {"control_dtype_error", of_control, {}, {}, 8, "natural", {}},
                                        {"effect_dtype_error", of_effect, {}, {}, 8, "natural", {}}});
-    return judge(measurement, with_control()).controls[0].outcome;
+    return to_string(judge(measurement, with_control()).controls[0].outcome);
   };
   EXPECT_EQ(outcome(0.09, 0), "negative");
   EXPECT_EQ(outcome(0.11, 0), "inconclusive");
@@ -153,7 +153,7 @@ TEST(Verdict, ANumberThatIsNotFiniteIsNeverJudged) {
       for (const auto& effect : {metric("effect", strange, 0.6, 0.8), metric("effect", 0.7, strange, 0.8),
                                  metric("effect", 0.7, 0.6, strange), metric("effect", strange, strange, strange)}) {
         const auto judgement = judge(measured({effect}), criterion(op, 0.5));
-        EXPECT_EQ(judgement.criteria[0].outcome, "inconclusive") << op << strange;
+        EXPECT_EQ(judgement.criteria[0].outcome, Outcome::inconclusive) << op << strange;
         EXPECT_EQ(judgement.verdict, Verdict::inconclusive) << op << strange;
         EXPECT_FALSE(judgement.criteria[0].p) << op << strange;
         EXPECT_EQ(judgement.reason.find("inf"), std::string::npos)
@@ -172,7 +172,7 @@ TEST(Verdict, AControlThatIsNotFiniteIsNeverJudged) {
           measured({effect, metric("control", 0, strange, 0.1)}), measured({effect, metric("control", 0, 0, strange)}),
           measured({metric("effect", strange, 0.9, 1.1), metric("control", 0, 0, 0.1)})}) {
       const auto control = judge(measurement, judging).controls[0];
-      EXPECT_EQ(control.outcome, "inconclusive") << strange;
+      EXPECT_EQ(control.outcome, ControlOutcome::inconclusive) << strange;
       EXPECT_FALSE(control.p) << strange;
     }
   }
@@ -191,7 +191,7 @@ TEST(Verdict, ControlIsNegativeBelowItsShareOfTheEffect) {
   const auto outcome = [](double low, double high) {
     const auto judgement = judge(
         measured({metric("effect", 1, 0.9, 1.1), metric("control", (low + high) / 2, low, high)}), with_control());
-    return judgement.controls[0].outcome + "/" + to_string(judgement.verdict);
+    return to_string(judgement.controls[0].outcome) + "/" + to_string(judgement.verdict);
   };
   EXPECT_EQ(outcome(0.05, 0.15), "negative/pass");
   EXPECT_EQ(outcome(-0.15, 0.1), "negative/pass");
@@ -205,15 +205,15 @@ TEST(Verdict, ControlIsNegativeBelowItsShareOfTheEffect) {
 
 TEST(Verdict, ControlOfNoEffectDecidesNothing) {
   Judging judging = with_control();
-  judging.criteria[0] = {"effect", ">=", 0, "set before measuring", {}};
+  judging.criteria[0] = {"effect", Operator::at_least, 0, "set before measuring", {}};
   const auto judgement = judge(measured({metric("effect", 0, 0, 0), metric("control", 0, 0, 0)}), judging);
-  EXPECT_EQ(judgement.controls[0].outcome, "inconclusive");
+  EXPECT_EQ(judgement.controls[0].outcome, ControlOutcome::inconclusive);
   EXPECT_EQ(judgement.verdict, Verdict::inconclusive);
 }
 
 TEST(Verdict, MissingControlIsInconclusiveUnlessACriterionFails) {
   const auto passing = judge(measured({metric("effect", 1, 0.9, 1.1)}), with_control());
-  EXPECT_EQ(passing.controls[0].outcome, "not measured");
+  EXPECT_EQ(passing.controls[0].outcome, ControlOutcome::not_measured);
   EXPECT_EQ(passing.verdict, Verdict::inconclusive);
   EXPECT_NE(passing.reason.find("control control was not measured"), std::string::npos);
   const auto failing = judge(measured({metric("effect", 0.1, 0, 0.2)}), with_control());
@@ -232,38 +232,38 @@ TEST(Verdict, MissingCriterionOrEffectIsAnErrorThatNamesBoth) {
 }
 
 TEST(Verdict, UnmetPreconditionDependsOnTheKind) {
-  const auto verdict_of = [](const std::string& kind, int64_t n) {
+  const auto verdict_of = [](ClaimKind kind, int64_t n) {
     Measurement measurement = measured({metric("other", 1, 1, 1, n)});
     measurement.unmet = "no sink";
     Judging judging = with_control();
     judging.kind = kind;
     const auto judgement = judge(measurement, judging);
     EXPECT_EQ(judgement.reason.substr(0, 7), "no sink");
-    EXPECT_EQ(judgement.criteria[0].outcome, "not measured");
-    EXPECT_EQ(judgement.controls[0].outcome, "not measured");
+    EXPECT_EQ(judgement.criteria[0].outcome, Outcome::not_measured);
+    EXPECT_EQ(judgement.controls[0].outcome, ControlOutcome::not_measured);
     return judgement.verdict;
   };
-  EXPECT_EQ(verdict_of("mechanism", 8), Verdict::fail);
-  EXPECT_EQ(verdict_of("mechanism", 1), Verdict::inconclusive);
-  EXPECT_EQ(verdict_of("intervention", 8), Verdict::skipped);
-  EXPECT_EQ(verdict_of("training", 8), Verdict::inconclusive);
+  EXPECT_EQ(verdict_of(ClaimKind::mechanism, 8), Verdict::fail);
+  EXPECT_EQ(verdict_of(ClaimKind::mechanism, 1), Verdict::inconclusive);
+  EXPECT_EQ(verdict_of(ClaimKind::intervention, 8), Verdict::skipped);
+  EXPECT_EQ(verdict_of(ClaimKind::training, 8), Verdict::inconclusive);
 }
 
 TEST(Verdict, OneFailureOutweighsEverythingElse) {
   Judging judging = criterion(">", 0.5);
-  judging.criteria.push_back({"second", "<", 1, "set before measuring", {}});
-  judging.criteria.push_back({"third", "<", 1, "set before measuring", {}});
+  judging.criteria.push_back({"second", Operator::below, 1, "set before measuring", {}});
+  judging.criteria.push_back({"third", Operator::below, 1, "set before measuring", {}});
   const auto judgement = judge(
       measured({metric("effect", 1, 0.9, 1.1), metric("second", 2, 1.5, 2.5), metric("third", 1, 0, 2)}), judging);
   EXPECT_EQ(judgement.verdict, Verdict::fail);
-  EXPECT_EQ(judgement.criteria[0].outcome, "pass");
-  EXPECT_EQ(judgement.criteria[1].outcome, "fail");
-  EXPECT_EQ(judgement.criteria[2].outcome, "inconclusive");
+  EXPECT_EQ(judgement.criteria[0].outcome, Outcome::pass);
+  EXPECT_EQ(judgement.criteria[1].outcome, Outcome::fail);
+  EXPECT_EQ(judgement.criteria[2].outcome, Outcome::inconclusive);
   EXPECT_EQ(judgement.reason, "second = 2 [1.5, 2.5] lies wholly outside < 1");
 }
 
 TEST(Verdict, NothingToJudgeIsSkipped) {
-  EXPECT_EQ(judge(measured({}), {"mechanism", {}, {}, 2}).verdict, Verdict::skipped);
+  EXPECT_EQ(judge(measured({}), {ClaimKind::mechanism, {}, {}, 2}).verdict, Verdict::skipped);
 }
 
 TEST(Verdict, ReasonOfAPassHasTheNumbers) {
@@ -281,13 +281,13 @@ TEST(ThresholdsHash, ChangesWithWhatJudgesAndNothingElse) {
 
   Judging same = judging;
   same.criteria[0].source = "another source";
-  same.criteria[0].outcome = "pass";
+  same.criteria[0].outcome = Outcome::pass;
   EXPECT_EQ(thresholds_sha256(same), hash);
 
   Judging threshold = judging, fraction = judging, op = judging, minimum = judging;
   threshold.criteria[0].threshold = 0.5000001;
   fraction.controls[0].fraction = 0.3;
-  op.criteria[0].op = ">=";
+  op.criteria[0].op = Operator::at_least;
   minimum.minimum_n = 4;
   for (const Judging& other : {threshold, fraction, op, minimum}) {
     EXPECT_NE(thresholds_sha256(other), hash);
@@ -296,7 +296,7 @@ TEST(ThresholdsHash, ChangesWithWhatJudgesAndNothingElse) {
 
 TEST(ThresholdsHash, DoesNotDependOnTheOrder) {
   Judging judging = criterion(">", 0.5);
-  judging.criteria.push_back({"second", "<", 1, "set before measuring", {}});
+  judging.criteria.push_back({"second", Operator::below, 1, "set before measuring", {}});
   Judging turned = judging;
   std::swap(turned.criteria[0], turned.criteria[1]);
   EXPECT_EQ(thresholds_sha256(turned), thresholds_sha256(judging));
@@ -305,9 +305,9 @@ TEST(ThresholdsHash, DoesNotDependOnTheOrder) {
 TEST(VerdictNames, ReadBackAndNothingElse) {
   for (const Verdict verdict :
        {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skipped, Verdict::error}) {
-    EXPECT_EQ(verdict_from_string(to_string(verdict)), verdict);
+    EXPECT_EQ(from_string<Verdict>(to_string(verdict)), verdict);
   }
-  EXPECT_THROW(verdict_from_string("passed"), Error);
+  EXPECT_THROW(from_string<Verdict>("passed"), Error);
 }
 
 }  // namespace

@@ -1,0 +1,60 @@
+#pragma once
+
+// The words that YAML and JSON use for a few fixed choices, as types.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace replicate {
+
+enum class Verdict { pass, fail, inconclusive, skipped, error };
+
+/// What a claim does: it only looks at a model, changes something in it, or compares models that are trained here.
+/// `unknown` (empty) stands in records that do not say so.
+enum class ClaimKind { unknown, mechanism, intervention, training };
+
+/// > >= < <=
+enum class Operator { above, at_least, below, at_most };
+
+/// What came of a criterion; `unjudged` (empty) before that and in the record of an error.
+enum class Outcome { unjudged, pass, fail, inconclusive, not_measured };
+
+/// What came of a control, likewise.
+enum class ControlOutcome { unjudged, negative, fires, inconclusive, not_measured };
+
+/// Every value of the enum with its word.
+template <typename Enum>
+const std::vector<std::pair<Enum, std::string>>& words_of();
+template <>
+const std::vector<std::pair<Verdict, std::string>>& words_of();
+template <>
+const std::vector<std::pair<ClaimKind, std::string>>& words_of();
+template <>
+const std::vector<std::pair<Operator, std::string>>& words_of();
+template <>
+const std::vector<std::pair<Outcome, std::string>>& words_of();
+template <>
+const std::vector<std::pair<ControlOutcome, std::string>>& words_of();
+
+std::string to_string(Verdict verdict);
+std::string to_string(ClaimKind kind);
+std::string to_string(Operator op);
+std::string to_string(Outcome outcome);
+std::string to_string(ControlOutcome outcome);
+
+/// The words that a person may write: all but the empty one.
+template <typename Enum>
+std::vector<std::string> choices_of() {
+  std::vector<std::string> choices;
+  for (const auto& [value, word] : words_of<Enum>()) {
+    if (!word.empty()) choices.push_back(word);
+  }
+  return choices;
+}
+
+/// Error, naming the choices, when `text` is none of the words.
+template <typename Enum>
+Enum from_string(const std::string& text);
+
+}  // namespace replicate
