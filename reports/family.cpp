@@ -8,7 +8,7 @@ std::vector<FamilyMember> family_of(const std::vector<Record>& records) {
   std::vector<FamilyMember> family;
   std::vector<double> p;
   for (const Record& record : records)
-    for (const Criterion& criterion : record.criteria)
+    for (const Finding& criterion : record.criteria)
       if (criterion.p) {
         family.push_back({&record, &criterion, 1});
         p.push_back(*criterion.p);

@@ -7,7 +7,7 @@ namespace replicate::report {
 /// A primary criterion of the run, with its p value among all of them.
 struct FamilyMember {
   const Record* record;
-  const Criterion* criterion;
+  const Finding* criterion;
   double adjusted;  ///< by Holm, over all criteria of the run that have a p value
 };
 

@@ -51,7 +51,7 @@ std::string sweep_note(const Record& record) {
 
 std::vector<Headline> headlines(const Record& record) {
   std::vector<Headline> result;
-  for (const Criterion& criterion : record.criteria)
+  for (const Finding& criterion : record.criteria)
     if (const Metric* metric = find_metric(record, criterion.metric)) result.push_back({metric, &criterion});
   if (result.empty() && !record.measurement.metrics.empty())
     result.push_back({&record.measurement.metrics.front(), nullptr});
@@ -67,11 +67,11 @@ std::vector<Headline> headlines(const Record& record) {
 std::optional<Headline> decider(const Record& record) {
   if (record.verdict != Verdict::fail && record.verdict != Verdict::inconclusive) return {};
   const std::string look = look_of(to_string(record.verdict)).icon;
-  for (const Criterion& criterion : record.criteria) {
+  for (const Finding& criterion : record.criteria) {
     const Metric* metric = find_metric(record, criterion.metric);
     if (metric && look_of(to_string(criterion.outcome)).icon == look) return Headline{metric, &criterion};
   }
-  for (const Control& control : record.controls) {
+  for (const ControlFinding& control : record.controls) {
     const Metric* metric = find_metric(record, control.metric);
     if (metric && look_of(to_string(control.outcome)).icon == look) return Headline{metric, nullptr, &control};
   }
@@ -79,9 +79,9 @@ std::optional<Headline> decider(const Record& record) {
 }
 
 std::string asked_of(const Headline& headline) {
-  if (const Criterion* criterion = headline.criterion)
+  if (const Finding* criterion = headline.criterion)
     return op_sign(to_string(criterion->op)) + " " + format_number(criterion->threshold);
-  if (const Control* control = headline.control)
+  if (const ControlFinding* control = headline.control)
     return "control, within ± " + format_number(control->fraction) + " × " + control->of;
   return "";
 }

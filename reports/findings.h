@@ -31,8 +31,8 @@ std::string sweep_note(const Record& record);
 /// One finding of the summary table: a judged metric and the criterion it met or did not, or the control it is.
 struct Headline {
   const Metric* metric = nullptr;
-  const Criterion* criterion = nullptr;  ///< null when the claim has no criteria
-  const Control* control = nullptr;
+  const Finding* criterion = nullptr;  ///< null when the claim has no criteria
+  const ControlFinding* control = nullptr;
 };
 /// The first three criteria's metrics, or the first metric of a claim without criteria, and what decided the verdict
 /// where that is none of these.

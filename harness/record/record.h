@@ -73,12 +73,16 @@ struct Measurement {
       inapplicable;  ///< why these inputs cannot answer the question; the verdict is then `skipped`
 };
 
-/// One line of a claim's YAML, with what came of it.
+/// What a claim's YAML asks of a metric.
 struct Criterion {
   std::string metric;
   Operator op = Operator::above;
   double threshold = 0;
   std::string source;  ///< where the threshold comes from
+};
+
+/// A criterion with what came of it.
+struct Finding : Criterion {
   Outcome outcome = Outcome::unjudged;
   std::optional<double> effect_size = {}, p = {};  ///< see harness/record/evidence.h; absent without an interval
 };
@@ -91,12 +95,22 @@ struct Prediction {
   Criterion criterion;
 };
 
+/// A prediction with what came of it.
+struct RivalFinding {
+  std::string question, account;
+  Finding finding;
+};
+
 /// A control is negative while |metric|'s interval stays below `fraction` of the effect `of`.
 struct Control {
   std::string metric;
   std::string of;
   double fraction = 0;
   std::string source;
+};
+
+/// A control with what came of it.
+struct ControlFinding : Control {
   ControlOutcome outcome = ControlOutcome::unjudged;
   std::optional<double> p = {};  ///< of equivalence: that the control's truth reaches the limit on either side
 };
@@ -168,9 +182,9 @@ struct Record {
       caution;  ///< what the profile says of its numbers, such as that they are not to be quoted; empty: nothing
   Environment environment;
   Measurement measurement;
-  std::vector<Criterion> criteria;
-  std::vector<Control> controls;
-  std::vector<Prediction> rivals;  ///< no part of the verdict
+  std::vector<Finding> criteria;
+  std::vector<ControlFinding> controls;
+  std::vector<RivalFinding> rivals;  ///< no part of the verdict
   std::vector<SweepPoint> sweep;
   std::vector<Panel> panels;
   std::string

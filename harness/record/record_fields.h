@@ -139,18 +139,18 @@ void fields(Visitor& visit, SweepPoint& point) {
 }
 
 template <typename Visitor>
-void fields(Visitor& visit, Criterion& criterion) {
-  visit("metric", criterion.metric);
-  visit("op", criterion.op);
-  visit("threshold", criterion.threshold);
-  visit("outcome", criterion.outcome);
-  visit.nullable("effect_size", criterion.effect_size);
-  visit.nullable("p", criterion.p);
-  visit("source", criterion.source);
+void fields(Visitor& visit, Finding& finding) {
+  visit("metric", finding.metric);
+  visit("op", finding.op);
+  visit("threshold", finding.threshold);
+  visit("outcome", finding.outcome);
+  visit.nullable("effect_size", finding.effect_size);
+  visit.nullable("p", finding.p);
+  visit("source", finding.source);
 }
 
 template <typename Visitor>
-void fields(Visitor& visit, Control& control) {
+void fields(Visitor& visit, ControlFinding& control) {
   visit("metric", control.metric);
   visit("of", control.of);
   visit("fraction", control.fraction);
@@ -160,10 +160,10 @@ void fields(Visitor& visit, Control& control) {
 }
 
 template <typename Visitor>
-void fields(Visitor& visit, Prediction& prediction) {
-  visit("question", prediction.question);
-  visit("account", prediction.account);
-  fields(visit, prediction.criterion);
+void fields(Visitor& visit, RivalFinding& rival) {
+  visit("question", rival.question);
+  visit("account", rival.account);
+  fields(visit, rival.finding);
 }
 
 template <typename Visitor>

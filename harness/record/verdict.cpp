@@ -231,44 +231,52 @@ Sampling sampling_of(const Judging& judging) {
   return judging.kind == ClaimKind::training ? Sampling::student : Sampling::bootstrap;
 }
 
-void add_evidence(const Measurement& measurement, Sampling sampling, Criterion& criterion) {
+Finding find_out(const Measurement& measurement, Sampling sampling, const Criterion& criterion, Outcome outcome) {
+  Finding finding{criterion, outcome};
   const Metric* metric = find(measurement, criterion.metric);
-  const auto evidence = metric ? evidence_for(criterion, *metric, sampling) : std::nullopt;
-  if (!evidence) return;
-  criterion.effect_size = evidence->effect_size;
-  criterion.p = evidence->p;
+  if (const auto evidence = metric ? evidence_for(criterion, *metric, sampling) : std::nullopt) {
+    finding.effect_size = evidence->effect_size;
+    finding.p = evidence->p;
+  }
+  return finding;
 }
 
-void add_evidence(const Measurement& measurement, Sampling sampling, Control& control) {
+ControlFinding find_out(const Measurement& measurement, Sampling sampling, const Control& control,
+                        ControlOutcome outcome) {
+  ControlFinding finding{control, outcome};
   const Metric* metric = find(measurement, control.metric);
   const Metric* effect = find(measurement, control.of);
-  if (metric && effect) control.p = equivalence_p(*metric, limit_of(control, *effect), sampling);
+  if (metric && effect) finding.p = equivalence_p(*metric, limit_of(control, *effect), sampling);
+  return finding;
 }
 
-void judge_prediction(const Measurement& measurement, const Judging& judging, Criterion& criterion) {
+RivalFinding judge_prediction(const Measurement& measurement, const Judging& judging, const Prediction& prediction) {
+  const Criterion& criterion = prediction.criterion;
   const Metric* metric = find(measurement, criterion.metric);
-  criterion.outcome = metric ? judge_criterion(criterion, *metric, judging.minimum_n).outcome : Outcome::not_measured;
-  add_evidence(measurement, sampling_of(judging), criterion);
+  const Outcome outcome =
+      metric ? judge_criterion(criterion, *metric, judging.minimum_n).outcome : Outcome::not_measured;
+  return {prediction.question, prediction.account, find_out(measurement, sampling_of(judging), criterion, outcome)};
 }
 
 }  // namespace
 
 Judgement judge(const Measurement& measurement, const Judging& judging) {
-  Judgement judgement{Verdict::error, {}, judging.criteria, judging.controls, judging.rivals};
+  Judgement judgement;
   Clauses clauses;
-  for (Criterion& criterion : judgement.criteria) {
+  const Sampling sampling = sampling_of(judging);
+  for (const Criterion& criterion : judging.criteria) {
     const auto decision = decide_criterion(measurement, criterion, judging.minimum_n);
-    criterion.outcome = decision.outcome;
-    add_evidence(measurement, sampling_of(judging), criterion);
+    judgement.criteria.push_back(find_out(measurement, sampling, criterion, decision.outcome));
     clauses.add(decision);
   }
-  for (Control& control : judgement.controls) {
+  for (const Control& control : judging.controls) {
     const auto decision = decide_control(measurement, control, judging.minimum_n);
-    control.outcome = decision.outcome;
-    add_evidence(measurement, sampling_of(judging), control);
+    judgement.controls.push_back(find_out(measurement, sampling, control, decision.outcome));
     clauses.add(decision);
   }
-  for (Prediction& prediction : judgement.rivals) judge_prediction(measurement, judging, prediction.criterion);
+  for (const Prediction& prediction : judging.rivals) {
+    judgement.rivals.push_back(judge_prediction(measurement, judging, prediction));
+  }
   if (measurement.inapplicable) {
     judgement.verdict = Verdict::skipped;
     judgement.reason = *measurement.inapplicable;
@@ -284,6 +292,18 @@ Judgement judge(const Measurement& measurement, const Judging& judging) {
     decide(clauses, judgement);
   }
   return judgement;
+}
+
+std::vector<Finding> unjudged(const std::vector<Criterion>& criteria) {
+  std::vector<Finding> findings;
+  for (const Criterion& criterion : criteria) findings.push_back({criterion});
+  return findings;
+}
+
+std::vector<ControlFinding> unjudged(const std::vector<Control>& controls) {
+  std::vector<ControlFinding> findings;
+  for (const Control& control : controls) findings.push_back({control});
+  return findings;
 }
 
 std::string thresholds_sha256(const Judging& judging) {

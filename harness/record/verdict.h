@@ -24,9 +24,9 @@ struct Judging {
 struct Judgement {
   Verdict verdict = Verdict::error;
   std::string reason;  ///< one sentence: what decided it, with the numbers
-  std::vector<Criterion> criteria;
-  std::vector<Control> controls;
-  std::vector<Prediction> rivals = {};
+  std::vector<Finding> criteria;
+  std::vector<ControlFinding> controls;
+  std::vector<RivalFinding> rivals;
 };
 
 /// The first metric with a name is the one that is judged.
@@ -48,6 +48,10 @@ struct Judgement {
 /// Predictions of rival accounts are judged as criteria are, "not measured" where their metric is missing, and touch no
 /// verdict. A criterion, or a control's effect, that is not in the measurement throws Error naming both.
 Judgement judge(const Measurement& measurement, const Judging& judging);
+
+/// The criteria and controls of a claim of which nothing came yet, as in the record of an error.
+std::vector<Finding> unjudged(const std::vector<Criterion>& criteria);
+std::vector<ControlFinding> unjudged(const std::vector<Control>& controls);
 
 /// sha256 over criteria and controls in canonical form: two runs with one hash were judged alike.
 std::string thresholds_sha256(const Judging& judging);

@@ -14,7 +14,7 @@ Json number_json(const std::optional<double>& value) {
   return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
 }
 
-std::optional<double> adjusted_p(const std::vector<FamilyMember>& family, const Criterion& criterion) {
+std::optional<double> adjusted_p(const std::vector<FamilyMember>& family, const Finding& criterion) {
   for (const auto& member : family)
     if (member.criterion == &criterion) return member.adjusted;
   return std::nullopt;
@@ -25,14 +25,14 @@ Json headline_json(const Headline& headline, const std::vector<FamilyMember>& fa
   Json json = {{"name", metric.name}, {"value", metric.value}};
   if (metric.low && metric.high) json.update({{"low", *metric.low}, {"high", *metric.high}});
   json.update({{"n", metric.n}, {"inputs", metric.inputs}});
-  if (const Criterion* criterion = headline.criterion)
+  if (const Finding* criterion = headline.criterion)
     json.update({{"op", to_string(criterion->op)},
                  {"threshold", criterion->threshold},
                  {"outcome", to_string(criterion->outcome)},
                  {"effect_size", number_json(criterion->effect_size)},
                  {"p", number_json(criterion->p)},
                  {"p_holm", number_json(adjusted_p(family, *criterion))}});
-  if (const Control* control = headline.control)
+  if (const ControlFinding* control = headline.control)
     json["control"] = {{"of", control->of}, {"fraction", control->fraction}, {"outcome", to_string(control->outcome)}};
   return json;
 }

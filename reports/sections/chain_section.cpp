@@ -53,7 +53,7 @@ Block figure_block(const ChainFigure& chain) {
 Headline headline_of(const Record& record, const std::string& name) {
   const auto all = headlines(record);
   Headline headline{find_metric(record, name)};
-  for (const Criterion& criterion : record.criteria)
+  for (const Finding& criterion : record.criteria)
     if (criterion.metric == name) headline.criterion = &criterion;
   if (headline.metric == nullptr && !all.empty()) return all.front();
   return headline;

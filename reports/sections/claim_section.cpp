@@ -34,7 +34,7 @@ Block criteria_table(const Record& record) {
                {"Outcome"},
                {"Source of the threshold"}},
               {}};
-  for (const Criterion& criterion : record.criteria) {
+  for (const Finding& criterion : record.criteria) {
     const Metric* metric = find_metric(record, criterion.metric);
     table.rows.push_back({{span::code(criterion.metric)},
                           {span::text(on_inputs(metric))},
@@ -48,7 +48,7 @@ Block criteria_table(const Record& record) {
 }
 
 /// How far a control may stray from zero, with the effect that this is a fraction of.
-Line allowed_line(const Record& record, const Control& control) {
+Line allowed_line(const Record& record, const ControlFinding& control) {
   const Metric* effect = find_metric(record, control.of);
   Line line = {span::text(format_number(control.fraction) + " × "), span::code(control.of)};
   if (effect != nullptr) line.push_back(span::text(" = " + format_number(control.fraction * std::abs(effect->value))));
@@ -64,7 +64,7 @@ Block control_table(const Record& record) {
                {"Outcome"},
                {"Source of the fraction"}},
               {}};
-  for (const Control& control : record.controls) {
+  for (const ControlFinding& control : record.controls) {
     const Metric* metric = find_metric(record, control.metric);
     table.rows.push_back({{span::code(control.metric)},
                           value_line(metric),

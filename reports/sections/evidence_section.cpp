@@ -18,7 +18,7 @@ std::string p_text(double p) { return p < kLeastP ? "< 10⁻⁶" : format_number
 
 Line link_to(const Record& record) { return {span::link(record.claim, "#" + anchor_of(record.claim))}; }
 
-std::string wanted(const Criterion& criterion) {
+std::string wanted(const Finding& criterion) {
   return criterion.metric + " " + op_sign(to_string(criterion.op)) + " " + format_number(criterion.threshold);
 }
 

@@ -12,19 +12,19 @@ namespace {
 /// A prediction and the claim that tests it.
 struct Test {
   const Record* record;
-  const Prediction* prediction;
+  const RivalFinding* prediction;
 };
 
 std::vector<Test> tests_in(const std::vector<Record>& records) {
   std::vector<Test> tests;
   for (const Record& record : records)
-    for (const Prediction& prediction : record.rivals)
-      if (prediction.criterion.outcome != Outcome::not_measured) tests.push_back({&record, &prediction});
+    for (const RivalFinding& prediction : record.rivals)
+      if (prediction.finding.outcome != Outcome::not_measured) tests.push_back({&record, &prediction});
   return tests;
 }
 
 /// The different values of a field of the predictions, in order of appearance.
-std::vector<std::string> distinct(const std::vector<Test>& tests, std::string Prediction::*field) {
+std::vector<std::string> distinct(const std::vector<Test>& tests, std::string RivalFinding::*field) {
   std::vector<std::string> values;
   for (const Test& test : tests)
     if (std::find(values.begin(), values.end(), test.prediction->*field) == values.end())
@@ -32,7 +32,7 @@ std::vector<std::string> distinct(const std::vector<Test>& tests, std::string Pr
   return values;
 }
 
-std::vector<Test> with(const std::vector<Test>& tests, std::string Prediction::*field, const std::string& value) {
+std::vector<Test> with(const std::vector<Test>& tests, std::string RivalFinding::*field, const std::string& value) {
   std::vector<Test> chosen;
   for (const Test& test : tests)
     if (test.prediction->*field == value) chosen.push_back(test);
@@ -45,7 +45,7 @@ enum class Standing { holds, out, mixed };
 Standing standing_of(const std::vector<Test>& predictions) {
   const auto came = [&](Outcome outcome) {
     return std::count_if(predictions.begin(), predictions.end(),
-                         [&](const Test& test) { return test.prediction->criterion.outcome == outcome; });
+                         [&](const Test& test) { return test.prediction->finding.outcome == outcome; });
   };
   const auto all = static_cast<std::ptrdiff_t>(predictions.size());
   if (came(Outcome::pass) == all) return Standing::holds;
@@ -54,8 +54,8 @@ Standing standing_of(const std::vector<Test>& predictions) {
 
 std::vector<std::string> accounts_that(const std::vector<Test>& tests, Standing standing) {
   std::vector<std::string> accounts;
-  for (const auto& account : distinct(tests, &Prediction::account))
-    if (standing_of(with(tests, &Prediction::account, account)) == standing) accounts.push_back(account);
+  for (const auto& account : distinct(tests, &RivalFinding::account))
+    if (standing_of(with(tests, &RivalFinding::account, account)) == standing) accounts.push_back(account);
   return accounts;
 }
 
@@ -75,9 +75,9 @@ Line conclusion(const std::vector<Test>& tests) {
 
 Table table_of(const std::vector<Test>& tests) {
   Table table{"Predictions", {{"Account"}, {"Expects"}, {"Measured"}, {"Came true"}, {"Claim"}}, {}};
-  for (const auto& account : distinct(tests, &Prediction::account)) {
-    for (const auto& [record, prediction] : with(tests, &Prediction::account, account)) {
-      const auto& criterion = prediction->criterion;
+  for (const auto& account : distinct(tests, &RivalFinding::account)) {
+    for (const auto& [record, prediction] : with(tests, &RivalFinding::account, account)) {
+      const auto& criterion = prediction->finding;
       table.rows.push_back({{span::text(account)},
                             {span::text(criterion.metric + " " + op_sign(to_string(criterion.op)) + " " +
                                         format_number(criterion.threshold))},
@@ -97,8 +97,8 @@ Blocks rivals_section(const std::vector<Record>& records) {
   Blocks blocks = {paragraph({span::text(
       "Where accounts of the sink expect different outcomes, the interventions choose between them. These predictions "
       "are no part of any verdict.")})};
-  for (const auto& question : distinct(tests, &Prediction::question)) {
-    const auto of_question = with(tests, &Prediction::question, question);
+  for (const auto& question : distinct(tests, &RivalFinding::question)) {
+    const auto of_question = with(tests, &RivalFinding::question, question);
     append(blocks, {{Subheading{question}}, paragraph(conclusion(of_question)), {table_of(of_question)}});
   }
   return {{Section{"rivals", {span::text("Rival accounts")}, std::move(blocks)}}};

@@ -11,7 +11,7 @@ namespace {
 /// Each once, in the order of the criteria.
 std::vector<std::string> judged_metrics(const Record& record) {
   std::vector<std::string> names;
-  for (const Criterion& criterion : record.criteria)
+  for (const Finding& criterion : record.criteria)
     if (std::find(names.begin(), names.end(), criterion.metric) == names.end()) names.push_back(criterion.metric);
   return names;
 }

@@ -103,7 +103,7 @@ class ExperimentBench {
       auto judgement = judge(measurement, settings.judging);
       return {std::move(measurement), std::move(judgement), settings.parameters.unread()};
     } catch (const std::exception& e) {
-      return {{}, {Verdict::error, e.what(), {}, {}}};
+      return {{}, {Verdict::error, e.what(), {}, {}, {}}};
     }
   }
 

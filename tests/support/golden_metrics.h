@@ -68,7 +68,7 @@ inline void add_judged(GoldenMetrics& all, const std::string& model, const std::
     add(control.metric);
     add(control.of);
   }
-  for (const auto& rival : judgement.rivals) add(rival.criterion.metric);
+  for (const auto& rival : judgement.rivals) add(rival.finding.metric);
 }
 
 inline bool golden_agree(const nlohmann::json& golden, const nlohmann::json& now, double slack) {

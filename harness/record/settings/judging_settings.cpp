@@ -12,11 +12,8 @@ namespace replicate {
 namespace {
 
 Criterion criterion_of(const Yaml& yaml) {
-  return {filled_text(yaml.at("metric")),
-          word_of<Operator>(yaml.at("op")),
-          yaml.at("threshold").real(),
-          filled_text(yaml.at("source")),
-          {}};
+  return {filled_text(yaml.at("metric")), word_of<Operator>(yaml.at("op")), yaml.at("threshold").real(),
+          filled_text(yaml.at("source"))};
 }
 
 Prediction read_prediction(const Yaml& yaml) {
@@ -32,11 +29,8 @@ double read_fraction(const Yaml& yaml) {
 
 Control read_control(const Yaml& yaml) {
   yaml.allow({"metric", "of", "fraction", "source"});
-  return {filled_text(yaml.at("metric")),
-          filled_text(yaml.at("of")),
-          read_fraction(yaml.at("fraction")),
-          filled_text(yaml.at("source")),
-          {}};
+  return {filled_text(yaml.at("metric")), filled_text(yaml.at("of")), read_fraction(yaml.at("fraction")),
+          filled_text(yaml.at("source"))};
 }
 
 /// The entry on `metric` of a claim's criteria or controls, which must be the only one.

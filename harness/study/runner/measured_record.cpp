@@ -133,8 +133,8 @@ Record blank_record(Session& session, const ClaimSettings& settings) {
   record.parameters = settings.parameters.yaml();
   record.fingerprint = fingerprint(session, settings);
   record.thresholds_sha256 = thresholds_sha256(settings.judging);
-  record.criteria = settings.judging.criteria;
-  record.controls = settings.judging.controls;
+  record.criteria = unjudged(settings.judging.criteria);
+  record.controls = unjudged(settings.judging.controls);
   record.command = session.request.command + " --only '^" + settings.id + "$'";
   if (settings.known) {
     record.known_verdict = settings.known->verdict;

@@ -32,7 +32,7 @@ Metric metric_of(const Estimate& estimate) {
 }
 
 Criterion criterion(const std::string& op, double threshold) {
-  return {"m", from_string<Operator>(op), threshold, "a test", {}};
+  return {"m", from_string<Operator>(op), threshold, "a test"};
 }
 
 TEST(Evidence, AgreesWithScipyOnSeeds) {

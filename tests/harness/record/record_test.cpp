@@ -98,7 +98,7 @@ TEST(Record, RoundTripsEveryField) {
   EXPECT_EQ(again.registered->profile, "cpu");
   EXPECT_EQ(again.caution + ", " + again.arithmetic, "few tokens, a part of it");
   EXPECT_EQ(again.error_rates->missed, 2);
-  EXPECT_EQ(again.rivals[0].criterion.threshold, 9);
+  EXPECT_EQ(again.rivals[0].finding.threshold, 9);
   EXPECT_TRUE(std::isnan(again.measurement.series[0].y[1]));
 }
 

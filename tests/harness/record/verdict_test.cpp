@@ -23,13 +23,13 @@ Measurement measured(std::vector<Metric> metrics) {
 }
 
 Judging criterion(const std::string& op, double threshold) {
-  return {ClaimKind::mechanism, {{"effect", from_string<Operator>(op), threshold, "set before measuring", {}}}, {}, 2};
+  return {ClaimKind::mechanism, {{"effect", from_string<Operator>(op), threshold, "set before measuring"}}, {}, 2};
 }
 
 /// effect > 0.5, and the control below 0.2 of the effect.
 Judging with_control() {
   Judging judging = criterion(">", 0.5);
-  judging.controls = {{"control", "effect", 0.2, "set before measuring", {}}};
+  judging.controls = {{"control", "effect", 0.2, "set before measuring"}};
   return judging;
 }
 
@@ -80,14 +80,14 @@ TEST(Verdict, TakesStudentsDistributionForSeeds) {
 
 TEST(Verdict, JudgesPredictionsOfRivalsApart) {
   auto judging = criterion(">", 0.5);
-  judging.rivals = {{"which?", "one", {"effect", Operator::above, 0.9, "a source", {}}},
-                    {"which?", "other", {"effect", Operator::below, 0.9, "a source", {}}},
-                    {"which?", "other", {"absent", Operator::below, 0.9, "a source", {}}}};
+  judging.rivals = {{"which?", "one", {"effect", Operator::above, 0.9, "a source"}},
+                    {"which?", "other", {"effect", Operator::below, 0.9, "a source"}},
+                    {"which?", "other", {"absent", Operator::below, 0.9, "a source"}}};
   const auto judgement = judge(measured({metric("effect", 0.7, 0.6, 0.8)}), judging);
   EXPECT_EQ(judgement.verdict, Verdict::pass);
-  EXPECT_EQ(judgement.rivals[0].criterion.outcome, Outcome::fail);
-  EXPECT_EQ(judgement.rivals[1].criterion.outcome, Outcome::pass);
-  EXPECT_EQ(judgement.rivals[2].criterion.outcome, Outcome::not_measured);
+  EXPECT_EQ(judgement.rivals[0].finding.outcome, Outcome::fail);
+  EXPECT_EQ(judgement.rivals[1].finding.outcome, Outcome::pass);
+  EXPECT_EQ(judgement.rivals[2].finding.outcome, Outcome::not_measured);
 }
 
 TEST(Verdict, AMarginWithinTheErrorOfTheArithmeticDecidesNothing) {
@@ -205,7 +205,7 @@ TEST(Verdict, ControlIsNegativeBelowItsShareOfTheEffect) {
 
 TEST(Verdict, ControlOfNoEffectDecidesNothing) {
   Judging judging = with_control();
-  judging.criteria[0] = {"effect", Operator::at_least, 0, "set before measuring", {}};
+  judging.criteria[0] = {"effect", Operator::at_least, 0, "set before measuring"};
   const auto judgement = judge(measured({metric("effect", 0, 0, 0), metric("control", 0, 0, 0)}), judging);
   EXPECT_EQ(judgement.controls[0].outcome, ControlOutcome::inconclusive);
   EXPECT_EQ(judgement.verdict, Verdict::inconclusive);
@@ -251,8 +251,8 @@ TEST(Verdict, UnmetPreconditionDependsOnTheKind) {
 
 TEST(Verdict, OneFailureOutweighsEverythingElse) {
   Judging judging = criterion(">", 0.5);
-  judging.criteria.push_back({"second", Operator::below, 1, "set before measuring", {}});
-  judging.criteria.push_back({"third", Operator::below, 1, "set before measuring", {}});
+  judging.criteria.push_back({"second", Operator::below, 1, "set before measuring"});
+  judging.criteria.push_back({"third", Operator::below, 1, "set before measuring"});
   const auto judgement = judge(
       measured({metric("effect", 1, 0.9, 1.1), metric("second", 2, 1.5, 2.5), metric("third", 1, 0, 2)}), judging);
   EXPECT_EQ(judgement.verdict, Verdict::fail);
@@ -281,7 +281,6 @@ TEST(ThresholdsHash, ChangesWithWhatJudgesAndNothingElse) {
 
   Judging same = judging;
   same.criteria[0].source = "another source";
-  same.criteria[0].outcome = Outcome::pass;
   EXPECT_EQ(thresholds_sha256(same), hash);
 
   Judging threshold = judging, fraction = judging, op = judging, minimum = judging;
@@ -296,7 +295,7 @@ TEST(ThresholdsHash, ChangesWithWhatJudgesAndNothingElse) {
 
 TEST(ThresholdsHash, DoesNotDependOnTheOrder) {
   Judging judging = criterion(">", 0.5);
-  judging.criteria.push_back({"second", Operator::below, 1, "set before measuring", {}});
+  judging.criteria.push_back({"second", Operator::below, 1, "set before measuring"});
   Judging turned = judging;
   std::swap(turned.criteria[0], turned.criteria[1]);
   EXPECT_EQ(thresholds_sha256(turned), thresholds_sha256(judging));
