@@ -69,8 +69,8 @@ class Yaml {
   [[noreturn]] void fail(const std::string& what, const std::string& remedy) const;
 
  private:
-  Yaml(YAML::Node node, std::string file, std::string name, bool lines)
-      : node_(std::move(node)), file_(std::move(file)), name_(std::move(name)), lines_(lines) {}
+  Yaml(const YAML::Node& node, std::string file, std::string name, bool lines)
+      : node_(node), file_(std::move(file)), name_(std::move(name)), lines_(lines) {}
   Yaml child(const YAML::Node& node, const std::string& name) const;
   const std::string& scalar(const std::string& expected) const;
 
