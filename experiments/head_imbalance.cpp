@@ -19,7 +19,7 @@ namespace replicate {
 namespace {
 
 // A rank correlation over few heads moves in steps, which BCa takes for bias: with it, 5 of 40 re-initialised models
-// pass, with percentiles 1 does (tests/calibration/null_runs.cpp).
+// pass, with percentiles 1 does (tests/calibration/calibrate.cpp).
 constexpr Resampling kPercentiles{.corrected = false};
 
 /// Spearman's correlation along the last axis of x and y [R, H]: [R].

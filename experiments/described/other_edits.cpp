@@ -2,7 +2,7 @@
 // positions, random vectors of the same norm (densify) and the same entries in another order (permute): at position 0,
 // at all others, everywhere; and at position 0 for the writers of all spikes, because a second route may open. The loss
 // under an edit tells a lost sink from a broken model.
-// Cost: 13 edits that cost the layers from their spike on, and the head for eleven passes.
+// Cost: 14 edits that cost the layers from their spike on, and the head for eleven passes; fewer with a single spike.
 
 #include <algorithm>
 

@@ -11,7 +11,6 @@
 #include "base/provenance.h"
 #include "harness/cli/doctor.h"
 #include "harness/cli/program.h"
-#include "harness/study/experiment.h"
 #include "harness/study/runner/runner.h"
 #include "harness/training/make_study.h"
 #include "models/core/devices.h"
@@ -133,7 +132,7 @@ int reproduce(const CommandLine& line) {
   return report::numbers_disagree(found) ? kFailed : 0;
 }
 
-/// Nothing is to be seen of the ranks behind the first one but their errors.
+/// Ranks after the first show nothing but their errors.
 std::unique_ptr<Progress> progress_of(const Ranks& ranks) {
   static std::ostream nowhere(nullptr);
   return ranks.first() ? make_progress() : make_progress(nowhere, 0);
@@ -186,7 +185,7 @@ int dispatch(const CommandLine& line) {
     case Command::doctor: return doctor();
     default: break;
   }
-  std::cerr << "replicate-compute: a part of replicate: start that\n";
+  std::cerr << "replicate-compute is a part of replicate: start replicate\n";
   return kUsage;
 }
 

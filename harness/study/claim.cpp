@@ -1,15 +1,16 @@
 #include "harness/study/claim.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "base/error.h"
 
 namespace replicate {
 namespace {
 
-/// Ends a claim's function; never leaves `declare`.
-struct Unmet {
-  std::string why;
+/// Ends a claim's function. Thrown by a report, it is that claim's error.
+struct Unmet : std::runtime_error {
+  using std::runtime_error::runtime_error;
 };
 
 std::map<std::string, ClaimProcedures>& registry() {
@@ -57,7 +58,7 @@ Stage Claim::stage() const {
   return {survey.writers_of(spike), std::move(after)};
 }
 
-void Claim::unmet(const std::string& why) { throw Unmet{why}; }
+void Claim::unmet(const std::string& why) { throw Unmet(why); }
 
 Run Claim::run(const Condition& on, std::vector<Patch> patches) {
   plan_.push_back({on.model, on.tokens, std::move(patches), {}});
@@ -68,7 +69,17 @@ void Claim::declare(const Procedure& procedure) {
   try {
     procedure(*this);
   } catch (const Unmet& precondition) {
-    unmet_ = precondition.why;
+    unmet_ = precondition.what();
+  }
+}
+
+void Claim::describe(const Procedure& procedure) {
+  if (whole_ || training) {
+    throw Error("only a function about a model can be described", "experiments/described", "report it from the claim");
+  }
+  try {
+    procedure(*this);
+  } catch (const Unmet&) {  // what is not judged has no say in the verdict
   }
 }
 
@@ -111,7 +122,7 @@ std::unique_ptr<Claim> declare_claim(const ClaimProcedures& procedures, Context 
                                  : std::make_unique<Claim>(std::move(context));
   claim->declare(procedures.judged);
   if (describes) {
-    for (const auto& procedure : procedures.described) claim->declare(procedure);
+    for (const auto& procedure : procedures.described) claim->describe(procedure);
   }
   return claim;
 }

@@ -22,7 +22,8 @@
 
 namespace replicate {
 
-/// A forward pass that a claim has declared. Probes and recordings can be added until the passes begin.
+/// A forward pass that a claim has declared. Probes and recordings can be added until the claim's function
+/// returns.
 class Run {
  public:
   Run(Plan& plan, size_t lane) : plan_(&plan), lane_(lane) {}
@@ -67,7 +68,8 @@ class Claim : public Context {
 
   // The runner's side.
   using Procedure = std::function<void(Claim&)>;
-  void declare(const Procedure& procedure);  ///< calls it; an unmet precondition ends it
+  void declare(const Procedure& procedure);   ///< calls it; an unmet precondition ends it and is reported
+  void describe(const Procedure& procedure);  ///< the same; an unmet precondition ends it and touches no verdict
   const Plan& plan() const { return plan_; }
   Measurement measure();  ///< what the reports say; once the plan has run
   /// Takes a whole plan and measurement from a class (experiment.h).

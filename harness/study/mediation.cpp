@@ -48,7 +48,7 @@ std::string Mediation::unmet(const Context& context) const {
   }
   if (sinks.dominant_spike == 0) return "no spike: no layer blows up the norm of position 0";
   if (sinks.sink_layers_after(sinks.dominant_spike).empty()) {
-    return "no sink behind the dominant spike in layer " + std::to_string(sinks.dominant_spike);
+    return "no sink after the dominant spike in layer " + std::to_string(sinks.dominant_spike);
   }
   return {};
 }

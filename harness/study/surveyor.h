@@ -6,7 +6,7 @@
 
 namespace replicate {
 
-/// Makes the survey of a model: hang the probes into one lane over the survey's sequences, run it, reduce.
+/// Makes the survey of a model: attach its probes to one lane over the survey's sequences, run it, reduce.
 class Surveyor {
  public:
   Surveyor();

@@ -231,8 +231,8 @@ size_t depth_of(const Group& group, const std::vector<Group>& groups, size_t mos
   return depth;
 }
 
-/// Indices of groups that run batch by batch together. Groups that nobody reads come last, so that a lane and its
-/// baseline stay side by side for a probe that compares them.
+/// Indices of groups that run batch by batch together. Groups that no other group reads come last, so that a lane and
+/// its baseline stay side by side for a probe that compares them.
 std::vector<std::vector<size_t>> waves(const std::vector<Group>& groups) {
   std::vector<size_t> depth;
   for (const auto& group : groups) depth.push_back(depth_of(group, groups, groups.size()));
@@ -280,7 +280,7 @@ double probe_flops(const Group& group, int64_t layer) {
   return flops;
 }
 
-/// The output head's, where somebody wants logits.
+/// FLOPs of the output head; 0 where no probe wants logits.
 double head_flops(const Group& group) {
   const auto& c = group.first().model->config;
   const auto heard = listeners(group, c.layers + 1);
@@ -367,7 +367,7 @@ class Pass {
     return true;
   }
 
-  /// Each probe once, in however many lanes it hangs.
+  /// Each probe once, however many lanes it is attached to.
   static void show_weights(int64_t layer, const BlockWeights& weights,
                            const std::vector<std::vector<Listener>>& heard) {
     std::set<const Probe*> shown;

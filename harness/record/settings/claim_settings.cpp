@@ -71,9 +71,9 @@ ClaimDraft read_claim(const fs::path& file) {
   draft.file = file.string();
   draft.settings.id = yaml.at("id").text();
   draft.settings.title = filled_text(yaml.at("title"));
-  draft.settings.calibration = yaml.text_or("calibration", trains(draft) ? kUnknownTraining : kDefaultCalibration);
   draft.settings.paper = read_paper(yaml);
   draft.settings.judging = read_judging(yaml);
+  draft.settings.calibration = yaml.text_or("calibration", trains(draft) ? kUnknownTraining : kDefaultCalibration);
   draft.settings.panels = read_list(yaml, "panels", read_panel);
   draft.settings.notes = read_list(yaml, "notes", filled_text);
   draft.settings.arithmetic = yaml.text_or("arithmetic", {});

@@ -17,7 +17,7 @@ Tensor effective_rank(const Tensor& squared);
 
 /// Effective rank of all tokens of a lane stacked into one [B T, D] matrix, at the input of every layer and where the
 /// residual stream ends: the form that the paper's 343.71 compares with. It needs 2 D tokens at least to mean
-/// something. Only D x D Gram matrices of the layer at hand are kept.
+/// something. Only D x D Gram matrices of the current layer are kept.
 class StackedRank : public Probe {
  public:
   ProbeNeeds needs(int64_t layer, int64_t layers) const override;

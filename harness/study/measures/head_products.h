@@ -18,7 +18,7 @@ class HeadProducts : public Probe {
   Tensor variance(int64_t layer, const Tensor& weights) const;
 
  private:
-  std::vector<Tensor> batches_;  // [b, H, (T - 1) K] of the layer at hand
+  std::vector<Tensor> batches_;  // [b, H, (T - 1) K] of the current layer
   std::vector<Tensor> layers_;   // [H, B, B]
 };
 

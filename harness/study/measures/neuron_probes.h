@@ -50,8 +50,8 @@ class NeuronProbe : public Probe {
   std::vector<int64_t> layers_;
   std::map<int64_t, NeuronWeights> weights_;
   std::map<int64_t, Seen> seen_;
-  Tensor down_;       // [D, F] of the layer at hand
-  Tensor first_now_;  // [b, F] of the batch at hand, signed
+  Tensor down_;       // [D, F] of the current layer
+  Tensor first_now_;  // [b, F] of the current batch, signed
 };
 
 }  // namespace replicate

@@ -32,7 +32,7 @@ class NeuronTraces : public Probe {
   NeuronsByLayer neurons_;
   std::map<std::pair<int64_t, Site>, std::vector<Tensor>> seen_;
   std::map<int64_t, Tensor> down_;
-  Tensor index_, row_norm_, input_norm_;  // of the layer and batch at hand
+  Tensor index_, row_norm_, input_norm_;  // of the layer and current batch
 };
 
 }  // namespace replicate

@@ -60,7 +60,7 @@ class PositionVariance : public Probe {
   Site site_;
   std::vector<int64_t> layers_;
   bool every_layer_;
-  std::vector<Tensor> batches_;                      // [b, P, X] of the layer at hand
+  std::vector<Tensor> batches_;                      // [b, P, X] of the current layer
   std::map<int64_t, FirstAndRest> first_and_rest_;   // by layer
   std::map<int64_t, std::vector<Tensor>> products_;  // by layer, P times [B, B]
 };

@@ -43,8 +43,8 @@ class QueryKeyProbe : public Probe {
   int64_t head_width_, others_;
   std::map<int64_t, std::vector<Tensor>> heads_;  // [b, H, quantities]
   std::map<int64_t, std::pair<Tensor, Tensor>> cosines_;
-  std::vector<Tensor> unit_keys_;  // [b, G, 1 + others, K] of the layer at hand
-  Tensor directions_, query_;      // of the layer and batch at hand
+  std::vector<Tensor> unit_keys_;  // [b, G, 1 + others, K] of the current layer
+  Tensor directions_, query_;      // of the layer and current batch
 };
 
 }  // namespace replicate

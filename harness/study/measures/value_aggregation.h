@@ -28,7 +28,7 @@ class AggregationProbe : public Probe {
 
  private:
   std::vector<int64_t> layers_, rows_;
-  std::vector<Tensor> values_, outputs_, attention_;  // batches of the layer at hand
+  std::vector<Tensor> values_, outputs_, attention_;  // batches of the current layer
   std::map<int64_t, Aggregated> seen_;
 };
 

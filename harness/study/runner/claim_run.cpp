@@ -25,7 +25,8 @@ bool ClaimRun::looks_only() const {
 }
 
 ClaimRun start(Session& session, const ClaimSettings& settings) {
-  if (!claim_registry().contains(settings.id)) {
+  const auto registered = claim_registry().find(settings.id);
+  if (registered == claim_registry().end() || !registered->second.judged) {
     throw Error("no claim is registered under '" + settings.id + "'", "configs/claims",
                 "add experiments/" + settings.id + ".cpp");
   }

@@ -54,7 +54,12 @@ std::string dry_run(const RunRequest& request) {
       flops += claim.flops;
     }
   }
-  if (!training.empty()) add_training(session, training, table);
+  if (session.given) {
+    for (const auto& claim : training)
+      table.add_failure(claim.settings->id, "skipped, --tokens says nothing of training");
+  } else if (!training.empty()) {
+    add_training(session, training, table);
+  }
   const auto power =
       power_table(session.settings.claims, [&](const ClaimSettings& claim) { return planned_units(session, claim); });
   return table.text(flops + estimate(together, session.options).flops) + (power.empty() ? "" : "\n" + power);

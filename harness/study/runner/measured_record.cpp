@@ -64,7 +64,7 @@ void add_sweep_point(ClaimRun& claim, size_t index, Record& record) {
   auto& attempt = claim.sweep[index];
   SweepPoint point{settings.suffix, settings.changes, Verdict::error, attempt.error};
   const auto error = what_throws([&] {
-    if (!attempt.error.empty()) return;
+    if (!attempt.error.empty() || !attempt.claim) return;
     auto measured = attempt.claim->measure();
     const auto judgement = judge(measured, claim.settings->judging);
     point.verdict = judgement.verdict;

@@ -9,7 +9,8 @@ Record blank_record(Session& session, const ClaimSettings& settings);
 
 void apply(Judgement judgement, Record& record);
 
-/// Calls the claim's reports, judges them and its sweep, and fills the record. What throws is the claim's error.
+/// Calls the claim's reports, judges them and its sweep, and fills the record. What it throws the caller makes the
+/// claim's error.
 void measure_and_judge(const Session& session, ClaimRun& claim, Record& record);
 
 /// The inputs of a claim's passes, each once, in the order of the plan.

@@ -56,7 +56,11 @@ bool run_alone(Session& session, ClaimRun& claim, const RunFolder& folder, Progr
 bool run_apart(Session& session, const std::vector<ClaimRun*>& looking, const RunFolder& folder, Progress& progress) {
   for (auto* claim : looking) {
     if (claim->error.empty()) {
-      *claim = start(session, *claim->settings);
+      auto anew = start(session, *claim->settings);
+      anew.judged.context.training = claim->judged.context.training;
+      anew.inapplicable = claim->inapplicable;
+      anew.futile = claim->futile;
+      *claim = std::move(anew);
       prepare(session, *claim);
     }
     if (!run_alone(session, *claim, folder, progress)) return false;
@@ -72,6 +76,7 @@ bool run_looking(Session& session, std::vector<ClaimRun>& claims, const RunFolde
   for (auto& claim : claims) {
     if (!claim.looks_only() && claim.error.empty()) continue;
     looking.push_back(&claim);
+    if (!claim.error.empty()) continue;  // it failed while it declared its passes
     together.insert(together.end(), claim.plan.begin(), claim.plan.end());
     flops += claim.flops;
   }

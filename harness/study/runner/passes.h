@@ -9,8 +9,9 @@ namespace replicate {
 /// Runs one plan. False when the person interrupted it.
 bool pass(const Session& session, const Plan& plan, const std::string& stage, Progress& progress);
 
-/// Runs and records the claims: those that only observe in one pass together, then each of the others alone. Only
-/// writing a record can throw here (a claim's own errors are caught), and ends as the outcome's failure.
+/// Runs and records the claims: those that only observe in one pass together, then each of the others alone. A
+/// claim's own errors are caught. An `Error` beyond those, such as a record that cannot be written, becomes the
+/// outcome's failure.
 RunOutcome run_passes(Session& session, std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress);
 
 /// What is recorded so far.

@@ -16,7 +16,7 @@ std::string training_fingerprint(Session& session, const ClaimSettings& settings
   std::string study_print;
   const auto error = what_throws([&] { study_print = session.study().fingerprint() + futility(session, settings); });
   const auto all = std::to_string(kMeasurementVersion) + "\n" + session.request.device.str() + "\n" + settings.id +
-                   "\n" + study_print + error + "\n" + settings.parameters.yaml();
+                   "\n" + study_print + error + "\n" + settings.parameters.yaml() + (session.given ? "\n--tokens" : "");
   return sha256_hex(std::as_bytes(std::span(all)));
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// From settings to records: load, survey, run every claim's plan, reduce, judge, write.
+// From settings to records: load, survey, call the claims, run their passes, call their reports, judge, write.
 
 #include "base/progress.h"
 #include "base/run_folder.h"
@@ -30,7 +30,7 @@ struct RunOutcome {
 };
 
 /// Runs the claims. Claims that only look (no lane of theirs is patched) share one pass; each other claim
-/// has a pass of its own with its baselines in it. A record is written as soon as its claim is reduced. One
+/// has a pass of its own with its baselines in it. A record is written as soon as its claim has reported. One
 /// claim's failure becomes its `error` record; the others go on. Throws Error for what stops all of them
 /// before any has run: no model, no inputs, no room.
 RunOutcome run_claims(const RunRequest& request, Progress& progress);

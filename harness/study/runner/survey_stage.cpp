@@ -1,6 +1,6 @@
 #include "harness/study/runner/survey_stage.h"
 
-#include "base/error.h"
+#include "base/first_line.h"
 #include "base/sha256.h"
 #include "harness/study/runner/passes.h"
 
@@ -27,8 +27,8 @@ bool survey(Session& session, std::vector<ClaimRun>& claims, const RunFolder& fo
   }
   try {
     if (!pass(session, {lane}, "survey", progress)) return false;
-  } catch (const Error& error) {
-    for (auto& claim : claims) claim.error = error.what();
+  } catch (const std::exception& error) {
+    for (auto& claim : claims) claim.error = first_line(error.what());
     return true;
   }
   session.survey = surveyor.reduce(session.loaded.model->config.layers, lane.tokens->length());

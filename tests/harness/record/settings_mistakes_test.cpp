@@ -185,7 +185,7 @@ TEST_F(SettingsTest, ATrainingClaimListsArmsThatCanBeTrained) {
   };
   expect_has(mistake("gated]", "gatd]"), "'arms' names an unknown arm 'gatd'");
   expect_has(mistake("gated]", "gatd]"), "did you mean 'gated'?");
-  expect_has(mistake("arms: [baseline, gated]\n", ""), "'arms' is missing");
+  expect_has(mistake("arms: [baseline, gated]\n", ""), "lacks the key 'arms'");
   expect_has(mistake("kind: training", "kind: mechanism"), "'arms' is for claims of kind training");
 }
 

@@ -78,9 +78,9 @@ TEST_F(SettingsTest, ReadsProfileAndModel) {
 }
 
 TEST_F(SettingsTest, AProfileKnowsWhatItTrains) {
-  folder_.write("training.yaml", "steps: 100\n");
+  folder_.write("training.yaml", "steps: 100\nseeds: {baseline: 1}\n");
   folder_.write("claims/gamma_claim.yaml",
-                replaced(replaced(kBeta, "beta_claim", "gamma_claim"), "intervention", "training"));
+                replaced(replaced(kBeta, "beta_claim", "gamma_claim"), "intervention", "training\narms: [baseline]"));
   const std::string known =
       "known_verdicts: [{claim: gamma_claim, verdict: fail, why: too small, since: 2026-11-22}]\n";
   folder_.write("profiles/small.yaml", kProfile + known);

@@ -46,6 +46,7 @@ TEST(ClaimRegistry, DeclaresTheParametersOfEveryClaimsYaml) {
   for (const auto& claim : settings.claims) {
     EXPECT_NO_THROW(check_parameters(claim.id, claim.parameters)) << claim.id;
     EXPECT_EQ(claim_registry().at(claim.id).trains, !claim.arms.empty()) << claim.id;
+    EXPECT_TRUE(claim_registry().at(claim.id).judged) << claim.id << " is described and has no function";
     for (const auto& key : claim_registry().at(claim.id).parameters)
       EXPECT_TRUE(claim.parameters.has(key)) << claim.id << " " << key;
   }
@@ -112,6 +113,34 @@ TEST(Claim, IsDescribedOnlyWhereMoreThanTheJudgedIsWanted) {
   const auto varied = measured(context);
   EXPECT_EQ(names(varied), (std::vector<std::string>{"before", "sinks"}));
   EXPECT_EQ(varied.unmet, std::nullopt);
+}
+
+void needs_a_spike(Claim& claim) {
+  claim.stage();
+  claim.report([](Measure& measure) { measure.note("never"); });
+}
+
+TEST(Claim, KeepsItsVerdictWhereWhatDescribesItIsUnmet) {
+  auto context = small_context();
+  context.survey.sinks.sink_layers = {2, 3};
+  const auto claim = declare_claim({.judged = needs_a_sink, .described = {needs_a_spike}}, context);
+  run(claim->plan(), {});
+  const auto measurement = claim->measure();
+  EXPECT_EQ(measurement.unmet, std::nullopt);
+  EXPECT_EQ(names(measurement), (std::vector<std::string>{"before", "sinks"}));
+  EXPECT_TRUE(measurement.notes.empty());
+}
+
+TEST(Claim, IsDescribedOnlyAsAFunctionAboutAModel) {
+  const auto whole = [](Claim& claim) { claim.measured_by({}, [] { return Measurement(); }); };
+  expect_error([&] { declare_claim({.judged = whole, .described = {describes}}, small_context()); },
+               "only a function about a model can be described");
+}
+
+TEST(Claim, MakesAPreconditionThatAReportAsksForItsError) {
+  Claim claim(small_context());
+  claim.declare([](Claim& called) { called.report([&called](Measure&) { called.sinks(); }); });
+  EXPECT_THROW(claim.measure(), std::exception);
 }
 
 TEST(Claim, SaysInOneSentenceWhatAModelLacks) {
