@@ -91,7 +91,7 @@ class ConvergenceSpeedup : public Experiment {
   Plan plan(const Context&) override { return {}; }
 
   Measurement reduce(const Context& context) override {
-    const auto& training = training_of(context, "convergence_speedup");
+    const auto& training = *context.training;
     const ComparedArms own(training.own_rate, context.arms), shared(training.shared_rate, context.arms);
     SeedMeasure measure;
     scale(training, own, measure);

@@ -58,7 +58,7 @@ struct Seen {
 class GatedAttention : public Experiment {
  public:
   Plan plan(const Context& context) override {
-    const auto& training = training_of(context, "gated_attention");
+    const auto& training = *context.training;
     arms_.emplace(training.own_rate, context.arms);
     layers_ = variance_layers(training.config);
     const auto tokens = training.random(context.parameters.integer("random.sequences"), /*bos=*/false);

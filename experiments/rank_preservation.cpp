@@ -49,7 +49,7 @@ int64_t largest_spike(const BySeed<Seen>& seeds) {
 class RankPreservation : public Experiment {
  public:
   Plan plan(const Context& context) override {
-    const auto& training = training_of(context, "rank_preservation");
+    const auto& training = *context.training;
     arms_.emplace(training.own_rate, context.arms);
     const auto tokens = training.validation(context.parameters.integer("validation.sequences"), Region::measure);
     require_stackable(tokens->sequences() * (tokens->length() - 1), training.config.width, "rank_preservation");
@@ -65,7 +65,7 @@ class RankPreservation : public Experiment {
   }
 
   Measurement reduce(const Context& context) override {
-    const auto& training = training_of(context, "rank_preservation");
+    const auto& training = *context.training;
     SeedMeasure measure;
     for (const auto& arm : arms_->names()) {
       if (arm != kBaseline) compare(arm, measure);

@@ -72,7 +72,7 @@ std::vector<double> mean_excess(const BySeed<Seen>& seeds) {
 class SinkMitigation : public Experiment {
  public:
   Plan plan(const Context& context) override {
-    const auto& training = training_of(context, "sink_mitigation");
+    const auto& training = *context.training;
     arms_.emplace(training.own_rate, context.arms);
     const auto sequences = [&](const std::string& name) { return context.parameters.integer(name + ".sequences"); };
     const auto survey = training.validation(sequences("survey"), Region::survey);
@@ -91,7 +91,7 @@ class SinkMitigation : public Experiment {
   }
 
   Measurement reduce(const Context& context) override {
-    const auto& training = training_of(context, "sink_mitigation");
+    const auto& training = *context.training;
     SeedMeasure measure;
     for (const auto& arm : arms_->names()) {
       by_layer(arm, training.config.layers, measure);

@@ -3,14 +3,7 @@
 #include <cstdio>
 #include <numeric>
 
-#include "base/error.h"
-
 namespace replicate {
-
-const TrainingResults& training_of(const Context& context, const std::string& claim) {
-  if (context.training) return *context.training;
-  throw Error("nothing was trained for this claim", claim, "run it through the program, which trains its arms first");
-}
 
 bool finished(const TrainedRun& run) { return run.stopped.empty() && !run.curve.empty() && !run.models.empty(); }
 

@@ -5,15 +5,12 @@
 
 #include <limits>
 
-#include "harness/study/context.h"
+#include "harness/training/results.h"
 #include "harness/training/seed_measure.h"
 
 namespace replicate {
 
 inline constexpr const char* kBaseline = "baseline";
-
-/// Error when training has left nothing behind.
-const TrainingResults& training_of(const Context& context, const std::string& claim);
 
 /// The run reached its last step.
 bool finished(const TrainedRun& run);

@@ -46,6 +46,7 @@ ClaimRun start(Session& session, const ClaimSettings& settings) {
 void prepare(Session& session, ClaimRun& claim) {
   if (!claim.error.empty() || !claim.inapplicable.empty() || !claim.futile.empty()) return;
   guarded(claim, [&] {
+    claim.plan.clear();
     const auto declare = [&](Attempt& attempt) { add_lanes(session, claim.settings->id, attempt, claim.plan); };
     declare(claim.judged);
     for (auto& attempt : claim.dtypes) declare(attempt);

@@ -34,7 +34,8 @@ struct ClaimRun {
 /// does not read a parameter that its YAML has.
 ClaimRun start(Session& session, const ClaimSettings& settings);
 
-/// Calls the claim's functions, which need the survey or what was trained, and estimates what they declare.
+/// Calls the claim's functions, which need the survey or what was trained, and estimates what they declare. Called
+/// again, it starts over with fresh probes. Does nothing for a claim that has an error or a reason not to run.
 void prepare(Session& session, ClaimRun& claim);
 
 /// The first line of what a step throws, since LibTorch appends a stack trace; empty when it throws nothing.

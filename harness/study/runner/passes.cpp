@@ -55,14 +55,7 @@ bool run_alone(Session& session, ClaimRun& claim, const RunFolder& folder, Progr
 /// Declared anew: the failed pass left partial data in the probes.
 bool run_apart(Session& session, const std::vector<ClaimRun*>& looking, const RunFolder& folder, Progress& progress) {
   for (auto* claim : looking) {
-    if (claim->error.empty()) {
-      auto anew = start(session, *claim->settings);
-      anew.judged.context.training = claim->judged.context.training;
-      anew.inapplicable = claim->inapplicable;
-      anew.futile = claim->futile;
-      *claim = std::move(anew);
-      prepare(session, *claim);
-    }
+    prepare(session, *claim);
     if (!run_alone(session, *claim, folder, progress)) return false;
   }
   return true;
