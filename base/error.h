@@ -23,6 +23,12 @@ class Error : public std::runtime_error {
   std::string remedy_;
 };
 
+/// The remedy where a fetched file does not hold what it must.
+inline constexpr const char* kFetchAgain = "the file is damaged or incomplete, fetch it again";
+
+/// The remedy where a claim's own code asks for what cannot be.
+inline constexpr const char* kDefect = "this is a defect in the claim's code: correct it, or report it";
+
 /// A name out of a file or a command line, made fit for a one-line message: in single quotes,
 /// control characters and bytes outside ASCII as '?', shortened with "..." after 80 characters.
 std::string in_quotes(std::string_view name);

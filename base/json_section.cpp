@@ -3,13 +3,14 @@
 #include <set>
 #include <vector>
 
+#include "base/error.h"
+
 namespace replicate {
 namespace {
 
 using nlohmann::json;
 
-constexpr const char* kDamaged = "the file is damaged, fetch it again";
-constexpr int kDeepest = 32;
+constexpr int kDeepestJson = 32;
 
 /// Looks on while a text is parsed: keys that come twice would otherwise replace each other, and
 /// deep nesting would cost memory.
@@ -19,13 +20,13 @@ class Watcher {
 
   bool operator()(int depth, json::parse_event_t event, json& parsed) {
     const auto level = static_cast<size_t>(depth);
-    if (depth > kDeepest) throw Error("JSON nested too deep", where_, kDamaged);
+    if (depth > kDeepestJson) throw Error("JSON nested too deep", where_, kFetchAgain);
     if (event == json::parse_event_t::object_start) {
       keys_.resize(level + 2);
       keys_[level + 1].clear();
     }
     if (event == json::parse_event_t::key && !keys_[level].insert(parsed.get<std::string>()).second) {
-      throw Error("the key " + in_quotes(parsed.get<std::string>()) + " is there twice", where_, kDamaged);
+      throw Error("the key " + in_quotes(parsed.get<std::string>()) + " is there twice", where_, kFetchAgain);
     }
     return true;
   }
@@ -39,19 +40,19 @@ class Watcher {
 
 json parse_json(std::string_view text, const std::string& where) {
   // The library would take a NUL for the end and never look at what follows.
-  if (text.find('\0') != std::string_view::npos) throw Error("a NUL byte", where, kDamaged);
+  if (text.find('\0') != std::string_view::npos) throw Error("a NUL byte", where, kFetchAgain);
   try {
     Watcher watcher(where);
     return json::parse(
         text, [&](int depth, json::parse_event_t event, json& parsed) { return watcher(depth, event, parsed); });
   } catch (const json::exception&) {
-    throw Error("malformed JSON", where, kDamaged);
+    throw Error("malformed JSON", where, kFetchAgain);
   }
 }
 
 const json& JsonSection::require(const char* key) const {
   if (const json* found = find(key)) return *found;
-  throw Error(path(key) + " is missing", where_, kDamaged);
+  throw Error(path(key) + " is missing", where_, kFetchAgain);
 }
 
 std::string JsonSection::text(const char* key) const {
@@ -72,7 +73,7 @@ const json& JsonSection::list(const char* key) const {
 }
 
 void JsonSection::fail_kind(const std::string& key, const std::string& wanted) const {
-  throw Error((key.empty() ? name_ : path(key)) + " is not " + wanted, where_, kDamaged);
+  throw Error((key.empty() ? name_ : path(key)) + " is not " + wanted, where_, kFetchAgain);
 }
 
 }  // namespace replicate

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/atomic_file.h"
+#include "base/byte_units.h"
 #include "base/error.h"
 #include "base/provenance.h"
 
@@ -21,7 +22,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kLockName = ".lock";
-constexpr uintmax_t kMebibyte = 1 << 20;
 
 std::string reason(int error_number) { return std::generic_category().message(error_number); }
 

@@ -33,6 +33,9 @@ class Sha256 {
 Sha256Digest sha256(std::span<const std::byte> bytes);
 Sha256Digest sha256(std::string_view text);
 
+/// Hexadecimal digits that name a file or a folder by its content.
+inline constexpr size_t kShortHashDigits = 12;
+
 /// As 64 lower-case hexadecimal digits.
 std::string hex(const Sha256Digest& digest);
 std::string sha256_hex(std::span<const std::byte> bytes);

@@ -10,14 +10,13 @@ namespace replicate {
 namespace {
 
 constexpr const char* kPrimary = "head_rms_norm";
-constexpr const char* kAgain = "baseline_again";
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 constexpr double kSteepShare = 0.2;  // of training
 
 using Curve = std::vector<CurvePoint>;
 
-/// The points of the warm-up and the constant rate: behind them the decay lowers every loss by itself.
+/// The points of the warm-up and the constant rate: after them the decay lowers every loss by itself.
 Curve before_decay(const TrainedRun& run, const TrainingResults& training) {
   Curve points;
   for (const auto& point : run.curve) {
@@ -102,7 +101,7 @@ class ConvergenceSpeedup : public Experiment {
       difference_curve(training, own, arm, measure);
     }
     for (const auto& arm : shared.names()) {
-      if (arm == kBaseline || arm == kAgain) continue;  // at their own best rate they already are
+      if (arm == kBaseline || arm == kBaselineAgain) continue;  // at their own best rate they already are
       compare(training, shared, arm, (arm == kPrimary ? "" : "_" + arm) + std::string("_shared_rate"), measure);
     }
     equivalence(own, context.parameters.real("equivalence_margin"), measure);
@@ -207,8 +206,8 @@ class ConvergenceSpeedup : public Experiment {
   /// How far two sets of runs of one recipe lie apart.
   static void equivalence(const ComparedArms& own, double margin, SeedMeasure& measure) {
     measure.value("equivalence_margin", margin);
-    if (!own.has(kAgain)) return;
-    const auto interval = t_interval(differences(of_runs(own.runs(kAgain), final_validation_loss),
+    if (!own.has(kBaselineAgain)) return;
+    const auto interval = t_interval(differences(of_runs(own.runs(kBaselineAgain), final_validation_loss),
                                                  of_runs(own.runs(kBaseline), final_validation_loss)));
     if (std::isnan(interval.low)) return;
     const bool within = -margin < interval.low && interval.high < margin;

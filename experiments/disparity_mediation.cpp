@@ -13,23 +13,23 @@
 namespace replicate {
 namespace {
 
-/// The `count` largest dimensions of position 0 behind the spike.
-Carriers spike_dimensions(const SpikeWriters& writers, size_t count) {
-  Carriers carriers{Site::block_output, writers.dimensions, writers.matched_dimensions};
-  for (auto* list : {&carriers.dimensions, &carriers.matched}) {
+/// The `count` largest dimensions of position 0 after the spike.
+Mediators spike_dimensions(const SpikeWriters& writers, size_t count) {
+  Mediators mediators{Site::block_output, writers.dimensions, writers.matched_dimensions};
+  for (auto* list : {&mediators.dimensions, &mediators.matched}) {
     list->resize(std::min(count, list->size()));
   }
-  return carriers;
+  return mediators;
 }
 
-Carriers top4(const SpikeWriters& writers, const ModelConfig&) { return spike_dimensions(writers, 4); }
+Mediators top4(const SpikeWriters& writers, const ModelConfig&) { return spike_dimensions(writers, 4); }
 
-Carriers top2(const SpikeWriters& writers, const ModelConfig&) { return spike_dimensions(writers, 2); }
+Mediators top2(const SpikeWriters& writers, const ModelConfig&) { return spike_dimensions(writers, 2); }
 
 /// Every dimension but those: is what the spike writes elsewhere needed?
-Carriers all_but_top4(const SpikeWriters& writers, const ModelConfig& config) {
+Mediators all_but_top4(const SpikeWriters& writers, const ModelConfig& config) {
   const auto top = top4(writers, config).dimensions;
-  Carriers others{Site::block_output, {}, {}};
+  Mediators others{Site::block_output, {}, {}};
   for (int64_t dimension = 0; dimension < config.width; ++dimension) {
     if (std::find(top.begin(), top.end(), dimension) == top.end()) others.dimensions.push_back(dimension);
   }

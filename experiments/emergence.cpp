@@ -7,6 +7,7 @@
 #include "harness/study/measures/effective_rank.h"
 #include "harness/study/measures/largest_selectivity.h"
 #include "harness/study/measures/sink_probes.h"
+#include "models/core/tensor_values.h"
 
 namespace replicate {
 namespace {
@@ -22,15 +23,15 @@ struct State {
   std::vector<double> norm_growth() const {
     const auto means = norms->layers().mean(0);
     const auto ratio = means.select(1, 0) / means.select(1, 2);
-    return numbers(ratio.slice(0, 1) / ratio.slice(0, 0, -1));
+    return to_vector<double>(ratio.slice(0, 1) / ratio.slice(0, 0, -1));
   }
   std::vector<double> excess() const {
     const auto first = column->layers().select(2, 0);  // [B, L, T]
-    return numbers(excess_attention(first, 0, first.size(-1)).mean(0));
+    return to_vector<double>(excess_attention(first, 0, first.size(-1)).mean(0));
   }
   std::vector<double> rank_drop() const {
     const auto ranks = rank->residual();
-    return numbers(1 - ranks.slice(0, 1) / ranks.slice(0, 0, -1));
+    return to_vector<double>(1 - ranks.slice(0, 1) / ranks.slice(0, 0, -1));
   }
 };
 

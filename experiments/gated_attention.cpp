@@ -1,4 +1,4 @@
-// A gate behind value aggregation takes away the variance that position 0's head outputs have over all others (paper,
+// A gate after value aggregation takes away the variance that position 0's head outputs have over all others (paper,
 // figures 22 and 23: layer 1). The discrepancy is there by arithmetic before any training, so each run is compared
 // with its own weights at step 0, and what training changed is compared between arms. Random ids without BOS, also
 // where training had it: of a constant first token there is no variance. Our layer 1 is judged, layer 2 reported.
@@ -8,6 +8,7 @@
 #include "harness/study/compared_arms.h"
 #include "harness/study/experiment.h"
 #include "harness/study/measures/position_variance.h"
+#include "models/core/tensor_values.h"
 
 namespace replicate {
 namespace {
@@ -30,7 +31,7 @@ class VarianceByPosition : public Probe {
   }
   void finish_layer(int64_t layer) override {
     const auto x = at::cat(std::exchange(batches_, {}), 0).to(at::kDouble);
-    variance_[layer] = numbers(x.var(0, /*unbiased=*/true).mean(-1));
+    variance_[layer] = to_vector<double>(x.var(0, /*unbiased=*/true).mean(-1));
   }
 
   const std::vector<double>& layer(int64_t layer) const { return variance_.at(layer); }  ///< P values

@@ -37,7 +37,7 @@ struct Observed {
   }
 };
 
-/// Attention received per position, mean over heads and over the queries behind it: [b, T - 1].
+/// Attention received per position, mean over heads and over the queries after it: [b, T - 1].
 Tensor mean_received(const AttentionStatistics& statistics) {
   const auto received = statistics.received.mean(1, false, at::kDouble);  // [b, T]
   const auto length = received.size(1);
@@ -107,10 +107,10 @@ class MaskInducedSink : public Experiment {
     return one;
   }
 
-  /// Looks at the two judged lanes in the first sink layer behind the dominant spike (the onset, if there is none).
+  /// Looks at the two judged lanes in the first sink layer after the dominant spike (the onset, if there is none).
   void plan_maps(const SinkProfile& sinks) {
-    const auto behind = sinks.sink_layers_after(sinks.dominant_spike);
-    map_layer_ = behind.empty() ? sinks.onset_layer() : behind.front();
+    const auto later = sinks.sink_layers_after(sinks.dominant_spike);
+    map_layer_ = later.empty() ? sinks.onset_layer() : later.front();
     map_before_ = watch_map(map_layer_, before_->length());
     map_after_ = watch_map(map_layer_, after_->length());
     plan_[0].probes.push_back(map_before_);

@@ -1,5 +1,5 @@
 // W_O reads most from the value dimensions that vary most at position 0, so that position 0 is still the outlier
-// behind it (paper, figure 7: Kendall's tau between the absolute weights of each output and position 0's input
+// after it (paper, figure 7: Kendall's tau between the absolute weights of each output and position 0's input
 // variance, mean 0.32 in Llama-2's layer 1, our layer 2). Tau depends on the basis of the value space (W_V -> S W_V,
 // W_O -> W_O S^-1 leaves the function alone); what survives W_O does not, and holds by arithmetic at random
 // initialisation. Tau is held against permutations of the value dimensions and against the variance at positions
@@ -74,7 +74,7 @@ class OutputProjectionAlignment : public Experiment {
     }
   }
 
-  /// Whether position 0 is the outlier behind W_O too.
+  /// Whether position 0 is the outlier after W_O too.
   void projected(const Observed& one, int64_t layer, const Context& context, Measure& measure) const {
     const auto series = [&](const std::string& name, const PositionVariance& variance) {
       measure.population_series(in_layer(name, layer), one.condition, "position", variance_positions(),
@@ -92,7 +92,7 @@ class OutputProjectionAlignment : public Experiment {
                        one.condition, ratios, {{"layer", layer}});
   }
 
-  /// Variances behind a W_O that does not know where they lie: mean over permutations of its inputs.
+  /// Variances after a W_O that does not know where they lie: mean over permutations of its inputs.
   FirstAndRest by_permuted_projection(const Observed& one, int64_t layer, const Context& context) const {
     const auto some =
         std::min(static_cast<size_t>(context.parameters.integer("permuted_projections")), permutations_.size());

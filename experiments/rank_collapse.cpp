@@ -52,7 +52,7 @@ struct Observed {
   Condition condition;
   std::shared_ptr<Watch> ranks;  // [B, L + 1, 5]
 
-  /// 1 - rank behind the layer / rank before it, of the means over sequences.
+  /// 1 - rank after the layer / rank before it, of the means over sequences.
   void drop(const std::string& name, Form form, int64_t layer, Measure& measure) const {
     const auto before = ranks->layer(layer).select(1, form);
     const auto after = ranks->layer(layer + 1).select(1, form);

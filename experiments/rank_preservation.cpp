@@ -7,6 +7,7 @@
 #include "harness/study/experiment.h"
 #include "harness/study/measures/effective_rank.h"
 #include "harness/study/measures/sink_probes.h"
+#include "models/core/tensor_values.h"
 
 namespace replicate {
 namespace {
@@ -21,10 +22,10 @@ struct Seen {
   /// Position 0's norm over the others' median at the input of each layer and at the end: [L + 1].
   std::vector<double> norm_ratio() const {
     const auto means = norms->layers().mean(0);
-    return numbers(means.select(1, 0) / means.select(1, 2));
+    return to_vector<double>(means.select(1, 0) / means.select(1, 2));
   }
-  std::vector<double> ranks() const { return numbers(rank->residual()); }  // [L + 1]
-  std::vector<double> ranks_without_first() const { return numbers(rank->residual_without_first()); }
+  std::vector<double> ranks() const { return to_vector<double>(rank->residual()); }  // [L + 1]
+  std::vector<double> ranks_without_first() const { return to_vector<double>(rank->residual_without_first()); }
 };
 
 /// Over the inputs of layers 1..L; what leaves layer L is no layer's input.

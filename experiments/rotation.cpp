@@ -27,7 +27,7 @@ struct Observed {
   Condition condition;
   std::shared_ptr<Watch> column;     // [B, L, 1, T] attention to position 0, mean over heads
   std::shared_ptr<Watch> dominance;  // [B, L, 2]: position 0 and the mean over the rest
-  std::shared_ptr<Watch> normed;     // [B, P, D] behind the final norm, at a few positions
+  std::shared_ptr<Watch> normed;     // [B, P, D] after the final norm, at a few positions
 
   int64_t layers() const { return condition.model->config.layers; }
   Tensor attention_to_first() const {  // [B, L]
@@ -73,7 +73,7 @@ class Rotation : public Experiment {
       measure.inapplicable(
           context.config().layer_norm
               ? "LayerNorm subtracts a mean over dimensions, which stands in the basis of the residual stream"
-              : "norms with gains behind attention and FFN stand in the basis of the residual stream");
+              : "norms with gains after attention and FFN stand in the basis of the residual stream");
       return measure.take();
     }
     const auto& sinks = context.survey.sinks.sink_layers;

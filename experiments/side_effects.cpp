@@ -149,7 +149,7 @@ class SideEffects : public Experiment {
       one.interventions.push_back(compared(name));
       const auto& changed = one.interventions.back();
       const auto lane = add(condition, changed.seen, {std::move(patch)});
-      for (const bool side : {false, true}) hang(changed, side, plan_[side ? lane : untouched], context);
+      for (const bool side : {false, true}) attach(changed, side, plan_[side ? lane : untouched], context);
     };
     intervene("mask", RowMask{{1, layers_}, {target_, {{target_}}}});
     const auto onset = context.survey.sinks.onset_layer();
@@ -184,7 +184,7 @@ class SideEffects : public Experiment {
     return plan_.size() - 1;
   }
 
-  void hang(const Intervention& one, bool changed, Lane& lane, const Context& context) const {
+  void attach(const Intervention& one, bool changed, Lane& lane, const Context& context) const {
     const auto queries = later_queries(lane.tokens->length(), context.parameters.integer("rows"));
     lane.probes.push_back(rows_for(one.rows, changed, queries));
     lane.probes.push_back(residual_for(one.earlier, changed, target_));
@@ -308,7 +308,7 @@ class SideEffects : public Experiment {
     histograms("super_neuron_activation_histogram", "activation", one.condition, samples_of(one, magnitude), measure);
   }
 
-  /// By layer, and as a histogram behind the dominant spike.
+  /// By layer, and as a histogram after the dominant spike.
   void norms(const Compared& one, Measure& measure) const {
     const auto by_layer = [&](const std::string& name, const Tensor& values) {
       measure.by_layer(name, one.condition, values, layers_);

@@ -8,6 +8,7 @@
 #include "harness/study/experiment.h"
 #include "harness/study/measures/disparity.h"
 #include "harness/study/measures/sink_probes.h"
+#include "models/core/tensor_values.h"
 
 namespace replicate {
 namespace {
@@ -42,9 +43,9 @@ struct Seen {
     const auto raw = terms.select(1, 0), kept = terms.select(1, 3);
     const auto attention = terms.select(1, 1) / kept, uniform = terms.select(1, 2) / kept;
     const double everywhere = uniform_attention(0, length);
-    return {numbers(attention), numbers((attention - uniform) / (1 - uniform)),
-            numbers(raw),       numbers((raw - everywhere) / (1 - everywhere)),
-            numbers(kept),      numbers(dominance->layers().mean(0))};
+    return {to_vector<double>(attention), to_vector<double>((attention - uniform) / (1 - uniform)),
+            to_vector<double>(raw),       to_vector<double>((raw - everywhere) / (1 - everywhere)),
+            to_vector<double>(kept),      to_vector<double>(dominance->layers().mean(0))};
   }
 };
 

@@ -8,14 +8,14 @@
 #include "harness/study/experiment.h"
 #include "harness/study/measure.h"
 #include "harness/study/measures/sink_probes.h"
+#include "models/core/tensor_values.h"
 
 namespace replicate {
 namespace {
 
 /// The tokens at one position of every sequence.
 std::vector<int64_t> tokens_at(const TokenIds& tokens, int64_t position) {
-  const auto ids = tokens.ids.select(1, position).contiguous();
-  return {ids.const_data_ptr<int64_t>(), ids.const_data_ptr<int64_t>() + ids.numel()};
+  return to_vector<int64_t>(tokens.ids.select(1, position));
 }
 
 /// The tokens of positions 0 and k change places.
@@ -33,10 +33,10 @@ struct Observed {
   int64_t length() const { return condition.tokens->length(); }
   int64_t layers() const { return condition.model->config.layers; }
   Tensor column(int64_t which) const { return columns->layers().select(2, which); }  // [B, L, T]
-  /// Over all queries behind position 0: [B, L].
+  /// Over all queries after position 0: [B, L].
   Tensor to_first() const { return attention_to(column(0), 0, length()); }
   Tensor excess() const { return excess_attention(column(0), 0, length()); }
-  /// Over the queries behind the target: [B, L].
+  /// Over the queries after the target: [B, L].
   Tensor to_target() const { return attention_to(column(1), target, length()); }
   Tensor to_first_behind_target() const { return attention_to(column(0), target, length()); }
 };

@@ -13,6 +13,7 @@
 #include "harness/study/measure.h"
 #include "harness/study/measures/neuron_probes.h"
 #include "harness/study/measures/neuron_traces.h"
+#include "models/core/tensor_values.h"
 
 namespace replicate {
 namespace {
@@ -33,8 +34,7 @@ std::vector<int64_t> candidates(const NeuronWeights& weights, const Thresholds& 
   const auto meets = (weights.gate_norm_z > limits.norm_z)
                          .logical_and(weights.up_norm_z > limits.norm_z)
                          .logical_and(weights.down_kurtosis > limits.kurtosis * median);
-  const auto found = meets.nonzero().flatten();
-  return {found.const_data_ptr<int64_t>(), found.const_data_ptr<int64_t>() + found.numel()};
+  return to_vector<int64_t>(meets.nonzero());
 }
 
 /// From means [3 C] = |z_0|, max |z_t|, written share of C candidates: the share that those write which are also
@@ -73,7 +73,7 @@ struct Observed {
   std::shared_ptr<NeuronTraces> traces;  // of the survey's neurons; of the primary condition alone
 };
 
-/// The survey's super neurons of each spike layer, the neurons matched to them behind.
+/// The survey's super neurons of each spike layer, followed by the neurons matched to them.
 NeuronTraces::NeuronsByLayer chosen_neurons(const Survey& survey) {
   NeuronTraces::NeuronsByLayer chosen;
   for (const auto& writers : survey.writers) {
@@ -135,7 +135,7 @@ class SuperNeuronAlignment : public Experiment {
     return judged;
   }
 
-  /// The neuron that somebody has named: what it writes, how selective it is, and whether into those dimensions.
+  /// The neuron that the claim's settings name: what it writes, how selective it is, and whether into those dimensions.
   void named(const Parameters& parameters, Measure& measure) const {
     const auto layer = parameters.integer("named.layer"), neuron = parameters.integer("named.neuron");
     const auto& primary = observed_.front();

@@ -10,7 +10,7 @@
 namespace replicate {
 namespace {
 
-Carriers super_neurons(const SpikeWriters& writers, const ModelConfig&) {
+Mediators super_neurons(const SpikeWriters& writers, const ModelConfig&) {
   return {Site::hidden, writers.neurons, writers.matched_neurons};
 }
 

@@ -2,7 +2,7 @@
 // mu), in every layer before the sink's onset; scaled to the same norm, they do not make one (paper, figures 6 and
 // 20: attention to position 10 grows with lambda). mu is a mean over samples: over dimensions it is about 0, and the
 // intervention would scale the norm.
-// Controls: lambda o_k; o_k with the norm of what the claim puts there; the claim's change behind the last spike only.
+// Controls: lambda o_k; o_k with the norm of what the claim puts there; the claim's change after the last spike only.
 // Substitutes for o_k (reported) tell "variance" from "looks like a value vector".
 // Cost: a pass to the onset for every lambda; to the end for the variance curve, controls, substitutes and the late
 // calibration.
@@ -24,7 +24,7 @@ struct Observed {
   Condition condition;
   int64_t target = 0;
   std::shared_ptr<Watch> columns;  // [B, 2, T] a layer: attention to positions 0 and k, mean over heads
-  std::shared_ptr<Watch> outputs;  // [B, 2, H K] a layer: their head outputs, behind the patches
+  std::shared_ptr<Watch> outputs;  // [B, 2, H K] a layer: their head outputs, after the patches
 
   int64_t length() const { return condition.tokens->length(); }
   /// Mean over the queries after k in one layer, [B].
@@ -56,7 +56,7 @@ struct Sampled {
   Curve variance, norm, norm_matched;
 };
 
-/// Share of the deviations' energy that all sequences have in common, for deviations [B, X] behind `products`: 0 when
+/// Share of the deviations' energy that all sequences have in common, for deviations [B, X] after `products`: 0 when
 /// they differ between sequences only, 1 when they are one shift. Unbiased: pairs of different sequences.
 Tensor common_share(const Tensor& weights, const Tensor& products) {
   return mean_pairwise(weights, products) / at::matmul(weights, products.diagonal());
@@ -165,7 +165,7 @@ class VarianceScaling : public Experiment {
     return one;
   }
 
-  /// Sink layers behind the onset are looked at for the primary condition: the whole variance curve, and both ends of
+  /// Sink layers after the onset are looked at for the primary condition: the whole variance curve, and both ends of
   /// the norm curves.
   void plan_curves(Sampled& one, bool primary, bool reports_others) {
     const auto untouched = add(one.condition, {}, primary && reports_others);

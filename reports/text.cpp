@@ -6,6 +6,9 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/number_text.h"
+#include "base/sha256.h"
+
 namespace replicate::report {
 namespace {
 
@@ -109,9 +112,7 @@ std::string group_thousands(const std::string& digits) {
 }
 
 std::string fixed(double value, int decimals) {
-  std::array<char, 64> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), "%.*f", decimals, std::abs(value));
-  const std::string digits = buffer.data();
+  const auto digits = fixed_text(std::abs(value), decimals);
   const bool zero = digits.find_first_of("123456789") == std::string::npos;
   return (value < 0 && !zero ? "−" : "") + group_thousands(digits);
 }
@@ -273,7 +274,7 @@ std::string format_megabytes(double amount) {
   return amount < 1000 ? fixed(amount, 0) + " MB" : fixed(amount / 1000, 2) + " GB";
 }
 
-std::string short_hash(const std::string& sha256) { return clean(sha256.substr(0, 12)); }
+std::string short_hash(const std::string& sha256) { return clean(sha256.substr(0, kShortHashDigits)); }
 
 MetricText format_metric(const Metric& metric) {
   if (!metric.low || !metric.high) return {format_number(metric.value), ""};

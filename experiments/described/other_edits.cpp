@@ -9,6 +9,7 @@
 #include "harness/study/claim.h"
 #include "harness/study/measures/sink_under_edits.h"
 #include "harness/study/measures/text_loss.h"
+#include "models/core/tensor_values.h"
 
 namespace replicate {
 namespace {
@@ -53,8 +54,7 @@ Tensor permuted(const Tensor& columns, uint64_t seed) {
 std::vector<std::vector<float>> to_rows(const Tensor& matrix) {
   std::vector<std::vector<float>> rows;
   for (int64_t i = 0; i < matrix.size(0); ++i) {
-    const auto row = matrix[i].contiguous();
-    rows.emplace_back(row.const_data_ptr<float>(), row.const_data_ptr<float>() + row.numel());
+    rows.push_back(to_vector<float>(matrix[i]));
   }
   return rows;
 }

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/byte_units.h"
 #include "base/error.h"
 #include "base/provenance.h"
 #include "base/sha256.h"
@@ -21,7 +22,6 @@ namespace replicate::cli {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr uintmax_t kMebibyte = 1 << 20;
 constexpr uintmax_t kQuickHash = 256 * kMebibyte;
 constexpr uintmax_t kLeastMemory = 2048 * kMebibyte;  // the cpu profile peaks below this
 constexpr uintmax_t kLeastDisk = 1024 * kMebibyte;    // results, and what set-up unpacks on the way

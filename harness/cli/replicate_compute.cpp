@@ -145,7 +145,7 @@ int train(const CommandLine& line) {
   install_interrupt_handler();
   const bool whole = train_one({.settings = settings.training,
                                 .seed = settings.seed,
-                                .arm = line.arm.empty() ? "baseline" : line.arm,
+                                .arm = line.arm.empty() ? kBaseline : line.arm,
                                 .rate = line.rate,
                                 .assets = assets(),
                                 .out = *line.out,

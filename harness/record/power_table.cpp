@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "base/number_text.h"
 #include "harness/record/evidence.h"
 
 namespace replicate {
@@ -15,16 +16,10 @@ std::string row(const std::string& claim, const std::string& criterion, const st
   return line;
 }
 
-std::string brief(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2g", value);
-  return text;
-}
-
 std::string criterion_row(const std::string& claim, const std::string& metric, double effect_size, int64_t units) {
   const auto needed = units_needed(effect_size);
-  return row(claim, metric, brief(effect_size), std::to_string(units), brief(power(effect_size, units)),
-             needed ? std::to_string(*needed) : "-");
+  return row(claim, metric, significant_text(effect_size, 2), std::to_string(units),
+             significant_text(power(effect_size, units), 2), needed ? std::to_string(*needed) : "-");
 }
 
 }  // namespace

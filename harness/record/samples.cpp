@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/number_text.h"
 
 namespace replicate {
 namespace {
@@ -13,13 +14,6 @@ constexpr const char* kHeader = "metric,inputs,where,unit,value";
 constexpr size_t kColumns = 5;
 
 using Row = std::array<std::string, kColumns>;
-
-/// The shortest text that reads back as the same number.
-std::string number_text(double value) {
-  std::array<char, 32> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
-  return {buffer.data(), end};
-}
 
 std::string cell(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
@@ -135,7 +129,7 @@ std::string samples_to_csv(const std::vector<Samples>& samples) {
     const std::string start =
         cell(column.metric) + ',' + cell(column.inputs) + ',' + cell(where_text(column.where)) + ',';
     for (size_t unit = 0; unit < column.values.size(); ++unit) {
-      text += start + std::to_string(unit) + ',' + number_text(column.values[unit]) + '\n';
+      text += start + std::to_string(unit) + ',' + shortest_text(column.values[unit]) + '\n';
     }
   }
   return text;

@@ -88,8 +88,7 @@ const SpikeWriters& Survey::writers_of(int64_t spike_layer) const {
   for (const auto& one : writers) {
     if (one.layer == spike_layer) return one;
   }
-  throw Error("layer " + std::to_string(spike_layer) + " is no spike of the survey", "survey",
-              "correct the experiment");
+  throw Error("layer " + std::to_string(spike_layer) + " is no spike of the survey", "survey", kDefect);
 }
 
 std::string survey_to_json(const Survey& survey) {

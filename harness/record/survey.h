@@ -58,7 +58,7 @@ struct SpikeWriters {
   std::vector<int64_t> neurons;             ///< by falling contribution |z_0| |w_down|
   bool by_criteria = false;                 ///< false: no neuron met the criteria; the kTopWriters largest
   std::vector<int64_t> matched_neurons;     ///< as many others, alike in what they contribute elsewhere
-  std::vector<int64_t> dimensions;          ///< the kTopWriters largest of position 0's residual behind the layer
+  std::vector<int64_t> dimensions;          ///< the kTopWriters largest of position 0's residual after the layer
   std::vector<int64_t> matched_dimensions;  ///< as many others, alike in size at other positions
 };
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "base/error.h"
+#include "base/number_text.h"
 #include "base/sha256.h"
 #include "harness/record/evidence.h"
 
@@ -12,18 +12,9 @@ namespace replicate {
 namespace {
 
 /// Infinite is as good as NaN: a quotient without a denominator. A record on disk knows one null for both.
-std::string short_number(double value) {
-  if (!std::isfinite(value)) return "no value";
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
-  return text;
-}
+std::string short_number(double value) { return std::isfinite(value) ? significant_text(value, 4) : "no value"; }
 
-std::string exact_number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.17g", value);
-  return text;
-}
+std::string exact_number(double value) { return significant_text(value, 17); }
 
 bool bounded(const Metric& metric) {
   return metric.low && metric.high && std::isfinite(*metric.low) && std::isfinite(*metric.high);

@@ -1,7 +1,8 @@
 #include "harness/study/compared_arms.h"
 
-#include <cstdio>
 #include <numeric>
+
+#include "base/number_text.h"
 
 namespace replicate {
 
@@ -55,21 +56,12 @@ std::vector<double> tokens_at(const TrainingResults& training, const std::vector
   return tokens;
 }
 
-std::vector<double> numbers(const Tensor& x) {
-  const auto flat = x.to(at::kDouble).cpu().contiguous();
-  return {flat.const_data_ptr<double>(), flat.const_data_ptr<double>() + flat.numel()};
-}
-
 std::vector<double> layer_numbers(int64_t layers) {
   std::vector<double> x(layers);
   std::iota(x.begin(), x.end(), 1.0);
   return x;
 }
 
-std::string brief(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value);
-  return text;
-}
+std::string brief(double value) { return significant_text(value, 3); }
 
 }  // namespace replicate

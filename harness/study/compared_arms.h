@@ -1,6 +1,6 @@
 #pragma once
 
-// The arms that a training claim compares, as the profile trained them: one run a seed, paired by index, since the
+// The arms that a training claim compares, as the profile trained them: one run per seed, paired by index, since the
 // i-th runs of all arms see the same batches and begin with the same weights where shapes agree.
 
 #include <limits>
@@ -9,8 +9,6 @@
 #include "harness/training/seed_measure.h"
 
 namespace replicate {
-
-inline constexpr const char* kBaseline = "baseline";
 
 /// The run reached its last step.
 bool finished(const TrainedRun& run);
@@ -94,7 +92,6 @@ inline std::vector<double> differences(const std::vector<double>& a, const std::
   return paired(a, b, [](double x, double y) { return x - y; });
 }
 
-std::vector<double> numbers(const Tensor& x);       ///< all elements in order
 std::vector<double> layer_numbers(int64_t layers);  ///< 1..L
 std::string brief(double value);                    ///< three significant digits, for notes
 

@@ -35,7 +35,7 @@ std::optional<Condition> Context::condition(const std::string& name) const {
     const auto kind = judged_on();
     return Condition{maker->make(kind, size, bos && kind == InputKind::natural), null_model, "_null"};
   }
-  throw Error("no condition is called '" + name + "'", "experiment", "correct the experiment");
+  throw Error("no condition is called '" + name + "'", "experiment", kDefect);
 }
 
 std::vector<Condition> Context::conditions() const {

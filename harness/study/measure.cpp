@@ -4,16 +4,12 @@
 #include <cmath>
 
 #include "harness/study/bca.h"
+#include "models/core/tensor_values.h"
 
 namespace replicate {
 namespace {
 
 const double kNone = std::nan("");
-
-std::vector<double> to_vector(const Tensor& x) {
-  const auto flat = x.to(at::kDouble).contiguous();
-  return {flat.const_data_ptr<double>(), flat.const_data_ptr<double>() + flat.numel()};
-}
 
 std::optional<double> present(double bound) { return std::isnan(bound) ? std::nullopt : std::optional<double>(bound); }
 
@@ -83,7 +79,7 @@ void Measure::of_means(const std::vector<std::string>& names, const Condition& c
               "per-sequence values must be [B, X] with a name for each of X");
   for (size_t x = 0; x < columns.size(); ++x) {
     keep(measurement_.samples, {columns[x].name + condition.suffix, condition.tokens->label, columns[x].where,
-                                to_vector(values.select(1, x))});
+                                to_vector<double>(values.select(1, x))});
   }
   const auto apply = [&](const Tensor& row) {
     return f({row.const_data_ptr<double>(), static_cast<size_t>(row.numel())});
@@ -123,11 +119,11 @@ void Measure::population_series(const std::string& name, const Condition& condit
                                 const std::vector<double>& x, const OfWeights& f) {
   const auto n = condition.tokens->sequences();
   const auto value = f(at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble))[0];
-  Series series{name + condition.suffix, condition.tokens->label, axis, x, to_vector(value), {}, {}};
+  Series series{name + condition.suffix, condition.tokens->label, axis, x, to_vector<double>(value), {}, {}};
   if (n > 1) {
     const auto [low, high] = bounds(value, f(weights(n)), n);
-    series.low = to_vector(low);
-    series.high = to_vector(high);
+    series.low = to_vector<double>(low);
+    series.high = to_vector<double>(high);
   }
   measurement_.series.push_back(std::move(series));
 }
@@ -135,7 +131,7 @@ void Measure::population_series(const std::string& name, const Condition& condit
 void Measure::map(const std::string& name, const Condition& condition, const std::string& title,
                   std::map<std::string, int64_t> where, const Tensor& values) {
   Map map{name + condition.suffix, condition.tokens->label, title, std::move(where), {}};
-  for (int64_t row = 0; row < values.size(0); ++row) map.values.push_back(to_vector(values[row]));
+  for (int64_t row = 0; row < values.size(0); ++row) map.values.push_back(to_vector<double>(values[row]));
   measurement_.maps.push_back(std::move(map));
 }
 
@@ -148,11 +144,11 @@ void Measure::series(const std::string& name, const Condition& condition, const 
                      const std::vector<double>& x, const Tensor& values) {
   TORCH_CHECK(values.dim() == 2 && values.size(1) == static_cast<int64_t>(x.size()), "series values must be [B, X]");
   const auto value = values.to(at::kDouble).mean(0);
-  Series series{name + condition.suffix, condition.tokens->label, axis, x, to_vector(value), {}, {}};
+  Series series{name + condition.suffix, condition.tokens->label, axis, x, to_vector<double>(value), {}, {}};
   if (values.size(0) > 1) {
     const auto [low, high] = bounds(value, weighted_means(values), values.size(0));
-    series.low = to_vector(low);
-    series.high = to_vector(high);
+    series.low = to_vector<double>(low);
+    series.high = to_vector<double>(high);
   }
   measurement_.series.push_back(std::move(series));
 }
@@ -165,7 +161,8 @@ void Measure::by_layer(const std::string& name, const Condition& condition, cons
 
 void Measure::curve(const std::string& name, const Condition& condition, const std::string& axis,
                     const std::vector<double>& x, const Tensor& y) {
-  measurement_.series.push_back({name + condition.suffix, condition.tokens->label, axis, x, to_vector(y), {}, {}});
+  measurement_.series.push_back(
+      {name + condition.suffix, condition.tokens->label, axis, x, to_vector<double>(y), {}, {}});
 }
 
 const Tensor& Measure::weights(int64_t n) {

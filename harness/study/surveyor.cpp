@@ -2,17 +2,14 @@
 
 #include <algorithm>
 
+#include "models/core/tensor_values.h"
+
 namespace replicate {
 namespace {
 
-std::vector<int64_t> indices(const Tensor& x) {
-  const auto flat = x.to(at::kLong).contiguous();
-  return {flat.const_data_ptr<int64_t>(), flat.const_data_ptr<int64_t>() + flat.numel()};
-}
-
 /// The `count` largest of x [X], largest first.
 std::vector<int64_t> largest(const Tensor& x, int64_t count) {
-  return indices(std::get<1>(x.topk(std::min(count, x.numel()))));
+  return to_vector<int64_t>(std::get<1>(x.topk(std::min(count, x.numel()))));
 }
 
 /// For each of `chosen` another index, none twice, whose value is closest in ratio.
@@ -67,9 +64,9 @@ SpikeWriters Surveyor::writers(int64_t layer) const {
   writers.neurons = found > 0 ? largest(contribution.masked_fill(meets.logical_not(), -1), found)
                               : largest(contribution, kTopWriters);
   writers.matched_neurons = matched(writers.neurons, neurons_->rest_mean(layer).mean(0) * weights.down_norm);
-  const auto behind = magnitudes_->layer(layer + 1).mean(0);  // [2, D]
-  writers.dimensions = largest(behind[0], kTopWriters);
-  writers.matched_dimensions = matched(writers.dimensions, behind[1]);
+  const auto after = magnitudes_->layer(layer + 1).mean(0);  // [2, D]
+  writers.dimensions = largest(after[0], kTopWriters);
+  writers.matched_dimensions = matched(writers.dimensions, after[1]);
   return writers;
 }
 

@@ -10,12 +10,12 @@ namespace replicate {
 struct CurvePoint {
   int64_t step = 0;       ///< optimiser steps done
   double seconds = 0;     ///< spent in steps so far, validation and checkpoints left out
-  double train_loss = 0;  ///< mean over the steps since the last point, nats a token; NaN at step 0
+  double train_loss = 0;  ///< mean over the steps since the last point, nats per token; NaN at step 0
   double validation_loss = 0;
   double gradient_norm = 0;  ///< of the last step, before clipping; NaN at step 0
 };
 
-/// What a run has seen of itself, as it travels with its checkpoints.
+/// The history of a run, saved in each of its checkpoints.
 struct RunHistory {
   std::vector<CurvePoint> curve;
   double seconds = 0;   ///< spent in steps

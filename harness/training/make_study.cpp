@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kHashDigits = 12;  // of a file's name
 constexpr const char* kBackcopy = "backcopy";
+
 /// The texts that the settings name.
 fs::path texts(const std::string& data, const fs::path& assets) {
   if (data == "prose") return assets / "prose";
@@ -46,7 +46,7 @@ TokenFile verified(const fs::path& file) {
 
 /// Tokenised once for all runs with these texts and this vocabulary.
 TokenFile token_file(const fs::path& text, const Tokenizer& tokenizer, const fs::path& runs) {
-  const auto name = text.stem().string() + "-" + hex(corpus_source(text, tokenizer)).substr(0, kHashDigits);
+  const auto name = text.stem().string() + "-" + hex(corpus_source(text, tokenizer)).substr(0, kShortHashDigits);
   const auto file = runs / "tokens" / (name + ".tokens");
   if (fs::exists(file)) return verified(file);
   fs::create_directories(file.parent_path());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "harness/training/training_study.h"
+#include "models/training/arm.h"
 
 namespace replicate {
 
@@ -18,7 +19,7 @@ std::unique_ptr<TrainingStudy> make_study_to_time(const Parameters& settings, ui
 struct TrainRequest {
   Parameters settings;
   uint64_t seed = 0;
-  std::string arm = "baseline";
+  std::string arm = kBaseline;
   std::optional<double> rate;  ///< none: the middle one of training.rates
   std::filesystem::path assets, out;
   at::Device device = at::kCPU;

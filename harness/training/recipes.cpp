@@ -10,8 +10,6 @@
 namespace replicate {
 namespace {
 
-constexpr const char* kAgain = "baseline_again";
-
 void require(bool holds, const std::string& what, const std::string& remedy) {
   if (!holds) throw Error(what, "training settings", remedy);
 }
@@ -93,10 +91,10 @@ int64_t Recipes::seeds(const std::string& arm) const { return settings_.integer(
 
 Recipe Recipes::run(const std::string& arm, int64_t index, double rate) const {
   auto recipe = baseline_;
-  recipe.arm = replicate::arm(arm == kAgain ? "baseline" : arm).name;
+  recipe.arm = replicate::arm(arm == kBaselineAgain ? kBaseline : arm).name;
   recipe.learning_rate = rate;
   recipe.seed = derive_seed(seed_, "training/" + std::to_string(index));
-  recipe.weight_seed = arm == kAgain ? derive_seed(seed_, "again/" + std::to_string(index)) : recipe.seed;
+  recipe.weight_seed = arm == kBaselineAgain ? derive_seed(seed_, "again/" + std::to_string(index)) : recipe.seed;
   return recipe;
 }
 

@@ -21,7 +21,7 @@ Estimate at_point(const std::vector<std::vector<double>>& y, size_t point) {
 void check_rows(const std::string& name, size_t points, const std::vector<std::vector<double>>& y) {
   const bool fits = std::all_of(y.begin(), y.end(), [&](const auto& row) { return row.size() == points; });
   if (fits && !y.empty()) return;
-  throw Error("a curve's seeds do not have " + std::to_string(points) + " points each", name, "correct the experiment");
+  throw Error("a curve's seeds do not have " + std::to_string(points) + " points each", name, kDefect);
 }
 
 }  // namespace

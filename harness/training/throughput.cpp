@@ -1,9 +1,9 @@
 #include "harness/training/throughput.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
+#include "base/stopwatch.h"
 #include "models/core/devices.h"
 
 namespace replicate {
@@ -21,7 +21,6 @@ std::string grouped(int64_t number) {
 
 /// The best of some products of large square matrices.
 double measured_flops(at::Device device, bool bfloat16, int64_t threads) {
-  using clock = std::chrono::steady_clock;
   const ThreadsOfARun guard(threads);
   const auto size = device.is_cpu() ? kProcessorSize : kDeviceSize;
   const auto options = at::TensorOptions().device(device).dtype(bfloat16 ? at::kBFloat16 : at::kFloat);
@@ -30,10 +29,10 @@ double measured_flops(at::Device device, bool bfloat16, int64_t threads) {
   double best = INFINITY;
   for (int i = 0; i < kRepeats; ++i) {
     c[0][0].item<float>();  // waits for the device
-    const auto start = clock::now();
+    const Stopwatch watch;
     at::mm_out(c, a, a);
     c[0][0].item<float>();
-    best = std::min(best, std::chrono::duration<double>(clock::now() - start).count());
+    best = std::min(best, watch.seconds());
   }
   return 2 * std::pow(static_cast<double>(size), 3) / best;
 }
@@ -42,7 +41,7 @@ struct Gpu {
   const char* name;
   double teraflops;
 };
-/// A name that is part of another one comes behind it.
+/// A name that is part of another one comes after it.
 constexpr Gpu kGpus[] = {{"B200", 2250},      {"GH200", 989.4},   {"H200 NVL", 835.5}, {"H200", 989.4},
                          {"H100 NVL", 835.5}, {"H100 PCIe", 756}, {"H100", 989.4},     {"A100", 312}};
 

@@ -3,12 +3,12 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 #include "base/error.h"
 #include "base/run_folder.h"
 #include "base/sha256.h"
+#include "base/stopwatch.h"
 #include "models/core/stored_model.h"
 #include "models/training/saved_model.h"
 
@@ -19,29 +19,23 @@ namespace fs = std::filesystem;
 
 /// Raised when the same recipe comes to mean another training.
 constexpr int kTrainingVersion = 1;
-constexpr size_t kHashDigits = 12;  // of a folder's name
 constexpr int64_t kAgreeEvery = 8;  // steps between two questions of several ranks to the first one
-
-double seconds_now() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
 
 /// Adds the seconds between start and stop; a device works on after the call that gave it the work.
 class StepClock {
  public:
   StepClock(double& seconds, at::Device device) : seconds_(seconds), device_(device) {}
-  void start() { started_ = seconds_now(); }
+  void start() { watch_.restart(); }
   void stop() {
     if (!device_.is_cpu())
       c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(std::max<c10::DeviceIndex>(device_.index(), 0));
-    seconds_ += seconds_now() - started_;
+    seconds_ += watch_.seconds();
   }
 
  private:
   double& seconds_;
   at::Device device_;
-  double started_ = seconds_now();
+  Stopwatch watch_;
 };
 
 /// All that decides what a run leaves behind.
@@ -59,7 +53,7 @@ std::string text_of(const Recipe& recipe, const RunPlan& plan, const TrainingDat
 std::string TrainingRun::folder_name(const std::string& arm, const Recipe& recipe, const RunPlan& plan,
                                      const TrainingData& data, at::Device device) {
   const auto text = text_of(recipe, plan, data, device);
-  return arm + "-" + sha256_hex(std::as_bytes(std::span(text))).substr(0, kHashDigits);
+  return arm + "-" + sha256_hex(std::as_bytes(std::span(text))).substr(0, kShortHashDigits);
 }
 
 TrainingRun::TrainingRun(std::string arm, const Recipe& recipe, const RunPlan& plan,
@@ -98,7 +92,7 @@ fs::path TrainingRun::model_folder(int64_t step) const {
   return folder_ / name;
 }
 
-/// What the first rank wishes. Several ranks ask seldom, as it costs a message.
+/// The first rank's decision. Several ranks exchange it every kAgreeEvery steps only, because it costs a round trip.
 TrainingRun::Wish TrainingRun::agreed(int64_t step, Wish mine) const {
   if (!ranks_.alone() && step % kAgreeEvery != 0) return Wish::go_on;
   return static_cast<Wish>(ranks_.agreed(static_cast<int64_t>(mine)));
@@ -116,12 +110,12 @@ bool TrainingRun::train(const StepsDone& steps_done) {
   if (trainer.steps_done() > 0) steps_done(trainer.steps_done());
   const auto validation = data_->validation(0, plan_.validation_sequences);
   StepClock clock(history.seconds, device_);
-  double saved = seconds_now();
+  Stopwatch since_saved;
   bool wanted = true;
   for (;;) {
     const auto step = trainer.steps_done();
     const bool looks = looks_at(step, history), keeps = keeps_at(step), ends = step == recipe_.schedule.steps;
-    const bool due = seconds_now() - saved > plan_.checkpoint_seconds;
+    const bool due = since_saved.seconds() > plan_.checkpoint_seconds;
     const auto wish = agreed(step, !wanted ? Wish::stop : due ? Wish::save : Wish::go_on);
     if (looks || keeps || ends || wish != Wish::go_on) {
       clock.stop();
@@ -132,7 +126,7 @@ bool TrainingRun::train(const StepsDone& steps_done) {
       if (ends || diverged) break;
       if (wish != Wish::go_on) {
         save(trainer, history);
-        saved = seconds_now();
+        since_saved.restart();
       }
       if (wish == Wish::stop) return false;
       clock.start();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <mutex>
 #include <thread>
 
@@ -11,18 +10,17 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "base/statistics.h"
+#include "base/stopwatch.h"
 #include "harness/training/throughput.h"
 
 namespace replicate {
 namespace {
 
-constexpr const char* kBaseline = "baseline";
-constexpr const char* kAgain = "baseline_again";
 constexpr int64_t kTimedTokens = 1024;
 constexpr double kLongStep = 3;  // seconds, of which starting up is a small part
 
 /// The arm whose rate a comparison of the baseline with itself uses is the baseline.
-std::string rate_arm(const std::string& arm) { return arm == kAgain ? kBaseline : arm; }
+std::string rate_arm(const std::string& arm) { return arm == kBaselineAgain ? kBaseline : arm; }
 
 }  // namespace
 
@@ -234,17 +232,16 @@ double TrainingStudy::step_flops() const { return replicate::step_flops(recipes_
 
 /// A part of the step's batch where that is large: time grows with it.
 double TrainingStudy::measured_step_seconds() const {
-  using clock = std::chrono::steady_clock;
   const ThreadsOfARun guard(recipes_.plan().threads);
   auto recipe = recipes_.run(kBaseline, 0, recipes_.rates().front());
   recipe.sequences = std::clamp<int64_t>(kTimedTokens / results_.length, 1, recipe.sequences);
   recipe.accumulate = 1;
   Trainer trainer(recipe, data_, device_);
   const auto timed = [&] {
-    const auto start = clock::now();
+    const Stopwatch watch;
     trainer.step();
     trainer.report();  // waits for the device
-    return std::chrono::duration<double>(clock::now() - start).count();
+    return watch.seconds();
   };
   auto seconds = timed();
   if (seconds < kLongStep) seconds = timed();  // the first one starts threads and touches memory

@@ -7,6 +7,12 @@
 
 namespace replicate {
 
+/// Wider heads are refused: no model has them, and a damaged file may.
+inline constexpr int64_t kLargestHeadWidth = 1 << 16;
+
+/// Added to the mean square of a head before its root is taken, with head_rms_norm.
+inline constexpr double kHeadNormEps = 1e-6;
+
 /// Rotary position embedding: pair i of the first `width` dimensions of a head turns by
 /// theta^(-2 i / width) / divisors[i] a position.
 struct Rope {
@@ -17,8 +23,8 @@ struct Rope {
   bool operator==(const Rope&) const = default;
 };
 
-/// Where RMSNorm stands: before attention and FFN (Llama), behind them (OLMo 2), or on both sides (Gemma 3).
-enum class NormPlacement { before, behind, around };
+/// Where RMSNorm stands: before attention and FFN (Llama), after them (OLMo 2), or on both sides (Gemma 3).
+enum class NormPlacement { before, after, around };
 /// RMSNorm of queries and keys before RoPE: over each head (Qwen 3, Gemma 3), or over all heads together (OLMo 2).
 enum class QueryKeyNorm { none, head, heads };
 enum class Activation { silu, gelu, gelu_tanh };

@@ -1,7 +1,7 @@
 #pragma once
 
 // From what a file says of its model to the block description, architecture by architecture. Without LibTorch, as all
-// that reads somebody else's files.
+// that reads files of other programs.
 
 #include <filesystem>
 #include <string>

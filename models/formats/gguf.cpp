@@ -14,7 +14,6 @@
 namespace replicate {
 namespace {
 
-constexpr const char* kDamaged = "the file is damaged or incomplete, fetch it again";
 constexpr const char* kSupported = "use a file stored as F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 or Q2_K to Q6_K";
 constexpr const char* kNotTogether = "fetch all files of the model again";
 
@@ -107,7 +106,7 @@ class ByteReader {
   }
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(what, where_ + ", byte " + std::to_string(position_), kDamaged);
+    throw Error(what, where_ + ", byte " + std::to_string(position_), kFetchAgain);
   }
 
  private:
@@ -330,7 +329,7 @@ class GgufParser {
     const int64_t alignment = file_.integer("general.alignment").value_or(kDefaultAlignment);
     if (alignment <= 0 || (alignment & (alignment - 1)) != 0 || alignment > 1 << 30) {
       fail("metadata 'general.alignment' is " + std::to_string(alignment) + ", not a power of two up to 2^30",
-           kDamaged);
+           kFetchAgain);
     }
     return static_cast<uint64_t>(alignment);
   }
@@ -346,7 +345,7 @@ class GgufParser {
       if (offsets_[i] % step != 0) {
         fail("tensor " + in_quotes(file_.tensors_[i].name) + " starts at offset " + std::to_string(offsets_[i]) +
                  ", not at a multiple of " + std::to_string(step),
-             kDamaged);
+             kFetchAgain);
       }
       file_.tensors_[i].bytes = place(file_.tensors_[i], data, offsets_[i]);
     }
@@ -354,15 +353,15 @@ class GgufParser {
 
   std::span<const std::byte> place(const StoredTensor& tensor, std::span<const std::byte> data, uint64_t offset) const {
     const auto elements = checked_product(tensor.shape);
-    if (!elements) fail("tensor " + in_quotes(tensor.name) + " has an absurd shape", kDamaged);
+    if (!elements) fail("tensor " + in_quotes(tensor.name) + " has an absurd shape", kFetchAgain);
     const int64_t block = block_elements(tensor.type);
     if ((tensor.shape.empty() ? 1 : tensor.shape.back()) % block != 0) {
-      fail("tensor " + in_quotes(tensor.name) + " has rows that are no whole number of blocks", kDamaged);
+      fail("tensor " + in_quotes(tensor.name) + " has rows that are no whole number of blocks", kFetchAgain);
     }
     const uint64_t blocks = static_cast<uint64_t>(*elements / block);
     const auto width = static_cast<uint64_t>(block_bytes(tensor.type));
     if (offset > data.size() || blocks > (data.size() - offset) / width) {
-      fail("tensor " + in_quotes(tensor.name) + " lies beyond the file's end", kDamaged);
+      fail("tensor " + in_quotes(tensor.name) + " lies beyond the file's end", kFetchAgain);
     }
     return data.subspan(offset, blocks * width);
   }
@@ -401,7 +400,7 @@ int64_t GgufFile::split_count() const {
   const int64_t count = integer(kSplitCount).value_or(0);
   if (0 <= count && count <= kMostShards) return std::max<int64_t>(count, 1);
   throw Error("metadata 'split.count' is " + std::to_string(count) + ", not from 0 to " + std::to_string(kMostShards),
-              where_, kDamaged);
+              where_, kFetchAgain);
 }
 
 void GgufFile::check_shard(int64_t number, const GgufFile& first) const {

@@ -9,8 +9,6 @@
 namespace replicate {
 namespace {
 
-constexpr int64_t kLargestHead = 1 << 16;
-
 /// Metadata of one architecture: its keys begin with its name.
 class Metadata {
  public:
@@ -59,7 +57,7 @@ bool lacks_table(const Metadata& m) {
 std::vector<double> divisors_of(const GgufFile& file) {
   const auto* stored = file.find("rope_freqs.weight");
   if (!stored) return {};
-  if (stored->type != TensorType::f32 || stored->shape.size() != 1 || stored->elements() > kLargestHead) {
+  if (stored->type != TensorType::f32 || stored->shape.size() != 1 || stored->elements() > kLargestHeadWidth) {
     throw Error("rope_freqs.weight is no table of float32", file.where(), "the file is damaged");
   }
   std::vector<float> numbers(static_cast<size_t>(stored->elements()));
@@ -134,7 +132,7 @@ void add_architecture(Description& d, const Metadata& m) {
   } else if (m.is("qwen3")) {
     c.query_key_norm = QueryKeyNorm::head;
   } else if (m.is("olmo2")) {
-    c.norm_placement = NormPlacement::behind;
+    c.norm_placement = NormPlacement::after;
     c.query_key_norm = QueryKeyNorm::heads;
   } else if (m.is("gemma3")) {
     add_gemma(c, m);
@@ -188,7 +186,7 @@ Description describe_gguf(const GgufFile& file) {
   c.tied_head = !m.has_tensor("output.weight");
   check_counts(c, where);
   c.head_width = m.integer("attention.key_length").value_or(c.width / c.heads);
-  if (c.head_width < 2 || c.head_width > kLargestHead) m.refuse("a head width of " + std::to_string(c.head_width));
+  if (c.head_width < 2 || c.head_width > kLargestHeadWidth) m.refuse("a head width of " + std::to_string(c.head_width));
   if (m.integer("attention.value_length").value_or(c.head_width) != c.head_width) {
     m.refuse("attention.value_length different from the head width");
   }

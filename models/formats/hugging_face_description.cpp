@@ -12,8 +12,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kLargestHead = 1 << 16;
-
 [[noreturn]] void refuse(const std::string& what, const std::string& where) {
   throw Error(what + " is not supported", where, "use a model without it");
 }
@@ -164,7 +162,7 @@ void add_architecture(Description& d, const Json& json) {
   if (type == "smollm3") add_unrotated(c, json);
   if (type == "phi3") d.storage.fused = true;
   if (type == "olmo2") {
-    c.norm_placement = NormPlacement::behind;
+    c.norm_placement = NormPlacement::after;
     c.query_key_norm = QueryKeyNorm::heads;
   }
   if (type == "gemma3_text") {
@@ -254,7 +252,8 @@ Description describe(const Json& given, const std::string& where) {
   c.tied_head = value_or(json, "tie_word_embeddings", false);
   check_counts(c, where);
   c.head_width = value_or(json, "head_dim", c.width / c.heads);
-  if (c.head_width < 2 || c.head_width > kLargestHead) refuse("a head width of " + std::to_string(c.head_width), where);
+  if (c.head_width < 2 || c.head_width > kLargestHeadWidth)
+    refuse("a head width of " + std::to_string(c.head_width), where);
   c.activation = activation_of(json, c.architecture, where);
   add_rope(c, json, where);
   add_architecture(d, json);

@@ -25,7 +25,6 @@ using nlohmann::json;
 
 static_assert(std::endian::native == std::endian::little, "tensors are read in place");
 
-constexpr const char* kDamaged = "the file is damaged or incomplete, fetch it again";
 constexpr const char* kMetadata = "__metadata__";
 constexpr uint64_t kLengthBytes = 8;
 constexpr uint64_t kMostHeaderBytes = 100'000'000;  // the limit of the format's own library
@@ -139,7 +138,7 @@ class HeaderReader : public json::json_sax_t {
 
   [[noreturn]] void fail(const std::string& what) const {
     const bool in_tensor = !descriptions_.empty() && !in_metadata_;
-    throw Error("the header has " + what, where_ + (in_tensor ? ", tensor " + last_name() : ""), kDamaged);
+    throw Error("the header has " + what, where_ + (in_tensor ? ", tensor " + last_name() : ""), kFetchAgain);
   }
 
   std::string last_name() const { return in_quotes(descriptions_.back().name); }
@@ -221,7 +220,7 @@ class SafetensorsParser {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const { throw Error(what, file_.where_, kDamaged); }
+  [[noreturn]] void fail(const std::string& what) const { throw Error(what, file_.where_, kFetchAgain); }
 
   std::span<const std::byte> find_header() const {
     uint64_t length = 0;

@@ -13,7 +13,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "token files are read in place");
 
-constexpr const char* kDamaged = "the file is damaged, tokenise the text again";
+constexpr const char* kTokeniseAgain = "the file is damaged, tokenise the text again";
 constexpr char kMagic[8] = {'R', 'P', 'L', 'T', 'O', 'K', 'E', 'N'};
 constexpr uint32_t kVersion = 1;
 constexpr int64_t kMostVocabulary = std::numeric_limits<int32_t>::max();
@@ -51,7 +51,7 @@ void widen(std::span<const std::byte> bytes, std::span<int64_t> out) {
 
 void check_vocabulary(int64_t vocabulary, const std::string& where) {
   if (vocabulary > 0 && vocabulary <= kMostVocabulary) return;
-  throw Error("a vocabulary of " + std::to_string(vocabulary) + " tokens", where, kDamaged);
+  throw Error("a vocabulary of " + std::to_string(vocabulary) + " tokens", where, kTokeniseAgain);
 }
 
 }  // namespace
@@ -73,7 +73,7 @@ class TokenFileParser {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what, const char* remedy = kDamaged) const {
+  [[noreturn]] void fail(const std::string& what, const char* remedy = kTokeniseAgain) const {
     throw Error(what, file_.where_, remedy);
   }
 
@@ -96,7 +96,7 @@ class TokenFileParser {
     }
   }
 
-  /// A checksum is no seal: whoever makes a file can make its header's, too.
+  /// A checksum is no signature: a hostile file can have a header whose checksum is right.
   void place_payload() {
     file_.bytes_ = bytes_.subspan(sizeof(header_));
     const uint64_t size = file_.bytes_.size();
@@ -148,11 +148,11 @@ TokenFile TokenFile::parse(std::span<const std::byte> bytes, std::string where) 
 int64_t TokenFile::id_bytes() const { return bytes_of_id(vocabulary_); }
 
 void TokenFile::verify() const {
-  if (sha256(bytes_) != payload_) throw Error("the ids do not have their checksum", where_, kDamaged);
+  if (sha256(bytes_) != payload_) throw Error("the ids do not have their checksum", where_, kTokeniseAgain);
   const int64_t largest = largest_id();
   if (largest < vocabulary_) return;
   throw Error("token id " + std::to_string(largest) + " is not in the vocabulary of " + std::to_string(vocabulary_),
-              where_, kDamaged);
+              where_, kTokeniseAgain);
 }
 
 int64_t TokenFile::largest_id() const {

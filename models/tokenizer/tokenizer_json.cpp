@@ -21,10 +21,9 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr const char* kEndOfText = "<|endoftext|>";
-constexpr const char* kDamaged = "the file is damaged, fetch it again";
 constexpr uintmax_t kLargestConfig = 16 << 20;
 
-/// What stands before and behind a text, as the vocabulary spells it.
+/// What stands before and after a text, as the vocabulary spells it.
 struct Ends {
   std::optional<std::string> bos, eos;
   std::optional<bool> adds_bos;  ///< of tokenizer.model; tokenizer.json says it itself
@@ -48,7 +47,7 @@ int64_t id_in(const json& value, const std::string& text, const std::string& whe
   if (value.is_number_unsigned() && std::in_range<int32_t>(value.get<uint64_t>())) {
     return value.get<int64_t>();
   }
-  throw Error("the id of token " + in_quotes(text) + " is not a number in range", where, kDamaged);
+  throw Error("the id of token " + in_quotes(text) + " is not a number in range", where, kFetchAgain);
 }
 
 std::vector<JsonToken> added_tokens(const JsonSection& file) {
@@ -69,7 +68,7 @@ std::vector<JsonToken> added_tokens(const JsonSection& file) {
   return result;
 }
 
-/// Tokens by id: those of the model, and the added ones behind them (or among them again).
+/// Tokens by id: those of the model, and the added ones after them (or among them again).
 class TokensById {
  public:
   explicit TokensById(const std::string& where) : where_(where) {}
@@ -77,7 +76,7 @@ class TokensById {
   void put(const std::string& text, int64_t id) {
     const auto [entry, is_new] = by_id_.emplace(id, text);
     if (is_new || entry->second == text) return;
-    throw Error("token id " + std::to_string(id) + " is there twice", where_, kDamaged);
+    throw Error("token id " + std::to_string(id) + " is there twice", where_, kFetchAgain);
   }
 
   std::vector<std::string> texts() const {
@@ -108,7 +107,7 @@ Merge merge_of(const json& value, const std::string& where) {
   }
   const std::string text = value.is_string() ? value.get<std::string>() : "";
   const size_t space = text.find(' ');
-  if (space == std::string::npos) throw Error("a merge that is no pair", where, kDamaged);
+  if (space == std::string::npos) throw Error("a merge that is no pair", where, kFetchAgain);
   return {text.substr(0, space), text.substr(space + 1)};
 }
 
@@ -337,7 +336,7 @@ std::optional<Ends> ends_in(const fs::path& folder) {
   std::error_code error;
   const auto size = fs::file_size(path, error);
   if (error) return std::nullopt;
-  if (size > kLargestConfig) throw Error("the file is too large", path.string(), kDamaged);
+  if (size > kLargestConfig) throw Error("the file is too large", path.string(), kFetchAgain);
   std::ifstream stream(path);
   const std::string where = path.string();
   const json parsed = parse_json(std::string(std::istreambuf_iterator<char>(stream), {}), where);

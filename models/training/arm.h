@@ -9,6 +9,10 @@
 
 namespace replicate {
 
+/// The arm that others are compared with, and a second set of its runs with other weights and batches.
+inline constexpr const char* kBaseline = "baseline";
+inline constexpr const char* kBaselineAgain = "baseline_again";
+
 /// What is trained in place of the plain model.
 struct Arm {
   std::string name;

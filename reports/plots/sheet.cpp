@@ -1,8 +1,8 @@
 #include "reports/plots/sheet.h"
 
 #include <regex>
-#include <sstream>
 
+#include "base/number_text.h"
 #include "reports/text.h"
 
 namespace replicate::report {
@@ -54,12 +54,7 @@ std::string at_screen(const Sheet& sheet, double x, double y) {
   return "screen " + gnuplot_number(x / sheet.width) + "," + gnuplot_number(1 - y / sheet.height);
 }
 
-std::string gnuplot_number(double value) {
-  std::ostringstream out;
-  out.precision(10);
-  out << value;
-  return out.str();
-}
+std::string gnuplot_number(double value) { return significant_text(value, 10); }
 
 std::string clipped(const std::string& words, size_t longest) {
   const std::string whole = clean(words);

@@ -1,19 +1,12 @@
-#include <array>
-#include <cstdio>
 #include <sstream>
 
+#include "base/number_text.h"
 #include "reports/findings.h"
 #include "reports/report.h"
 #include "reports/text.h"
 
 namespace replicate::report {
 namespace {
-
-std::string plain_seconds(double seconds) {
-  std::array<char, 64> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), "%.3f", seconds);
-  return buffer.data();
-}
 
 std::string element(const std::string& name, const std::string& message, const std::string& type) {
   return "    <" + name + " message=\"" + escape_html(message) + "\"" + (type.empty() ? "" : " type=\"" + type + "\"") +
@@ -50,7 +43,7 @@ std::string notes(const Record& record) {
 
 std::string test_case(const Record& record, const FailOn& fail_on) {
   return "  <testcase classname=\"" + escape_html(record.model.name) + "\" name=\"" + escape_html(record.claim) +
-         "\" time=\"" + plain_seconds(record.seconds) + "\">\n" + properties(record) + outcome(record, fail_on) +
+         "\" time=\"" + fixed_text(record.seconds, 3) + "\">\n" + properties(record) + outcome(record, fail_on) +
          notes(record) + "  </testcase>\n";
 }
 
@@ -79,7 +72,7 @@ std::string junit_report(const std::vector<Record>& records, const FailOn& fail_
   std::ostringstream out;
   out << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"replicate\" tests=\"" << records.size()
       << "\" failures=\"" << totals.failures << "\" errors=\"" << totals.errors << "\" skipped=\"" << totals.skipped
-      << "\" time=\"" << plain_seconds(totals.seconds) << "\">\n";
+      << "\" time=\"" << fixed_text(totals.seconds, 3) << "\">\n";
   for (const Record& record : records) out << test_case(record, fail_on);
   out << "</testsuite>\n";
   return out.str();

@@ -1,7 +1,6 @@
 #include "reports/sections/cells.h"
 
-#include <cstdio>
-
+#include "base/number_text.h"
 #include "reports/text.h"
 
 namespace replicate::report {
@@ -9,9 +8,7 @@ namespace {
 
 /// "0.4963237668, 16 units of sampling, natural"
 std::string exact_text(const Metric& metric) {
-  char number[32];
-  std::snprintf(number, sizeof number, "%.10g", metric.value);
-  std::string text = number;
+  auto text = significant_text(metric.value, 10);
   if (metric.n > 0) text += ", " + plural(static_cast<size_t>(metric.n), "unit") + " of sampling";
   return metric.inputs.empty() ? text : text + ", " + metric.inputs;
 }

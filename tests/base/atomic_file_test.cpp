@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <iterator>
 
+#include "base/text_file.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/files_in.h"
 #include "tests/support/small_disk.h"
@@ -15,11 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string content(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
 TEST(AtomicFile, IsThereOnlyOnceInPlace) {
   const TemporaryFolder folder;
   AtomicFile file(folder / "a");
@@ -28,7 +23,7 @@ TEST(AtomicFile, IsThereOnlyOnceInPlace) {
   file.overwrite(0, std::as_bytes(std::span("two ", 4)));
   EXPECT_FALSE(fs::exists(folder / "a"));
   file.put_in_place();
-  EXPECT_EQ(content(folder / "a"), "two three four");
+  EXPECT_EQ(read_text(folder / "a"), "two three four");
   EXPECT_EQ(files_in(folder.path()), 1u);
 }
 
@@ -36,7 +31,7 @@ TEST(AtomicFile, VanishesWhenGivenUp) {
   const TemporaryFolder folder;
   folder.write("a", "old");
   { AtomicFile(folder / "a").write("new"); }
-  EXPECT_EQ(content(folder / "a"), "old");
+  EXPECT_EQ(read_text(folder / "a"), "old");
   EXPECT_EQ(files_in(folder.path()), 1u);
 }
 
@@ -47,7 +42,7 @@ TEST(AtomicFile, TwoAtATimeDoNotMix) {
   second.write("second");
   second.put_in_place();
   first.put_in_place();
-  EXPECT_EQ(content(folder / "a"), "first");
+  EXPECT_EQ(read_text(folder / "a"), "first");
 }
 
 TEST(AtomicFile, SaysWhatIsWrongAndLeavesNothing) {

@@ -94,7 +94,7 @@ std::string Parameters::yaml() const { return impl_->table.yaml(0); }
 void Parameters::allow(const std::vector<std::string>& keys) const {
   for (const Parameter& parameter : impl_->table.parameters()) {
     if (std::ranges::find(keys, parameter.key) != keys.end()) continue;
-    throw Error("no experiment reads the parameter " + in_quotes(parameter.key), parameter.where,
+    throw Error("no claim reads the parameter " + in_quotes(parameter.key), parameter.where,
                 did_you_mean(parameter.key, keys));
   }
 }

@@ -1,8 +1,8 @@
 #include "harness/record/settings/settings_yaml.h"
 
 #include <algorithm>
-#include <cstdio>
 
+#include "base/number_text.h"
 #include "base/yaml.h"
 
 namespace replicate {
@@ -10,13 +10,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The fewest digits, of 15 and 17, that mean the same number.
 std::string number_text(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.17g", value);
-  // The shortest of the two that means the same number.
-  char brief[32];
-  std::snprintf(brief, sizeof brief, "%.15g", value);
-  return as_real(brief) == value ? brief : text;
+  const auto brief = significant_text(value, 15);
+  return as_real(brief) == value ? brief : significant_text(value, 17);
 }
 
 std::string indented(const std::string& text, const std::string& indent) {

@@ -1,9 +1,10 @@
 #include "harness/study/runner/cost_table.h"
 
-#include <chrono>
 #include <cstdio>
 
+#include "base/number_text.h"
 #include "base/progress.h"
+#include "base/stopwatch.h"
 #include "harness/study/measures/sink_probes.h"
 
 namespace replicate {
@@ -17,25 +18,15 @@ std::string row(const std::string& name, const std::string& lanes, const std::st
   return line;
 }
 
-std::string number(double value, int decimals) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", decimals, value);
-  return text;
-}
-
 /// 44.5M, 166B
 std::string tokens_text(double tokens) {
-  char text[32];
   const bool billions = tokens >= 1e9;
-  if (tokens < 1e7) return number(tokens, 0);
-  std::snprintf(text, sizeof text, "%.3g%c", tokens / (billions ? 1e9 : 1e6), billions ? 'B' : 'M');
-  return text;
+  if (tokens < 1e7) return fixed_text(tokens, 0);
+  return significant_text(tokens / (billions ? 1e9 : 1e6), 3) + (billions ? 'B' : 'M');
 }
 
 std::string tflop_text(double flops) {
-  char text[32];
-  std::snprintf(text, sizeof text, flops < 1e17 ? "%.2f" : "%.2g", flops / 1e12);
-  return text;
+  return flops < 1e17 ? fixed_text(flops / 1e12, 2) : significant_text(flops / 1e12, 2);
 }
 
 }  // namespace
@@ -50,10 +41,10 @@ double measured_rate(const Model& model, const ExecutorOptions& options) {
   const auto timed = [&] {
     const auto probe = only_in({layers}, watch_columns({0}));
     const Plan plan{{shared, tokens, {}, {probe}}};
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     run(plan, options);
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    return estimate(plan, options).flops / seconds.count();
+    const auto seconds = watch.seconds();
+    return estimate(plan, options).flops / seconds;
   };
   timed();  // the first run starts threads and touches memory
   return timed();
@@ -64,7 +55,7 @@ void CostTable::add(const std::string& name, const Plan& plan) {
   for (const auto& lane : plan) tokens += lane.tokens->ids.numel();
   const auto cost = estimate(plan, options_);
   lines_ += row(name, std::to_string(plan.size()), std::to_string(tokens), tflop_text(cost.flops),
-                duration_text(cost.flops / rate_), number(cost.bytes / 1048576, 0));
+                duration_text(cost.flops / rate_), fixed_text(cost.bytes / 1048576, 0));
 }
 
 void CostTable::add_training(double tokens, double flops, double seconds) {
@@ -79,7 +70,7 @@ std::string CostTable::text(double flops) const {
   return row("claim", "lanes", "tokens", "TFLOP", "time", "MiB") + lines_ +
          row("all, passes shared", "", "", tflop_text(flops + training_flops_),
              duration_text(flops / rate_ + training_seconds_), "") +
-         "Times are estimated at " + number(rate_ / 1e9, 0) +
+         "Times are estimated at " + fixed_text(rate_ / 1e9, 0) +
          " GFLOP/s, measured now on two layers. Layers were assumed; the survey will find them.\n"
          "MiB are activations and weights at the peak; the program and the parts of a model file that are being read "
          "come on top.\n";

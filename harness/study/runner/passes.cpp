@@ -1,24 +1,18 @@
 #include "harness/study/runner/passes.h"
 
-#include <chrono>
-
 #include "base/error.h"
 #include "base/first_line.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/provenance.h"
+#include "base/stopwatch.h"
 #include "harness/study/runner/measured_record.h"
 
 namespace replicate {
 namespace {
 
-double seconds_now() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
-
 void finish(Session& session, ClaimRun& claim, const RunFolder& folder, Progress& progress) {
-  const double start = seconds_now();
+  const Stopwatch watch;
   auto record = blank_record(session, *claim.settings);
   record.inputs = inputs_of(claim);
   if (claim.error.empty()) {
@@ -28,7 +22,7 @@ void finish(Session& session, ClaimRun& claim, const RunFolder& folder, Progress
     record.verdict = Verdict::error;
     record.reason = claim.error;
   }
-  record.seconds = claim.seconds + seconds_now() - start;
+  record.seconds = claim.seconds + watch.seconds();
   record.peak_memory_mb = peak_memory_mb();
   write_record(record, folder.claim(record.claim));
   log_info(record.claim + ": " + to_string(record.verdict) + ": " + record.reason);
@@ -41,13 +35,13 @@ void finish(Session& session, ClaimRun& claim, const RunFolder& folder, Progress
 }
 
 bool run_alone(Session& session, ClaimRun& claim, const RunFolder& folder, Progress& progress) {
-  const double start = seconds_now();
+  const Stopwatch watch;
   bool whole = true;
   if (claim.error.empty()) {
     guarded(claim, [&] { whole = pass(session, claim.plan, claim.settings->id, progress); });
   }
   if (!whole) return false;
-  claim.seconds = seconds_now() - start;
+  claim.seconds = watch.seconds();
   finish(session, claim, folder, progress);
   return true;
 }
@@ -73,7 +67,7 @@ bool run_looking(Session& session, std::vector<ClaimRun>& claims, const RunFolde
     together.insert(together.end(), claim.plan.begin(), claim.plan.end());
     flops += claim.flops;
   }
-  const double start = seconds_now();
+  const Stopwatch watch;
   try {
     const auto stage = "observation for " + std::to_string(looking.size()) + " claims";
     if (!together.empty() && !pass(session, together, stage, progress)) return false;
@@ -81,7 +75,7 @@ bool run_looking(Session& session, std::vector<ClaimRun>& claims, const RunFolde
     log_warn("the shared pass failed (" + first_line(e.what()) + "); running its claims one by one");
     return run_apart(session, looking, folder, progress);
   }
-  const double seconds = seconds_now() - start;
+  const double seconds = watch.seconds();
   for (auto* claim : looking) {
     claim->seconds = flops > 0 ? seconds * claim->flops / flops : 0;
     finish(session, *claim, folder, progress);

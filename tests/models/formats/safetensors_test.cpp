@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/text_file.h"
 #include "tests/support/assets.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/files_in.h"
@@ -55,11 +56,6 @@ std::vector<Number> numbers_of(const SafetensorsTensor& tensor) {
   std::vector<Number> numbers(tensor.bytes.size() / sizeof(Number));
   std::memcpy(numbers.data(), tensor.bytes.data(), tensor.bytes.size());
   return numbers;
-}
-
-std::string content(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 // Files of PyPI `safetensors` and `transformers` (tests/reference/make_safetensors.py).
@@ -120,7 +116,7 @@ TEST(Safetensors, WritesTheReferencesBytesWhateverTheOrder) {
     auto outputs = outputs_of(file);
     std::reverse(outputs.begin(), outputs.end());
     write_safetensors(folder / name, outputs, file.metadata());
-    EXPECT_EQ(content(folder / name), content(golden(name))) << name;
+    EXPECT_EQ(read_text(folder / name), read_text(golden(name))) << name;
   }
 }
 
@@ -177,7 +173,7 @@ TEST(Safetensors, RefusesABrokenHeaderLength) {
 }
 
 TEST(Safetensors, RefusesEveryTruncation) {
-  const std::string whole = content(golden("every_dtype.safetensors"));
+  const std::string whole = read_text(golden("every_dtype.safetensors"));
   for (size_t size = 0; size < whole.size(); ++size) {
     EXPECT_THROW(parse(whole.substr(0, size)), Error) << size;
   }
@@ -292,7 +288,7 @@ TEST(WriteSafetensors, RoundTripsNamesAndMetadata) {
   const auto file = SafetensorsFile::open(folder / "a");
   EXPECT_EQ(decoded(file.tensor(odd)), numbers);
   EXPECT_EQ(file.metadata().at("a"), "line\n");
-  EXPECT_EQ(content(folder / "a").size() % 8, 0u);
+  EXPECT_EQ(read_text(folder / "a").size() % 8, 0u);
 }
 
 TEST(WriteSafetensors, RefusesWhatCannotBeReadBack) {
@@ -320,7 +316,7 @@ TEST(WriteSafetensors, LeavesNothingHalfWritten) {
   EXPECT_TRUE(fails_on_small_disk(1000, "cannot write", [&] {
     write_safetensors(folder / "a", {{"a", Dtype::f32, {1000}, std::as_bytes(std::span(numbers))}});
   }));
-  EXPECT_EQ(content(folder / "a"), "old");
+  EXPECT_EQ(read_text(folder / "a"), "old");
   EXPECT_EQ(files_in(folder.path()), 1u);
 }
 

@@ -37,7 +37,7 @@ void write_small(const fs::path& path, int64_t vocabulary = 100) {
   writer.finish();
 }
 
-std::vector<std::byte> content(const fs::path& path) {
+std::vector<std::byte> bytes_of(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   const auto bytes = std::as_bytes(std::span(text));
@@ -84,8 +84,8 @@ TEST(TokenFile, HasTheSameBytesEveryTime) {
   const TemporaryFolder folder;
   write_small(folder / "a");
   write_small(folder / "b");
-  EXPECT_EQ(content(folder / "a"), content(folder / "b"));
-  EXPECT_EQ(content(folder / "a").size(), 136u + 24 + 3 * 16);  // 20 bytes of ids, padded
+  EXPECT_EQ(bytes_of(folder / "a"), bytes_of(folder / "b"));
+  EXPECT_EQ(bytes_of(folder / "a").size(), 136u + 24 + 3 * 16);  // 20 bytes of ids, padded
 }
 
 TEST(TokenFile, StreamsManyDocuments) {
@@ -136,7 +136,7 @@ class Damaged {
   Damaged() {
     const TemporaryFolder folder;
     write_small(folder / "a");
-    bytes_ = content(folder / "a");
+    bytes_ = bytes_of(folder / "a");
   }
 
   template <typename Number>

@@ -8,10 +8,10 @@
 #include <memory>
 #include <vector>
 
+#include "base/byte_units.h"
+
 namespace replicate {
 namespace {
-
-constexpr size_t kMebibyte = 1 << 20;
 
 size_t resident_mebibytes() {
   size_t all = 0, pages = 0;
