@@ -32,7 +32,7 @@ std::string two_units(double seconds, double large, const char* large_name, doub
   return std::to_string(parts / in_large) + large_name + (rest.size() < 2 ? "0" : "") + rest + small_name;
 }
 
-/// The stage at hand: how far it is and how long it takes.
+/// The current stage: how far it is and how long it takes.
 class Stage {
  public:
   void begin(const std::string& name, double total) {

@@ -18,7 +18,7 @@ namespace {
 
 constexpr double kKibibytesPerMebibyte = 1024;
 
-/// What stands behind "key :" in a file such as /proc/cpuinfo; empty when it is not there.
+/// What stands after "key :" in a file such as /proc/cpuinfo; empty when it is not there.
 std::string value_of(const char* file, const std::string& key) {
   std::ifstream stream(file);
   for (std::string line; std::getline(stream, line);) {

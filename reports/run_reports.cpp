@@ -39,7 +39,7 @@ std::vector<std::string> order_of_summary(const fs::path& run) {
   return order;
 }
 
-/// Claims that `order` does not know yet stay behind the others, in the order they had.
+/// Claims that `order` does not know yet stay after the others, in the order they had.
 void sort_by(const std::vector<std::string>& order, std::vector<Record>& records) {
   const auto rank = [&](const Record& record) {
     return std::find(order.begin(), order.end(), record.claim) - order.begin();

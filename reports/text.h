@@ -1,7 +1,7 @@
 #pragma once
 
 // Numbers, widths and escapes that all reporters share. Strings come from models, files and YAML
-// that nobody vouches for: whatever is printed passes through one of the escapes below.
+// that may be hostile: all that is printed passes through one of the escapes below.
 
 #include <cstdint>
 #include <string>

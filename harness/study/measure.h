@@ -58,7 +58,7 @@ class Measure {
   /// A series of population statistics: f gives one column for each x.
   void population_series(const std::string& name, const Condition& condition, const std::string& axis,
                          const std::vector<double>& x, const OfWeights& f);
-  /// `series` for layers 1..L; values [B, >= L], what lies behind L is left out.
+  /// `series` for layers 1..L; values [B, >= L], of which the first L are used.
   void by_layer(const std::string& name, const Condition& condition, const Tensor& values, int64_t layers);
   /// A curve without intervals: y [X].
   void curve(const std::string& name, const Condition& condition, const std::string& axis, const std::vector<double>& x,

@@ -11,7 +11,7 @@
 namespace replicate {
 namespace {
 
-/// What of an effect is gone; none where there was no effect.
+/// Fraction of the effect that is removed; NaN where there was no effect.
 double removed(double untouched, double induced, double clamped) {
   return induced > untouched ? 1 - (clamped - untouched) / (induced - untouched) : std::nan("");
 }
@@ -29,7 +29,7 @@ OfMeans shares_and_means(size_t shown) {
   };
 }
 
-/// A list that may not be empty, which would mean everything.
+/// Throws on an empty list, which would select every index.
 std::vector<int64_t> some(std::vector<int64_t> indices, const std::string& claim) {
   if (indices.empty()) throw Error("nothing is named that could be held", claim, "correct the survey");
   return indices;
@@ -37,7 +37,7 @@ std::vector<int64_t> some(std::vector<int64_t> indices, const std::string& claim
 
 }  // namespace
 
-Mediation::Mediation(std::string claim, CarriersOf judged, std::map<std::string, CarriersOf> reported)
+Mediation::Mediation(std::string claim, MediatorsOf judged, std::map<std::string, MediatorsOf> reported)
     : claim_(std::move(claim)), judged_(std::move(judged)), reported_(std::move(reported)) {}
 
 /// Why there is nothing to measure, empty when there is.
@@ -69,7 +69,7 @@ Plan Mediation::plan(const Context& context) {
   auto judged = mask(primary);
   hold_dominant(judged, "", judged_, context);
   if (context.reports_others) {
-    for (const auto& [suffix, carriers] : reported_) hold_dominant(judged, suffix, carriers, context);
+    for (const auto& [suffix, mediators] : reported_) hold_dominant(judged, suffix, mediators, context);
     hold_other_spikes(judged, context);
   }
   interventions_.push_back(judged);
@@ -116,10 +116,10 @@ Patch Mediation::clamp(const Observed& untouched, Site site, int64_t layer, cons
   return Transplant{.site = site, .layers = here, .positions = {target_}, .dimensions = places, .source = source};
 }
 
-void Mediation::hold_dominant(Intervention& one, const std::string& suffix, const CarriersOf& carriers,
+void Mediation::hold_dominant(Intervention& one, const std::string& suffix, const MediatorsOf& mediators,
                               const Context& context) {
   const auto& writers = dominant(context);
-  const auto chosen = carriers(writers, context.config());
+  const auto chosen = mediators(writers, context.config());
   const auto with = [&](const std::vector<int64_t>& dimensions) {
     auto patches = one.patches;
     patches.push_back(clamp(one.untouched, chosen.site, writers.layer, dimensions));
@@ -194,13 +194,13 @@ Measurement Mediation::reduce(const Context& context) {
   return measure.take();
 }
 
-/// Attention to k over the queries behind it: [B, L].
+/// Attention to k over the queries after it: [B, L].
 Tensor Mediation::to_target(const Observed& one) const {
   const auto column = one.columns->layers().select(2, 1);  // [B, L, T]
   return attention_to(column, target_, column.size(-1));
 }
 
-/// Attention to position 0 over all queries behind it: [B, L].
+/// Attention to position 0 over all queries after it: [B, L].
 Tensor Mediation::to_first(const Observed& one) const {
   const auto column = one.columns->layers().select(2, 0);  // [B, L, T]
   return attention_to(column, 0, column.size(-1));

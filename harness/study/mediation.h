@@ -9,22 +9,22 @@
 
 namespace replicate {
 
-/// What is said to carry a spike: places of one site in the spike's layer, and as many others like them (none:
-/// no such control).
-struct Carriers {
+/// The hypothesised mediators (neurons or residual dimensions of the spike's layer), and equally many matched controls
+/// or none.
+struct Mediators {
   Site site = Site::hidden;
   std::vector<int64_t> dimensions;
   std::vector<int64_t> matched;
 };
 
-using CarriersOf = std::function<Carriers(const SpikeWriters& writers, const ModelConfig& config)>;
+using MediatorsOf = std::function<Mediators(const SpikeWriters& writers, const ModelConfig& config)>;
 
 /// Reads the claim's parameters `target`, `amplification` and `calibration`, and reports the condition `random`.
 class Mediation {
  public:
   /// `judged` is held in the dominant spike's layer and, reported, in those of other spikes. `reported` is held in
   /// the dominant one's alone, by the suffix of its metrics ("_top2").
-  Mediation(std::string claim, CarriersOf judged, std::map<std::string, CarriersOf> reported = {});
+  Mediation(std::string claim, MediatorsOf judged, std::map<std::string, MediatorsOf> reported = {});
 
   Plan plan(const Context& context);
   Measurement reduce(const Context& context);
@@ -40,7 +40,7 @@ class Mediation {
   /// The intervention again, with something held.
   struct Held {
     std::string suffix;  // of its metrics: "", "_top2", "_spike3", "_all"
-    int64_t spike = 0;   // its metrics are means over the sink layers behind this layer
+    int64_t spike = 0;   // its metrics are means over the sink layers after this layer
     Observed clamped;
     std::optional<Observed> matched;
   };
@@ -56,7 +56,8 @@ class Mediation {
   const SpikeWriters& dominant(const Context& context) const;
   Observed add(const Condition& condition, std::vector<Patch> patches);
   Intervention intervene(const Condition& condition, std::vector<Patch> patches, const Observed& untouched);
-  void hold_dominant(Intervention& one, const std::string& suffix, const CarriersOf& carriers, const Context& context);
+  void hold_dominant(Intervention& one, const std::string& suffix, const MediatorsOf& mediators,
+                     const Context& context);
   void hold_other_spikes(Intervention& one, const Context& context);
   std::string record(const Observed& one, Recording recording);
   Patch clamp(const Observed& untouched, Site site, int64_t layer, const std::vector<int64_t>& dimensions);
@@ -70,8 +71,8 @@ class Mediation {
   void first_clamped(const Context& context, Measure& measure) const;
 
   std::string claim_;
-  CarriersOf judged_;
-  std::map<std::string, CarriersOf> reported_;
+  MediatorsOf judged_;
+  std::map<std::string, MediatorsOf> reported_;
   int64_t target_ = 0;
   Plan plan_;
   std::vector<Intervention> interventions_;  // the judged one first

@@ -12,7 +12,7 @@ namespace replicate {
 /// x [B, X] -> [B, B] float64.
 Tensor inner_products(const Tensor& x);
 
-/// Unbiased variance over sequences, summed over the X dimensions behind `products`: [R].
+/// Unbiased variance over sequences, summed over the X dimensions after `products`: [R].
 Tensor population_variance(const Tensor& weights, const Tensor& products);
 
 /// Mean inner product of two different sequences (of unit vectors: the mean pairwise cosine): [R].

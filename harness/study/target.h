@@ -7,7 +7,7 @@
 
 namespace replicate {
 
-/// Error unless `target` lies behind position 0 and has a later query.
+/// Error unless `target` lies after position 0 and has a later query.
 void check_target(int64_t target, const Condition& condition, const std::string& claim);
 
 /// In these layers the target sees nothing but itself, as position 0 cannot help but do.

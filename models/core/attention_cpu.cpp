@@ -6,13 +6,13 @@
 #include "models/kernels/softmax_row.h"
 
 // One task is a slice of one head's query blocks. A block's scores come from a matrix product into a
-// scratch of kQueryBlock x T, one pass over each row turns them into exponentials and statistics, and a
+// scratch of kQueriesOfASlice x T, one pass over each row turns them into exponentials and statistics, and a
 // second matrix product takes the mean of the values. The row sum divides the K outputs, not the T scores.
 
 namespace replicate {
 namespace {
 
-constexpr int64_t kQueryBlock = 64;
+constexpr int64_t kQueriesOfASlice = 64;
 constexpr int64_t kFewHeads = 16;  // below, a head is cut in slices so that threads have even work
 
 struct Shape {
@@ -49,11 +49,11 @@ class Attention {
   /// Query blocks slice, slice + slices, ... of one head. `received` is this slice's own [T].
   void run(const Head& head, HeadStatistics statistics, int64_t slice, int64_t slices,
            std::vector<float>& scratch) const {
-    scratch.resize(kQueryBlock * shape_.length);
-    for (int64_t first = slice * kQueryBlock; first < shape_.length; first += slices * kQueryBlock) {
-      const auto rows = std::min(kQueryBlock, shape_.length - first), keys = first + rows;
+    scratch.resize(kQueriesOfASlice * shape_.length);
+    for (int64_t first = slice * kQueriesOfASlice; first < shape_.length; first += slices * kQueriesOfASlice) {
+      const auto rows = std::min(kQueriesOfASlice, shape_.length - first), keys = first + rows;
       multiply_transposed(head.q + first * shape_.width, head.k, scratch.data(), rows, keys, shape_.width);
-      float sums[kQueryBlock];
+      float sums[kQueriesOfASlice];
       for (int64_t i = 0; i < rows; ++i) {
         sums[i] = finish_row(head, first + i, keys, scratch.data() + i * keys, statistics);
       }
@@ -127,7 +127,7 @@ class Attention {
   std::vector<const MaskedRow*> masked_;  // by query
 };
 
-/// Runs task(i, scratch) for i < tasks on all threads; whoever is free takes the next one.
+/// Runs task(i, scratch) for i < tasks on all threads; a free thread takes the next one.
 template <typename Task>
 void for_each_task(int64_t tasks, const Task& task) {
   std::atomic<int64_t> next{0};

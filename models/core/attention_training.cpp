@@ -7,7 +7,7 @@
 namespace replicate {
 namespace {
 
-constexpr int64_t kQueryBlock = 128;
+constexpr int64_t kQueriesAtOnce = 128;
 
 /// One block of queries against the keys they may see.
 struct QueryBlock {
@@ -18,8 +18,8 @@ struct QueryBlock {
 
 std::vector<QueryBlock> query_blocks(int64_t length) {
   std::vector<QueryBlock> blocks;
-  for (int64_t first = 0; first < length; first += kQueryBlock) {
-    const auto rows = std::min(kQueryBlock, length - first);
+  for (int64_t first = 0; first < length; first += kQueriesAtOnce) {
+    const auto rows = std::min(kQueriesAtOnce, length - first);
     blocks.push_back({first, rows, first + rows});
   }
   return blocks;

@@ -5,8 +5,8 @@
 namespace replicate {
 namespace {
 
-/// What the block goes on with at a site: the value itself when nobody has hung a tap in.
-Tensor visit(Tap* tap, Site site, Tensor value) { return tap ? tap->at(site, std::move(value)) : value; }
+/// Returns the value to use at `site`: what the hooks return, or `value` unchanged where there are none.
+Tensor visit(Hooks* hooks, Site site, Tensor value) { return hooks ? hooks->at(site, std::move(value)) : value; }
 
 /// [B, T, n K] -> [B, n, T, K]
 Tensor split_heads(const Tensor& x, int64_t head_width) { return x.unflatten(-1, {-1, head_width}).transpose(1, 2); }
@@ -27,7 +27,7 @@ struct Projection {
   const Tensor &weight, &bias;  // [F, D], [F] or undefined
 };
 
-/// Matrices that lie one behind the other in memory, as one; undefined where they do not.
+/// Matrices that lie one after the other in memory, as one; undefined where they do not.
 Tensor one_matrix(std::span<const Projection> all) {
   const auto& first = all.front().weight;
   int64_t rows = 0;
@@ -61,7 +61,8 @@ Tensor rms_norm_as(at::ScalarType type, const Tensor& x, const Tensor& gain, dou
   return rms_norm(x, gain, eps).to(type);
 }
 
-/// Whether x + branch and the norm that the FFN reads are one operation here: where nobody looks at what lies between.
+/// True where the residual addition and the FFN's RMSNorm can be one operation. Valid without hooks only, because
+/// mid_residual is then never materialised.
 bool adds_and_norms_at_once(const ModelConfig& config, const Tensor& x, const Tensor& branch, const Tensor& gain) {
   const bool plain = config.norm_placement == NormPlacement::before && !config.layer_norm && !config.parallel_residual;
   return plain && cuda_kernels_take(x) && cuda_kernels_take(branch) && x.scalar_type() == at::kFloat &&
@@ -79,30 +80,29 @@ Tensor heads_of(const ModelConfig& config, Tensor x, const Tensor& gain) {
 /// What W_O reads: the heads [B, T, H, K], each over its own RMS and gated by the block's normed input, where the
 /// model is so made.
 Tensor mitigated(const ModelConfig& config, const BlockWeights& weights, const Tensor& normed, Tensor heads) {
-  constexpr double kHeadNormEps = 1e-6;
   if (config.head_rms_norm) heads = rms_norm_as(heads.scalar_type(), heads, weights.head_norm, kHeadNormEps);
   if (!config.output_gate) return heads;
   return heads * at::linear(normed, weights.output_gate).unflatten(-1, {-1, config.head_width}).sigmoid();
 }
 
 Tensor attention(const ModelConfig& config, const BlockWeights& weights, const Positions& positions,
-                 const Tensor& normed, Tap* tap) {
+                 const Tensor& normed, Hooks* hooks) {
   const Projection projections[] = {
       {weights.query, weights.query_bias}, {weights.key, weights.key_bias}, {weights.value, weights.value_bias}};
   const auto projected = project(normed, projections);
-  const auto q = visit(tap, Site::query, rotate(heads_of(config, projected[0], weights.query_norm), positions));
-  const auto k = visit(tap, Site::key, rotate(heads_of(config, projected[1], weights.key_norm), positions));
-  const auto v = visit(tap, Site::value, split_heads(projected[2], config.head_width));
+  const auto q = visit(hooks, Site::query, rotate(heads_of(config, projected[0], weights.query_norm), positions));
+  const auto k = visit(hooks, Site::key, rotate(heads_of(config, projected[1], weights.key_norm), positions));
+  const auto v = visit(hooks, Site::value, split_heads(projected[2], config.head_width));
 
   const double scale = config.score_scale.value_or(1 / std::sqrt(static_cast<double>(config.head_width)));
-  auto spec = tap ? tap->attention_spec(scale) : AttentionSpec{.scale = scale};
+  auto spec = hooks ? hooks->attention_spec(scale) : AttentionSpec{.scale = scale};
   spec.sigmoid_bias = config.sigmoid_bias;
   spec.window = positions.window;
-  auto result = attend(q, k, v, spec, tap ? tap->attention_needs() : AttentionNeeds{});
-  if (tap) tap->attention(result.statistics);
-  const auto heads = visit(tap, Site::head_output, std::move(result.output));  // [B, T, H, K]
-  const auto read = visit(tap, Site::gated_output, mitigated(config, weights, normed, heads));
-  return visit(tap, Site::projected, at::linear(read.flatten(2), weights.output, weights.output_bias));
+  auto result = attend(q, k, v, spec, hooks ? hooks->attention_needs() : AttentionNeeds{});
+  if (hooks) hooks->attention(result.statistics);
+  const auto heads = visit(hooks, Site::head_output, std::move(result.output));  // [B, T, H, K]
+  const auto read = visit(hooks, Site::gated_output, mitigated(config, weights, normed, heads));
+  return visit(hooks, Site::projected, at::linear(read.flatten(2), weights.output, weights.output_bias));
 }
 
 Tensor activated(Activation activation, const Tensor& gate) {
@@ -110,21 +110,21 @@ Tensor activated(Activation activation, const Tensor& gate) {
   return at::gelu(gate, activation == Activation::gelu_tanh ? "tanh" : "none");
 }
 
-Tensor feed_forward(const ModelConfig& config, const BlockWeights& weights, const Tensor& normed, Tap* tap) {
+Tensor feed_forward(const ModelConfig& config, const BlockWeights& weights, const Tensor& normed, Hooks* hooks) {
   const auto gated = [&] {
     const Tensor no_bias;
     const Projection projections[] = {{weights.gate, no_bias}, {weights.up, weights.up_bias}};
     const auto projected = project(normed, projections);
-    const auto gate = visit(tap, Site::gate, projected[0]), up = visit(tap, Site::up, projected[1]);
+    const auto gate = visit(hooks, Site::gate, projected[0]), up = visit(hooks, Site::up, projected[1]);
     return config.activation == Activation::silu && is_fused(gate) ? fused_swiglu(gate, up)
                                                                    : activated(config.activation, gate) * up;
   };
   const auto ungated = [&] {
-    return activated(config.activation, visit(tap, Site::up, at::linear(normed, weights.up, weights.up_bias)));
+    return activated(config.activation, visit(hooks, Site::up, at::linear(normed, weights.up, weights.up_bias)));
   };
   auto hidden = config.gated_ffn ? gated() : ungated();
-  hidden = visit(tap, Site::hidden, std::move(hidden));
-  return visit(tap, Site::ffn_output, at::linear(hidden, weights.down, weights.down_bias));
+  hidden = visit(hooks, Site::hidden, std::move(hidden));
+  return visit(hooks, Site::ffn_output, at::linear(hidden, weights.down, weights.down_bias));
 }
 
 Positions rotary_tables(const Rope& rope, int64_t head_width, int64_t length, at::Device device) {
@@ -171,30 +171,30 @@ Tensor norm(const ModelConfig& config, const Tensor& x, const Tensor& gain, cons
 }
 
 Tensor block_forward(const ModelConfig& config, const BlockWeights& weights, const Positions& positions,
-                     const Tensor& residual, Tap* tap) {
+                     const Tensor& residual, Hooks* hooks) {
   const auto type = weights.query.scalar_type();  // of matrix products; the residual stream keeps its own
   const auto before = [&](const Tensor& x, const Tensor& gain, const Tensor& bias) {
-    if (config.norm_placement == NormPlacement::behind) return x.to(type);
+    if (config.norm_placement == NormPlacement::after) return x.to(type);
     return config.layer_norm ? norm(config, x, gain, bias).to(type) : rms_norm_as(type, x, gain, config.norm_eps);
   };
-  const auto behind = [&](const Tensor& x, const Tensor& gain) {
+  const auto after = [&](const Tensor& x, const Tensor& gain) {
     return config.norm_placement == NormPlacement::before ? x : rms_norm(x, gain, config.norm_eps);
   };
-  const auto input = visit(tap, Site::block_input, residual);
+  const auto input = visit(hooks, Site::block_input, residual);
   const auto attention_normed =
-      visit(tap, Site::attention_normed, before(input, weights.attention_norm, weights.attention_norm_bias));
-  const auto attended = attention(config, weights, positions, attention_normed, tap);
+      visit(hooks, Site::attention_normed, before(input, weights.attention_norm, weights.attention_norm_bias));
+  const auto attended = attention(config, weights, positions, attention_normed, hooks);
   if constexpr (kCudaKernels) {
-    if (!tap && adds_and_norms_at_once(config, input, attended, weights.ffn_norm)) {
+    if (!hooks && adds_and_norms_at_once(config, input, attended, weights.ffn_norm)) {
       const auto [mid, normed] = cuda_add_rms_norm(input, attended, weights.ffn_norm, config.norm_eps);
       return mid + feed_forward(config, weights, normed, nullptr);
     }
   }
-  const auto mid = visit(tap, Site::mid_residual, input + behind(attended, weights.attention_post_norm));
+  const auto mid = visit(hooks, Site::mid_residual, input + after(attended, weights.attention_post_norm));
   const auto& read = config.parallel_residual ? input : mid;
-  const auto ffn_normed = visit(tap, Site::ffn_normed, before(read, weights.ffn_norm, weights.ffn_norm_bias));
-  const auto fed = feed_forward(config, weights, ffn_normed, tap);
-  return visit(tap, Site::block_output, mid + behind(fed, weights.ffn_post_norm));
+  const auto ffn_normed = visit(hooks, Site::ffn_normed, before(read, weights.ffn_norm, weights.ffn_norm_bias));
+  const auto fed = feed_forward(config, weights, ffn_normed, hooks);
+  return visit(hooks, Site::block_output, mid + after(fed, weights.ffn_post_norm));
 }
 
 }  // namespace replicate

@@ -7,10 +7,10 @@
 
 namespace replicate {
 
-/// What analysis hangs into a block. Training passes none and pays nothing.
-class Tap {
+/// Hooks of an analysis, called at each site of a block. Training passes none and pays nothing.
+class Hooks {
  public:
-  virtual ~Tap() = default;
+  virtual ~Hooks() = default;
   /// Sees the value at a site and returns what the block goes on with (the same tensor, or a patched one).
   virtual Tensor at(Site site, Tensor value) = 0;
   virtual AttentionSpec attention_spec(double scale) = 0;
@@ -31,13 +31,12 @@ std::vector<Positions> positions_of(const ModelConfig& config, int64_t length, a
 /// the gain's type outside.
 Tensor rms_norm(const Tensor& x, const Tensor& gain, double eps);
 
-/// The norm that the model has, of x [..., D]: rms_norm, or LayerNorm, which is rms_norm of what x has around its mean
-/// and a bias behind.
+/// The model's own norm of x [..., D]: rms_norm, or LayerNorm, which is rms_norm of x less its mean, plus a bias.
 Tensor norm(const ModelConfig& config, const Tensor& x, const Tensor& gain, const Tensor& bias);
 
 /// One transformer block: attention with RoPE and an FFN, each with its norms and added to the residual
 /// stream. residual [B, T, D] float32 -> [B, T, D].
 Tensor block_forward(const ModelConfig& config, const BlockWeights& weights, const Positions& positions,
-                     const Tensor& residual, Tap* tap = nullptr);
+                     const Tensor& residual, Hooks* hooks = nullptr);
 
 }  // namespace replicate

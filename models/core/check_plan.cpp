@@ -18,7 +18,7 @@ void check_lane(const Lane& lane) {
 }
 
 [[noreturn]] void reject(const std::string& name, const std::string& what) {
-  throw Error("the recording '" + name + "' " + what, "plan", "correct the experiment that planned it");
+  throw Error("the recording '" + name + "' " + what, "plan", kDefect);
 }
 
 /// A recording and the lane that makes it.

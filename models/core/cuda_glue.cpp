@@ -78,7 +78,7 @@ cuda::AttentionInputs<Element> inputs_of(const Tensor& q, const Tensor& k, const
           static_cast<float>(scale)};
 }
 
-/// What must be read behind the forward pass, from its log-sum-exp.
+/// Statistics that need a second pass over the keys, from the log-sum-exp of the forward pass.
 template <typename Element>
 void collect(const cuda::AttentionInputs<Element>& in, const Tensor& lse, AttentionStatistics& s, cudaStream_t stream) {
   const auto* sums = lse.const_data_ptr<float>();

@@ -48,7 +48,7 @@ struct SumAndNorm {
 SumAndNorm cuda_add_rms_norm(const Tensor& x, const Tensor& branch, const Tensor& gain, double eps);
 
 /// As fused_cross_entropy: float32 from logits [N, P], of which the first `ids` columns count and the others get no
-/// gradient. The backward pass overwrites the logits with their gradient, so that nobody else may read them then, and
+/// gradient. The backward pass overwrites the logits with their gradient, so that they must not be read after it, and
 /// it can run once only. A target outside 0..ids-1 makes the loss NaN.
 Tensor cuda_cross_entropy(const Tensor& logits, const Tensor& targets, int64_t ids);
 

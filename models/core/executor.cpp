@@ -66,15 +66,15 @@ void merge(AttentionNeeds& all, const AttentionNeeds& more) {
 }
 
 /// A lane's probe and what it wants in the current layer.
-struct Listener {
+struct Observer {
   Probe* probe;
   int64_t lane;
   ProbeNeeds needs;
   bool wants(Site site) const { return std::find(needs.sites.begin(), needs.sites.end(), site) != needs.sites.end(); }
 };
 
-std::vector<Listener> listeners(const Group& group, int64_t layer) {
-  std::vector<Listener> all;
+std::vector<Observer> observers(const Group& group, int64_t layer) {
+  std::vector<Observer> all;
   for (const auto& lane : group.lanes) {
     for (auto* probe : probes_of(lane)) {
       auto needs = probe->needs(layer, lane->model->config.layers);
@@ -119,13 +119,13 @@ class FiniteCheck {
 };
 
 /// Patches first, then probes: a probe sees what the block goes on with.
-class GroupTap : public Tap {
+class GroupHooks : public Hooks {
  public:
-  GroupTap(const std::vector<Patch>& active, const Recorded& recorded, const std::vector<Listener>& listeners,
-           Place place, int64_t sequences, FiniteCheck& finite)
+  GroupHooks(const std::vector<Patch>& active, const Recorded& recorded, const std::vector<Observer>& observers,
+             Place place, int64_t sequences, FiniteCheck& finite)
       : active_(active),
         patched_(active, recorded, place.layer, place.first_sequence),
-        listeners_(listeners),
+        observers_(observers),
         place_(place),
         sequences_(sequences),
         finite_(finite) {}
@@ -134,8 +134,8 @@ class GroupTap : public Tap {
   Tensor at(Site site, Tensor value) override {
     const auto type = value.scalar_type();
     value = patched_.at(site, widened(value));
-    for (const auto& listener : listeners_) {
-      if (listener.wants(site)) listener.probe->observe(place_of(listener), site, value);
+    for (const auto& observer : observers_) {
+      if (observer.wants(site)) observer.probe->observe(place_of(observer), site, value);
     }
     return at::isReducedFloatingType(type) ? narrowed(site, value, type) : value;
   }
@@ -146,14 +146,14 @@ class GroupTap : public Tap {
 
   AttentionNeeds attention_needs() override {
     AttentionNeeds all;
-    for (const auto& listener : listeners_) merge(all, listener.needs.attention);
+    for (const auto& observer : observers_) merge(all, observer.needs.attention);
     return all;
   }
 
   void attention(const AttentionStatistics& statistics) override {
-    for (const auto& listener : listeners_) {
-      if (!listener.needs.attention.any()) continue;
-      listener.probe->observe_attention(place_of(listener), statistics);
+    for (const auto& observer : observers_) {
+      if (!observer.needs.attention.any()) continue;
+      observer.probe->observe_attention(place_of(observer), statistics);
     }
   }
 
@@ -168,11 +168,11 @@ class GroupTap : public Tap {
     return narrow;
   }
 
-  Place place_of(const Listener& listener) const { return {listener.lane, place_.layer, place_.first_sequence}; }
+  Place place_of(const Observer& observer) const { return {observer.lane, place_.layer, place_.first_sequence}; }
 
   const std::vector<Patch>& active_;
   PatchedSites patched_;
-  const std::vector<Listener>& listeners_;
+  const std::vector<Observer>& observers_;
   Place place_;
   int64_t sequences_;
   FiniteCheck& finite_;
@@ -222,7 +222,7 @@ size_t depth_of(const Group& group, const std::vector<Group>& groups, size_t mos
   for (const auto& name : sources_of(group)) {
     if (most == 0) {
       throw Error("lanes read each other's recordings in a circle, the recording '" + name + "' among them", "plan",
-                  "correct the experiment that planned it");
+                  kDefect);
     }
     const auto source =
         std::find_if(groups.begin(), groups.end(), [&](const Group& other) { return records(other, name); });
@@ -274,8 +274,8 @@ std::vector<Group> initial_groups(const Plan& plan) {
 /// What the probes of a group compute themselves in one layer.
 double probe_flops(const Group& group, int64_t layer) {
   double flops = 0;
-  for (const auto& listener : listeners(group, layer)) {
-    flops += listener.probe->flops(group.sequences(), group.length());
+  for (const auto& observer : observers(group, layer)) {
+    flops += observer.probe->flops(group.sequences(), group.length());
   }
   return flops;
 }
@@ -283,8 +283,8 @@ double probe_flops(const Group& group, int64_t layer) {
 /// FLOPs of the output head; 0 where no probe wants logits.
 double head_flops(const Group& group) {
   const auto& c = group.first().model->config;
-  const auto heard = listeners(group, c.layers + 1);
-  const bool logits = std::any_of(heard.begin(), heard.end(), [](const Listener& l) { return l.wants(Site::logits); });
+  const auto heard = observers(group, c.layers + 1);
+  const bool logits = std::any_of(heard.begin(), heard.end(), [](const Observer& l) { return l.wants(Site::logits); });
   return logits ? 2.0 * static_cast<double>(group.first().tokens->ids.numel() * c.vocabulary * c.width) : 0;
 }
 
@@ -335,10 +335,10 @@ class Pass {
 
   bool run_layer(int64_t layer) {
     const auto weights = model_.weights->block(layer);
-    std::vector<std::vector<Listener>> heard;
+    std::vector<std::vector<Observer>> heard;
     std::vector<Tensor> outputs;
     for (const auto& group : groups_) {
-      heard.push_back(listeners(group, layer));
+      heard.push_back(observers(group, layer));
       outputs.push_back(at::empty_like(group.residual));
     }
     show_weights(layer, weights, heard);
@@ -348,7 +348,7 @@ class Pass {
     for (size_t g = 0; g < groups_.size(); ++g) {
       finite_.see("the residual stream is not finite after layer ", layer, weights.query.scalar_type(), outputs[g]);
       groups_[g].residual = outputs[g];
-      for (const auto& listener : heard[g]) listener.probe->finish_layer(layer);
+      for (const auto& observer : heard[g]) observer.probe->finish_layer(layer);
     }
     model_.weights->release(layer);
     return_freed_memory();
@@ -358,7 +358,7 @@ class Pass {
   /// Batches outside, groups inside: lanes on the same tokens pass batch by batch together, so that a
   /// probe which compares two of them holds one batch only.
   bool run_wave(const std::vector<size_t>& wave, int64_t layer, const BlockWeights& weights,
-                const std::vector<std::vector<Listener>>& heard, std::vector<Tensor>& outputs) {
+                const std::vector<std::vector<Observer>>& heard, std::vector<Tensor>& outputs) {
     for (int64_t batch = 0; batch < most_batches(); ++batch) {
       for (const auto g : wave) {
         if (!run_batch(groups_[g], weights, {0, layer, 0}, batch, heard[g], outputs[g])) return false;
@@ -369,14 +369,14 @@ class Pass {
 
   /// Each probe once, however many lanes it is attached to.
   static void show_weights(int64_t layer, const BlockWeights& weights,
-                           const std::vector<std::vector<Listener>>& heard) {
+                           const std::vector<std::vector<Observer>>& heard) {
     std::set<const Probe*> shown;
     std::optional<BlockWeights> wide;  // probes see float32
     for (const auto& group : heard) {
-      for (const auto& listener : group) {
-        if (!listener.needs.weights || !shown.insert(listener.probe).second) continue;
+      for (const auto& observer : group) {
+        if (!observer.needs.weights || !shown.insert(observer.probe).second) continue;
         if (!wide) wide = widened(weights);
-        listener.probe->observe_weights(layer, *wide);
+        observer.probe->observe_weights(layer, *wide);
       }
     }
   }
@@ -392,15 +392,15 @@ class Pass {
 
   /// False when the run is to stop.
   bool run_batch(const Group& group, const BlockWeights& weights, Place place, int64_t batch,
-                 const std::vector<Listener>& heard, Tensor& output) {
+                 const std::vector<Observer>& heard, Tensor& output) {
     const auto size = batch_sequences(group, options_);
     place.first_sequence = batch * size;
     if (place.first_sequence >= group.sequences()) return true;
     const auto count = std::min(size, group.sequences() - place.first_sequence);
-    GroupTap tap(group.active, recorded_, heard, place, count, finite_);
+    GroupHooks hooks(group.active, recorded_, heard, place, count, finite_);
     output.narrow(0, place.first_sequence, count)
         .copy_(block_forward(model_.config, weights, positions_.at(group.length())[place.layer - 1],
-                             group.residual.narrow(0, place.first_sequence, count), &tap));
+                             group.residual.narrow(0, place.first_sequence, count), &hooks));
     const double share = static_cast<double>(count) / static_cast<double>(group.sequences());
     return !advance_ ||
            advance_(block_flops(model_.config, count, group.length()) + share * probe_flops(group, place.layer));
@@ -411,21 +411,21 @@ class Pass {
     const int64_t layer = model_.config.layers + 1;
     Tensor head;  // decoded once for all groups
     for (const auto& group : regroup(groups_, layer)) {
-      const auto heard = listeners(group, layer);
+      const auto heard = observers(group, layer);
       const bool logits =
-          std::any_of(heard.begin(), heard.end(), [](const Listener& l) { return l.wants(Site::logits); });
+          std::any_of(heard.begin(), heard.end(), [](const Observer& l) { return l.wants(Site::logits); });
       if (logits && !head.defined()) head = model_.weights->head();
       const auto batch = batch_sequences(group, options_);
       for (int64_t first = 0; first < group.sequences(); first += batch) {
         const auto count = std::min(batch, group.sequences() - first);
-        GroupTap tap(group.active, recorded_, heard, {0, layer, first}, count, finite_);
+        GroupHooks hooks(group.active, recorded_, heard, {0, layer, first}, count, finite_);
         const auto normed =
-            tap.at(Site::final_norm, norm(model_.config, group.residual.narrow(0, first, count),
-                                          model_.weights->final_norm(), model_.weights->final_norm_bias()));
-        if (logits) tap.at(Site::logits, at::linear(normed, head));
+            hooks.at(Site::final_norm, norm(model_.config, group.residual.narrow(0, first, count),
+                                            model_.weights->final_norm(), model_.weights->final_norm_bias()));
+        if (logits) hooks.at(Site::logits, at::linear(normed, head));
       }
       if (advance_) advance_(head_flops(group) + probe_flops(group, layer));
-      for (const auto& listener : heard) listener.probe->finish_layer(layer);
+      for (const auto& observer : heard) observer.probe->finish_layer(layer);
     }
   }
 

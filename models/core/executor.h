@@ -25,7 +25,8 @@ inline Tensor embedded(const Model& model, const Tensor& ids) {
   return model.config.embedding_scale == 1 ? rows : rows * model.config.embedding_scale;
 }
 
-/// Inputs, what is changed, who looks, and what is kept for patches of other lanes.
+/// One forward run: a model, token ids, the patches applied, the probes attached, and the recordings made for patches
+/// of other lanes.
 struct Lane {
   std::shared_ptr<const Model> model;
   Tokens tokens;
@@ -47,7 +48,7 @@ struct ExecutorOptions {
   at::Device device = at::kCPU;
 };
 
-/// Hears of finished work in FLOPs; returns false to stop.
+/// Progress callback: receives the FLOPs just done and returns false to stop.
 using Advance = std::function<bool(double flops)>;
 
 /// Runs every lane. False when `advance` stopped it; the probes then hold partial data.

@@ -178,7 +178,7 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     refuse_second_derivative();
     const auto saved = context->get_saved_variables()[0];
-    const bool alone = gradients[0].item<float>() == 1;  // on the CPU: nobody waits
+    const bool alone = gradients[0].item<float>() == 1;  // on the CPU there is nothing to wait for
     return {alone ? saved : saved * gradients[0], Tensor()};
   }
 };

@@ -94,9 +94,7 @@ bool reads_hidden(const Patch& patch) {
       patch);
 }
 
-[[noreturn]] void reject(const std::string& what) {
-  throw Error(what, "patch", "correct the experiment that planned it");
-}
+[[noreturn]] void reject(const std::string& what) { throw Error(what, "patch", kDefect); }
 
 void check_row(const MaskedRow& row, int64_t sequences, int64_t length) {
   if (row.query < 0 || row.query >= length) {

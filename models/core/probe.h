@@ -16,7 +16,7 @@ struct ProbeNeeds {
 
 /// Where in the plan an observation comes from.
 struct Place {
-  int64_t lane = 0;            ///< index in the plan; a probe may hang in several lanes
+  int64_t lane = 0;            ///< index in the plan; a probe may be attached to several lanes
   int64_t layer = 0;           ///< 1..L; L + 1 for final_norm and logits
   int64_t first_sequence = 0;  ///< index of the batch's first sequence within its lane
 };

@@ -75,7 +75,7 @@ std::shared_ptr<WeightSource> rotated_weights(std::shared_ptr<const WeightSource
   if (!can_be_rotated(config)) {
     throw Error("the residual stream of " + config.architecture + " cannot be rotated", "rotation",
                 config.layer_norm ? "LayerNorm subtracts a mean over its dimensions"
-                                  : "a norm with gains behind attention and FFN stands in its basis");
+                                  : "a norm with gains after attention and FFN stands in its basis");
   }
   return std::make_shared<RotatedWeights>(std::move(source), config, seed);
 }

@@ -5,7 +5,7 @@
 
 namespace replicate {
 
-/// The site's tensor with positions on axis 1 and everything behind flattened: [B, T, X].
+/// The site's tensor with positions on axis 1 and everything after flattened: [B, T, X].
 Tensor positions_first(Site site, const Tensor& value);
 
 /// The inverse: flat [B, T, X] in the layout of `like`.

@@ -109,7 +109,7 @@ std::vector<BlockWeight> block_weights(const ModelConfig& c) {
     add(&BlockWeights::up_bias, {f});
     add(&BlockWeights::down_bias, {d});
   }
-  if (c.norm_placement != NormPlacement::behind) {
+  if (c.norm_placement != NormPlacement::after) {
     add(&BlockWeights::attention_norm, {d});
     add(&BlockWeights::ffn_norm, {d});
   }

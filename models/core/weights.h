@@ -50,7 +50,7 @@ struct BlockWeight {
 };
 std::vector<BlockWeight> block_weights(const ModelConfig& config);
 
-/// A block with room for the matrices that read one vector, float32, one behind the other in memory: W_Q, W_K, W_V, and
+/// A block with room for the matrices that read one vector, float32, one after the other in memory: W_Q, W_K, W_V, and
 /// gate, up. `block_forward` then makes one product of them.
 BlockWeights with_room(const ModelConfig& config, at::Device device);
 

@@ -26,7 +26,7 @@ __device__ int64_t kv_head(const AttentionInputs<Element>& in, int64_t head) {
   return head / (in.heads / in.kv_heads);
 }
 
-/// Starts to copy rows first.. of one head [T, K] into shared memory; zeros behind the last one.
+/// Starts to copy rows first.. of one head [T, K] into shared memory, with zeros after the last row.
 template <int kCopied, int kWidth, typename Element>
 __device__ void start_tile(const Strided<const Element>& x, int64_t b, int64_t h, int64_t first, int64_t length,
                            Element* tile) {
@@ -251,7 +251,7 @@ __device__ float probability(const AttentionInputs<Element>& in, const float* lo
   return std::exp(warp_sum(product) * in.scale - log_sum_exp[(b * in.heads + h) * in.length + query]);
 }
 
-/// Positions that travel with the start of a kernel: nobody waits for a copy.
+/// Positions that travel with the start of a kernel: no copy has to be waited for.
 struct Positions {
   static constexpr int kMost = 32;
   int64_t at[kMost];

@@ -9,7 +9,7 @@ namespace {
 constexpr int kThreads = 512;  // of a row
 
 /// Calls visit with the columns of one row that this thread takes: 16 bytes at a time between the row's first and last
-/// such boundary (rows of an odd width begin anywhere), one by one before and behind.
+/// such boundary (rows of an odd width begin anywhere), one by one before and after.
 template <typename Element, typename Visit>
 __device__ void visit_row(const Element* row, int64_t width, const Visit& visit) {
   constexpr int kCount = kWide<Element>;
@@ -27,7 +27,7 @@ __global__ void __launch_bounds__(kThreads)
     forward(const Element* logits, const int64_t* targets, float* losses, float* log_sum_exp, LogitRows shape) {
   const int64_t row = blockIdx.x, target = targets[row];
   logits += row * shape.pitch;
-  OnlineSoftmax sums;  // top and total; the rest is not computed where nobody reads it
+  OnlineSoftmax sums;  // top and total; the rest is not computed where it is not read
   visit_row(logits, shape.ids, [&]<int kCount>(int64_t column) {
     const auto x = load<kCount>(logits + column);
     float top = x.v[0];

@@ -9,7 +9,7 @@
 
 namespace replicate::cuda {
 
-/// Logits as they lie in memory: [N, P], of which the first V of a row are those of ids. What is behind them, P - V
+/// Logits as they lie in memory: [N, P], of which the first V of a row are those of ids. What is after them, P - V
 /// columns that a product wanted for its own sake, is not looked at, and has no gradient.
 struct LogitRows {
   int64_t rows = 0;   ///< N
@@ -22,7 +22,7 @@ template <typename Element>
 cudaError_t cross_entropy(const Element* logits, const int64_t* targets, float* losses, float* log_sum_exp,
                           const LogitRows& shape, cudaStream_t stream);
 
-/// logits [N, P] become *scale * weight * (softmax(logits) - one-hot(target)), zero behind the ids; scale is one float
+/// logits [N, P] become *scale * weight * (softmax(logits) - one-hot(target)), zero after the ids; scale is one float
 /// on the device, the gradient that the loss has received. For the mean over N rows weight is 1 / N.
 template <typename Element>
 cudaError_t cross_entropy_backward(Element* logits, const int64_t* targets, const float* log_sum_exp,

@@ -22,8 +22,8 @@ __device__ inline uint32_t shared_address(const void* data) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(data));
 }
 
-/// Starts to copy 16 bytes into shared memory, or zeros where there are none. They are there for this thread after
-/// await_copies, for others after a barrier behind that.
+/// Starts to copy 16 bytes into shared memory, or zeros where there are none. This thread sees them after
+/// await_copies, other threads after a barrier that follows it.
 __device__ inline void start_copy(void* to, const void* from, bool there) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(there ? 16 : 0)
                : "memory");

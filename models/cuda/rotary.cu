@@ -19,7 +19,7 @@ __device__ void turn(const Element* x, const float* cosine, const float* sine, E
   store(y + half, lower);
 }
 
-/// A thread takes kCount pairs of one head's vector, or kCount elements behind them. Heads follow each other within a
+/// A thread takes kCount pairs of one head's vector, or kCount elements after them. Heads follow each other within a
 /// position, as W_Q writes them.
 template <int kCount, typename Element>
 __global__ void turn_all(Strided<const Element> x, const float* cosine, const float* sine, Strided<Element> y,

@@ -16,7 +16,7 @@ struct RotaryShape {
 };
 
 /// y [B, n, T, K] from x [B, n, T, K]: (a, b) becomes (a c - b s, b c + a s). cosine and sine [T, W] in float32, each
-/// angle twice, one half of a row behind the other. direction 1 turns forward; -1 turns back, which is also the
+/// angle twice, one half of a row after the other. direction 1 turns forward; -1 turns back, which is also the
 /// gradient. y may be x.
 template <typename Element>
 cudaError_t rotary(Strided<const Element> x, const float* cosine, const float* sine, Strided<Element> y,

@@ -4,7 +4,7 @@
 // element types spread a tile over the warp as mma.m16n8k16 does: with g = lane / 4 and t = lane % 4 a lane holds, of
 // 16 rows and of columns in groups of 8, rows g and g + 8 of columns 8 n + 2 t and 8 n + 2 t + 1:
 //   fragment[n][2 half + j] = element (g + 8 half, 8 n + 2 t + j).
-// So a row lies in the four lanes of one g (a quad), and whoever computes on scores need not know the element type.
+// So a row lies in the four lanes of one g (a quad), and code that computes on scores need not know the element type.
 
 #include <cstring>
 

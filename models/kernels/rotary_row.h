@@ -6,7 +6,7 @@
 
 namespace replicate {
 
-/// Turns the pairs (i, i + width / 2) of x[0..width) by angles whose cosines and sines lie twice, one behind the other,
+/// Turns the pairs (i, i + width / 2) of x[0..width) by angles whose cosines and sines lie twice, one after the other,
 /// in tables of `width`; copies x[width..n). With direction -1 it turns back, which is also its gradient. x and y
 /// apart.
 void rotary_row(const float* x, const float* cosine, const float* sine, float* y, int64_t width, int64_t n,

@@ -15,7 +15,7 @@ struct AddedToken {
   std::string text;
   int32_t id = 0;
   bool special = false;       ///< text never gives it: what spells it is split like any other text
-  bool strips_right = false;  ///< white space behind it goes with it
+  bool strips_right = false;  ///< white space after it goes with it
 };
 
 /// Finds added tokens in texts: from left to right, the longest of those that begin at a place.

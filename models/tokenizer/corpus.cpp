@@ -50,7 +50,7 @@ std::optional<size_t> end_of_last(std::string_view mark, std::string_view text) 
   return found + mark.size();
 }
 
-/// The last character that begins in `text` may end behind it: where it begins. Bytes that are no
+/// The last character that begins in `text` may end after it: where it begins. Bytes that are no
 /// UTF-8 may be cut anywhere.
 size_t start_of_last_character(std::string_view text) {
   for (size_t back = 1; back <= 4; ++back) {

@@ -15,7 +15,7 @@ struct ProtobufField {
 };
 
 /// Calls `use` for every field of a message, in the order of the file. False when the message is damaged, or has a
-/// group, which nobody writes any more; what comes before is used.
+/// group, which is no longer written; what comes before is used.
 [[nodiscard]] bool each_field(std::string_view message, const std::function<void(const ProtobufField&)>& use);
 
 }  // namespace replicate

@@ -149,7 +149,7 @@ const int32_t* SentencePieceBpe::find(std::string_view text) const {
 }
 
 void SentencePieceBpe::encode(std::string_view text, std::vector<int64_t>& ids) const {
-  bool is_first = true;  // of the text, or behind a user-defined piece
+  bool is_first = true;  // of the text, or after a user-defined piece
   const auto put_part = [&](std::string_view part) {
     encode_part(with_marked_spaces(part, space_prefix_ && is_first), ids);
     is_first = false;

@@ -20,7 +20,7 @@ class SentencePieceBpe : public TokenModel {
   enum class Kind { normal, user_defined, byte, other };  ///< other: control, unknown and unused, which no text gives
 
   /// Pieces by id, as the file spells them, and as many scores and kinds. `space_prefix`: a text, and what stands
-  /// behind a user-defined piece, begins with a space that is not its own (so llama.cpp; SentencePiece's library knows
+  /// after a user-defined piece, begins with a space that is not its own (so llama.cpp; SentencePiece's library knows
   /// the former).
   SentencePieceBpe(std::vector<std::string> pieces, std::vector<float> scores, const std::vector<Kind>& kinds,
                    int32_t unknown, bool space_prefix);

@@ -25,7 +25,7 @@ constexpr uint32_t kRules = 2;  // of NormalizerSpec, where it is called precomp
 // than 200 bytes. For what a rule puts in the place of a character, of which real ones write up to 33 bytes, the bound
 // keeps a text from growing without end.
 constexpr size_t kLongestText = 4096;
-// Texts of which each begins with the one before: more than the library keeps room for, and it reads behind the room.
+// Texts of which each begins with the one before: more than the library keeps room for, and it reads after the room.
 constexpr size_t kMostNestedSymbols = 64, kMostNestedRules = 32;
 
 [[noreturn]] void fail(const std::string& what, const std::string& where) {
@@ -44,7 +44,7 @@ struct Unit {
 };
 
 /// What a normalizer replaces: the size of a trie as a number of 32 bits, the trie of what is replaced, and the texts
-/// in its place, each with a NUL behind it, where the trie's values point to.
+/// in its place, each with a NUL after it, where the trie's values point to.
 class Rules {
  public:
   Rules(std::string_view bytes, const std::string& where) : where_(where) {
@@ -113,7 +113,7 @@ class Rules {
 /// The library builds a trie of them, in which a NUL ends a text.
 void check_nesting(const std::set<std::string_view>& symbols, const std::string& where) {
   std::vector<std::string_view> nested;
-  for (const auto symbol : symbols) {  // in order, hence behind all that it begins with
+  for (const auto symbol : symbols) {  // in order, hence after all that it begins with
     while (!nested.empty() && !symbol.starts_with(nested.back())) nested.pop_back();
     nested.push_back(symbol);
     if (nested.size() > kMostNestedSymbols) fail("user-defined pieces within pieces", where);

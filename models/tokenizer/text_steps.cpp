@@ -72,7 +72,7 @@ std::vector<Stretch> stretches_of(const Regex& pattern, std::string_view text, b
   return stretches;
 }
 
-/// Matches go with what comes before or behind, where that is not a match itself.
+/// Matches go with what comes before or after, where that is not a match itself.
 std::vector<Stretch> merged(const std::vector<Stretch>& stretches, Matches matches) {
   std::vector<Stretch> result;
   bool previous_is_match = false;

@@ -14,7 +14,7 @@ namespace replicate {
 /// A change of the text.
 using Normalizer = std::function<std::string(std::string_view)>;
 
-/// A text after normalizers, one behind the other. Error when it grows beyond all reason.
+/// A text after normalizers, one after the other. Error when it grows beyond all reason.
 std::string normalized(const std::vector<Normalizer>& normalizers, std::string_view text);
 
 /// A part of a text.
@@ -63,7 +63,7 @@ Regex word_pattern(std::string_view pattern);
 /// A pattern that matches a text as it is.
 std::string quoted_pattern(std::string_view text);
 
-/// Runs a piece through splitters, one behind the other. Error when they make it grow beyond all reason.
+/// Runs a piece through splitters, one after the other. Error when they make it grow beyond all reason.
 void split_by(const std::vector<Splitter>& splitters, const Piece& piece, const UsePiece& use);
 
 }  // namespace replicate

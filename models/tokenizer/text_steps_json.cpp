@@ -70,7 +70,7 @@ class Reader {
     const auto type = step.text("type");
     if (type == "Sequence") return each(step, "pretokenizers", [&](const JsonSection& next) { split(next); });
     count(step);
-    if (result_.on_bytes) fail_other_kind("a pre-tokenizer behind ByteLevel", step.where());
+    if (result_.on_bytes) fail_other_kind("a pre-tokenizer after ByteLevel", step.where());
     if (type == "Split") return add_split(step);
     if (type == "Digits") return add_pattern(step.flag_or("individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)");
     if (type == "Metaspace") return add_metaspace(step);

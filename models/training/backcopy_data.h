@@ -7,7 +7,7 @@
 namespace replicate {
 
 /// The bigram-backcopy task (Guo et al. 2024, arXiv 2410.13835), in which small models grow a sink on BOS: a Markov
-/// chain with the bigrams of a text's characters, but behind a trigger the token before the trigger is copied. Heads
+/// chain with the bigrams of a text's characters, but after a trigger the token before the trigger is copied. Heads
 /// that copy have nothing to do elsewhere, and look at BOS then. Ids: BOS 0, then the text's most frequent characters
 /// (case aside), the triggers first.
 class BackcopyData : public TrainingData {

@@ -26,7 +26,7 @@ class Ranks {
   /// same one when it starts the ranks again; otherwise the first rank does, and waits until all are there. Error when
   /// the environment contradicts itself, or when the ranks do not meet.
   static Ranks from_environment(const Variables& variables = environment_variable);
-  static int64_t size_in_environment(const Variables& variables = environment_variable);  ///< meets no other rank
+  static int64_t size_in_environment(const Variables& variables = environment_variable);  ///< does not connect
 
   int64_t rank() const { return rank_; }
   int64_t size() const { return size_; }

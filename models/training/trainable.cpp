@@ -7,8 +7,6 @@
 namespace replicate {
 namespace {
 
-constexpr double kHeadNormEps = 1e-6;
-
 std::string name_of(int64_t layer, const std::string& name) {
   return "model.layers." + std::to_string(layer - 1) + "." + name + ".weight";
 }
@@ -57,8 +55,8 @@ Tensor head_loss(const Tensor& x, const Tensor& head, const Tensor& targets) {
     if (cuda_kernels_take(x)) {
       // Tensor cores want a multiple of 64 of every dimension, and GPT-2 has 50,257 ids.
       constexpr int64_t kColumns = 64;
-      const auto ids = head.size(0), behind = (kColumns - ids % kColumns) % kColumns;
-      return cuda_cross_entropy(at::linear(x, at::constant_pad_nd(head, {0, 0, 0, behind})), targets, ids);
+      const auto ids = head.size(0), padding = (kColumns - ids % kColumns) % kColumns;
+      return cuda_cross_entropy(at::linear(x, at::constant_pad_nd(head, {0, 0, 0, padding})), targets, ids);
     }
   }
   const auto logits = at::linear(x, head);
@@ -94,8 +92,8 @@ class FrozenWeights : public WeightSource {
   Tensor embedding_, final_norm_, head_;
 };
 
-/// Mean square of each head's output [H], all that a tap is hung in for.
-class HeadSquares : public Tap {
+/// Keeps the mean square of each head's output: [H].
+class HeadSquares : public Hooks {
  public:
   Tensor at(Site site, Tensor value) override {
     if (site == Site::head_output) squares = value.square().mean({0, 1, 3});

@@ -104,7 +104,7 @@ void Trainer::compute() {
   optimise();
 }
 
-/// The factor stays on the device: nobody waits for the norm.
+/// The factor stays on the device, so that the host does not wait for the norm.
 void Trainer::clip_gradients() {
   const auto gradients = model_.parameters().gradients();
   gradient_norm_.copy_(at::linalg_vector_norm(gradients));

@@ -33,8 +33,8 @@ struct StepReport {
 };
 
 /// One training run: AdamW (Loshchilov and Hutter 2019) on flat tensors, gradients clipped by their global norm. On a
-/// GPU a step is one CUDA graph and nobody waits for it. Ranks hold the same weights and moments, bit for bit: each
-/// adds the gradient of its share of the batch, and takes the step that all take.
+/// GPU a step is replayed as one CUDA graph without waiting for the device. Ranks hold the same weights and moments,
+/// bit for bit: each adds the gradient of its share of the batch, and takes the step that all take.
 class Trainer {
  public:
   /// Error when the batch cannot be shared out evenly.

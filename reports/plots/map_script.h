@@ -13,7 +13,7 @@ namespace replicate::report {
 /// True when some map has a number to show.
 bool has_maps(const Record& record);
 
-/// Keys beside queries, and no query sees a key behind it: attention probabilities.
+/// Keys beside queries, and no query sees a key after it: attention probabilities.
 bool is_attention(const Map& map);
 
 /// The colours of one map, which it shares with all that show the same quantity.

@@ -21,7 +21,7 @@ struct Seen {
   Tokens tokens;
   int64_t target;
 
-  /// Attention to position 0 (which = 0) or to the target (1), mean over the layers behind the spike: [B].
+  /// Attention to position 0 (which = 0) or to the target (1), mean over the layers after the spike: [B].
   Tensor attention(int64_t which) const {
     const auto to_target = columns->layers().slice(1, kPlantedSpike).select(2, which);
     return attention_to(to_target, target, tokens->length()).mean(1);
@@ -202,11 +202,11 @@ TEST(PlantedModel, ANamedNeuronIsJudgedByWhatItWrites) {
 
 TEST(PlantedModel, ANamedLayersDominanceIsMeasuredBehindItsNorm) {
   ExperimentBench bench(planted_model(1));
-  const auto behind = [&](int64_t layer) {
+  const auto after = [&](int64_t layer) {
     return metric(bench.run("dimension_disparity", {"named_layer=" + std::to_string(layer)}),
                   "dominance_ratio_normed_named");
   };
-  EXPECT_GT(behind(kPlantedSpike + 1), 10 * behind(kPlantedSpike));
+  EXPECT_GT(after(kPlantedSpike + 1), 10 * after(kPlantedSpike));
 }
 
 TEST(PlantedModel, TheTauOfThePapersLayerHasAName) {

@@ -298,7 +298,7 @@ TEST(ConvergenceSpeedup, SaysWhenTheBestRateIsTheEdge) {
 
 // ---- sink_mitigation --------------------------------------------------------------------------------
 
-/// The baseline got its sink in training; the arm is the same model without the write behind it.
+/// The baseline got its sink in training; the arm is the same model without the write after it.
 TrainingResults planted_results() {
   auto results = results_for(planted_config());
   results.own_rate["baseline"] = seeds_of_models("baseline", [](uint64_t seed) {

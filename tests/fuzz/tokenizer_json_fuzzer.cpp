@@ -1,4 +1,4 @@
-// libFuzzer: whatever the bytes are, reading them as a tokenizer.json and encoding a text with it, which stands behind
+// libFuzzer: whatever the bytes are, reading them as a tokenizer.json and encoding a text with it, which stands after
 // a seam, ends in a result or in an Error. Run with tests/fuzz/corpus/tokenizer_json.
 
 #include <algorithm>

@@ -3,7 +3,7 @@
 // A small Llama into which the paper's account of the attention sink is written by hand, so that the experiments
 // can be held against a model of which we know what is true. Everything else in it is re-initialised noise.
 //
-// The construction (x^ is the vector behind an RMSNorm: |x^| = sqrt(D) = 8; every direction named here is a dense
+// The construction (x^ is the vector after an RMSNorm: |x^| = sqrt(D) = 8; every direction named here is a dense
 // unit vector, all orthogonal to each other and to the one axis m, so that only m is sparse):
 //
 //  0. Embedding of token v: 4 c + 0.5 sum_j s_vj e_j. c is common to all tokens; the s_vj are random signs, p = 28 of
@@ -11,15 +11,15 @@
 //  1. Layer 1 attends evenly (its W_Q and W_K are noise). Values carry +-1 for each j, and 20 for c:
 //     zero mean over tokens but a large norm, beside a large mean. Aggregated over t + 1 tokens the signs average out
 //     as 1 / sqrt(t + 1), the mean stays. W_O writes the aggregated signs into other directions f_j, the mean onto c:
-//     behind the attention the residual is 16 c + 0.5 sum s_j e_j + sum a_j f_j, and |a_j| = 1 at position 0, where
+//     after the attention the residual is 16 c + 0.5 sum s_j e_j + sum a_j f_j, and |a_j| = 1 at position 0, where
 //     nothing is averaged, whatever the token. Since c dominates, scaling the whole head output changes a_j / |x|
 //     little: only a larger deviation from the mean looks like a first token.
 //  2. Two neurons of layer 1's FFN for each j rectify: silu(y) + silu(-y) = y tanh(y / 2), with y = 8 a_j / 2.1 =
 //     3.8 a_j. They write the sum over j along r: 4 at position 0, 2 at position 1 (half of its a_j cancel), less
-//     behind it.
+//     after it.
 //  3. One neuron of layer 2, the super neuron: gate and up are both g = 12 (r - 0.2 c) . x^, so that it fires
 //     silu(g) g, which is never negative. At position 0 r.x / c.x = 4 / 16, hence g = 12 * 8 * (4 - 3.2) / 17.4 = 4
-//     and it fires 16; at position 1 g is about -7 and it fires 0.1, behind that nothing.
+//     and it fires 16; at position 1 g is about -7 and it fires 0.1, after that nothing.
 //  4. Its column of W_down is strength * 17 on the axis m: position 0's residual gets 270 there, against the 17 of
 //     all other positions. With strength 0 everything up to here is as before, and nothing follows.
 //  5. From layer 3 on RMSNorm makes x^ = 8 m of it, whatever the token was. W_K turns m into the key 8 * 0.65 on the

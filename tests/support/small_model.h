@@ -1,6 +1,7 @@
 #pragma once
 
 #include "models/core/executor.h"
+#include "models/core/watch.h"
 
 namespace replicate {
 
@@ -21,6 +22,11 @@ inline Tokens random_tokens(int64_t sequences, int64_t length, int64_t vocabular
   auto generator = at::detail::createCPUGenerator();
   generator.set_current_seed(seed);
   return make_tokens(at::randint(0, vocabulary, {sequences, length}, generator, at::kLong));
+}
+
+/// A probe that keeps the residual stream as it is: [B, L + 1, T, D] when it has seen all layers.
+inline std::shared_ptr<Watch> residual() {
+  return watch_residual([](const Tensor& x) { return x; });
 }
 
 }  // namespace replicate

@@ -22,7 +22,7 @@ Ranks ranks_of(std::span<const T> values) {
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
   Ranks ranks{std::vector<double>(values.size()), 0};
-  size_t smaller = 0;  // how many values lie below the one at hand
+  size_t smaller = 0;  // how many values lie below the current one
   for (size_t i = 0; i < order.size(); ++i) {
     if (i > 0 && values[order[i]] != values[order[i - 1]]) smaller = i;
     ranks.rank[order[i]] = static_cast<double>(smaller);
@@ -35,7 +35,7 @@ Ranks ranks_of(std::span<const T> values) {
 
 MeanTau::MeanTau(std::span<const float> rows, size_t width) : width_(width), signs_(width * width, 0.0) {
   if (width < 2 || rows.empty() || rows.size() % width != 0) {
-    throw Error("rows of " + std::to_string(width) + " numbers are needed", "mean tau", "correct the experiment");
+    throw Error("rows of " + std::to_string(width) + " numbers are needed", "mean tau", kDefect);
   }
   const auto count = rows.size() / width;
   std::vector<Ranks> ranks;
@@ -51,8 +51,7 @@ MeanTau::MeanTau(std::span<const float> rows, size_t width) : width_(width), sig
 
 double MeanTau::operator()(std::span<const double> values) const {
   if (values.size() != width_) {
-    throw Error(std::to_string(values.size()) + " values for rows of " + std::to_string(width_), "mean tau",
-                "correct the experiment");
+    throw Error(std::to_string(values.size()) + " values for rows of " + std::to_string(width_), "mean tau", kDefect);
   }
   if (std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) {
     return std::nan("");

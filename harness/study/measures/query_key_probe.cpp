@@ -42,13 +42,13 @@ Scores scores_of(const Tensor& q, const Tensor& k, int64_t others) {
   const auto all_rest = at::logsumexp(rest, {-1}).to(at::kDouble);  // [b, T - 1]
   const auto all = at::logaddexp(first, all_rest).unsqueeze(-1);
 
-  // Row i is query i + 1 and column j is key j + 1, which the queries behind it see.
-  const auto behind = causal.slice(1, 0, others).tril(-1);            // [T - 1, P]
+  // Row i is query i + 1 and column j is key j + 1, which the queries after it see.
+  const auto seen = causal.slice(1, 0, others).tril(-1);              // [T - 1, P]
   const auto other = scores.slice(2, 1, 1 + others).to(at::kDouble);  // [b, T - 1, P]
   const auto log_attention = (other - all).clamp_max(kLargestLog);
   const auto margin = log_attention - (-log_attention.exp()).log1p();
   const auto over_queries = [&](const Tensor& x) {
-    return (x.masked_fill(behind.logical_not(), 0).sum(1) / behind.sum(0)).mean(-1);
+    return (x.masked_fill(seen.logical_not(), 0).sum(1) / seen.sum(0)).mean(-1);
   };
   return {(first > 0).to(at::kDouble).mean(1), (first - all_rest).mean(1), over_queries((other > 0).to(at::kDouble)),
           over_queries(margin)};

@@ -10,7 +10,7 @@ constexpr int64_t kP = kVariancePositions;
 
 /// rows [b, H, P, T] -> [b, H, P, P]; lag 0 is the sum of squares.
 Tensor lag_products(const Tensor& rows) {
-  const auto visible = rows.slice(3, 0, kP).to(at::kDouble);  // a causal row holds nothing behind P
+  const auto visible = rows.slice(3, 0, kP).to(at::kDouble);  // a causal row holds nothing after P
   std::vector<Tensor> lags;
   for (int64_t d = 0; d < kP; ++d) {
     const auto products = (visible.slice(3, 0, kP - d) * visible.slice(3, d)).sum(3);

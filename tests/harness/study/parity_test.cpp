@@ -93,7 +93,7 @@ TEST_F(Parity, EveryLayerSeriesWithin1e3) {
       if (name == "sink_rate") continue;  // a share above a threshold: one head more or less is a step
       for (const auto& ours : record.measurement.series) {
         if (ours.name != name) continue;
-        ASSERT_LE(ours.y.size(), theirs["y"].size()) << name;  // no query is behind the last position
+        ASSERT_LE(ours.y.size(), theirs["y"].size()) << name;  // no query is after the last position
         ASSERT_GE(ours.y.size() + 1, theirs["y"].size()) << name;
         for (size_t i = 0; i < ours.y.size(); ++i) {
           EXPECT_LE(deviation(ours.y[i], theirs["y"][i]), 1e-3) << name << " at " << ours.x[i];

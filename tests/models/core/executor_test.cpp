@@ -7,14 +7,11 @@
 #include "base/error.h"
 #include "models/core/cast_weights.h"
 #include "models/core/watch.h"
+#include "tests/support/compared_tensors.h"
 #include "tests/support/small_model.h"
 
 namespace replicate {
 namespace {
-
-std::shared_ptr<Watch> residual() {
-  return watch_residual([](const Tensor& x) { return x; });
-}
 
 Lane lane(const Tokens& tokens, std::vector<Patch> patches, std::shared_ptr<Probe> probe,
           std::shared_ptr<const Model> model = small_model()) {
@@ -27,8 +24,6 @@ Tensor alone(const Tokens& tokens, std::vector<Patch> patches, ExecutorOptions o
   EXPECT_TRUE(run({lane(tokens, std::move(patches), probe)}, options));
   return probe->layers();
 }
-
-double largest_difference(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 /// A block written from the definition with a materialised mask, float64, to hold the executor against.
 Tensor reference_block(const ModelConfig& c, const BlockWeights& w, const Tensor& x, const Tensor& visible) {

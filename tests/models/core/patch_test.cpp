@@ -8,6 +8,7 @@
 #include "harness/study/measures/neuron_probes.h"
 #include "models/core/site_values.h"
 #include "models/core/watch.h"
+#include "tests/support/compared_tensors.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/small_model.h"
 
@@ -18,16 +19,10 @@ using Indices = std::vector<int64_t>;
 
 constexpr int64_t kSequences = 4, kLength = 9, kLayers = 3;
 
-std::shared_ptr<Watch> residual() {
-  return watch_residual([](const Tensor& x) { return x; });
-}
-
 /// What the site holds in these layers, [B, T, X].
 std::shared_ptr<Watch> values_at(Site site, Indices layers) {
   return only_in(std::move(layers), watch(site, [site](const Tensor& x) { return positions_first(site, x); }));
 }
-
-double largest_difference(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 Recording named(std::string name, Site site, LayerRange layers) { return {std::move(name), site, layers}; }
 

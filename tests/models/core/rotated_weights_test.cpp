@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "models/core/cast_weights.h"
 #include "models/core/watch.h"
+#include "tests/support/compared_tensors.h"
 #include "tests/support/small_model.h"
 
 namespace replicate {
@@ -72,8 +73,6 @@ struct Seen {
   }
 };
 
-double largest_difference(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
-
 TEST(RotatedWeights, KeepAttentionAndLogits) {
   const auto model = lively_model();
   const Seen plain(model), turned(rotated(*model));
@@ -97,7 +96,7 @@ TEST(RotatedWeights, KeepWhatGatesBiasesAndNormsOfHeadsDo) {
 
 TEST(RotatedWeights, RefuseNormsBehindAttention) {
   auto config = small_model()->config;
-  config.norm_placement = NormPlacement::behind;
+  config.norm_placement = NormPlacement::after;
   EXPECT_FALSE(can_be_rotated(config));
   EXPECT_THROW(rotated(*lively_model(config)), Error);
 }

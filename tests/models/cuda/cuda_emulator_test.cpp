@@ -383,14 +383,14 @@ TEST(CudaEmulator, Rotary) {
   expect_rotary<Bfloat16>(1, 64, 20);
 }
 
-/// The first row begins `offset` elements behind a multiple of 16 bytes.
+/// The first row begins `offset` elements after a multiple of 16 bytes.
 template <typename Element>
 void expect_cross_entropy(int64_t rows, int64_t width, float spread, int64_t offset = 0, int64_t padding = 0) {
   const LogitRows shape{rows, width, width + padding};
   Numbers<Element> x(rows * shape.pitch, 1, spread);
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = width; j < shape.pitch; ++j)
-      from_float(x.rounded[i * shape.pitch + j], 1e4F);  // nobody may look at it
+      from_float(x.rounded[i * shape.pitch + j], 1e4F);  // it must not be read
   }
   std::vector<int64_t> targets(rows);
   for (int64_t i = 0; i < rows; ++i) targets[i] = i * 31 % width;

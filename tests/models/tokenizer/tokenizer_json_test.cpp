@@ -22,10 +22,11 @@ Tokenizer from(const json& file, std::optional<int64_t> vocabulary = {}) {
   return Tokenizer::from_json_text(file.dump(), "test.json", vocabulary);
 }
 
-const std::vector<std::pair<std::string, std::string>> kMerges = {{"a", "b"}, {"ab", "c"}, {"Ġ", "abc"}, {"1", "2"}};
+const std::vector<std::pair<std::string, std::string>> kMergePairs = {
+    {"a", "b"}, {"ab", "c"}, {"Ġ", "abc"}, {"1", "2"}};
 
 TEST(TokenizerJson, ReadsBytesMergesAndSpecialTokens) {
-  const Tokenizer tokenizer = byte_tokenizer(kMerges);
+  const Tokenizer tokenizer = byte_tokenizer(kMergePairs);
   EXPECT_EQ(tokenizer.vocabulary_size(), 261);
   EXPECT_EQ(tokenizer.encode("abc abc"), (Ids{258, 259}));
   EXPECT_EQ(tokenizer.encode("ab12"), (Ids{257, 260}));
@@ -45,10 +46,10 @@ TEST(TokenizerJson, RoundTripsEveryByteOfText) {
 }
 
 TEST(TokenizerJson, TakesMergesAsTexts) {
-  json file = byte_tokenizer_json(kMerges);
+  json file = byte_tokenizer_json(kMergePairs);
   file["model"]["merges"] = {"a b", "ab c", "Ġ abc", "1 2"};
   EXPECT_EQ(from(file).encode("abc abc"), (Ids{258, 259}));
-  EXPECT_EQ(from(file).fingerprint(), byte_tokenizer(kMerges).fingerprint());
+  EXPECT_EQ(from(file).fingerprint(), byte_tokenizer(kMergePairs).fingerprint());
 }
 
 TEST(TokenizerJson, DoesWithoutAnEndOfText) {
@@ -79,7 +80,7 @@ TEST(TokenizerJson, TakesAddedTokensBehindPiecesWithScores) {  // ids as `tokeni
 }
 
 TEST(TokenizerJson, KeepsABeginningOfTheVocabulary) {
-  const json file = byte_tokenizer_json(kMerges);
+  const json file = byte_tokenizer_json(kMergePairs);
   const Tokenizer shorter = from(file, 258);
   EXPECT_EQ(shorter.vocabulary_size(), 258);
   EXPECT_EQ(shorter.encode("abc"), (Ids{257, 1 + 'c'}));
@@ -90,14 +91,14 @@ TEST(TokenizerJson, KeepsABeginningOfTheVocabulary) {
 }
 
 TEST(TokenizerJson, RefusesToShortenWhereTokensWouldBeLost) {
-  json file = byte_tokenizer_json(kMerges);
+  json file = byte_tokenizer_json(kMergePairs);
   expect_error([&] { from(file, 256); }, "some single byte has no token left");
   expect_error([&] { from(file, 0); }, "0 tokens of a vocabulary of 261");
   expect_error([&] { from(file, 262); }, "262 tokens of a vocabulary of 261");
   json late = file;
   late["added_tokens"].push_back({{"id", 261}, {"content", "<pad>"}, {"special", true}});
   EXPECT_EQ(from(late, 260).vocabulary_size(), 260);  // text never gives what is lost
-  json end = byte_tokenizer_json(kMerges);
+  json end = byte_tokenizer_json(kMergePairs);
   end["model"]["vocab"]["<|endoftext|>"] = 261;
   end["added_tokens"][0]["id"] = 261;
   end["model"]["vocab"]["other"] = 0;
@@ -108,7 +109,7 @@ TEST(TokenizerJson, RefusesToShortenWhereTokensWouldBeLost) {
 }
 
 TEST(TokenizerJson, KeepsWhatASplitLeavesBetweenItsMatches) {
-  json file = byte_tokenizer_json(kMerges);
+  json file = byte_tokenizer_json(kMergePairs);
   const json split = {
       {"type", "Split"}, {"pattern", {{"Regex", "[0-9]+"}}}, {"behavior", "Isolated"}, {"invert", false}};
   json bytes = file["pre_tokenizer"];
@@ -142,7 +143,7 @@ void expect_rejected(const json& file, const std::string& part) {
 
 /// A sound file with the value at a JSON pointer replaced.
 json changed(const std::string& pointer, const json& value) {
-  json file = byte_tokenizer_json(kMerges);
+  json file = byte_tokenizer_json(kMergePairs);
   file[json::json_pointer(pointer)] = value;
   return file;
 }
@@ -209,7 +210,7 @@ TEST(TokenizerJson, RefusesBrokenSplits) {
   expect_rejected(with_split(split({{"Regex", "a"}}, "Contiguous")), "a Split that is 'Contiguous'");
   expect_rejected(changed("/pre_tokenizer",
                           {{"type", "Sequence"}, {"pretokenizers", {{{"type", "ByteLevel"}}, {{"type", "Digits"}}}}}),
-                  "a pre-tokenizer behind ByteLevel");
+                  "a pre-tokenizer after ByteLevel");
 }
 
 /// A text goes through these steps, and what is left goes through bytes.
@@ -268,7 +269,7 @@ TEST(TokenizerJson, RefusesHostileJson) {
 }
 
 TEST(TokenizerJson, SurvivesTruncation) {
-  const std::string whole = byte_tokenizer_json(kMerges).dump();
+  const std::string whole = byte_tokenizer_json(kMergePairs).dump();
   for (size_t size = 0; size < whole.size(); size += 7) {
     EXPECT_THROW(Tokenizer::from_json_text(whole.substr(0, size), "test.json"), Error);
   }
