@@ -9,7 +9,8 @@
 
 namespace replicate {
 
-/// A JSON text out of somebody else's file. Error when it is malformed, nests too deep, or has a key twice.
+/// A JSON text from a file that may be damaged or hostile. Error when it is malformed, nests too deep, or has a key
+/// twice.
 nlohmann::json parse_json(std::string_view text, const std::string& where);
 
 /// An object of such a file; every access says what is wrong with it.

@@ -14,13 +14,13 @@ namespace replicate {
 namespace {
 
 constexpr uintmax_t kLargestFile = 1 << 18;  // the largest of ours has 4 KiB
-constexpr int kDeepest = 16;
+constexpr int kDeepestYaml = 16;
 constexpr int kMostNodes = 20000;  // aliases expand to far more in a "YAML bomb"
 
 /// Visits the tree as a reader would, aliases expanded, and refuses what no configuration is.
 void check_size(const YAML::Node& node, const std::string& where, int depth, int& nodes) {
-  if (depth > kDeepest || ++nodes > kMostNodes) {
-    throw Error(depth > kDeepest ? "the YAML is nested too deeply" : "the YAML expands to too much", where,
+  if (depth > kDeepestYaml || ++nodes > kMostNodes) {
+    throw Error(depth > kDeepestYaml ? "the YAML is nested too deeply" : "the YAML expands to too much", where,
                 "write it flat and without aliases");
   }
   if (node.IsSequence()) {

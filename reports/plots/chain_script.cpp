@@ -10,16 +10,20 @@
 namespace replicate::report {
 namespace {
 
-constexpr double kWidth = 1040, kLeft = 66, kLegend = 240, kHead = 26;
-constexpr double kTitle = 28, kPanel = 88, kFoot = 58;
-constexpr double kPlotWidth = kWidth - kLeft - kLegend;
+constexpr double kChainWidth = 1040, kChainLeft = 66, kChainLegend = 240, kChainHead = 26;
+constexpr double kChainTitle = 28, kChainPanel = 88, kChainFoot = 58;
+constexpr double kPlotWidth = kChainWidth - kChainLeft - kChainLegend;
 constexpr int kTicks = 5;
 constexpr size_t kLongestTitle = 110;
 constexpr double kMarkWidth = 64;  // "layer 12", with a little air
 
-double panel_top(size_t index) { return kHead + kTitle + static_cast<double>(index) * (kPanel + kTitle); }
+double panel_top(size_t index) {
+  return kChainHead + kChainTitle + static_cast<double>(index) * (kChainPanel + kChainTitle);
+}
 
-double pixels(double layer, const ChainFigure& figure) { return kLeft + kPlotWidth * (layer - 0.5) / figure.layers; }
+double pixels(double layer, const ChainFigure& figure) {
+  return kChainLeft + kPlotWidth * (layer - 0.5) / figure.layers;
+}
 
 // ---- marks ------------------------------------------------------------------------------------------
 
@@ -62,7 +66,7 @@ std::string names_of_lines(const ChainFigure& figure, const Sheet& sheet) {
     for (const double other : named) is_free &= std::abs(x - other) >= kMarkWidth;
     if (!is_free) continue;
     named.push_back(x);
-    commands += label(++index, "spike " + gnuplot_number(layer), at_screen(sheet, x, kHead / 2 + 4) + " center");
+    commands += label(++index, "spike " + gnuplot_number(layer), at_screen(sheet, x, kChainHead / 2 + 4) + " center");
   }
   return commands;
 }
@@ -70,8 +74,9 @@ std::string names_of_lines(const ChainFigure& figure, const Sheet& sheet) {
 // ---- panels -----------------------------------------------------------------------------------------
 
 std::string frame_commands(const Sheet& sheet, size_t index) {
-  const double top = panel_top(index), right = kLeft + kPlotWidth;
-  return margins(sheet, {kLeft, right, top, top + kPanel}) + "set key at " + at_screen(sheet, right + 8, top) + "\n";
+  const double top = panel_top(index), right = kChainLeft + kPlotWidth;
+  return margins(sheet, {kChainLeft, right, top, top + kChainPanel}) + "set key at " +
+         at_screen(sheet, right + 8, top) + "\n";
 }
 
 std::string panel_commands(const ChainFigure& figure, const PanelData& data, const Sheet& sheet, size_t index) {
@@ -89,8 +94,8 @@ std::string panel_commands(const ChainFigure& figure, const PanelData& data, con
 Sheet chain_sheet(const ChainFigure& figure) {
   const auto& panels = figure.series.panels;
   Sheet sheet;
-  sheet.width = kWidth;
-  sheet.height = panel_top(panels.size()) - kTitle + kFoot;
+  sheet.width = kChainWidth;
+  sheet.height = panel_top(panels.size()) - kChainTitle + kChainFoot;
   sheet.commands = marks_in_panels(figure) + names_of_lines(figure, sheet);
   for (size_t i = 0; i < panels.size(); ++i) {
     const PanelData data = panel_data(figure.series, panels[i]);

@@ -11,7 +11,7 @@
 namespace replicate::report {
 namespace {
 
-constexpr double kCellWidth = 520, kLeft = 70, kSide = 340, kTop = 40, kFoot = 66;
+constexpr double kMapWidth = 520, kMapLeft = 70, kMapSide = 340, kMapTop = 40, kMapFoot = 66;
 constexpr double kBarGap = 14, kBarWidth = 14;
 constexpr double kLogSpan = 100;      // a wider span of values gets a logarithmic scale ...
 constexpr double kMostDecades = 1e4;  // ... down to this fraction of the largest
@@ -69,9 +69,10 @@ std::string colour_commands(const ColourScale& scale, const std::string& label) 
 
 std::string colour_bar(const Cells& cells, size_t index) {
   const Sheet sheet = cells.sheet();
-  const double left = cells.left(index) + kLeft + kSide + kBarGap;
-  return "set colorbox vertical user origin " + at_screen(sheet, left, cells.top(index) + kTop + kSide) +
-         " size screen " + gnuplot_number(kBarWidth / sheet.width) + "," + gnuplot_number(kSide / sheet.height) + "\n";
+  const double left = cells.left(index) + kMapLeft + kMapSide + kBarGap;
+  return "set colorbox vertical user origin " + at_screen(sheet, left, cells.top(index) + kMapTop + kMapSide) +
+         " size screen " + gnuplot_number(kBarWidth / sheet.width) + "," + gnuplot_number(kMapSide / sheet.height) +
+         "\n";
 }
 
 /// Rows run downwards, as matrices are printed.
@@ -86,10 +87,10 @@ std::string axis_commands(const Map& map, const MapAxes& axes) {
 
 std::string map_commands(const Map& map, const ModelRecord& model, const ColourScale& scale, const Cells& cells,
                          size_t index) {
-  const double left = cells.left(index) + kLeft, top = cells.top(index) + kTop;
+  const double left = cells.left(index) + kMapLeft, top = cells.top(index) + kMapTop;
   const MapAxes axes = axes_of(map, model);
   const std::string first = std::to_string(axes.first);
-  return margins(cells.sheet(), {left, left + kSide, top, top + kSide}) + title_command(map.title) +
+  return margins(cells.sheet(), {left, left + kMapSide, top, top + kMapSide}) + title_command(map.title) +
          axis_commands(map, axes) + colour_commands(scale, axes.colours) + colour_bar(cells, index) + "plot " +
          block_name(index) + " matrix using ($1+" + first + "):($2+" + first + "):3 with image notitle\n";
 }
@@ -131,7 +132,7 @@ ColourScale colour_scale(const std::vector<Map>& maps, size_t index) {
 
 Sheet map_sheet(const Record& record) {
   const auto& maps = record.measurement.maps;
-  const Cells cells{panel_grid(maps.size()), kCellWidth, kTop + kSide + kFoot};
+  const Cells cells{panel_grid(maps.size()), kMapWidth, kMapTop + kMapSide + kMapFoot};
   Sheet sheet = cells.sheet();
   sheet.commands = "unset grid\nunset key\n";
   for (size_t i = 0; i < maps.size(); ++i) {

@@ -10,7 +10,7 @@
 namespace replicate::report {
 namespace {
 
-constexpr size_t kLongestLabel = 60;
+constexpr size_t kLongestKey = 60;
 
 /// Okabe and Ito's colours, each with a dash and a marker of its own: print and colour blindness
 /// lose nothing. The yellow is left out, it cannot be seen on white.
@@ -83,14 +83,14 @@ std::string line_clause(const std::string& block, const Curve& curve, const Styl
 }
 
 std::string legend_clause(const Curve& curve, const Style& style) {
-  if (curve.drawable) return "keyentry" + look(style) + " title " + gnuplot_quote(clipped(curve.label, kLongestLabel));
+  if (curve.drawable) return "keyentry" + look(style) + " title " + gnuplot_quote(clipped(curve.label, kLongestKey));
   return "keyentry with lines lc rgb '#BBBBBB' title " +
-         gnuplot_quote(clipped(curve.label, kLongestLabel - 15) + " (not measured)");
+         gnuplot_quote(clipped(curve.label, kLongestKey - 15) + " (not measured)");
 }
 
 std::string threshold_clause(const std::string& label, double y, size_t index) {
   return gnuplot_number(y) + " with lines lw 1.4 lc rgb '#777777' dt " +
-         kThresholdDashes[index % kThresholdDashes.size()] + " title " + gnuplot_quote(clipped(label, kLongestLabel));
+         kThresholdDashes[index % kThresholdDashes.size()] + " title " + gnuplot_quote(clipped(label, kLongestKey));
 }
 
 }  // namespace

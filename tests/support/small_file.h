@@ -9,7 +9,7 @@
 
 namespace replicate {
 
-inline constexpr int64_t kWidth = 32, kHidden = 32, kVocabulary = 256;
+inline constexpr int64_t kSmallWidth = 32, kSmallHidden = 32, kSmallVocabulary = 256;
 
 /// The 256 byte tokens in the alphabet of byte-level BPE, one character each.
 inline std::vector<std::string> byte_tokens() {
@@ -34,10 +34,10 @@ inline GgufWriter small_file(
   GgufWriter file;
   file.text("general.architecture", "llama")
       .unsigned_integer("llama.block_count", 2)
-      .unsigned_integer("llama.embedding_length", kWidth)
+      .unsigned_integer("llama.embedding_length", kSmallWidth)
       .unsigned_integer("llama.attention.head_count", 4)
       .unsigned_integer("llama.attention.head_count_kv", 2)
-      .unsigned_integer("llama.feed_forward_length", kHidden)
+      .unsigned_integer("llama.feed_forward_length", kSmallHidden)
       .real("llama.attention.layer_norm_rms_epsilon", 1e-5F)
       .text("tokenizer.ggml.model", "gpt2")
       .text("tokenizer.ggml.pre", "gpt-2")
@@ -51,18 +51,18 @@ inline GgufWriter small_file(
     if (change) change(name, numbers);
     file.tensor(name, shape, numbers, shape.size() == 1 ? TensorType::f32 : type);
   };
-  add("token_embd.weight", {kVocabulary, kWidth});
-  add("output_norm.weight", {kWidth});
+  add("token_embd.weight", {kSmallVocabulary, kSmallWidth});
+  add("output_norm.weight", {kSmallWidth});
   for (const std::string layer : {"blk.0.", "blk.1."}) {
-    add(layer + "attn_norm.weight", {kWidth});
-    add(layer + "attn_q.weight", {kWidth, kWidth});
-    add(layer + "attn_k.weight", {kWidth / 2, kWidth});
-    add(layer + "attn_v.weight", {kWidth / 2, kWidth});
-    add(layer + "attn_output.weight", {kWidth, kWidth});
-    add(layer + "ffn_norm.weight", {kWidth});
-    add(layer + "ffn_gate.weight", {kHidden, kWidth});
-    add(layer + "ffn_up.weight", {kHidden, kWidth});
-    add(layer + "ffn_down.weight", {kWidth, kHidden});
+    add(layer + "attn_norm.weight", {kSmallWidth});
+    add(layer + "attn_q.weight", {kSmallWidth, kSmallWidth});
+    add(layer + "attn_k.weight", {kSmallWidth / 2, kSmallWidth});
+    add(layer + "attn_v.weight", {kSmallWidth / 2, kSmallWidth});
+    add(layer + "attn_output.weight", {kSmallWidth, kSmallWidth});
+    add(layer + "ffn_norm.weight", {kSmallWidth});
+    add(layer + "ffn_gate.weight", {kSmallHidden, kSmallWidth});
+    add(layer + "ffn_up.weight", {kSmallHidden, kSmallWidth});
+    add(layer + "ffn_down.weight", {kSmallWidth, kSmallHidden});
   }
   return file;
 }

@@ -247,7 +247,7 @@ TEST_F(Program, EndsWithOneWhereFailOnAsksForItAndNowhereElse) {
 /// The embedding's row of one token, and one token is one byte, holds NaN.
 GgufWriter file_with_a_bad_row(char token) {
   return small_file(TensorType::f32, [token](const std::string& tensor, std::vector<float>& numbers) {
-    if (tensor == "token_embd.weight") numbers[token * kWidth + 3] = NAN;
+    if (tensor == "token_embd.weight") numbers[token * kSmallWidth + 3] = NAN;
   });
 }
 
@@ -332,7 +332,7 @@ TEST_F(Program, RefusesBadModelFiles) {
   expect_refused("--all --model " + path("text.gguf"), "text.gguf");
   refuse(GgufWriter().text("general.architecture", "gptneox"), "gptneox");
   refuse(GgufWriter(99).text("general.architecture", "llama"), "99");
-  refuse(small_file().tensor("blk.0.attn_q.bias", {kWidth}, std::vector<float>(kWidth)), "blk.0.attn_q.bias");
+  refuse(small_file().tensor("blk.0.attn_q.bias", {kSmallWidth}, std::vector<float>(kSmallWidth)), "blk.0.attn_q.bias");
   refuse(small_file().tensor("rope_freqs.weight", {4}, std::vector<float>(4)), "RoPE divisor");
   refuse(small_file().unsigned_integer("llama.rope.dimension_count", 5), "dimension_count");
   refuse(small_file().real("llama.rope.scale_linear", -4), "RoPE divisor");

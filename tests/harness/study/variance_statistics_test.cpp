@@ -62,7 +62,7 @@ class VarianceStatistics : public testing::Test {
   const Tensor even_ = even_weights(kB);
 };
 
-void expect_close(const Tensor& a, const Tensor& b, double tolerance) {
+void expect_nearly(const Tensor& a, const Tensor& b, double tolerance) {
   EXPECT_LT((a - b).abs().max().item<double>(), tolerance * b.abs().max().item<double>());
 }
 
@@ -70,24 +70,24 @@ TEST_F(VarianceStatistics, VarianceByPositionAndItsRatioAreThoseOfTheOutputs) {
   for (const auto layer : {1, 2, 3}) {
     const auto variances = outputs(layer).var(0, true).mean(1);  // [P]
     const auto ratio = variances[0] / variances.slice(0, 1).mean();
-    expect_close(variance_->ratio_by_layer(even_)[0][layer - 1], ratio, 1e-9);
+    expect_nearly(variance_->ratio_by_layer(even_)[0][layer - 1], ratio, 1e-9);
     if (layer == 3) continue;
-    expect_close(variance_->by_position(layer, even_)[0], variances, 1e-9);
-    expect_close(variance_->ratio(layer, even_)[0], ratio, 1e-9);
+    expect_nearly(variance_->by_position(layer, even_)[0], variances, 1e-9);
+    expect_nearly(variance_->ratio(layer, even_)[0], ratio, 1e-9);
   }
 }
 
 TEST_F(VarianceStatistics, PredictionsAreTheirSumsWrittenOut) {
   for (const auto layer : layers_) {
     const auto& seen = aggregation_->layer(layer);
-    expect_close(predicted_variance(seen, even_, 1)[0], predicted(layer, 1), 1e-6);
-    expect_close(predicted_variance(seen, even_, kP)[0], predicted(layer, kP), 1e-6);
+    expect_nearly(predicted_variance(seen, even_, 1)[0], predicted(layer, 1), 1e-6);
+    expect_nearly(predicted_variance(seen, even_, kP)[0], predicted(layer, kP), 1e-6);
   }
 }
 
 TEST_F(VarianceStatistics, DeviationIsFromTheMeanValueOfEachHeadsGroup) {
   const auto mean = values(1).mean(at::IntArrayRef({0, 2})).repeat_interleave(kH / kG, 0).flatten();  // [H K]
-  expect_close(aggregation_->layer(1).deviation, (outputs(1) - mean).square().mean(2), 1e-9);
+  expect_nearly(aggregation_->layer(1).deviation, (outputs(1) - mean).square().mean(2), 1e-9);
 }
 
 TEST_F(VarianceStatistics, MeanTauIsTheMeanOfEveryOutputsTau) {
@@ -109,7 +109,7 @@ TEST_F(VarianceStatistics, PermutedInputsCarryPermutedValues) {
   EXPECT_TRUE(std::get<0>(order.sort()).equal(at::arange(kH * kK)));
   const auto permuted = values(1).select(2, 0).flatten(1).index_select(1, permutation);  // [B, G K]
   const auto by_head = permuted.view({kB, kG, 1, kK}).expand({kB, kG, kH / kG, kK}).flatten(1);
-  expect_close(outputs(1).select(1, 0).index_select(1, order), by_head, 1e-6);
+  expect_nearly(outputs(1).select(1, 0).index_select(1, order), by_head, 1e-6);
 }
 
 TEST_F(VarianceStatistics, APermutedProjectionIsTheProjectionOfPermutedInputs) {
@@ -119,7 +119,7 @@ TEST_F(VarianceStatistics, APermutedProjectionIsTheProjectionOfPermutedInputs) {
   // W_O' W_O in another order is W_O in another order: the same inputs meet other columns.
   const auto columns = weight.index_select(1, input_order(model_->config, permutations[0]));
   const FirstAndRest direct(at::linear(inputs, columns));
-  expect_close(metric.ratio(even_), direct.ratio(even_), 1e-6);
+  expect_nearly(metric.ratio(even_), direct.ratio(even_), 1e-6);
 }
 
 }  // namespace

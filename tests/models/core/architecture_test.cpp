@@ -39,7 +39,7 @@ Tensor ids_of(const SafetensorsFile& file) {
   return tensor;
 }
 
-double largest_difference(const Tensor& ours, const Tensor& expected) {
+double relative_difference(const Tensor& ours, const Tensor& expected) {
   EXPECT_EQ(ours.sizes(), expected.sizes());
   return ((ours - expected).abs() / expected.abs().max()).max().item<double>();
 }
@@ -53,11 +53,11 @@ void expect_as_transformers(const std::shared_ptr<const Model>& model, const std
   const auto tokens = make_tokens(ids_of(expected));
   ASSERT_TRUE(run({{model, tokens, {}, {logits, residual, attention}}}, {}));
   const auto layers = model->config.layers;
-  EXPECT_LT(largest_difference(logits->layer(layers + 1), floats(expected, "logits").to(at::kDouble)), 1e-5);
+  EXPECT_LT(relative_difference(logits->layer(layers + 1), floats(expected, "logits").to(at::kDouble)), 1e-5);
   const auto streams = residual->layers().slice(1, 0, layers - 1).transpose(0, 1);
-  EXPECT_LT(largest_difference(streams, floats(expected, "residual").to(at::kDouble)), 1e-5);
+  EXPECT_LT(relative_difference(streams, floats(expected, "residual").to(at::kDouble)), 1e-5);
   const auto columns = attention->layers().transpose(0, 1);
-  EXPECT_LT(largest_difference(columns, floats(expected, "attention_to_first").to(at::kDouble)), 1e-5);
+  EXPECT_LT(relative_difference(columns, floats(expected, "attention_to_first").to(at::kDouble)), 1e-5);
 }
 
 class Architecture : public testing::TestWithParam<std::string> {};
@@ -79,8 +79,8 @@ TEST_P(Architecture, ComputesNearlyTheSameInSmallerTypes) {
     return logits->layer(model->config.layers + 1);
   };
   const auto exact = logits_in(at::kFloat);
-  EXPECT_LT(largest_difference(logits_in(at::kBFloat16), exact), 0.05);
-  EXPECT_LT(largest_difference(logits_in(at::kHalf), exact), 0.01);
+  EXPECT_LT(relative_difference(logits_in(at::kBFloat16), exact), 0.05);
+  EXPECT_LT(relative_difference(logits_in(at::kHalf), exact), 0.01);
 }
 
 /// Those of which GGUF can say what the configuration says.

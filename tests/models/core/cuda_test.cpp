@@ -47,7 +47,7 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Cuda, testing::Values(at::kFloat, at::kBFloat1
 
 Tensor exact(const Tensor& x) { return x.detach().to(at::kCPU, at::kDouble); }
 
-void expect_close(const Tensor& ours, const Tensor& theirs, double tolerance) {
+void expect_as_on_processor(const Tensor& ours, const Tensor& theirs, double tolerance) {
   ASSERT_TRUE(ours.defined() && theirs.defined());
   ASSERT_EQ(ours.sizes(), theirs.sizes());
   const auto error = (exact(ours) - exact(theirs)).norm().item<double>();
@@ -68,14 +68,14 @@ AttentionResult twin(const Problem& p, const AttentionNeeds& needs) {
 }
 
 void expect_same(const AttentionResult& ours, const AttentionResult& theirs, double output_tolerance) {
-  expect_close(ours.output, theirs.output, output_tolerance);
+  expect_as_on_processor(ours.output, theirs.output, output_tolerance);
   const auto &s = ours.statistics, &t = theirs.statistics;
-  expect_close(s.columns, t.columns, 1e-5);
-  expect_close(s.rows, t.rows, 1e-5);
-  expect_close(s.received, t.received, 1e-5);
-  expect_close(s.entropy, t.entropy, 1e-5);
-  expect_close(s.sum_squares, t.sum_squares, 1e-5);
-  expect_close(s.total, t.total, 1e-5);
+  expect_as_on_processor(s.columns, t.columns, 1e-5);
+  expect_as_on_processor(s.rows, t.rows, 1e-5);
+  expect_as_on_processor(s.received, t.received, 1e-5);
+  expect_as_on_processor(s.entropy, t.entropy, 1e-5);
+  expect_as_on_processor(s.sum_squares, t.sum_squares, 1e-5);
+  expect_as_on_processor(s.total, t.total, 1e-5);
 }
 
 TEST_P(Cuda, AttentionIsThePlainOne) {
@@ -146,11 +146,11 @@ void expect_same_gradients(std::vector<Tensor> leaves, const std::function<Tenso
     leaf.requires_grad_(true);
   }
   const auto value = ours(leaves), expected = theirs(copies);
-  expect_close(value, expected, tolerance);
+  expect_as_on_processor(value, expected, tolerance);
   const auto weight = at::randn(value.sizes(), value.options().dtype(at::kFloat)).to(value.scalar_type());
   (value * weight).sum().backward();
   (expected * exact(weight)).sum().backward();
-  for (size_t i = 0; i < leaves.size(); ++i) expect_close(leaves[i].grad(), copies[i].grad(), tolerance);
+  for (size_t i = 0; i < leaves.size(); ++i) expect_as_on_processor(leaves[i].grad(), copies[i].grad(), tolerance);
 }
 
 TEST_P(Cuda, RmsNormIsThePlainOne) {

@@ -17,7 +17,7 @@ Tensor normal(at::IntArrayRef shape, uint64_t seed, double spread) {
 /// The same leaf in float64, where the plain operations run.
 Tensor exact(const Tensor& x) { return x.detach().to(at::kDouble).requires_grad_(true); }
 
-void expect_close(const Tensor& ours, const Tensor& exact, double tolerance) {
+void expect_relatively_close(const Tensor& ours, const Tensor& exact, double tolerance) {
   ASSERT_TRUE(ours.defined());
   const auto difference = (ours.detach().to(at::kDouble) - exact.detach()).norm().item<double>();
   EXPECT_LE(difference, tolerance * exact.detach().norm().item<double>());
@@ -28,11 +28,11 @@ void expect_rms_norm(const Tensor& x, const Tensor& gain, const Tensor& weight) 
   const auto ours = rms_norm(x, gain, 1e-5), theirs = rms_norm(x64, gain64, 1e-5);
   ASSERT_NE(ours.grad_fn()->name().find("RmsNorm"), std::string::npos);
   ASSERT_EQ(theirs.grad_fn()->name().find("RmsNorm"), std::string::npos);
-  expect_close(ours, theirs, 1e-6);
+  expect_relatively_close(ours, theirs, 1e-6);
   (ours * weight).sum().backward();
   (theirs * weight.to(at::kDouble)).sum().backward();
-  expect_close(x.grad(), x64.grad(), 1e-6);
-  expect_close(gain.grad(), gain64.grad(), 1e-6);
+  expect_relatively_close(x.grad(), x64.grad(), 1e-6);
+  expect_relatively_close(gain.grad(), gain64.grad(), 1e-6);
 }
 
 TEST(Fused, RmsNormIsThePlainOne) {
@@ -45,17 +45,17 @@ TEST(Fused, RmsNormTakesStridedHeads) {
   const auto x64 = exact(leaf), gain = normal({6}, 2, 1), weight = normal({2, 33, 4, 6}, 3, 1).detach();
   (rms_norm(leaf.transpose(1, 2), gain, 1e-6) * weight).sum().backward();
   (rms_norm(x64.transpose(1, 2), exact(gain), 1e-6) * weight.to(at::kDouble)).sum().backward();
-  expect_close(leaf.grad(), x64.grad(), 1e-6);
+  expect_relatively_close(leaf.grad(), x64.grad(), 1e-6);
 }
 
 void expect_cross_entropy(double spread, double factor) {
   const auto x = normal({37, 101}, 1, spread), x64 = exact(x);
   const auto targets = at::arange(37, at::kLong);
   const auto ours = fused_cross_entropy(x, targets), theirs = at::cross_entropy_loss(x64, targets);
-  expect_close(ours, theirs, 1e-6);
+  expect_relatively_close(ours, theirs, 1e-6);
   (ours * factor).backward();
   (theirs * factor).backward();
-  expect_close(x.grad(), x64.grad(), 1e-6);
+  expect_relatively_close(x.grad(), x64.grad(), 1e-6);
 }
 
 TEST(Fused, CrossEntropyIsThePlainOne) {
@@ -90,10 +90,10 @@ void expect_rotary(int64_t width, int64_t head_width) {
   const auto leaf64 = exact(leaf);
   const auto heads = [&](const Tensor& x) { return x.unflatten(-1, {3, head_width}).transpose(1, 2); };
   const auto ours = fused_rotary(heads(leaf), angles.cosine, angles.sine), theirs = angles.turned(heads(leaf64));
-  expect_close(ours, theirs, 1e-6);
+  expect_relatively_close(ours, theirs, 1e-6);
   (ours * weight).sum().backward();
   (theirs * weight.to(at::kDouble)).sum().backward();
-  expect_close(leaf.grad(), leaf64.grad(), 1e-6);
+  expect_relatively_close(leaf.grad(), leaf64.grad(), 1e-6);
 }
 
 TEST(Fused, RotaryIsThePlainOne) {
@@ -106,11 +106,11 @@ void expect_swiglu(double spread) {
              weight = normal({3, 41, 29}, 3, 1).detach();
   const auto gate64 = exact(gate), up64 = exact(up);
   const auto ours = fused_swiglu(gate, up), theirs = at::silu(gate64) * up64;
-  expect_close(ours, theirs, 1e-6);
+  expect_relatively_close(ours, theirs, 1e-6);
   (ours * weight).sum().backward();
   (theirs * weight.to(at::kDouble)).sum().backward();
-  expect_close(gate.grad(), gate64.grad(), 1e-6);
-  expect_close(up.grad(), up64.grad(), 1e-6);
+  expect_relatively_close(gate.grad(), gate64.grad(), 1e-6);
+  expect_relatively_close(up.grad(), up64.grad(), 1e-6);
 }
 
 TEST(Fused, SwiGluIsThePlainOne) {
@@ -121,15 +121,15 @@ TEST(Fused, SwiGluIsThePlainOne) {
 TEST(Fused, SwiGluTakesHalvesOfOneTensor) {
   const auto both = normal({5, 2 * 29}, 1, 1).detach();
   const auto halves = both.chunk(2, -1);
-  expect_close(fused_swiglu(halves[0], halves[1]), at::silu(halves[0].to(at::kDouble)) * halves[1], 1e-6);
+  expect_relatively_close(fused_swiglu(halves[0], halves[1]), at::silu(halves[0].to(at::kDouble)) * halves[1], 1e-6);
 }
 
 TEST(Fused, WithoutGradientsToo) {
   const auto x = normal({4, 24}, 1, 1).detach();
   const c10::InferenceMode guard;
   const auto gain = at::ones({24});
-  expect_close(rms_norm(x, gain, 1e-5), rms_norm(x.to(at::kDouble), gain.to(at::kDouble), 1e-5), 1e-6);
-  expect_close(fused_swiglu(x, gain.expand({4, 24})), at::silu(x.to(at::kDouble)), 1e-6);
+  expect_relatively_close(rms_norm(x, gain, 1e-5), rms_norm(x.to(at::kDouble), gain.to(at::kDouble), 1e-5), 1e-6);
+  expect_relatively_close(fused_swiglu(x, gain.expand({4, 24})), at::silu(x.to(at::kDouble)), 1e-6);
 }
 
 TEST(Fused, NotForOtherTypes) {

@@ -15,10 +15,10 @@ namespace replicate {
 namespace {
 
 const std::string kText = "The quick brown fox jumps over the lazy dog.\nTo be, or not to be: that is the question.\n";
-constexpr int64_t kVocabulary = 21, kLength = 24;
+constexpr int64_t kTrainedVocabulary = 21, kTrainedLength = 24;
 
 std::shared_ptr<const TrainingData> data(bool bos = true) {
-  return std::make_shared<BackcopyData>(kText, kVocabulary, "te ", kLength, bos);
+  return std::make_shared<BackcopyData>(kText, kTrainedVocabulary, "te ", kTrainedLength, bos);
 }
 
 Recipe recipe(const std::string& arm = "baseline") {
@@ -26,7 +26,7 @@ Recipe recipe(const std::string& arm = "baseline") {
   r.model = small_model()->config;
   r.model.kv_heads = 4;
   r.model.layers = 2;
-  r.model.vocabulary = kVocabulary;
+  r.model.vocabulary = kTrainedVocabulary;
   r.arm = arm;
   r.seed = r.weight_seed = 3;
   r.learning_rate = 5e-3;
@@ -50,12 +50,12 @@ TEST(Schedule, WarmsUpStaysAndDecays) {
 TEST(Backcopy, CopiesBehindTriggersAndNowhereElse) {
   const auto batch = data()->batch(1, 5, 64);
   EXPECT_TRUE((batch.inputs.select(1, 0) == 0).all().item<bool>());
-  EXPECT_TRUE(at::equal(batch.inputs.slice(1, 1), batch.targets.slice(1, 0, kLength - 1)));
+  EXPECT_TRUE(at::equal(batch.inputs.slice(1, 1), batch.targets.slice(1, 0, kTrainedLength - 1)));
   const auto ids = batch.inputs.accessor<int64_t, 2>();
   int64_t copies = 0;
   for (int64_t b = 0; b < 64; ++b) {
-    for (int64_t t = 3; t < kLength; ++t) {
-      ASSERT_TRUE(ids[b][t] > 0 && ids[b][t] < kVocabulary);
+    for (int64_t t = 3; t < kTrainedLength; ++t) {
+      ASSERT_TRUE(ids[b][t] > 0 && ids[b][t] < kTrainedVocabulary);
       if (ids[b][t - 1] > 3) continue;  // no trigger
       EXPECT_EQ(ids[b][t], ids[b][t - 2]);
       ++copies;
@@ -87,7 +87,7 @@ TEST(BatchesAhead, AreTheDatasOwnInAnyOrder) {
 /// Data that end.
 class FewBatches : public BackcopyData {
  public:
-  FewBatches() : BackcopyData(kText, kVocabulary, "te ", kLength, true) {}
+  FewBatches() : BackcopyData(kText, kTrainedVocabulary, "te ", kTrainedLength, true) {}
   Batch batch(uint64_t seed, int64_t step, int64_t sequences) const override {
     if (step == 2) throw std::runtime_error("no more");
     return BackcopyData::batch(seed, step, sequences);
@@ -107,12 +107,12 @@ TEST(Trainer, LearnsTheTask) {
   Trainer trainer(longer, data(), at::kCPU);
   const auto validation = data()->validation(0, 64);
   const auto before = trainer.loss(validation);
-  EXPECT_NEAR(before, std::log(kVocabulary), 0.1);
+  EXPECT_NEAR(before, std::log(kTrainedVocabulary), 0.1);
   train(trainer, 300);
   EXPECT_LT(trainer.loss(validation), before - 0.8);
 }
 
-/// On a GPU the third step and those behind it are a CUDA graph's, which must read each step's batch and rate.
+/// On a GPU the third step and those after it are a CUDA graph's, which must read each step's batch and rate.
 TEST(Trainer, OnAGpuFollowsTheProcessor) {
   if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device on this machine";
   for (const auto& arm : arm_names()) {
@@ -231,7 +231,7 @@ TEST(SavedModel, HasTheLossOfTheTrainer) {
     const auto batch = data()->validation(0, 4);
     const c10::InferenceMode guard;
     auto residual = model->weights->embed(batch.inputs);
-    const auto positions = positions_of(model->config, kLength, at::kCPU);
+    const auto positions = positions_of(model->config, kTrainedLength, at::kCPU);
     for (int64_t l = 1; l <= model->config.layers; ++l) {
       residual = block_forward(model->config, model->weights->block(l), positions[l - 1], residual);
     }
