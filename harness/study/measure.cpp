@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/mean_test.h"
 #include "harness/study/bca.h"
 #include "models/core/tensor_values.h"
 
@@ -58,6 +59,37 @@ void Measure::add(const std::string& name, const Condition& condition, const Est
                   std::map<std::string, int64_t> where) {
   measurement_.metrics.push_back({name + condition.suffix, estimate.value, present(estimate.low),
                                   present(estimate.high), estimate.n, condition.tokens->label, std::move(where)});
+}
+
+void Measure::add_units(const std::string& name, const Condition& condition, std::vector<double> units, Range range,
+                        std::map<std::string, int64_t> where) {
+  const MeanTest test(units);
+  const auto [low, high] = test.interval();
+  const auto cut = [&](double x) { return std::isnan(x) ? x : std::clamp(x, range.low, range.high); };
+  add(name, condition, {cut(test.mean()), cut(low), cut(high), test.n()}, where);
+  measurement_.samples.push_back(
+      {name + condition.suffix, condition.tokens->label, std::move(where), std::move(units)});
+}
+
+void Measure::judged(const std::string& name, const Condition& condition, const Tensor& values,
+                     std::map<std::string, int64_t> where) {
+  TORCH_CHECK(values.dim() == 1, "per-sequence values must be [B]");
+  add_units(name, condition, to_vector<double>(values), {}, std::move(where));
+}
+
+void Measure::judged_population(const std::string& name, const Condition& condition, const OfWeights& f, Range range,
+                                std::map<std::string, int64_t> where) {
+  constexpr auto kBlocks = kPopulationBlocks;
+  const auto block = condition.tokens->sequences() / kBlocks;
+  if (block == 0) return value(name, condition, kNone, std::move(where));
+  auto weights = at::zeros({kBlocks + 1, condition.tokens->sequences()}, at::kDouble);  // the last row: all blocks
+  weights.slice(1, 0, kBlocks * block).fill_(1);
+  for (int64_t i = 0; i < kBlocks; ++i) weights[i].slice(0, i * block, (i + 1) * block).zero_();
+  const auto theta = to_vector<double>(f(weights / weights.sum(1, true)).select(1, 0));
+  std::vector<double> pseudo;
+  for (int64_t i = 0; i < kBlocks; ++i) pseudo.push_back(kBlocks * theta.back() - (kBlocks - 1) * theta[i]);
+  add_units(name, condition, std::move(pseudo), range, where);
+  value(name + "_plug_in", condition, theta.back(), std::move(where));
 }
 
 void Measure::mean(const std::string& name, const Condition& condition, const Tensor& values,

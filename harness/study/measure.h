@@ -4,6 +4,8 @@
 // experiment over the same number of sequences use the same resamples, so that differences and ratios of
 // its metrics are paired.
 
+#include <limits>
+
 #include "harness/study/context.h"
 
 namespace replicate {
@@ -27,9 +29,32 @@ struct Resampling {
   bool corrected = true;     ///< BCa; without: percentiles, where calibration on null models says that BCa is wrong
 };
 
+/// The values that a quantity can have.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
+};
+
+inline constexpr int64_t kPopulationBlocks = 16;
+
 class Measure {
  public:
   explicit Measure(const BootstrapOptions& options) : options_(options) {}
+
+  // What is judged: a mean over units of sampling with the interval of its test (base/mean_test.h). The units are kept
+  // as samples, from which the verdict is computed.
+
+  /// One value per sequence, such as a contrast: values [B].
+  void judged(const std::string& name, const Condition& condition, const Tensor& values,
+              std::map<std::string, int64_t> where = {});
+  /// A statistic of the population of sequences (f gives one column), such as the log of a ratio of variances. The
+  /// units are its pseudo-values over kPopulationBlocks equal blocks of sequences, of which the last few are left out
+  /// where their number is no multiple of it: G theta - (G - 1) theta_without_i. Their mean, and its interval, are cut
+  /// to the range; the statistic of all blocks stands beside it as `<name>_plug_in`. Without a value for fewer
+  /// sequences than blocks.
+  void judged_population(const std::string& name, const Condition& condition, const OfWeights& f, Range range = {},
+                         std::map<std::string, int64_t> where = {});
+
+  // What is reported, with bootstrap intervals.
 
   /// The mean over sequences of values [B]. Samples go to samples.csv.
   void mean(const std::string& name, const Condition& condition, const Tensor& values,
@@ -76,6 +101,8 @@ class Measure {
  private:
   void add(const std::string& name, const Condition& condition, const Estimate& estimate,
            std::map<std::string, int64_t> where = {});
+  void add_units(const std::string& name, const Condition& condition, std::vector<double> units, Range range,
+                 std::map<std::string, int64_t> where);
   /// How much each of n sequences counts where a group of them is left out, and in each resample: [J + R, n].
   const Tensor& weights(int64_t n);
   /// Means of values [B, X] with each of these weights: [J + R, X].

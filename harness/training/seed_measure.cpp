@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/mean_test.h"
 #include "base/statistics.h"
 
 namespace replicate {
@@ -30,6 +31,15 @@ std::vector<double> present(const std::vector<double>& values) {
   std::vector<double> there;
   std::ranges::copy_if(values, std::back_inserter(there), [](double value) { return !std::isnan(value); });
   return there;
+}
+
+void SeedMeasure::judged(const std::string& name, const std::vector<double>& values,
+                         std::map<std::string, int64_t> where) {
+  const MeanTest test(values);
+  const auto [low, high] = test.interval();
+  if (!std::isfinite(test.mean())) without_value_.push_back(name);
+  measurement_.samples.push_back({name, inputs_, where, values});
+  measurement_.metrics.push_back({name, test.mean(), present(low), present(high), test.n(), inputs_, std::move(where)});
 }
 
 void SeedMeasure::mean(const std::string& name, const std::vector<double>& values,

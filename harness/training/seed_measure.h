@@ -14,6 +14,10 @@ class SeedMeasure {
   /// `inputs`: the label that metrics carry.
   explicit SeedMeasure(std::string inputs = "validation") : inputs_(std::move(inputs)) {}
 
+  /// What is judged: one value per seed, such as a contrast of two arms. Their mean has the interval of its test
+  /// (base/mean_test.h); the values are kept as samples, from which the verdict is computed.
+  void judged(const std::string& name, const std::vector<double>& values, std::map<std::string, int64_t> where = {});
+
   /// The mean of one value per seed with its 95% t interval; values[i] belongs to seed i and goes to samples.csv. A
   /// seed without a value (NaN) leaves none at all.
   void mean(const std::string& name, const std::vector<double>& values, std::map<std::string, int64_t> where = {});

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/mean_test.h"
 #include "base/text_file.h"
 #include "harness/study/bca.h"
 #include "tests/support/assets.h"
@@ -132,6 +133,87 @@ TEST(Measure, BoundsEncloseTheMean) {
     EXPECT_LT(series.low[i], series.y[i]);
     EXPECT_GT(series.high[i], series.y[i]);
   }
+}
+
+// ---- what is judged
+
+Condition sequences(int64_t n) {
+  Condition one;
+  one.tokens = make_tokens(at::zeros({n, 1}, at::kLong), "random");
+  return one;
+}
+
+/// The mean of x with each of the weights, and log of its variance.
+OfWeights weighted_mean_of(const Tensor& x) {
+  return [x](const Tensor& weights) { return at::matmul(weights, x).unsqueeze(1); };
+}
+OfWeights log_variance_of(const Tensor& x) {
+  return [x](const Tensor& weights) {
+    const auto mean = at::matmul(weights, x).unsqueeze(1);      // [R, 1]
+    return (weights * (x - mean).square()).sum(1, true).log();  // [R, 1]
+  };
+}
+
+TEST(Judged, KeepsItsUnitsAndHasTheIntervalOfItsTest) {
+  Measure measure(kOptions);
+  const std::vector<double> values = {0.2, 0.9, 1.4, 0.3, 5.0};
+  measure.judged("contrast", condition("_bos"), at::tensor(values, at::kDouble), {{"spike", 3}});
+  const auto measurement = measure.take();
+  const auto [low, high] = MeanTest(values).interval();
+  EXPECT_EQ(measurement.metrics[0].name, "contrast_bos");
+  EXPECT_EQ(measurement.metrics[0].low, low);
+  EXPECT_EQ(measurement.metrics[0].high, high);
+  EXPECT_EQ(measurement.metrics[0].n, 5);
+  EXPECT_EQ(measurement.samples[0].values, values);
+  EXPECT_EQ(measurement.samples[0].metric, "contrast_bos");
+  EXPECT_EQ(measurement.samples[0].where, measurement.metrics[0].where);
+}
+
+TEST(Judged, PseudoValuesOfAMeanAreItsBlocksMeans) {
+  const auto x = at::arange(35, at::kDouble).square();
+  Measure measure(kOptions);
+  measure.judged_population("m", sequences(35), weighted_mean_of(x));
+  const auto measurement = measure.take();
+  const auto& units = measurement.samples[0].values;
+  ASSERT_EQ(units.size(), 16u);  // of two sequences each; the last three are left out
+  for (int64_t i = 0; i < 16; ++i) EXPECT_NEAR(units[i], x.slice(0, 2 * i, 2 * i + 2).mean().item<double>(), 1e-9);
+  EXPECT_EQ(measurement.metrics[0].n, 16);
+  EXPECT_EQ(measurement.metrics[1].name, "m_plug_in");
+  EXPECT_NEAR(measurement.metrics[1].value, x.slice(0, 0, 32).mean().item<double>(), 1e-9);
+}
+
+TEST(Judged, IsCutToTheRangeOfTheMetric) {
+  const auto x = at::arange(32, at::kDouble);
+  Measure measure(kOptions);
+  measure.judged_population("m", sequences(32), weighted_mean_of(x), {0, 15});
+  const auto metric = measure.take().metrics[0];
+  EXPECT_EQ(metric.value, 15);
+  EXPECT_EQ(metric.high, 15);
+  EXPECT_LT(*metric.low, 15);
+}
+
+TEST(Judged, APopulationOfFewerSequencesThanBlocksHasNoValue) {
+  Measure measure(kOptions);
+  measure.judged_population("m", sequences(15), weighted_mean_of(at::ones({15}, at::kDouble)));
+  const auto measurement = measure.take();
+  ASSERT_EQ(measurement.metrics.size(), 1u);
+  EXPECT_TRUE(std::isnan(measurement.metrics[0].value));
+  EXPECT_TRUE(measurement.samples.empty());
+}
+
+/// Log variances are skewed and biased; 128 sequences are what the paper's variance claims have at least.
+TEST(Judged, TheIntervalOfALogVarianceCoversTheTruth) {
+  constexpr int kSamples = 2000;
+  auto generator = at::detail::createCPUGenerator();
+  generator.set_current_seed(5);
+  int covered = 0;
+  for (int i = 0; i < kSamples; ++i) {
+    Measure measure(kOptions);
+    measure.judged_population("m", sequences(128), log_variance_of(at::randn({128}, generator, at::kDouble)));
+    const auto metric = measure.take().metrics[0];
+    covered += *metric.low <= 0 && 0 <= *metric.high;
+  }
+  EXPECT_GE(covered, 0.93 * kSamples) << covered;
 }
 
 }  // namespace

@@ -1,0 +1,345 @@
+#include "harness/record/requirement.h"
+
+#include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
+#include <cmath>
+#include <utility>
+
+#include "base/error.h"
+#include "base/mean_test.h"
+#include "base/number_text.h"
+#include "base/statistics.h"
+#include "harness/record/verdict.h"
+
+namespace replicate {
+namespace {
+
+constexpr double kLevelOf95 = 0.025;  // one-sided, of intervals that are shown
+
+std::string brief_number(double value) { return std::isfinite(value) ? significant_text(value, 4) : "no value"; }
+
+bool upwards(Operator op) { return op == Operator::above || op == Operator::at_least; }
+
+bool holds(const Criterion& criterion, double value) {
+  switch (criterion.op) {
+    case Operator::above: return value > criterion.threshold;
+    case Operator::at_least: return value >= criterion.threshold;
+    case Operator::below: return value < criterion.threshold;
+    case Operator::at_most: break;
+  }
+  return value <= criterion.threshold;
+}
+
+std::string wanted(const Criterion& criterion) {
+  return to_string(criterion.op) + " " + brief_number(criterion.threshold) + " wanted";
+}
+
+/// The smaller --dtype's error of a metric, 0 where it was not measured.
+double dtype_error(const Judged& judged, const std::string& name) {
+  const auto* error = judged.metric(name + kDtypeError);
+  return error && std::isfinite(error->value) ? error->value : 0;
+}
+
+Outcome outcome_of(double p, double opposite, double level) {
+  if (p <= level) return Outcome::pass;
+  return opposite <= level ? Outcome::fail : Outcome::inconclusive;
+}
+
+const Metric& required(const Judged& judged, const std::string& name) {
+  if (const auto* metric = judged.metric(name)) return *metric;
+  throw Error("the metric " + in_quotes(name) + " was not measured", "judging " + name,
+              "correct the metric's name in configs/claims or measure it");
+}
+
+Tested open(const std::string& name, const std::string& why) {
+  return {.name = name, .outcome = Outcome::inconclusive, .clause = why};
+}
+
+/// A number without sampling.
+Tested test_exact(const Metric& metric, const Requirement& requirement) {
+  const auto& criterion = requirement.criterion;
+  const auto value = criterion.metric + " = " + brief_number(metric.value);
+  if (!std::isfinite(metric.value)) return open(criterion.metric, value);
+  const auto failed = [&] {
+    if (!requirement.fails_at) return true;
+    return upwards(criterion.op) ? metric.value <= *requirement.fails_at : metric.value >= *requirement.fails_at;
+  };
+  if (holds(criterion, metric.value)) return {criterion.metric, Outcome::pass, 0, 1, value};
+  if (failed()) return {criterion.metric, Outcome::fail, 1, 0, value + ", " + wanted(criterion)};
+  return open(criterion.metric, value + " is open: " + wanted(criterion));
+}
+
+/// A mean of per-unit values against the threshold.
+Tested test_mean(const Samples& samples, const Requirement& requirement, double level) {
+  const auto& criterion = requirement.criterion;
+  const MeanTest test(samples.values);
+  const auto [low, high] = test.interval();
+  Tested tested{.name = criterion.metric};
+  tested.clause = criterion.metric + " = " + brief_number(test.mean());
+  if (!std::isfinite(low) || !std::isfinite(high)) {
+    return open(criterion.metric, tested.clause + " has no interval: " + wanted(criterion));
+  }
+  tested.clause += " [" + brief_number(low) + ", " + brief_number(high) + "]";
+  if (least_p(test.n()) > level) {
+    return open(criterion.metric, tested.clause + " comes from too few units: " + std::to_string(test.n()));
+  }
+  const double above = test.p_above(criterion.threshold), below = test.p_below(criterion.threshold);
+  tested.p = upwards(criterion.op) ? above : below;
+  tested.opposite = upwards(criterion.op) ? below : above;
+  tested.outcome = outcome_of(tested.p, tested.opposite, level);
+  tested.clause += tested.outcome == Outcome::pass
+                       ? ", p = " + significant_text(tested.p, 2)
+                       : ", " + wanted(criterion) + ", p = " + significant_text(tested.p, 2) + ", of the opposite " +
+                             significant_text(tested.opposite, 2);
+  return tested;
+}
+
+Tested test_criterion(const Judged& judged, const Requirement& requirement, double level) {
+  const auto& criterion = requirement.criterion;
+  const auto& metric = required(judged, criterion.metric);
+  const auto error = dtype_error(judged, criterion.metric);
+  if (std::abs(metric.value - criterion.threshold) < error) {
+    return open(criterion.metric, criterion.metric + " = " + brief_number(metric.value) + " is nearer to " +
+                                      brief_number(criterion.threshold) + " than the error of the arithmetic, " +
+                                      brief_number(error));
+  }
+  if (requirement.exact) return test_exact(metric, requirement);
+  const auto* samples = judged.samples(criterion.metric);
+  if (!samples) return open(criterion.metric, criterion.metric + " has no per-unit values to be judged by");
+  return test_mean(*samples, requirement, level);
+}
+
+/// The clauses of those whose outcome this is.
+std::string joined(const std::vector<Tested>& all, Outcome outcome) {
+  std::string text;
+  for (const auto& one : all) {
+    if (one.outcome == outcome) text += (text.empty() ? "" : "; ") + one.clause;
+  }
+  return text;
+}
+
+Tested test_group(const Judged& judged, const Requirement& group, double level) {
+  Tested tested{.name = group.name};
+  std::vector<double> p, opposite;
+  for (const auto& member : group.members) {
+    tested.members.push_back(test(judged, member, level));
+    p.push_back(tested.members.back().p);
+    opposite.push_back(tested.members.back().opposite);
+  }
+  const auto n = static_cast<int64_t>(p.size());
+  if (group.at_least) {
+    tested.p = at_least_p(p, *group.at_least);
+    tested.opposite = at_least_p(opposite, n - *group.at_least + 1);
+  } else {
+    tested.p = *std::max_element(p.begin(), p.end());
+    tested.opposite = *std::min_element(opposite.begin(), opposite.end());
+  }
+  tested.outcome = outcome_of(tested.p, tested.opposite, level);
+  const auto how_many = group.at_least ? std::to_string(*group.at_least) + " of " + std::to_string(n) : "all";
+  tested.clause = group.name + " (" + how_many + " wanted), p = " + significant_text(tested.p, 2);
+  std::string mark = ": ";
+  for (const auto& member : tested.members) tested.clause += std::exchange(mark, "; ") + member.clause;
+  return tested;
+}
+
+// Controls.
+
+std::vector<double> combined(const std::vector<double>& a, double factor, const std::vector<double>& b, double sign) {
+  std::vector<double> d(a.size());
+  for (size_t i = 0; i < a.size(); ++i) d[i] = sign * a[i] - factor * b[i];
+  return d;
+}
+
+struct Moments {
+  double mean, error2, degrees;  // error2: squared standard error of the mean
+
+  explicit Moments(const std::vector<double>& x) : mean(replicate::mean(x)), error2(0) {
+    for (const double value : x) error2 += (value - mean) * (value - mean);
+    degrees = static_cast<double>(x.size()) - 1;
+    error2 /= degrees * static_cast<double>(x.size());
+  }
+};
+
+/// One-sided p values that the mean of `control` times sign, less that of fraction * effect, lies below (above) 0.
+struct Comparison {
+  double below = 1, above = 1;
+};
+
+/// Welch's test.
+Comparison compare_unpaired(const std::vector<double>& control, double sign, const std::vector<double>& effect) {
+  const Moments a(control), b(effect);
+  const auto error2 = a.error2 + b.error2;
+  const auto difference = sign * a.mean - b.mean;
+  const auto least = least_p(static_cast<int64_t>(std::min(control.size(), effect.size())));
+  if (!(error2 > 0)) return {difference < 0 ? least : 1, difference > 0 ? least : 1};
+  const auto degrees = error2 * error2 / (a.error2 * a.error2 / a.degrees + b.error2 * b.error2 / b.degrees);
+  const boost::math::students_t student(degrees);
+  const auto t = difference / std::sqrt(error2);
+  return {std::max(least, boost::math::cdf(student, t)),
+          std::max(least, boost::math::cdf(boost::math::complement(student, t)))};
+}
+
+/// `effect` is the part of it that the control is held against, in the wanted direction.
+Comparison compare(const Samples& control, double sign, const std::vector<double>& effect, bool paired) {
+  if (!paired) return compare_unpaired(control.values, sign, effect);
+  const MeanTest test(combined(control.values, 1, effect, sign));
+  return {test.p_below(0), test.p_above(0)};
+}
+
+bool has_units(const Samples* samples) {
+  return samples && samples->values.size() >= 2 &&
+         std::all_of(samples->values.begin(), samples->values.end(), [](double x) { return std::isfinite(x); });
+}
+
+bool any(const std::vector<Tested>& all, Outcome outcome) {
+  return std::any_of(all.begin(), all.end(), [&](const Tested& one) { return one.outcome == outcome; });
+}
+
+/// Those that decide: what holds by arithmetic decides only where there is nothing else.
+std::vector<Tested> deciding(const Ruling& ruling) {
+  std::vector<Tested> decide;
+  for (const auto& one : ruling.requirements) {
+    if (!one.arithmetic || ruling.by_arithmetic) decide.push_back(one);
+  }
+  return decide;
+}
+
+std::string unmet_checks(const std::vector<Tested>& checks) {
+  std::string text;
+  for (const auto& check : checks) {
+    if (check.outcome != Outcome::pass) text += (text.empty() ? "" : "; ") + check.clause;
+  }
+  return text;
+}
+
+void decide(Ruling& ruling) {
+  auto all = deciding(ruling);
+  const bool requirement_fails = any(all, Outcome::fail);
+  all.insert(all.end(), ruling.controls.begin(), ruling.controls.end());
+  if (any(all, Outcome::fail)) {
+    ruling.verdict = Verdict::fail;
+    ruling.by_a_control_alone = !requirement_fails;
+    ruling.reason = joined(all, Outcome::fail);
+  } else if (any(all, Outcome::inconclusive)) {
+    ruling.verdict = Verdict::inconclusive;
+    ruling.reason = joined(all, Outcome::inconclusive);
+    const bool at_95 = std::all_of(all.begin(), all.end(), [](const Tested& one) { return one.p <= kLevelOf95; });
+    if (at_95) ruling.reason += "; reaches 95%, not the family's level";
+  } else {
+    ruling.verdict = Verdict::pass;
+    ruling.reason = joined(all, Outcome::pass);
+  }
+}
+
+// Point estimates.
+
+bool holds(const Judged& judged, const Requirement& requirement) {
+  if (!requirement.is_group())
+    return holds(requirement.criterion, required(judged, requirement.criterion.metric).value);
+  const auto holding = std::count_if(requirement.members.begin(), requirement.members.end(),
+                                     [&](const Requirement& member) { return holds(judged, member); });
+  return holding >= requirement.at_least.value_or(static_cast<int64_t>(requirement.members.size()));
+}
+
+bool holds(const Judged& judged, const JointControl& control) {
+  const double sign = upwards(control.op) ? 1 : -1;
+  const double change = sign * required(judged, control.metric).value,
+               effect = sign * required(judged, control.of).value;
+  return (control.two_sided ? std::abs(change) : change) < control.fraction * effect;
+}
+
+}  // namespace
+
+const Metric* Judged::metric(const std::string& name) const {
+  const auto carries = [&](const Metric& metric) {
+    return std::all_of(where.begin(), where.end(), [&](const auto& entry) {
+      const auto found = metric.where.find(entry.first);
+      return found != metric.where.end() && found->second == entry.second;
+    });
+  };
+  const auto found = std::find_if(measurement.metrics.begin(), measurement.metrics.end(),
+                                  [&](const Metric& metric) { return metric.name == name && carries(metric); });
+  return found == measurement.metrics.end() ? nullptr : &*found;
+}
+
+const Samples* Judged::samples(const std::string& name) const {
+  const auto* judged = metric(name);
+  if (!judged) return nullptr;
+  const auto found = std::find_if(measurement.samples.begin(), measurement.samples.end(), [&](const Samples& samples) {
+    return samples.metric == name && samples.inputs == judged->inputs && samples.where == judged->where;
+  });
+  return found == measurement.samples.end() ? nullptr : &*found;
+}
+
+double at_least_p(std::vector<double> p, int64_t u) {
+  const auto n = static_cast<int64_t>(p.size());
+  std::nth_element(p.begin(), p.begin() + (u - 1), p.end());
+  return std::min(1.0, static_cast<double>(n - u + 1) * p[u - 1]);
+}
+
+Tested test(const Judged& judged, const Requirement& requirement, double level) {
+  auto tested =
+      requirement.is_group() ? test_group(judged, requirement, level) : test_criterion(judged, requirement, level);
+  tested.arithmetic = requirement.arithmetic;
+  return tested;
+}
+
+Tested test(const Judged& judged, const JointControl& control, double level) {
+  const auto& metric = required(judged, control.metric);
+  const auto& of = required(judged, control.of);
+  const auto *samples = judged.samples(control.metric), *effect = judged.samples(control.of);
+  auto clause = "control " + control.metric + " = " + brief_number(metric.value) + ", below " +
+                brief_number(control.fraction) + " x " + control.of + " (" + brief_number(of.value) + ") wanted";
+  if (!has_units(samples) || !has_units(effect)) return open(control.metric, clause + ", has no per-unit values");
+  const auto error = dtype_error(judged, control.metric) + control.fraction * dtype_error(judged, control.of);
+  if (std::abs(std::abs(metric.value) - control.fraction * std::abs(of.value)) < error) {
+    return open(control.metric, clause + ", but lies within the error of the arithmetic");
+  }
+  const double sign = upwards(control.op) ? 1 : -1;
+  const std::vector<double> none(effect->values.size(), 0.0);
+  const auto part = combined(none, -sign * control.fraction, effect->values, 1);
+  const bool paired = metric.inputs == of.inputs && samples->values.size() == effect->values.size();
+  const auto one = compare(*samples, sign, part, paired);
+  Tested tested{.name = control.metric, .p = one.below, .opposite = one.above};
+  if (control.two_sided) {
+    const auto other = compare(*samples, -sign, part, paired);
+    tested.p = std::max(one.below, other.below);
+    tested.opposite = std::min(1.0, 2 * std::min(one.above, other.above));
+  }
+  tested.outcome = outcome_of(tested.p, tested.opposite, level);
+  tested.clause = clause + ", p = " + significant_text(tested.p, 2);
+  return tested;
+}
+
+Ruling rule(const Judged& judged, const Requirements& requirements) {
+  Ruling ruling;
+  for (const auto& one : requirements.all) ruling.requirements.push_back(test(judged, one, requirements.level));
+  for (const auto& one : requirements.controls) ruling.controls.push_back(test(judged, one, requirements.level));
+  for (const auto& check : requirements.checks) {
+    ruling.checks.push_back(test_exact(required(judged, check.criterion.metric), check));
+  }
+  ruling.by_arithmetic = std::all_of(ruling.requirements.begin(), ruling.requirements.end(),
+                                     [](const Tested& one) { return one.arithmetic; });
+  if (const auto unmet = unmet_checks(ruling.checks); !unmet.empty()) {
+    ruling.reason = "the intervention did not take: " + unmet;
+    return ruling;
+  }
+  decide(ruling);
+  return ruling;
+}
+
+bool holds_in_point_estimates(const Judged& judged, const Requirements& requirements) {
+  return std::all_of(requirements.all.begin(), requirements.all.end(),
+                     [&](const Requirement& one) { return holds(judged, one); }) &&
+         std::all_of(requirements.controls.begin(), requirements.controls.end(),
+                     [&](const JointControl& one) { return holds(judged, one); });
+}
+
+double least_attainable_p(const Requirement& requirement) {
+  if (!requirement.is_group()) return requirement.exact ? 0 : least_p(requirement.units);
+  std::vector<double> p;
+  for (const auto& member : requirement.members) p.push_back(least_attainable_p(member));
+  return requirement.at_least ? at_least_p(p, *requirement.at_least) : *std::max_element(p.begin(), p.end());
+}
+
+}  // namespace replicate

@@ -1,0 +1,102 @@
+#pragma once
+
+// What a claim requires, and how sure the data are of it. A criterion is tested on its per-unit values at
+// the level of the claim's family; criteria combine into groups of which all, or some, must hold; a control is compared
+// with its effect unit by unit. Nothing here knows any claim.
+
+#include "harness/record/record.h"
+
+namespace replicate {
+
+/// A criterion, or a group of requirements.
+struct Requirement {
+  Criterion criterion = {};             ///< where there are no members
+  bool exact = false;                   ///< of a number without sampling: it is met or it is not
+  std::optional<double> fails_at = {};  ///< an exact number that is neither met nor past this one is open
+  bool arithmetic = false;              ///< holds in any weights or by definition, so it decides nothing
+  int64_t units = 0;                    ///< of sampling, as registered; 0 for exact numbers
+
+  std::string name = {};  ///< of a group
+  std::vector<Requirement> members = {};
+  std::optional<int64_t> at_least = {};  ///< so many members must hold; nothing: all
+
+  bool is_group() const { return !members.empty(); }
+};
+
+/// A control must stay below `fraction` of its effect. Both are changes of the judged quantity against the untouched
+/// pass, unit by unit, in the direction that `op` names.
+struct JointControl {
+  std::string metric, of;
+  Operator op = Operator::above;
+  double fraction = 0.2;
+  bool two_sided = false;  ///< a change in the other direction counts as well
+  std::string source = {};
+};
+
+/// All that a claim's YAML says of judging it.
+struct Requirements {
+  double level = 0;  ///< one-sided, of the claim's family
+  std::vector<Requirement> all;
+  std::vector<Requirement> checks;  ///< that the intervention took; point estimates
+  std::vector<JointControl> controls;
+};
+
+/// What the data say of one requirement or control.
+struct Tested {
+  std::string name;  ///< of the metric or the group
+  Outcome outcome = Outcome::unjudged;
+  double p = 1;         ///< that it holds by chance
+  double opposite = 1;  ///< that it fails by chance
+  std::string clause = {};
+  bool arithmetic = false;
+  std::vector<Tested> members = {};
+};
+
+struct Ruling {
+  Verdict verdict = Verdict::inconclusive;
+  std::string reason;
+  std::vector<Tested> requirements, checks, controls;
+  bool by_arithmetic = false;       ///< no requirement is left that could have come out otherwise
+  bool by_a_control_alone = false;  ///< it fails, and every requirement holds
+};
+
+/// The metrics of a measurement that are judged: those that carry all entries of `where` (a stage's spike).
+struct Judged {
+  const Measurement& measurement;
+  std::map<std::string, int64_t> where = {};
+
+  const Metric* metric(const std::string& name) const;
+  const Samples* samples(const std::string& name) const;  ///< of `metric(name)`
+};
+
+/// - A criterion with samples: Hall's transformed t test of their mean against the threshold (base/mean_test.h).
+/// - An exact criterion is met or not met; between its threshold and `fails_at` it is open.
+/// - A group of which all must hold has the largest p of its members, and the smallest of their opposites. One of which
+/// u
+///   of n must hold has (n - u + 1) times the u-th smallest p, and u times the (n - u + 1)-th smallest opposite
+///   (partial conjunction: Benjamini and Heller 2008, with Bonferroni's bound).
+/// - What is not finite, has no per-unit values, has too few of them for the level, or is nearer to its threshold than
+/// the error of a smaller --dtype is open. `pass` has p <= level and `fail` has opposite <= level. Error where a metric
+/// was not measured at all.
+Tested test(const Judged& judged, const Requirement& requirement, double level);
+
+/// Per unit d = s (control - fraction effect), s the sign of the direction; negative: d < 0 at the level; fires: d > 0.
+/// Paired where both come from the same units, else Welch's test of the two means. Two-sided: s control in either sign.
+Tested test(const Judged& judged, const JointControl& control, double level);
+
+/// - A check that is unmet: inconclusive, the intervention did not take.
+/// - pass: every requirement passes and every control is negative; fail: a requirement fails or a control fires; else
+///   inconclusive, with the remark that 95% is reached where every p is at most 0.025.
+/// Requirements that hold by arithmetic decide only where there are no others.
+Ruling rule(const Judged& judged, const Requirements& requirements);
+
+/// Whether every point estimate lies on the passing side: what a variation of the inputs is asked.
+bool holds_in_point_estimates(const Judged& judged, const Requirements& requirements);
+
+/// The smallest p that the requirement can have with its registered units: above the level it can never pass.
+double least_attainable_p(const Requirement& requirement);
+
+/// Partial conjunction over n p values: that at least u of their hypotheses hold.
+double at_least_p(std::vector<double> p, int64_t u);
+
+}  // namespace replicate

@@ -1,0 +1,340 @@
+// The second edition's judging, on made-up measurements of which the truth is known.
+
+#include "harness/record/requirement.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "base/mean_test.h"
+#include "base/statistics.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/special_numbers.h"
+
+namespace replicate {
+namespace {
+
+constexpr double kLevel = 0.003;
+
+/// n units around a mean, without skewness, with the standard deviation `spread`.
+std::vector<double> units(double mean, double spread, int64_t n = 16) {
+  std::vector<double> x(static_cast<size_t>(n));
+  const double step = spread * std::sqrt(static_cast<double>(n - 1) / static_cast<double>(n));
+  for (size_t i = 0; i < x.size(); ++i) x[i] = mean + (i % 2 ? step : -step);
+  return x;
+}
+
+void add(Measurement& measurement, const std::string& name, const std::vector<double>& values,
+         const std::map<std::string, int64_t>& where = {}, const std::string& inputs = "natural") {
+  const MeanTest test(values);
+  const auto [low, high] = test.interval();
+  measurement.metrics.push_back({name, test.mean(), low, high, test.n(), inputs, where});
+  measurement.samples.push_back({name, inputs, where, values});
+}
+
+void add_exact(Measurement& measurement, const std::string& name, double value) {
+  measurement.metrics.push_back({name, value, {}, {}, 0, "natural", {}});
+}
+
+Requirement above(const std::string& metric, double threshold = 0) {
+  return {.criterion = {metric, Operator::above, threshold, "a test"}, .units = 16};
+}
+
+Requirement exactly(const std::string& metric, Operator op, double threshold, std::optional<double> fails_at = {}) {
+  return {.criterion = {metric, op, threshold, "a test"}, .exact = true, .fails_at = fails_at};
+}
+
+Requirement all_of(std::vector<Requirement> members) { return {.name = "all", .members = std::move(members)}; }
+Requirement some_of(int64_t at_least, std::vector<Requirement> members) {
+  return {.name = "some", .members = std::move(members), .at_least = at_least};
+}
+
+Requirements claim(std::vector<Requirement> requirements, std::vector<JointControl> controls = {}) {
+  return {.level = kLevel, .all = std::move(requirements), .checks = {}, .controls = std::move(controls)};
+}
+
+JointControl control(const std::string& metric, bool two_sided = false) {
+  return {.metric = metric, .of = "effect", .fraction = 0.2, .two_sided = two_sided, .source = "a test"};
+}
+
+// ---- criteria
+
+struct CriterionCase {
+  double mean, spread;
+  int64_t n;
+  Outcome outcome;
+};
+
+TEST(Requirement, IsDecidedAtTheLevelOfItsFamily) {
+  const CriterionCase cases[] = {
+      {1, 0.5, 16, Outcome::pass},          // t = 8
+      {-1, 0.5, 16, Outcome::fail},         //
+      {1, 1.6, 16, Outcome::inconclusive},  // t = 2.5: p = 0.012, enough for 95% alone
+      {0, 0.5, 16, Outcome::inconclusive},
+      {1, 0.01, 8, Outcome::inconclusive},  // 2^-8 > 0.003: eight units never reach the level
+      {1, 0, 16, Outcome::pass},            // all units alike
+      {-1, 0, 16, Outcome::fail},
+      {0, 0, 16, Outcome::inconclusive},
+  };
+  for (const auto& [mean, spread, n, outcome] : cases) {
+    Measurement measurement;
+    add(measurement, "effect", units(mean, spread, n));
+    EXPECT_EQ(test({measurement}, above("effect"), kLevel).outcome, outcome) << mean << " " << spread << " " << n;
+  }
+}
+
+TEST(Requirement, TheOppositeDirectionHasTheOppositeP) {
+  Measurement measurement;
+  add(measurement, "effect", {0.1, 0.4, 0.2, 1.9, 0.3, 0.2, 0.5, 0.1, 0.2, 0.3, 0.4, 0.2});
+  auto below = above("effect", 0.3);
+  below.criterion.op = Operator::below;
+  const auto up = test({measurement}, above("effect", 0.3), kLevel), down = test({measurement}, below, kLevel);
+  EXPECT_EQ(up.p, down.opposite);
+  EXPECT_EQ(up.opposite, down.p);
+}
+
+TEST(Requirement, AnExactNumberIsMetOrNotAndOpenBetween) {
+  struct {
+    double value;
+    Outcome outcome;
+  } const cases[] = {{27, Outcome::pass}, {24, Outcome::pass}, {23, Outcome::inconclusive},  {4, Outcome::inconclusive},
+                     {3, Outcome::fail},  {0, Outcome::fail},  {kNaN, Outcome::inconclusive}};
+  for (const auto& [value, outcome] : cases) {
+    Measurement measurement;
+    add_exact(measurement, "cells", value);
+    EXPECT_EQ(test({measurement}, exactly("cells", Operator::at_least, 24, 3), kLevel).outcome, outcome) << value;
+  }
+  Measurement measurement;
+  add_exact(measurement, "cells", 23);
+  EXPECT_EQ(test({measurement}, exactly("cells", Operator::at_least, 24), kLevel).outcome, Outcome::fail);
+}
+
+TEST(Requirement, WhatIsNotFiniteIsOpen) {
+  for (const double bad : {kNaN, kInfinity}) {
+    Measurement measurement;
+    auto values = units(1, 0.1);
+    values[3] = bad;
+    add(measurement, "effect", values);
+    const auto tested = test({measurement}, above("effect"), kLevel);
+    EXPECT_EQ(tested.outcome, Outcome::inconclusive);
+    EXPECT_EQ(tested.p, 1);
+    EXPECT_EQ(tested.opposite, 1);
+  }
+}
+
+TEST(Requirement, WithoutPerUnitValuesItIsOpenAndWithoutAMetricAnError) {
+  Measurement measurement;
+  add_exact(measurement, "effect", 5);
+  EXPECT_EQ(test({measurement}, above("effect"), kLevel).outcome, Outcome::inconclusive);
+  expect_error([&] { test({measurement}, above("other"), kLevel); }, "the metric 'other' was not measured");
+}
+
+TEST(Requirement, NearerThanTheErrorOfASmallerTypeItIsOpen) {
+  Measurement measurement;
+  add(measurement, "effect", units(1, 0.1));
+  add_exact(measurement, "effect_dtype_error", 0.9);
+  EXPECT_EQ(test({measurement}, above("effect"), kLevel).outcome, Outcome::pass);
+  measurement.metrics.back().value = 1.1;
+  EXPECT_EQ(test({measurement}, above("effect"), kLevel).outcome, Outcome::inconclusive);
+}
+
+TEST(Requirement, IsLookedUpByStage) {
+  Measurement measurement;
+  add(measurement, "effect", units(-1, 0.1), {{"spike", 3}});
+  add(measurement, "effect", units(1, 0.1), {{"spike", 12}});
+  EXPECT_EQ(test({measurement, {{"spike", 3}}}, above("effect"), kLevel).outcome, Outcome::fail);
+  EXPECT_EQ(test({measurement, {{"spike", 12}}}, above("effect"), kLevel).outcome, Outcome::pass);
+  expect_error([&] { test({measurement, {{"spike", 4}}}, above("effect"), kLevel); }, "was not measured");
+}
+
+// ---- groups
+
+TEST(Requirement, PartialConjunctionTakesTheRankedP) {
+  const std::vector<double> p = {0.04, 0.001, 0.5, 0.002};
+  EXPECT_DOUBLE_EQ(at_least_p(p, 1), 4 * 0.001);
+  EXPECT_DOUBLE_EQ(at_least_p(p, 2), 3 * 0.002);
+  EXPECT_DOUBLE_EQ(at_least_p(p, 3), 2 * 0.04);  // "three of four": twice the third smallest
+  EXPECT_DOUBLE_EQ(at_least_p(p, 4), 0.5);
+  EXPECT_DOUBLE_EQ(at_least_p({0.9, 0.8}, 1), 1);
+}
+
+TEST(Requirement, GroupsHoldWhereAllOrSomeMembersDo) {
+  Measurement measurement;
+  for (const std::string name : {"a", "b", "c"}) add(measurement, name, units(1, 0.5));
+  add(measurement, "open", units(0, 0.5));
+  add(measurement, "against", units(-1, 0.5));
+  add(measurement, "against_too", units(-1, 0.5));
+  const auto outcome = [&](const Requirement& group) { return test({measurement}, group, kLevel).outcome; };
+  const auto a = above("a"), b = above("b"), c = above("c"), open = above("open");
+  const auto against = above("against"), against_too = above("against_too");
+  EXPECT_EQ(outcome(all_of({a, b, c})), Outcome::pass);
+  EXPECT_EQ(outcome(all_of({a, open})), Outcome::inconclusive);
+  EXPECT_EQ(outcome(all_of({a, open, against})), Outcome::fail);
+  EXPECT_EQ(outcome(some_of(3, {a, b, c, against})), Outcome::pass);
+  EXPECT_EQ(outcome(some_of(3, {a, b, open, against})), Outcome::inconclusive);  // three may still hold
+  EXPECT_EQ(outcome(some_of(3, {a, b, against, against_too})), Outcome::fail);   // three cannot
+  EXPECT_EQ(outcome(some_of(1, {against, a})), Outcome::pass);
+  EXPECT_EQ(outcome(some_of(1, {against, open})), Outcome::inconclusive);
+  EXPECT_EQ(outcome(some_of(1, {against, against_too})), Outcome::fail);
+  EXPECT_EQ(outcome(some_of(2, {all_of({a, b}), all_of({a, against}), c})), Outcome::pass);
+}
+
+TEST(Requirement, ItsLeastPSaysWhetherItCanPassAtAll) {
+  auto few = above("effect");
+  few.units = 8;
+  EXPECT_EQ(least_attainable_p(above("effect")), std::ldexp(1.0, -16));
+  EXPECT_GT(least_attainable_p(few), kLevel);
+  EXPECT_EQ(least_attainable_p(all_of({above("a"), few})), std::ldexp(1.0, -8));
+  EXPECT_EQ(least_attainable_p(some_of(1, {above("a"), few})), 2 * std::ldexp(1.0, -16));
+  EXPECT_EQ(least_attainable_p(exactly("cells", Operator::above, 1)), 0);
+}
+
+// ---- controls
+
+struct ControlCase {
+  double effect, control;
+  Operator op;
+  bool two_sided;
+  Outcome outcome;
+};
+
+TEST(JointControl, IsNegativeFiresOrIsOpen) {
+  const auto up = Operator::above, down = Operator::below;
+  const ControlCase cases[] = {
+      {1, 0, up, false, Outcome::pass},
+      {1, 0.5, up, false, Outcome::fail},
+      {1, 0.2, up, false, Outcome::inconclusive},
+      {1, -0.9, up, false, Outcome::pass},  // it changes the quantity in the other direction
+      {1, -0.9, up, true, Outcome::fail},   // which counts where the claim says so
+      {1, 0.5, up, true, Outcome::fail},
+      {1, 0, up, true, Outcome::pass},
+      {-1, 0, down, false, Outcome::pass},
+      {-1, -0.5, down, false, Outcome::fail},
+      {-1, 0.5, down, false, Outcome::pass},
+  };
+  for (const auto& [effect, change, op, two_sided, outcome] : cases) {
+    Measurement measurement;
+    add(measurement, "effect", units(effect, 0.05));
+    auto values = units(change, 0.03);
+    std::rotate(values.begin(), values.begin() + 1, values.end());
+    add(measurement, "control", values);
+    auto asked = control("control", two_sided);
+    asked.op = op;
+    EXPECT_EQ(test({measurement}, asked, kLevel).outcome, outcome) << effect << " " << change << " " << two_sided;
+  }
+}
+
+TEST(JointControl, IsPairedWithItsEffectUnitByUnit) {
+  // A quarter of the effect in every unit, however large the effect is there: above a fifth of it in each.
+  const std::vector<double> effect = {0.1, 2, 0.3, 4, 0.2, 1, 3, 0.5, 0.1, 2, 0.3, 4, 0.2, 1, 3, 0.5};
+  std::vector<double> quarter;
+  for (const double value : effect) quarter.push_back(value / 4);
+  Measurement measurement;
+  add(measurement, "effect", effect);
+  add(measurement, "control", quarter);
+  EXPECT_EQ(test({measurement}, control("control"), kLevel).outcome, Outcome::fail);
+  measurement.metrics.back().inputs = measurement.samples.back().inputs = "random";  // other units
+  EXPECT_EQ(test({measurement}, control("control"), kLevel).outcome, Outcome::inconclusive);
+}
+
+TEST(JointControl, OfOtherUnitsIsComparedByWelchsTest) {
+  Measurement measurement;
+  add(measurement, "effect", {5.1, 4.2, 6.3, 5.5, 4.9, 5.0, 6.1, 5.8, 4.4, 5.2});
+  add(measurement, "control", {1.3, 0.2, 0.9, 1.6, 0.4, 1.1, 0.7, 1.2, 0.5, 1.0, 0.8, 1.4}, {}, "random");
+  const auto tested = test({measurement}, control("control"), kLevel);
+  // scipy.stats.ttest_ind(control, 0.2 * effect, equal_var=False, alternative="less" and "greater")
+  EXPECT_NEAR(tested.p, 0.176473560023, 1e-9);
+  EXPECT_NEAR(tested.opposite, 0.823526439977, 1e-9);
+}
+
+// ---- rulings
+
+TEST(Ruling, PassesWhereEverythingHolds) {
+  Measurement measurement;
+  add(measurement, "effect", units(1, 0.1));
+  add(measurement, "control", units(0, 0.01));
+  add_exact(measurement, "induced", 0.5);
+  auto requirements = claim({above("effect")}, {control("control")});
+  requirements.checks = {exactly("induced", Operator::at_least, 0.2)};
+  const auto ruling = rule({measurement}, requirements);
+  EXPECT_EQ(ruling.verdict, Verdict::pass);
+  EXPECT_NE(ruling.reason.find("effect = 1 ["), std::string::npos) << ruling.reason;
+}
+
+TEST(Ruling, FailsByAControlAlone) {
+  Measurement measurement;
+  add(measurement, "effect", units(1, 0.1));
+  add(measurement, "control", units(0.9, 0.01));
+  const auto ruling = rule({measurement}, claim({above("effect")}, {control("control")}));
+  EXPECT_EQ(ruling.verdict, Verdict::fail);
+  EXPECT_TRUE(ruling.by_a_control_alone);
+  const auto both = rule({measurement}, claim({above("effect", 2)}, {control("control")}));
+  EXPECT_EQ(both.verdict, Verdict::fail);
+  EXPECT_FALSE(both.by_a_control_alone);
+}
+
+TEST(Ruling, SaysWhereOnly95PercentAreReached) {
+  Measurement measurement;
+  add(measurement, "effect", units(1, 1.6));
+  add(measurement, "sure", units(1, 0.1));
+  const auto ruling = rule({measurement}, claim({above("effect"), above("sure")}));
+  EXPECT_EQ(ruling.verdict, Verdict::inconclusive);
+  EXPECT_NE(ruling.reason.find("reaches 95%"), std::string::npos) << ruling.reason;
+  add(measurement, "unsure", units(0, 1));
+  const auto less = rule({measurement}, claim({above("effect"), above("unsure")}));
+  EXPECT_EQ(less.reason.find("reaches 95%"), std::string::npos) << less.reason;
+}
+
+TEST(Ruling, OfAnInterventionThatDidNotTakeIsOpen) {
+  Measurement measurement;
+  add(measurement, "effect", units(-1, 0.1));
+  add_exact(measurement, "induced", 0.1);
+  auto requirements = claim({above("effect")});
+  requirements.checks = {exactly("induced", Operator::at_least, 0.2)};
+  const auto ruling = rule({measurement}, requirements);
+  EXPECT_EQ(ruling.verdict, Verdict::inconclusive);
+  EXPECT_EQ(ruling.reason, "the intervention did not take: induced = 0.1, >= 0.2 wanted");
+  measurement.metrics.back().value = kNaN;
+  EXPECT_EQ(rule({measurement}, requirements).verdict, Verdict::inconclusive);
+}
+
+TEST(Ruling, WhatHoldsByArithmeticDecidesNothing) {
+  Measurement measurement;
+  add(measurement, "effect", units(0, 1));
+  add(measurement, "identity", units(1, 0.01));
+  auto identity = above("identity");
+  identity.arithmetic = true;
+  const auto with_other = rule({measurement}, claim({above("effect"), identity}));
+  EXPECT_EQ(with_other.verdict, Verdict::inconclusive);
+  EXPECT_FALSE(with_other.by_arithmetic);
+  identity.criterion.threshold = 2;  // even where it fails
+  EXPECT_EQ(rule({measurement}, claim({above("effect"), identity})).verdict, Verdict::inconclusive);
+  identity.criterion.threshold = 0;
+  const auto alone = rule({measurement}, claim({identity}));
+  EXPECT_EQ(alone.verdict, Verdict::pass);
+  EXPECT_TRUE(alone.by_arithmetic);
+  EXPECT_FALSE(alone.reason.empty());
+}
+
+// ---- variations
+
+TEST(Variation, AgreesWhereEveryPointEstimateDoes) {
+  Measurement measurement;
+  add(measurement, "effect", units(1, 5));  // far from any level
+  add(measurement, "other", units(-1, 5));
+  add(measurement, "control", units(0.1, 5));
+  const auto agrees = [&](const Requirements& requirements) {
+    return holds_in_point_estimates({measurement}, requirements);
+  };
+  EXPECT_TRUE(agrees(claim({above("effect")}, {control("control")})));
+  EXPECT_FALSE(agrees(claim({above("effect"), above("other")})));
+  EXPECT_TRUE(agrees(claim({some_of(1, {above("effect"), above("other")})})));
+  EXPECT_FALSE(agrees(claim({some_of(2, {above("effect"), above("other")})})));
+  auto strict = control("control");
+  strict.fraction = 0.05;
+  EXPECT_FALSE(agrees(claim({above("effect")}, {strict})));
+}
+
+}  // namespace
+}  // namespace replicate
