@@ -35,6 +35,66 @@ def types_of(source):
     return found
 
 
+MACRO = re.compile(r"[A-Z_]+\(")
+ALIAS = re.compile(r"^using\s+(?P<name>\w+)\s*=")
+VALUE = re.compile(r"\b(k[A-Z]\w*)\b(?:\[[^\]]*\])?\s*=")
+FUNCTION = re.compile(r"\b(?P<name>[a-z]\w*)\s*\((?P<parameters>.*)\)\s*(?:const|noexcept)?$", re.DOTALL)
+
+
+def parameter_types(text):
+    """The parameters of a function without their names and defaults, so that two signatures can be compared."""
+    depth, parts = 0, [""]
+    for character in text:
+        depth += (character in "<([{") - (character in ">)]}")
+        parts += [""] if character == "," and depth == 0 else []
+        parts[-1] += "" if character == "," and depth == 0 else character
+    return tuple(re.sub(r"\s+", " ", re.sub(r"\b\w+\s*(?:=.*)?$", "", part.strip(), flags=re.DOTALL)).strip() for part in parts)
+
+
+def private_names(source):
+    """{name: alias} of what a source defines for itself, in an unnamed namespace: types, constants, functions with the types of
+    their parameters, and aliases, which are the only ones with a text."""
+    code = NOT_CODE.sub(" ", source)
+    scopes, found, begin = [], {}, 0
+    for at, sign in ((m.start(), m.group()) for m in re.finditer(r"[{};]", code)):
+        head, begin = code[begin:at].strip(), at + 1
+        if sign == "}":
+            scopes.pop()
+            continue
+        if sign == "{" and (match := NAMESPACE.search(head)):
+            scopes.append(match["name"].strip())
+            continue
+        if None not in scopes and "" in scopes:
+            if match := ALIAS.search(head):
+                found[match["name"]] = " ".join(head.split())
+            elif sign == "{" and (match := TYPE.search(head)):
+                found[match["name"]] = ""
+            elif names := VALUE.findall(head):
+                found.update(dict.fromkeys(names, ""))
+            elif sign == "{" and not MACRO.match(head) and (match := FUNCTION.search(head)):
+                found[match["name"] + str(parameter_types(match["parameters"]))] = ""
+        if sign == "{":
+            scopes.append(None)
+    return found
+
+
+def clash(definitions):
+    """Whether one name cannot have all of these in one unit: it can where all are the same alias."""
+    return len(definitions) > 1 and ("" in definitions or len(set(definitions)) > 1)
+
+
+def compiled_together():
+    """Sets of sources that a release build may put into one translation unit (CMAKE_UNITY_BUILD)."""
+    sources = [file for file in all_sources() if file.endswith(".cpp")]
+    groups = []
+    for folder in LIBRARIES:
+        if re.search(r"^folder_library\((?!.*\bAPART\b)", (ROOT / folder / "CMakeLists.txt").read_text("utf-8"), re.MULTILINE):
+            groups.append([file for file in sources if library_of(file) == folder])
+    for folders in re.findall(r"^set\(\w+_FOLDERS (.*)\)$", (ROOT / "tests/CMakeLists.txt").read_text("utf-8"), re.MULTILINE):
+        groups.append([file for file in sources if re.fullmatch("tests/(%s)/[^/]*_test.cpp" % folders.replace(" ", "|"), file)])
+    return groups
+
+
 CONSTANT = re.compile(r"\bconstexpr\b[^;={(]*\b(k[A-Z]\w*)\s*=")
 
 
@@ -175,6 +235,45 @@ class Types(unittest.TestCase):
         for what, text, found in cases:
             twins = defined_twice({"one.h": twin, "two.h": text})
             self.assertEqual(("a", "Column") in twins, found, what)
+
+
+class PrivateNames(unittest.TestCase):
+    def test_sources_that_are_compiled_together_have_private_names_of_their_own(self):
+        """Otherwise a new source, which moves others to another unit, breaks a build that has nothing to do with it."""
+        sources, groups = all_sources(), compiled_together()
+        self.assertGreater(sum(map(len, groups)), 150)
+        for group in groups:
+            own = [file for file in sources if file.endswith(".h") and (file < "tests/" or group[0] > "tests/")]
+            public = {name for file in own for name in constants_of(sources[file]) | {name for _, name in types_of(sources[file])}}
+            places = collections.defaultdict(dict)
+            for file in group:
+                for name, alias in private_names(sources[file]).items():
+                    places[name][file] = alias
+            self.assertEqual({name: list(files) for name, files in places.items() if clash(files.values()) or name in public}, {})
+
+    def test_private_names_are_found_in_every_form(self):
+        source = """namespace a {
+            int outside(int x) { return x; }
+            namespace {
+            using Row = std::array<std::string, 3>;
+            constexpr double kOne = 1, kTwo = 2;
+            const Table kTable[] = {{1, 2}, {3}};
+            struct Seen { int kInner = 3; using Nested = int; };
+            template <typename T> T f(const std::map<int, T>& x, double by = 0.5) { int kLocal = 1; return x; }
+            }  // namespace
+            }"""
+        self.assertEqual(set(private_names(source)), {"Row", "kOne", "kTwo", "kTable", "Seen", "f('const std::map<int, T>&', 'double')"})
+
+    def test_only_equal_aliases_may_share_a_name(self):
+        for definitions, clashes in ((["using A = int"], False), (["using A = int"] * 2, False), (["using A = int", "using A = char"], True),
+                                     (["using A = int", ""], True), (["", ""], True)):
+            self.assertEqual(clash(definitions), clashes, definitions)
+
+    def test_functions_are_the_same_where_their_parameters_types_are(self):
+        def names(function):
+            return set(private_names("namespace { void f(" + function + ") { } }"))
+        self.assertEqual(names("const Tensor& a, int64_t n"), names("const Tensor&  other, int64_t layers = 3"))
+        self.assertNotEqual(names("const Tensor& a"), names("const Tensor& a, int n"))
 
 
 class Terms(unittest.TestCase):

@@ -38,7 +38,7 @@ bool is_sound(const Survey& survey) {
   return dominant == 0 || std::ranges::find(spikes, dominant) != spikes.end();
 }
 
-nlohmann::json parse(const std::string& text, const std::string& where) {
+nlohmann::json parse_survey(const std::string& text, const std::string& where) {
   try {
     return parse_json(text, where);
   } catch (const Error&) {  // its remedy is for files that were fetched
@@ -116,7 +116,7 @@ std::string survey_to_json(const Survey& survey) {
 
 Survey survey_from_json(const std::string& text, const std::string& where) {
   try {
-    const auto json = parse(text, where);
+    const auto json = parse_survey(text, where);
     Survey survey;
     if (json.at("schema") != kSurveySchema) return survey;  // of an older version: made again
     survey.key = json.at("key");

@@ -97,8 +97,8 @@ class Rotary : public torch::autograd::Function<Rotary> {
 };
 
 /// Any tensor as rows [N, F], which may lie apart.
-struct Rows {
-  explicit Rows(const Tensor& x)
+struct FlatRows {
+  explicit FlatRows(const Tensor& x)
       : all(with_whole_rows(x.flatten(0, -2))), stride(all.stride(0)), data(all.mutable_data_ptr<float>()) {}
   float* operator[](int64_t i) const { return data + i * stride; }
 
@@ -108,7 +108,7 @@ struct Rows {
 };
 
 template <typename Row>
-void for_each_row(const Rows& rows, const Row& row) {
+void for_each_row(const FlatRows& rows, const Row& row) {
   at::parallel_for(0, rows.all.size(0), 16, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) row(i);
   });
@@ -118,7 +118,7 @@ void swiglu(const Tensor& gate, const Tensor& up, const Tensor& y) {
   if constexpr (kCudaKernels) {
     if (y.is_cuda()) return cuda_swiglu(gate, up, y);
   }
-  const Rows g(gate), u(up), to(y);
+  const FlatRows g(gate), u(up), to(y);
   for_each_row(to, [&](int64_t i) { swiglu_row(g[i], u[i], to[i], y.size(-1)); });
 }
 
@@ -127,7 +127,7 @@ void swiglu_backward(const Tensor& gate, const Tensor& up, const Tensor& gradien
   if constexpr (kCudaKernels) {
     if (gate.is_cuda()) return cuda_swiglu_backward(gate, up, gradient, dgate, dup);
   }
-  const Rows g(gate), u(up), dy(gradient), to_gate(dgate), to_up(dup);
+  const FlatRows g(gate), u(up), dy(gradient), to_gate(dgate), to_up(dup);
   for_each_row(dy, [&](int64_t i) { swiglu_row_backward(g[i], u[i], dy[i], to_gate[i], to_up[i], dgate.size(-1)); });
 }
 

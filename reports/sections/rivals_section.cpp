@@ -40,19 +40,19 @@ std::vector<Test> with(const std::vector<Test>& tests, std::string RivalFinding:
 }
 
 /// An account holds when every one of its predictions came true, and is out when none did.
-enum class Standing { holds, out, mixed };
+enum class AccountStanding { holds, out, mixed };
 
-Standing standing_of(const std::vector<Test>& predictions) {
+AccountStanding standing_of(const std::vector<Test>& predictions) {
   const auto came = [&](Outcome outcome) {
     return std::count_if(predictions.begin(), predictions.end(),
                          [&](const Test& test) { return test.prediction->finding.outcome == outcome; });
   };
   const auto all = static_cast<std::ptrdiff_t>(predictions.size());
-  if (came(Outcome::pass) == all) return Standing::holds;
-  return came(Outcome::fail) == all ? Standing::out : Standing::mixed;
+  if (came(Outcome::pass) == all) return AccountStanding::holds;
+  return came(Outcome::fail) == all ? AccountStanding::out : AccountStanding::mixed;
 }
 
-std::vector<std::string> accounts_that(const std::vector<Test>& tests, Standing standing) {
+std::vector<std::string> accounts_that(const std::vector<Test>& tests, AccountStanding standing) {
   std::vector<std::string> accounts;
   for (const auto& account : distinct(tests, &RivalFinding::account))
     if (standing_of(with(tests, &RivalFinding::account, account)) == standing) accounts.push_back(account);
@@ -61,7 +61,7 @@ std::vector<std::string> accounts_that(const std::vector<Test>& tests, Standing 
 
 /// An account is supported when all that it expects came true and nothing that the others expect did.
 Line conclusion(const std::vector<Test>& tests) {
-  const auto hold = accounts_that(tests, Standing::holds), mixed = accounts_that(tests, Standing::mixed);
+  const auto hold = accounts_that(tests, AccountStanding::holds), mixed = accounts_that(tests, AccountStanding::mixed);
   if (hold.size() > 1)
     return {span::text("This model does not decide between them: all that several accounts expect came true.")};
   if (hold.empty())

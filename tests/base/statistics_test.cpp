@@ -11,13 +11,13 @@
 
 #include "base/error.h"
 #include "base/run_folder.h"
+#include "tests/support/special_numbers.h"
 
 namespace replicate {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kParity = 1e-12;
 
 const Json& golden() {

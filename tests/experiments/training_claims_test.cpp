@@ -16,12 +16,12 @@
 #include "tests/support/golden_metrics.h"
 #include "tests/support/planted_model.h"
 #include "tests/support/small_model.h"
+#include "tests/support/special_numbers.h"
 #include "tests/support/temporary_folder.h"
 
 namespace replicate {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kStudent3 = 3.182446305284263;  // t(0.975) with 3 degrees of freedom
 constexpr int64_t kEvery = 10, kSteps = 100, kDecay = 20;
 
@@ -81,7 +81,7 @@ TrainingResults results_for(const ModelConfig& config) {
   return results;
 }
 
-struct Trial {
+struct TrainingTrial {
   Measurement measurement;
   Judgement judgement;
 
@@ -114,7 +114,8 @@ struct Trial {
 };
 
 /// The claim with the parameters and thresholds of its YAML; `changes` as in --set claims.<id>.<change>.
-Trial judged(const std::string& claim, const TrainingResults& results, const std::vector<std::string>& changes = {}) {
+TrainingTrial judged(const std::string& claim, const TrainingResults& results,
+                     const std::vector<std::string>& changes = {}) {
   std::vector<std::string> overrides;
   for (const auto& change : changes) overrides.push_back("claims." + claim + "." + change);
   const auto settings = resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu",

@@ -23,6 +23,7 @@
 #include "reports/text.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/sample_records.h"
+#include "tests/support/special_numbers.h"
 #include "tests/support/temporary_folder.h"
 
 namespace replicate::report {
@@ -31,8 +32,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kHostile = "<script>alert('1')</script> | `rm` $x _a_ \"q\" [l](u)\n# & \xff \x01";
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Stands in for gnuplot's drawing, whose bytes differ between gnuplot's versions.
 constexpr const char* kDrawing =

@@ -13,7 +13,7 @@
 namespace replicate {
 
 inline constexpr int64_t kMostResamples = 1000000;
-inline constexpr const char* kSurveySchema = "{sequences: 8, length: 128}";
+inline constexpr const char* kSurveyDefaults = "{sequences: 8, length: 128}";
 
 struct ClaimDraft {
   ClaimSettings settings;
@@ -24,7 +24,7 @@ struct ClaimDraft {
 
 struct Draft {
   Settings settings;
-  ParameterTable survey{Yaml::parse(kSurveySchema, "the survey's defaults")};
+  ParameterTable survey{Yaml::parse(kSurveyDefaults, "the survey's defaults")};
   ParameterTable training;
   std::string model;  ///< named by the profile
   std::vector<ClaimDraft> claims;

@@ -11,19 +11,19 @@ namespace {
 using Type = Parameter::Type;
 
 /// What any claim's parameter of this name must lie within; other names are free.
-struct Range {
+struct Bounds {
   const char* name;
   double least, most;
 };
 
 constexpr double kMostTokens = 1 << 20;
-constexpr Range kRanges[] = {{"sequences", 1, 1e6},
-                             {"length", 16, kMostTokens},
-                             {"lengths", 16, kMostTokens},
-                             {"target", 1, kMostTokens},
-                             {"sweep", 1, kMostTokens},
-                             {"dose", 0, kMostTokens},
-                             {"eps", 0, 1}};
+constexpr Bounds kRanges[] = {{"sequences", 1, 1e6},
+                              {"length", 16, kMostTokens},
+                              {"lengths", 16, kMostTokens},
+                              {"target", 1, kMostTokens},
+                              {"sweep", 1, kMostTokens},
+                              {"dose", 0, kMostTokens},
+                              {"eps", 0, 1}};
 
 Type type_of(const Yaml& value) {
   const std::string text = value.text();
@@ -53,7 +53,7 @@ std::vector<Yaml> leaves(const Yaml& value) { return value.is_list() ? value.ite
 void check_range(const Parameter& parameter, const Yaml& value) {
   const std::string name = parameter.key.substr(parameter.key.rfind('.') + 1);
   const auto range =
-      std::find_if(std::begin(kRanges), std::end(kRanges), [&](const Range& entry) { return name == entry.name; });
+      std::find_if(std::begin(kRanges), std::end(kRanges), [&](const Bounds& entry) { return name == entry.name; });
   if (range == std::end(kRanges)) return;
   for (const std::string& text : parameter.values) {
     const auto number = as_real(text);

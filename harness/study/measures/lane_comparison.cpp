@@ -3,9 +3,9 @@
 namespace replicate {
 namespace {
 
-class Rows : public Probe {
+class ComparedRows : public Probe {
  public:
-  Rows(std::shared_ptr<LaneComparison> comparison, bool changed, std::vector<int64_t> queries)
+  ComparedRows(std::shared_ptr<LaneComparison> comparison, bool changed, std::vector<int64_t> queries)
       : comparison_(std::move(comparison)), changed_(changed), queries_(std::move(queries)) {}
 
   ProbeNeeds needs(int64_t layer, int64_t layers) const override {
@@ -65,7 +65,7 @@ Tensor LaneComparison::layers() const {
 
 std::shared_ptr<Probe> rows_for(std::shared_ptr<LaneComparison> comparison, bool changed,
                                 std::vector<int64_t> queries) {
-  return std::make_shared<Rows>(std::move(comparison), changed, std::move(queries));
+  return std::make_shared<ComparedRows>(std::move(comparison), changed, std::move(queries));
 }
 
 std::shared_ptr<Probe> residual_for(std::shared_ptr<LaneComparison> comparison, bool changed, int64_t count) {

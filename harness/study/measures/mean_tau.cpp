@@ -11,17 +11,17 @@ namespace replicate {
 namespace {
 
 /// Numbers with the order and the ties of some values, and how many of their pairs are not tied.
-struct Ranks {
+struct RanksOfRow {
   std::vector<double> rank;
   double untied = 0;
 };
 
 template <typename T>
-Ranks ranks_of(std::span<const T> values) {
+RanksOfRow ranks_of(std::span<const T> values) {
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
-  Ranks ranks{std::vector<double>(values.size()), 0};
+  RanksOfRow ranks{std::vector<double>(values.size()), 0};
   size_t smaller = 0;  // how many values lie below the current one
   for (size_t i = 0; i < order.size(); ++i) {
     if (i > 0 && values[order[i]] != values[order[i - 1]]) smaller = i;
@@ -38,7 +38,7 @@ MeanTau::MeanTau(std::span<const float> rows, size_t width) : width_(width), sig
     throw Error("rows of " + std::to_string(width) + " numbers are needed", "mean tau", kDefect);
   }
   const auto count = rows.size() / width;
-  std::vector<Ranks> ranks;
+  std::vector<RanksOfRow> ranks;
   for (size_t i = 0; i < count; ++i) ranks.push_back(ranks_of(rows.subspan(i * width, width)));
   for (size_t j = 0; j < width; ++j) {  // outside, so that one row of S stays in the cache
     auto* signs = signs_.data() + j * width;

@@ -21,15 +21,15 @@ namespace {
 
 using nlohmann::json;
 
-struct Outcome {
+struct Ended {
   int code = -1;
   std::string output;  // stdout and stderr
 };
 
-Outcome program(const std::string& arguments) {
+Ended program(const std::string& arguments) {
   const std::string command = std::string(REPLICATE_PROGRAM) + " " + arguments + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
-  Outcome outcome;
+  Ended outcome;
   std::array<char, 4096> buffer;
   while (const auto n = fread(buffer.data(), 1, buffer.size(), pipe)) outcome.output.append(buffer.data(), n);
   const int status = pclose(pipe);

@@ -13,14 +13,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kConfigs = fs::path(REPLICATE_SOURCE_DIR) / "configs";
+const fs::path kOwnConfigs = fs::path(REPLICATE_SOURCE_DIR) / "configs";
 
 /// Such a line looks like a decision and goes stale: when the claim's own value changes, the profile keeps the old one.
 TEST(Configs, NoProfileRepeatsAClaimsOwnValue) {
-  for (const auto& file : fs::directory_iterator(kConfigs / "profiles")) {
+  for (const auto& file : fs::directory_iterator(kOwnConfigs / "profiles")) {
     const auto profile = Yaml::read(file.path());
     for (const auto& [id, changed] : profile.at("claims").entries()) {
-      const ParameterTable own(Yaml::read(kConfigs / "claims" / (id + ".yaml")).at("parameters"));
+      const ParameterTable own(Yaml::read(kOwnConfigs / "claims" / (id + ".yaml")).at("parameters"));
       const ParameterTable written(changed);
       for (const auto& parameter : written.parameters()) {
         EXPECT_NE(parameter.values, own.find(parameter.key)->values) << parameter.where << ": " << parameter.key;
@@ -29,11 +29,11 @@ TEST(Configs, NoProfileRepeatsAClaimsOwnValue) {
   }
 }
 
-TEST(OwnSettings, AreValid) { EXPECT_EQ(validate_configs(kConfigs), std::vector<std::string>()); }
+TEST(OwnSettings, AreValid) { EXPECT_EQ(validate_configs(kOwnConfigs), std::vector<std::string>()); }
 
 TEST(OwnSettings, EveryProfileLoads) {
   for (const char* profile : {"smoke", "cpu", "nightly", ""}) {
-    const Settings settings = resolve(load_settings({kConfigs, "/assets", profile, "", "", {}, std::nullopt}));
+    const Settings settings = resolve(load_settings({kOwnConfigs, "/assets", profile, "", "", {}, std::nullopt}));
     EXPECT_GE(settings.claims.size(), 16u) << profile;
     EXPECT_EQ(settings.claims[0].id, "variance_discrepancy");  // figure 1
   }
@@ -43,7 +43,7 @@ TEST(OwnSettings, EveryProfileLoads) {
 TEST(OwnSettings, ClaimsThatOnlyLookShareTheirInputs) {
   for (const char* profile : {"smoke", "cpu", "nightly"}) {
     const Settings settings = resolve(load_settings(
-        {kConfigs, "/assets", profile, "", "sink_onset|dimension_disparity|rank_collapse", {}, std::nullopt}));
+        {kOwnConfigs, "/assets", profile, "", "sink_onset|dimension_disparity|rank_collapse", {}, std::nullopt}));
     ASSERT_EQ(settings.claims.size(), 3u);
     const Parameters& first = settings.claims[0].parameters;
     for (const auto& claim : settings.claims) {
@@ -56,7 +56,7 @@ TEST(OwnSettings, ClaimsThatOnlyLookShareTheirInputs) {
 }
 
 TEST(OwnSettings, EveryThresholdHasASource) {
-  for (const auto& claim : resolve(load_settings({kConfigs, "", "cpu", "", "", {}, std::nullopt})).claims) {
+  for (const auto& claim : resolve(load_settings({kOwnConfigs, "", "cpu", "", "", {}, std::nullopt})).claims) {
     EXPECT_EQ(claim.judging.criteria.empty(), claim.id == "emergence") << claim.id;  // which describes
     for (const auto& criterion : claim.judging.criteria) EXPECT_FALSE(criterion.source.empty());
     for (const auto& control : claim.judging.controls) EXPECT_FALSE(control.source.empty());
@@ -65,7 +65,7 @@ TEST(OwnSettings, EveryThresholdHasASource) {
 
 TEST(OwnSettings, TheNullModelIsTheSameFileReinitialised) {
   const auto model = [](const std::string& name) {
-    return resolve(load_settings({kConfigs, "/assets", "cpu", name, "", {}, std::nullopt})).model;
+    return resolve(load_settings({kOwnConfigs, "/assets", "cpu", name, "", {}, std::nullopt})).model;
   };
   EXPECT_TRUE(model("smollm2-null").reinitialised);
   EXPECT_FALSE(model("smollm2").reinitialised);

@@ -11,14 +11,13 @@
 #include "base/run_folder.h"
 #include "harness/record/samples.h"
 #include "tests/support/sample_records.h"
+#include "tests/support/special_numbers.h"
 #include "tests/support/temporary_folder.h"
 
 namespace replicate {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+using OrderedJson = nlohmann::ordered_json;
 
 /// A record in which every field differs from its default.
 Record full_record() {
@@ -102,7 +101,7 @@ TEST(Record, RoundTripsEveryField) {
   EXPECT_TRUE(std::isnan(again.measurement.series[0].y[1]));
 }
 
-std::string keys(const Json& json) {
+std::string keys(const OrderedJson& json) {
   std::string keys;
   for (const auto& [key, value] : json.items()) keys += key + " ";
   return keys;
@@ -110,7 +109,7 @@ std::string keys(const Json& json) {
 
 /// Together with the round trip: what is written is read, and this is what is written.
 TEST(Record, WritesEveryFieldInAFixedOrder) {
-  const Json json = Json::parse(record_to_json(full_record()));
+  const OrderedJson json = OrderedJson::parse(record_to_json(full_record()));
   EXPECT_EQ(keys(json),
             "schema claim title kind paper model inputs seed profile caution environment metrics series maps notes "
             "unmet inapplicable criteria controls rivals thresholds_sha256 calibration calibrated registered "
@@ -144,9 +143,9 @@ TEST(Record, TellsNoBoundsFromUndefinedBounds) {
 }
 
 TEST(Record, WritesNumbersAsThePublishedSchemaSays) {
-  const Json json = Json::parse(record_to_json(full_record()));
+  const OrderedJson json = OrderedJson::parse(record_to_json(full_record()));
   EXPECT_EQ(json["schema"], 1);
-  EXPECT_EQ(json["paper"]["figures"], Json({6, 20, "20a"}));
+  EXPECT_EQ(json["paper"]["figures"], OrderedJson({6, 20, "20a"}));
   EXPECT_TRUE(json["series"][0]["y"][1].is_null());
   EXPECT_TRUE(json["metrics"][2]["value"].is_null());
 }
@@ -212,14 +211,14 @@ TEST(Record, MissingFileNamesIt) {
 }
 
 /// The message for a full record with one JSON value changed.
-std::string message_with(const std::string& pointer, const Json& value) {
-  Json json = Json::parse(record_to_json(full_record()));
-  json[Json::json_pointer(pointer)] = value;
+std::string message_with(const std::string& pointer, const OrderedJson& value) {
+  OrderedJson json = OrderedJson::parse(record_to_json(full_record()));
+  json[OrderedJson::json_pointer(pointer)] = value;
   return message_of([&] { record_from_json(json.dump(), "file.json"); });
 }
 
 TEST(MalformedRecord, NamesFileAndField) {
-  const std::vector<std::tuple<std::string, Json, std::string>> cases = {
+  const std::vector<std::tuple<std::string, OrderedJson, std::string>> cases = {
       {"/schema", 2, "schema"},
       {"/schema", "1", "schema"},
       {"/claim", 5, "claim"},
@@ -232,16 +231,16 @@ TEST(MalformedRecord, NamesFileAndField) {
       {"/model/parameters", "many", "model.parameters"},
       {"/model/parameters", UINT64_MAX, "model.parameters"},
       {"/inputs/0/bos", 1, "inputs[0].bos"},
-      {"/inputs", Json::object(), "inputs"},
+      {"/inputs", OrderedJson::object(), "inputs"},
       {"/environment/threads", -3, "environment.threads"},
       {"/environment/threads", UINT64_MAX, "environment.threads"},
       {"/metrics/0/value", "0.5", "metrics[0].value"},
       {"/metrics/0/where/layer", 1.5, "metrics[0].where.layer"},
       {"/metrics/1/n", nullptr, "metrics[1].n"},
-      {"/series/0/y", Json::array({1}), "series[0]"},
-      {"/series/0/low", Json::array({1}), "series[0]"},
+      {"/series/0/y", OrderedJson::array({1}), "series[0]"},
+      {"/series/0/low", OrderedJson::array({1}), "series[0]"},
       {"/series/0/x/1", "two", "series[0].x[1]"},
-      {"/maps/0/values/1", Json::array({1}), "maps[0]"},
+      {"/maps/0/values/1", OrderedJson::array({1}), "maps[0]"},
       {"/maps/0/where/layer", "three", "maps[0].where.layer"},
       {"/sweep/0/verdict", "maybe", "sweep[0].verdict"},
       {"/sweep/0/changes", 5, "sweep[0].changes"},
@@ -267,11 +266,11 @@ TEST(MalformedRecord, NamesFileAndField) {
 }
 
 TEST(MalformedRecord, EveryRequiredFieldIsMissed) {
-  const Json whole = Json::parse(record_to_json(full_record()));
+  const OrderedJson whole = OrderedJson::parse(record_to_json(full_record()));
   for (const char* key :
        {"schema", "claim", "paper", "model", "inputs", "seed", "environment", "metrics", "series", "criteria",
         "controls", "thresholds_sha256", "verdict", "reason", "seconds", "peak_memory_mb"}) {
-    Json json = whole;
+    OrderedJson json = whole;
     json.erase(key);
     const auto message = message_of([&] { record_from_json(json.dump(), "file.json"); });
     EXPECT_NE(message.find("'" + std::string(key) + "' is missing"), std::string::npos) << message;
@@ -305,7 +304,7 @@ TEST(MalformedRecord, NestedTooDeepOrWithAKeyTwiceIsRefused) {
 /// Whatever stands in the file: names and what is wrong there are quoted.
 TEST(MalformedRecord, IsSaidInOneShortLine) {
   const std::string hostile = "\x1b[31m\n\xff" + std::string(100'000, 'a');
-  Json record = Json::parse(record_to_json(full_record()));
+  OrderedJson record = OrderedJson::parse(record_to_json(full_record()));
   record["metrics"][0]["where"]["\x1b\n" + std::string(100'000, 'a')] = "no number";
   for (const std::string& text : {hostile, "{\"" + hostile, "{\"schema\": \"" + hostile, record.dump()}) {
     const auto message = message_of([&] { record_from_json(text, "file.json"); });
@@ -342,19 +341,20 @@ TEST(Samples, MalformedRowsNameTheirLine) {
 
 // ---- docs/record.schema.json, which tests/schema_test.py holds against recorded runs
 
-Json schema() {
-  return Json::parse(read_text(std::filesystem::path(REPLICATE_SOURCE_DIR) / "docs/record.schema.json"));
+OrderedJson schema() {
+  return OrderedJson::parse(read_text(std::filesystem::path(REPLICATE_SOURCE_DIR) / "docs/record.schema.json"));
 }
 
 /// What the schema says of a place, followed to where it is defined.
-const Json& defined(const Json& whole, const Json& part) {
-  return part.contains("$ref") ? whole.at(Json::json_pointer(part["$ref"].get<std::string>().substr(1))) : part;
+const OrderedJson& defined(const OrderedJson& whole, const OrderedJson& part) {
+  return part.contains("$ref") ? whole.at(OrderedJson::json_pointer(part["$ref"].get<std::string>().substr(1))) : part;
 }
 
 /// Calls visit(pointer, object, its part of the schema) for every object of a record with keys of its own.
 template <typename Visit>
-void walk(const Json& whole, const Json& part, const Json& value, const std::string& pointer, Visit visit) {
-  const Json& here = defined(whole, part);
+void walk(const OrderedJson& whole, const OrderedJson& part, const OrderedJson& value, const std::string& pointer,
+          Visit visit) {
+  const OrderedJson& here = defined(whole, part);
   if (value.is_object() && here.contains("properties")) {
     visit(pointer, value, here);
     for (const auto& [key, item] : value.items()) {
@@ -367,9 +367,9 @@ void walk(const Json& whole, const Json& part, const Json& value, const std::str
 }
 
 TEST(RecordSchema, HasJustTheKeysThatAreWritten) {
-  const Json whole = schema(), record = Json::parse(record_to_json(full_record()));
+  const OrderedJson whole = schema(), record = OrderedJson::parse(record_to_json(full_record()));
   int objects = 0;
-  walk(whole, whole, record, "", [&](const std::string& pointer, const Json& object, const Json& part) {
+  walk(whole, whole, record, "", [&](const std::string& pointer, const OrderedJson& object, const OrderedJson& part) {
     ++objects;
     for (const auto& [key, value] : object.items()) {
       EXPECT_TRUE(part["properties"].contains(key)) << pointer << "/" << key << " is not in the schema";
@@ -383,13 +383,13 @@ TEST(RecordSchema, HasJustTheKeysThatAreWritten) {
 }
 
 TEST(RecordSchema, RequiresJustTheKeysThatTheReaderNeeds) {
-  const Json whole = schema(), record = Json::parse(record_to_json(full_record()));
-  walk(whole, whole, record, "", [&](const std::string& pointer, const Json& object, const Json& part) {
+  const OrderedJson whole = schema(), record = OrderedJson::parse(record_to_json(full_record()));
+  walk(whole, whole, record, "", [&](const std::string& pointer, const OrderedJson& object, const OrderedJson& part) {
     for (const auto& [key, value] : object.items()) {
-      Json changed = record;
-      changed[Json::json_pointer(pointer)].erase(key);
+      OrderedJson changed = record;
+      changed[OrderedJson::json_pointer(pointer)].erase(key);
       const bool needed = !message_of([&] { record_from_json(changed.dump(), "file.json"); }).empty();
-      const Json required = part.value("required", Json::array());
+      const OrderedJson required = part.value("required", OrderedJson::array());
       EXPECT_EQ(std::find(required.begin(), required.end(), key) != required.end(), needed) << pointer << "/" << key;
     }
   });

@@ -5,12 +5,11 @@
 #include <limits>
 
 #include "base/error.h"
+#include "tests/support/special_numbers.h"
 #include "tests/support/temporary_folder.h"
 
 namespace replicate {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN(), kInfinity = std::numeric_limits<double>::infinity();
 
 Metric metric(const std::string& name, double value, double low, double high, int64_t n = 8) {
   return {name, value, low, high, n, "natural", {}};

@@ -53,10 +53,12 @@ TEST(ClaimRegistry, DeclaresTheParametersOfEveryClaimsYaml) {
 
 // ---- one call ---------------------------------------------------------------------------------------
 
-constexpr int64_t kSequences = 3, kLength = 8;
+constexpr int64_t kClaimSequences = 3, kClaimLength = 8;
 
 Tokens some_tokens() {
-  return make_tokens(at::arange(kSequences * kLength, at::kLong).remainder(20).view({kSequences, kLength}), "natural");
+  return make_tokens(
+      at::arange(kClaimSequences * kClaimLength, at::kLong).remainder(20).view({kClaimSequences, kClaimLength}),
+      "natural");
 }
 
 Context small_context() {

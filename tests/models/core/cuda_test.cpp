@@ -56,14 +56,14 @@ void expect_as_on_processor(const Tensor& ours, const Tensor& theirs, double tol
 
 // ---- attention
 
-struct Problem {
+struct CudaProblem {
   Tensor q, k, v;
   AttentionSpec spec;
 };
 
-AttentionNeeds everything(int64_t t) { return {{0, t / 2, t - 1}, {0, t / 2, t - 1}, true, true, true, true}; }
+AttentionNeeds all_statistics(int64_t t) { return {{0, t / 2, t - 1}, {0, t / 2, t - 1}, true, true, true, true}; }
 
-AttentionResult twin(const Problem& p, const AttentionNeeds& needs) {
+AttentionResult twin(const CudaProblem& p, const AttentionNeeds& needs) {
   return attend_plain(exact(p.q), exact(p.k), exact(p.v), p.spec, needs);
 }
 
@@ -83,25 +83,25 @@ TEST_P(Cuda, AttentionIsThePlainOne) {
     for (const int64_t t : {1, 63, 64, 65, 200, 513}) {
       // Heads as W_Q leaves them: [B, T, n, K] seen as [B, n, T, K].
       const auto heads = [&](int64_t n) { return normal({2, t, n, width}).transpose(1, 2); };
-      const Problem p{heads(6), heads(2), heads(2), {.scale = 1 / std::sqrt(static_cast<double>(width))}};
+      const CudaProblem p{heads(6), heads(2), heads(2), {.scale = 1 / std::sqrt(static_cast<double>(width))}};
       ASSERT_TRUE(cuda_kernels_take(p.q, p.k, p.v, p.spec));
-      expect_same(attend(p.q, p.k, p.v, p.spec, everything(t)), twin(p, everything(t)), tolerance());
+      expect_same(attend(p.q, p.k, p.v, p.spec, all_statistics(t)), twin(p, all_statistics(t)), tolerance());
     }
   }
 }
 
 TEST_P(Cuda, LongAttentionIsThePlainOne) {
-  const Problem p{normal({2, 32, 4096, 128}),
-                  normal({2, 8, 4096, 128}),
-                  normal({2, 8, 4096, 128}),
-                  {.scale = 1 / std::sqrt(128.0)}};
+  const CudaProblem p{normal({2, 32, 4096, 128}),
+                      normal({2, 8, 4096, 128}),
+                      normal({2, 8, 4096, 128}),
+                      {.scale = 1 / std::sqrt(128.0)}};
   const auto wide = [](const Tensor& x) { return x.to(at::kDouble); };  // 5e11 operations: they stay on the GPU
-  expect_same(attend(p.q, p.k, p.v, p.spec, everything(4096)),
-              attend_plain(wide(p.q), wide(p.k), wide(p.v), p.spec, everything(4096)), tolerance());
+  expect_same(attend(p.q, p.k, p.v, p.spec, all_statistics(4096)),
+              attend_plain(wide(p.q), wide(p.k), wide(p.v), p.spec, all_statistics(4096)), tolerance());
 }
 
 TEST_P(Cuda, AttentionKeepsWhatIsNoNumberInItsRow) {
-  const Problem p{normal({2, 4, 300, 64}), normal({2, 2, 300, 64}), normal({2, 2, 300, 64}), {.scale = 0.125}};
+  const CudaProblem p{normal({2, 4, 300, 64}), normal({2, 2, 300, 64}), normal({2, 2, 300, 64}), {.scale = 0.125}};
   const auto free = attend(p.q, p.k, p.v, p.spec, {}).output;
   p.q.select(2, 140).select(2, 5).fill_(NAN);
   const auto broken = attend(p.q, p.k, p.v, p.spec, {}).output;
@@ -112,24 +112,25 @@ TEST_P(Cuda, AttentionKeepsWhatIsNoNumberInItsRow) {
 
 TEST_P(Cuda, AttentionTakesAnyStrides) {
   const auto both = normal({1, 70, 2 * 3 * 64 + 1}).narrow(2, 1, 2 * 3 * 64).unflatten(2, {6, 64}).transpose(1, 2);
-  const Problem p{both.narrow(1, 0, 3), both.narrow(1, 3, 3), normal({1, 3, 64, 70}).transpose(2, 3), {.scale = 0.125}};
-  expect_same(attend(p.q, p.k, p.v, p.spec, everything(70)), twin(p, everything(70)), tolerance());
+  const CudaProblem p{
+      both.narrow(1, 0, 3), both.narrow(1, 3, 3), normal({1, 3, 64, 70}).transpose(2, 3), {.scale = 0.125}};
+  expect_same(attend(p.q, p.k, p.v, p.spec, all_statistics(70)), twin(p, all_statistics(70)), tolerance());
 }
 
 TEST_P(Cuda, MaskedRowsLeaveAllOthersAsTheyWere) {
-  Problem p{normal({2, 4, 140, 64}), normal({2, 2, 140, 64}), normal({2, 2, 140, 64}), {.scale = 0.125}};
-  const auto free = attend(p.q, p.k, p.v, p.spec, everything(140));
+  CudaProblem p{normal({2, 4, 140, 64}), normal({2, 2, 140, 64}), normal({2, 2, 140, 64}), {.scale = 0.125}};
+  const auto free = attend(p.q, p.k, p.v, p.spec, all_statistics(140));
   p.spec.rows = {{0, {{0}}}, {70, {{1, 2, 70}, {69}}}, {139, {{0, 5, 64, 139}}}};
-  const auto masked = attend(p.q, p.k, p.v, p.spec, everything(140));
-  expect_same(masked, twin(p, everything(140)), tolerance());
+  const auto masked = attend(p.q, p.k, p.v, p.spec, all_statistics(140));
+  expect_same(masked, twin(p, all_statistics(140)), tolerance());
   EXPECT_TRUE(masked.output.narrow(1, 71, 68).equal(free.output.narrow(1, 71, 68)));
   EXPECT_TRUE(masked.output.narrow(1, 1, 69).equal(free.output.narrow(1, 1, 69)));
 }
 
 TEST_P(Cuda, AttentionDoesNotDependOnSchedulingOrOnWhatIsAskedFor) {
-  const Problem p{normal({3, 8, 700, 64}), normal({3, 2, 700, 64}), normal({3, 2, 700, 64}), {.scale = 0.125}};
-  const auto once = attend(p.q, p.k, p.v, p.spec, everything(700)),
-             again = attend(p.q, p.k, p.v, p.spec, everything(700));
+  const CudaProblem p{normal({3, 8, 700, 64}), normal({3, 2, 700, 64}), normal({3, 2, 700, 64}), {.scale = 0.125}};
+  const auto once = attend(p.q, p.k, p.v, p.spec, all_statistics(700)),
+             again = attend(p.q, p.k, p.v, p.spec, all_statistics(700));
   EXPECT_TRUE(once.output.equal(again.output));
   EXPECT_TRUE(once.statistics.received.equal(again.statistics.received));
   EXPECT_TRUE(once.output.equal(attend(p.q, p.k, p.v, p.spec, {}).output));

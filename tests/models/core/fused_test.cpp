@@ -15,7 +15,7 @@ Tensor normal(at::IntArrayRef shape, uint64_t seed, double spread) {
 }
 
 /// The same leaf in float64, where the plain operations run.
-Tensor exact(const Tensor& x) { return x.detach().to(at::kDouble).requires_grad_(true); }
+Tensor in_float64(const Tensor& x) { return x.detach().to(at::kDouble).requires_grad_(true); }
 
 void expect_relatively_close(const Tensor& ours, const Tensor& exact, double tolerance) {
   ASSERT_TRUE(ours.defined());
@@ -24,7 +24,7 @@ void expect_relatively_close(const Tensor& ours, const Tensor& exact, double tol
 }
 
 void expect_rms_norm(const Tensor& x, const Tensor& gain, const Tensor& weight) {
-  const auto x64 = exact(x), gain64 = exact(gain);
+  const auto x64 = in_float64(x), gain64 = in_float64(gain);
   const auto ours = rms_norm(x, gain, 1e-5), theirs = rms_norm(x64, gain64, 1e-5);
   ASSERT_NE(ours.grad_fn()->name().find("RmsNorm"), std::string::npos);
   ASSERT_EQ(theirs.grad_fn()->name().find("RmsNorm"), std::string::npos);
@@ -42,14 +42,14 @@ TEST(Fused, RmsNormIsThePlainOne) {
 
 TEST(Fused, RmsNormTakesStridedHeads) {
   const auto leaf = normal({2, 4, 33, 6}, 1, 1);
-  const auto x64 = exact(leaf), gain = normal({6}, 2, 1), weight = normal({2, 33, 4, 6}, 3, 1).detach();
+  const auto x64 = in_float64(leaf), gain = normal({6}, 2, 1), weight = normal({2, 33, 4, 6}, 3, 1).detach();
   (rms_norm(leaf.transpose(1, 2), gain, 1e-6) * weight).sum().backward();
-  (rms_norm(x64.transpose(1, 2), exact(gain), 1e-6) * weight.to(at::kDouble)).sum().backward();
+  (rms_norm(x64.transpose(1, 2), in_float64(gain), 1e-6) * weight.to(at::kDouble)).sum().backward();
   expect_relatively_close(leaf.grad(), x64.grad(), 1e-6);
 }
 
 void expect_cross_entropy(double spread, double factor) {
-  const auto x = normal({37, 101}, 1, spread), x64 = exact(x);
+  const auto x = normal({37, 101}, 1, spread), x64 = in_float64(x);
   const auto targets = at::arange(37, at::kLong);
   const auto ours = fused_cross_entropy(x, targets), theirs = at::cross_entropy_loss(x64, targets);
   expect_relatively_close(ours, theirs, 1e-6);
@@ -87,7 +87,7 @@ struct Angles {
 void expect_rotary(int64_t width, int64_t head_width) {
   const Angles angles(19, width);
   const auto leaf = normal({2, 19, 3 * head_width}, 1, 1), weight = normal({2, 3, 19, head_width}, 2, 1).detach();
-  const auto leaf64 = exact(leaf);
+  const auto leaf64 = in_float64(leaf);
   const auto heads = [&](const Tensor& x) { return x.unflatten(-1, {3, head_width}).transpose(1, 2); };
   const auto ours = fused_rotary(heads(leaf), angles.cosine, angles.sine), theirs = angles.turned(heads(leaf64));
   expect_relatively_close(ours, theirs, 1e-6);
@@ -104,7 +104,7 @@ TEST(Fused, RotaryIsThePlainOne) {
 void expect_swiglu(double spread) {
   const auto gate = normal({3, 41, 29}, 1, spread), up = normal({3, 41, 29}, 2, 1),
              weight = normal({3, 41, 29}, 3, 1).detach();
-  const auto gate64 = exact(gate), up64 = exact(up);
+  const auto gate64 = in_float64(gate), up64 = in_float64(up);
   const auto ours = fused_swiglu(gate, up), theirs = at::silu(gate64) * up64;
   expect_relatively_close(ours, theirs, 1e-6);
   (ours * weight).sum().backward();

@@ -19,7 +19,8 @@
 namespace replicate {
 namespace {
 
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN(), kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kNotANumber = std::numeric_limits<float>::quiet_NaN(),
+                kEndless = std::numeric_limits<float>::infinity();
 
 // ---- weights in files -------------------------------------------------------------------------------
 
@@ -253,24 +254,24 @@ TEST(StatesThatAreNotFinite, AreNamedByTheirLayer) {
                  "the residual stream is not finite " + part + " (changed): ");
   };
   const auto second = [&](const Changed::ChangeBlock& change) { refused(Changed(change), "after layer 2"); };
-  refused(Changed({}, [](Tensor& rows) { rows[4][11][0] = kNaN; }), "before layer 1");
-  second([](BlockWeights& w) { w.up.select(1, 3).fill_(kInfinity); });
-  second([](BlockWeights& w) { w.down.select(1, 3).fill_(-kInfinity); });
-  second([](BlockWeights& w) { w.ffn_norm[5] = kNaN; });
-  second([](BlockWeights& w) { w.attention_norm[5] = kInfinity; });
-  second([](BlockWeights& w) { w.output_bias = at::full({24}, kNaN); });
-  second([](BlockWeights& w) { w.query[7].fill_(kNaN); });
+  refused(Changed({}, [](Tensor& rows) { rows[4][11][0] = kNotANumber; }), "before layer 1");
+  second([](BlockWeights& w) { w.up.select(1, 3).fill_(kEndless); });
+  second([](BlockWeights& w) { w.down.select(1, 3).fill_(-kEndless); });
+  second([](BlockWeights& w) { w.ffn_norm[5] = kNotANumber; });
+  second([](BlockWeights& w) { w.attention_norm[5] = kEndless; });
+  second([](BlockWeights& w) { w.output_bias = at::full({24}, kNotANumber); });
+  second([](BlockWeights& w) { w.query[7].fill_(kNotANumber); });
 }
 
 TEST(StatesThatAreNotFinite, AreNamedWhateverPatchMadeThem) {
   const std::string expected = "the residual stream is not finite after layer 2 (small): ";
   const auto refused = [&](const Patch& patch) { expect_error([&] { run_lane(small_model(), {patch}); }, expected); };
-  refused(AffinePatch{Site::hidden, {2, 2}, {3}, {0}, 1, {{kNaN}}});
-  refused(AffinePatch{Site::key, {2, 2}, {3}, {}, kNaN, {}});
-  refused(AffinePatch{Site::block_output, {2, 2}, {3}, {}, kInfinity, {}});
-  refused(WriteEdit{{2, 2}, {3}, {0}, {std::vector<float>(24, kInfinity)}});
+  refused(AffinePatch{Site::hidden, {2, 2}, {3}, {0}, 1, {{kNotANumber}}});
+  refused(AffinePatch{Site::key, {2, 2}, {3}, {}, kNotANumber, {}});
+  refused(AffinePatch{Site::block_output, {2, 2}, {3}, {}, kEndless, {}});
+  refused(WriteEdit{{2, 2}, {3}, {0}, {std::vector<float>(24, kEndless)}});
   const Recording recorded{"heads", Site::head_output, {2, 2}};
-  const Transplant transplant{Site::head_output, {2, 2}, {}, {}, 1, kInfinity, recorded.name};
+  const Transplant transplant{Site::head_output, {2, 2}, {}, {}, 1, kEndless, recorded.name};
   const auto model = small_model();
   const auto tokens = random_tokens(5, 12);
   const auto looks = watch_residual([](const Tensor& x) { return x; });

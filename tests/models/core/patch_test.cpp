@@ -17,7 +17,7 @@ namespace {
 
 using Indices = std::vector<int64_t>;
 
-constexpr int64_t kSequences = 4, kLength = 9, kLayers = 3;
+constexpr int64_t kPatchSequences = 4, kPatchLength = 9, kPatchLayers = 3;
 
 /// What the site holds in these layers, [B, T, X].
 std::shared_ptr<Watch> values_at(Site site, Indices layers) {
@@ -33,8 +33,8 @@ Recording record(Site site, LayerRange layers, Indices positions = {}, Indices d
 /// The small model, a source lane and a lane that reads it, on tokens of their own.
 struct Lanes {
   std::shared_ptr<const Model> model = small_model();
-  Tokens source = random_tokens(kSequences, kLength, 50, 21);
-  Tokens reader = random_tokens(kSequences, kLength, 50, 22);
+  Tokens source = random_tokens(kPatchSequences, kPatchLength, 50, 21);
+  Tokens reader = random_tokens(kPatchSequences, kPatchLength, 50, 22);
 
   /// The residual stream of the reader [B, L + 1, T, D] when both run together.
   Tensor together(const Recording& recording, std::vector<Patch> patches, ExecutorOptions options = {}) const {
@@ -147,8 +147,8 @@ TEST(Transplant, OfOnesOwnValuesChangesNothing) {
   Lanes lanes;
   lanes.source = lanes.reader;
   for (const auto site : {Site::head_output, Site::key, Site::block_output}) {
-    const auto recording = record(site, {1, kLayers});
-    const auto same = lanes.together(recording, {Transplant{site, {1, kLayers}, {}, {}, 0, 1, recording.name}});
+    const auto recording = record(site, {1, kPatchLayers});
+    const auto same = lanes.together(recording, {Transplant{site, {1, kPatchLayers}, {}, {}, 0, 1, recording.name}});
     EXPECT_EQ(largest_difference(same, lanes.together(recording, {})), 0);
   }
 }
@@ -167,7 +167,7 @@ TEST(Transplant, OfTheWholeResidualMakesACopyOfTheSource) {
 /// In several layers each takes its own layer's value; the clamp in the first does not move the second.
 TEST(Transplant, TakesTheValueOfTheLayerAtHand) {
   const Lanes lanes;
-  const auto recording = record(Site::hidden, {1, kLayers}, {3});
+  const auto recording = record(Site::hidden, {1, kPatchLayers}, {3});
   const auto seen = values_at(Site::hidden, {1, 2, 3});
   run({{lanes.model, lanes.reader, {Transplant{Site::hidden, {2, 3}, {6}, {}, 0, 1, recording.name}}, {seen}},
        {lanes.model, lanes.source, {}, {}, {recording}}},
@@ -207,7 +207,7 @@ TEST(Transplant, ActsInOrderWithOtherPatches) {
 /// One recorded position serves all patched ones, and sequences of another number their mean.
 TEST(Transplant, AMeanMayComeFromMoreSequencesAndServeManyPositions) {
   Lanes lanes;
-  lanes.source = random_tokens(7, kLength, 50, 5);
+  lanes.source = random_tokens(7, kPatchLength, 50, 5);
   const auto recording = record(Site::head_output, {2, 2}, {3});
   const auto mean = lanes.alone(lanes.source, Site::head_output, 2).select(1, 3).mean(0);  // [X]
   const auto seen = values_at(Site::head_output, {2});
@@ -218,7 +218,7 @@ TEST(Transplant, AMeanMayComeFromMoreSequencesAndServeManyPositions) {
         {seen}}},
       {});
   for (const int64_t position : {1, 4, 8}) {
-    EXPECT_LT(largest_difference(seen->layer(2).select(1, position), mean.expand({kSequences, -1})), 1e-6);
+    EXPECT_LT(largest_difference(seen->layer(2).select(1, position), mean.expand({kPatchSequences, -1})), 1e-6);
   }
 }
 
@@ -233,7 +233,7 @@ TEST(Transplant, TheSourceLaneStopsAfterItsRecording) {
     done += flops;
     return true;
   });
-  EXPECT_DOUBLE_EQ(done, (kLayers + 1) * block_flops(lanes.model->config, kSequences, kLength));
+  EXPECT_DOUBLE_EQ(done, (kPatchLayers + 1) * block_flops(lanes.model->config, kPatchSequences, kPatchLength));
   EXPECT_DOUBLE_EQ(estimate(plan, {}).flops, done);
 }
 
@@ -242,7 +242,7 @@ TEST(Transplant, RecordingsMayFormAChain) {
   const Lanes lanes;
   const auto a = named("a", Site::block_output, {1, 2}), b = named("b", Site::block_output, {1, 2});
   const auto c = residual(), source = residual();
-  const auto others = random_tokens(kSequences, kLength, 50, 23);
+  const auto others = random_tokens(kPatchSequences, kPatchLength, 50, 23);
   const auto from = [](const Recording& recording) {
     return Transplant{Site::block_output, {2, 2}, {}, {}, 0, 1, recording.name};
   };
@@ -262,7 +262,7 @@ TEST(Transplant, LanesMayReadEachOtherInDifferentLayers) {
   const auto probe = residual();
   EXPECT_TRUE(
       run({{lanes.model, lanes.source, {from(b)}, {probe}, {a}}, {lanes.model, lanes.reader, {from(a)}, {}, {b}}}, {}));
-  EXPECT_EQ(probe->layers().size(1), kLayers + 1);
+  EXPECT_EQ(probe->layers().size(1), kPatchLayers + 1);
 }
 
 TEST(Transplant, BatchesDoNotMatter) {
@@ -275,7 +275,7 @@ TEST(Transplant, BatchesDoNotMatter) {
         return lanes.together(recording, {patch}, {.batch_tokens = batch_tokens});
       };
       const auto whole = patched(at_once, 2048);
-      for (const int64_t batch_tokens : {1, 2 * static_cast<int>(kLength), 3 * static_cast<int>(kLength)}) {
+      for (const int64_t batch_tokens : {1, 2 * static_cast<int>(kPatchLength), 3 * static_cast<int>(kPatchLength)}) {
         EXPECT_LT(largest_difference(whole, patched(record(Site::head_output, {1, 2}, {4, 7}), batch_tokens)), 1e-6)
             << static_cast<int>(combine) << " " << batch_tokens;
       }
@@ -313,7 +313,7 @@ Tensor centred(const Tensor& x) { return x - x.mean(0, true); }
 
 TEST(TransplantNoise, HasTheRecordedCovariance) {
   Lanes lanes;
-  lanes.source = random_tokens(5, kLength, 50, 31);
+  lanes.source = random_tokens(5, kPatchLength, 50, 31);
   lanes.reader = random_tokens(6000, 4, 50, 32);
   const Indices dimensions{0, 3, 8};
   const auto noise = drawn_noise(lanes, 1, dimensions)[0];  // [6000, 6]
@@ -330,8 +330,8 @@ TEST(TransplantNoise, HasTheRecordedCovariance) {
 /// One draw a sequence: in both layers it is the same mixture of the recorded sequences.
 TEST(TransplantNoise, IsCoherentOverLayers) {
   Lanes lanes;
-  lanes.source = random_tokens(5, kLength, 50, 31);
-  lanes.reader = random_tokens(6, kLength, 50, 32);
+  lanes.source = random_tokens(5, kPatchLength, 50, 31);
+  lanes.reader = random_tokens(6, kPatchLength, 50, 32);
   const auto noise = drawn_noise(lanes, 1, {});
   const auto deviations = [&](int64_t layer) {
     return centred(pick(lanes.alone(lanes.source, Site::head_output, layer), 1, {0, 5}).flatten(1));  // [5, 2 X]
@@ -347,7 +347,7 @@ TEST(TransplantNoise, DependsOnTheSeedAndTheSequenceAlone) {
   EXPECT_TRUE(at::equal(noise[0], drawn_noise(lanes, 1, {})[0]));
   EXPECT_FALSE(at::equal(noise[0], drawn_noise(lanes, 2, {})[0]));
   EXPECT_GT(largest_difference(noise[0][0], noise[0][1]), 1e-4);
-  lanes.reader = random_tokens(2, kLength, 50, 77);  // other tokens and fewer of them
+  lanes.reader = random_tokens(2, kPatchLength, 50, 77);  // other tokens and fewer of them
   EXPECT_LT(largest_difference(noise[0].slice(0, 0, 2), drawn_noise(lanes, 1, {})[0]), 1e-7);
 }
 
@@ -377,7 +377,7 @@ class EditedWeights : public WeightSource {
 
 struct Edited {
   std::shared_ptr<const Model> model = small_model(), edited;
-  Tokens tokens = random_tokens(3, kLength);
+  Tokens tokens = random_tokens(3, kPatchLength);
   WriteEdit edit;
 
   explicit Edited(Indices positions = {}) {
@@ -414,7 +414,7 @@ TEST(WriteEdit, ActsAtItsPositionsAlone) {
     return probe->layer(2);
   };
   const auto plain = output(one.model, {}), edited = output(one.edited, {}), patched = output(one.model, {one.edit});
-  for (int64_t t = 0; t < kLength; ++t) {
+  for (int64_t t = 0; t < kPatchLength; ++t) {
     const auto& expected = t == 0 || t == 6 ? edited : plain;
     EXPECT_LT(largest_difference(patched.select(1, t), expected.select(1, t)), 1e-6) << t;
   }
@@ -464,12 +464,12 @@ class WeightCounter : public Probe {
 
 TEST(ObserveWeights, OnceALayerInHoweverManyLanes) {
   const auto model = small_model();
-  const auto tokens = random_tokens(5, kLength), others = random_tokens(2, kLength, 50, 3);
+  const auto tokens = random_tokens(5, kPatchLength), others = random_tokens(2, kPatchLength, 50, 3);
   const auto probe = std::make_shared<WeightCounter>(), second = std::make_shared<WeightCounter>();
   run({{model, tokens, {}, {probe}},
        {model, tokens, {IdentityAttention{{2, 3}}}, {probe}},
        {model, others, {}, {probe, second}}},
-      {.batch_tokens = kLength});
+      {.batch_tokens = kPatchLength});
   EXPECT_EQ(probe->seen, (std::map<int64_t, int>{{1, 1}, {3, 1}}));
   EXPECT_EQ(second->seen, probe->seen);
   EXPECT_TRUE(at::equal(probe->gate, model->weights->block(3).gate));
@@ -503,7 +503,7 @@ TEST(PatchErrors, RecordingsThatCannotBeRead) {
 
 TEST(PatchErrors, NumbersOfSequencesThatDoNotFit) {
   const Lanes lanes;
-  const auto fewer = random_tokens(3, kLength, 50, 8);
+  const auto fewer = random_tokens(3, kPatchLength, 50, 8);
   const auto plan = [&](Combine combine) {
     const auto recording = record(Site::head_output, {1, 1});
     return Plan{{lanes.model, fewer, {}, {}, {recording}},
@@ -521,17 +521,17 @@ TEST(PatchErrors, NumbersOfSequencesThatDoNotFit) {
 
 TEST(PatchErrors, PatchesThatMakeNoSense) {
   const auto reject = [](Patch patch, const std::string& part) {
-    expect_error([&] { run({{small_model(), random_tokens(2, kLength), {patch}, {residual()}}}, {}); }, part);
+    expect_error([&] { run({{small_model(), random_tokens(2, kPatchLength), {patch}, {residual()}}}, {}); }, part);
   };
   const std::vector<float> column(24, 1);
   const auto recording = record(Site::head_output, {1, 3});  // that no lane makes: what a patch says comes first
   reject(AffinePatch{Site::hidden, {2, 1}, {}, {}, 0, {}}, "no layer");
   reject(AffinePatch{Site::hidden, {1, 3}, {}, {}, 0, {{1}, {1}}}, "one a layer");
-  reject(Transplant{Site::head_output, {1, 1}, {kLength}, {}, 0, 1, recording.name}, "outside the sequence");
+  reject(Transplant{Site::head_output, {1, 1}, {kPatchLength}, {}, 0, 1, recording.name}, "outside the sequence");
   reject(Transplant{Site::head_output, {1, 1}, {-1}, {}, 0, 1, recording.name}, "outside the sequence");
   reject(Transplant{Site::head_output, {1, 4}, {}, {}, 0, 1, recording.name}, "outside the model");
   reject(WriteEdit{{1, 2}, {}, {3}, {column}}, "one layer");
-  reject(WriteEdit{{2, 2}, {kLength}, {3}, {column}}, "outside the sequence");
+  reject(WriteEdit{{2, 2}, {kPatchLength}, {3}, {column}}, "outside the sequence");
   reject(WriteEdit{{2, 2}, {}, {3, 4}, {column}}, "one vector a neuron");
   reject(WriteEdit{{2, 2}, {}, {}, {column}}, "one vector a neuron");
 }

@@ -55,12 +55,12 @@ std::shared_ptr<const Model> rotated(const Model& model, uint64_t seed = 3) {
 }
 
 /// What one lane shows of a model.
-struct Seen {
+struct Outputs {
   Tensor columns;   // [B, L, H, T, 2] attention to positions 0 and 5
   Tensor residual;  // [B, L + 1, T, D]
   Tensor logits;    // [B, T, V]
 
-  explicit Seen(std::shared_ptr<const Model> model) {
+  explicit Outputs(std::shared_ptr<const Model> model) {
     const auto columns_of =
         watch_attention({.columns = {0, 5}}, [](const AttentionStatistics& s) { return s.columns; });
     const auto itself = [](const Tensor& x) { return x; };
@@ -75,7 +75,7 @@ struct Seen {
 
 TEST(RotatedWeights, KeepAttentionAndLogits) {
   const auto model = lively_model();
-  const Seen plain(model), turned(rotated(*model));
+  const Outputs plain(model), turned(rotated(*model));
   // Not uniform, so that there is something to get wrong.
   EXPECT_GT(plain.columns.std().item<double>(), 0.05);
   EXPECT_GT(plain.logits.std().item<double>(), 0.5);
@@ -88,7 +88,7 @@ TEST(RotatedWeights, KeepWhatGatesBiasesAndNormsOfHeadsDo) {
   config.qkv_bias = config.output_bias = config.output_gate = config.head_rms_norm = true;
   config.query_key_norm = QueryKeyNorm::heads;
   const auto model = lively_model(config);
-  const Seen plain(model), turned(rotated(*model));
+  const Outputs plain(model), turned(rotated(*model));
   EXPECT_GT(plain.columns.std().item<double>(), 0.01);
   EXPECT_LT(largest_difference(plain.columns, turned.columns), 1e-4);
   EXPECT_LT(largest_difference(plain.logits, turned.logits), 1e-4);
@@ -103,7 +103,7 @@ TEST(RotatedWeights, RefuseNormsBehindAttention) {
 
 TEST(RotatedWeights, RotateTheResidualStream) {
   const auto model = lively_model();
-  const Seen plain(model), turned(rotated(*model));
+  const Outputs plain(model), turned(rotated(*model));
   const auto gram = [](const Tensor& h) { return at::matmul(h, h.mT()); };  // [B, L + 1, T, T]
   EXPECT_GT(largest_difference(plain.residual, turned.residual), 0.5);
   EXPECT_LT(largest_difference(gram(plain.residual), gram(turned.residual)), 1e-4);
@@ -121,7 +121,7 @@ TEST(RotatedWeights, FoldEveryGain) {
 TEST(RotatedWeights, KeepTheTypeOfTheirSource) {
   auto config = small_model()->config;
   config.qkv_bias = config.output_bias = config.output_gate = true;
-  const auto exact = Seen(lively_model(config));
+  const auto exact = Outputs(lively_model(config));
   for (const auto& [type, share] : {std::pair{at::kBFloat16, 0.05}, std::pair{at::kHalf, 0.01}}) {
     auto model = *lively_model(config);
     model.weights = cast_weights(model.weights, type);
@@ -131,7 +131,7 @@ TEST(RotatedWeights, KeepTheTypeOfTheirSource) {
       const bool gain = weight == &BlockWeights::attention_norm || weight == &BlockWeights::ffn_norm;
       EXPECT_EQ((block.*weight).scalar_type(), gain ? at::kFloat : type);
     }
-    const Seen seen(turned);
+    const Outputs seen(turned);
     EXPECT_LT(largest_difference(seen.columns, exact.columns), share) << type;
     EXPECT_LT(largest_difference(seen.logits, exact.logits), share * exact.logits.abs().max().item<double>()) << type;
   }

@@ -180,28 +180,28 @@ TEST(Tokenizer, RefusesIdsOutsideTheVocabulary) {
 
 // What a file can get wrong.
 
-void expect_rejected(const GgufWriter& writer, const std::string& part) {
+void expect_refused(const GgufWriter& writer, const std::string& part) {
   expect_error([&] { tokenizer(writer); }, part);
 }
 
 TEST(Tokenizer, RefusesOtherKinds) {
-  expect_rejected(GgufWriter(), "metadata 'tokenizer.ggml.model' is missing");
-  expect_rejected(GgufWriter().text("tokenizer.ggml.model", "t5"),
-                  "tokenizer 't5' is neither byte-level BPE nor SentencePiece's (test.gguf)");
-  expect_rejected(GgufWriter().text("tokenizer.ggml.model", "gpt2"), "metadata 'tokenizer.ggml.pre' is missing");
-  expect_rejected(small_vocabulary("viking"),
-                  "pre-tokenizer 'viking' is not known (test.gguf): use a model with one of gpt-2, smollm");
+  expect_refused(GgufWriter(), "metadata 'tokenizer.ggml.model' is missing");
+  expect_refused(GgufWriter().text("tokenizer.ggml.model", "t5"),
+                 "tokenizer 't5' is neither byte-level BPE nor SentencePiece's (test.gguf)");
+  expect_refused(GgufWriter().text("tokenizer.ggml.model", "gpt2"), "metadata 'tokenizer.ggml.pre' is missing");
+  expect_refused(small_vocabulary("viking"),
+                 "pre-tokenizer 'viking' is not known (test.gguf): use a model with one of gpt-2, smollm");
 }
 
 TEST(Tokenizer, RefusesBrokenTables) {
-  expect_rejected(small_vocabulary(), "metadata 'tokenizer.ggml.merges' is missing");
-  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"ab"}), "merge 'ab' is no pair");
-  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"a x"}), "merge 'a x' gives or takes");
-  expect_rejected(small_vocabulary().texts("tokenizer.ggml.merges", {"c c"}), "merge 'c c' gives or takes");
+  expect_refused(small_vocabulary(), "metadata 'tokenizer.ggml.merges' is missing");
+  expect_refused(small_vocabulary().texts("tokenizer.ggml.merges", {"ab"}), "merge 'ab' is no pair");
+  expect_refused(small_vocabulary().texts("tokenizer.ggml.merges", {"a x"}), "merge 'a x' gives or takes");
+  expect_refused(small_vocabulary().texts("tokenizer.ggml.merges", {"c c"}), "merge 'c c' gives or takes");
   const auto whole = [] { return small_vocabulary().texts("tokenizer.ggml.merges", kMerges); };
-  expect_rejected(whole().integers("tokenizer.ggml.token_type", {1, 1}), "2 token types for 15 tokens");
-  expect_rejected(whole().unsigned_integer("tokenizer.ggml.bos_token_id", 15),
-                  "metadata 'tokenizer.ggml.bos_token_id' is 15 in a vocabulary of 15");
+  expect_refused(whole().integers("tokenizer.ggml.token_type", {1, 1}), "2 token types for 15 tokens");
+  expect_refused(whole().unsigned_integer("tokenizer.ggml.bos_token_id", 15),
+                 "metadata 'tokenizer.ggml.bos_token_id' is 15 in a vocabulary of 15");
   const auto with_tokens = [](const std::vector<std::string>& tokens) {
     return GgufWriter()
         .text("tokenizer.ggml.model", "gpt2")
@@ -209,8 +209,8 @@ TEST(Tokenizer, RefusesBrokenTables) {
         .texts("tokenizer.ggml.tokens", tokens)
         .texts("tokenizer.ggml.merges", {});
   };
-  expect_rejected(with_tokens({}), "a vocabulary of 0 tokens");
-  expect_rejected(with_tokens({"a", "b", "a"}), "token 'a' is there twice");
+  expect_refused(with_tokens({}), "a vocabulary of 0 tokens");
+  expect_refused(with_tokens({"a", "b", "a"}), "token 'a' is there twice");
 }
 
 // Merging and replacing, against the plainest way of doing it.

@@ -17,10 +17,10 @@ namespace {
 
 using nlohmann::json;
 
-std::filesystem::path golden() { return source_folder() / "tests/golden/training"; }
+std::filesystem::path parity_golden() { return source_folder() / "tests/golden/training"; }
 
 json golden_run(const std::string& name) {
-  std::ifstream file(golden() / (name + ".json"));
+  std::ifstream file(parity_golden() / (name + ".json"));
   return json::parse(file);
 }
 
@@ -137,7 +137,7 @@ class TrainingParity : public testing::TestWithParam<std::tuple<std::string, int
     const auto recipe = recipe_of(run_);
     data_ = std::make_shared<ChainData>(recipe.model.vocabulary, recipe.model.context);
     trainer_ = std::make_unique<Trainer>(recipe, data_, at::kCPU);
-    start_from(trainer_->model(), SafetensorsFile::open(golden() / ("initial_" + kv + ".safetensors")));
+    start_from(trainer_->model(), SafetensorsFile::open(parity_golden() / ("initial_" + kv + ".safetensors")));
   }
 
   /// Norm and sum of a weight, and some of its elements. AdamW's steps are as long for a gradient of rounding errors
