@@ -231,6 +231,23 @@ void decide(Ruling& ruling) {
   }
 }
 
+std::string exact(double value) { return significant_text(value, 17); }
+
+/// A requirement as text, without its source.
+std::string line_of(const Requirement& requirement) {
+  if (!requirement.is_group()) {
+    const auto& criterion = requirement.criterion;
+    return criterion.metric + " " + to_string(criterion.op) + " " + exact(criterion.threshold) +
+           (requirement.exact ? " exact" : "") +
+           (requirement.fails_at ? " fails at " + exact(*requirement.fails_at) : "") +
+           (requirement.arithmetic ? " by arithmetic" : "");
+  }
+  auto text =
+      requirement.at_least ? "at least " + std::to_string(*requirement.at_least) + " of (" : std::string("all of (");
+  for (const auto& member : requirement.members) text += line_of(member) + "; ";
+  return text + ")" + (requirement.arithmetic ? " by arithmetic" : "");
+}
+
 // Point estimates.
 
 bool holds(const Judged& judged, const Requirement& requirement) {
@@ -333,6 +350,17 @@ bool holds_in_point_estimates(const Judged& judged, const Requirements& requirem
                      [&](const Requirement& one) { return holds(judged, one); }) &&
          std::all_of(requirements.controls.begin(), requirements.controls.end(),
                      [&](const JointControl& one) { return holds(judged, one); });
+}
+
+std::string canonical_text(const Requirements& requirements) {
+  auto text = "level " + exact(requirements.level) + "\n";
+  for (const auto& one : requirements.all) text += "requires " + line_of(one) + "\n";
+  for (const auto& one : requirements.checks) text += "check " + line_of(one) + "\n";
+  for (const auto& [metric, of, op, fraction, two_sided, source] : requirements.controls) {
+    text += "control " + metric + " of " + of + " " + to_string(op) + " " + exact(fraction) +
+            (two_sided ? " two-sided" : "") + "\n";
+  }
+  return text;
 }
 
 double least_attainable_p(const Requirement& requirement) {

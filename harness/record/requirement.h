@@ -93,6 +93,9 @@ Ruling rule(const Judged& judged, const Requirements& requirements);
 /// Whether every point estimate lies on the passing side: what a variation of the inputs is asked.
 bool holds_in_point_estimates(const Judged& judged, const Requirements& requirements);
 
+/// All that decides a verdict as text: two runs with one text were judged alike.
+std::string canonical_text(const Requirements& requirements);
+
 /// The smallest p that the requirement can have with its registered units: above the level it can never pass.
 double least_attainable_p(const Requirement& requirement);
 

@@ -249,10 +249,47 @@ RivalFinding judge_prediction(const Measurement& measurement, const Judging& jud
   return {prediction.question, prediction.account, find_out(measurement, sampling_of(judging), criterion, outcome)};
 }
 
+// The second edition.
+
+void add_findings(const Requirement& requirement, const Tested& tested, std::vector<Finding>& findings) {
+  for (size_t i = 0; i < requirement.members.size(); ++i) {
+    add_findings(requirement.members[i], tested.members[i], findings);
+  }
+  if (!requirement.is_group()) findings.push_back({requirement.criterion, tested.outcome, {}, tested.p});
+}
+
+ControlOutcome control_outcome(Outcome outcome) {
+  if (outcome == Outcome::pass) return ControlOutcome::negative;
+  return outcome == Outcome::fail ? ControlOutcome::fires : ControlOutcome::inconclusive;
+}
+
+void judge_requirements(const Measurement& measurement, const Requirements& requirements, Judgement& judgement) {
+  if (missing_allowed(measurement)) {
+    judgement.verdict = Verdict::skipped;
+    judgement.reason = measurement.inapplicable ? *measurement.inapplicable : *measurement.unmet;
+    return;
+  }
+  const auto ruling = rule({measurement}, requirements);
+  judgement.verdict = ruling.verdict;
+  judgement.reason = ruling.reason;
+  for (size_t i = 0; i < requirements.all.size(); ++i) {
+    add_findings(requirements.all[i], ruling.requirements[i], judgement.criteria);
+  }
+  for (size_t i = 0; i < requirements.controls.size(); ++i) {
+    const auto& [metric, of, op, fraction, two_sided, source] = requirements.controls[i];
+    const auto& tested = ruling.controls[i];
+    judgement.controls.push_back({{metric, of, fraction, source}, control_outcome(tested.outcome), tested.p});
+  }
+}
+
 }  // namespace
 
 Judgement judge(const Measurement& measurement, const Judging& judging) {
   Judgement judgement;
+  if (judging.requirements) {
+    judge_requirements(measurement, *judging.requirements, judgement);
+    return judgement;
+  }
   Clauses clauses;
   const Sampling sampling = sampling_of(judging);
   for (const Criterion& criterion : judging.criteria) {
@@ -311,6 +348,7 @@ std::string thresholds_sha256(const Judging& judging) {
     text += "minimum_scale " + name + " " + exact_number(least) + "\n";
   }
   for (const std::string& line : lines) text += line;
+  if (judging.requirements) text += canonical_text(*judging.requirements);
   return sha256_hex(text);
 }
 

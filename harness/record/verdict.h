@@ -2,7 +2,7 @@
 
 // From measurements and recorded thresholds to a verdict. Nothing here knows any claim.
 
-#include "harness/record/record.h"
+#include "harness/record/requirement.h"
 
 namespace replicate {
 
@@ -19,6 +19,8 @@ struct Judging {
   /// inconclusive ("4 tokens a parameter, 10 needed").
   std::vector<std::pair<std::string, double>> minimum_scale = {};
   std::vector<Prediction> rivals = {};
+  /// Of claims of the second edition, which have no criteria and controls of the first: judged as requirement.h says.
+  std::optional<Requirements> requirements = {};
 };
 
 struct Judgement {
@@ -45,8 +47,10 @@ struct Judgement {
 /// - pass: all criteria pass and all controls are negative; fail: any criterion fails or control fires; else
 ///   inconclusive. Below the claim's minimum scale: inconclusive. No criteria at all: `skipped`, the claim is
 ///   descriptive.
-/// Predictions of rival accounts are judged as criteria are, "not measured" where their metric is missing, and touch no
-/// verdict. A criterion, or a control's effect, that is not in the measurement throws Error naming both.
+/// Claims of the second edition: inputs that cannot answer, or a precondition that the model does not meet, are
+/// `skipped`; everything else is as `rule` says. Predictions of rival accounts are judged as criteria are, "not
+/// measured" where their metric is missing, and touch no verdict. A criterion, or a control's effect, that is not in
+/// the measurement throws Error naming both.
 Judgement judge(const Measurement& measurement, const Judging& judging);
 
 /// The criteria and controls of a claim of which nothing came yet, as in the record of an error.

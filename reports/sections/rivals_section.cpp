@@ -24,7 +24,7 @@ std::vector<Test> tests_in(const std::vector<Record>& records) {
 }
 
 /// The different values of a field of the predictions, in order of appearance.
-std::vector<std::string> distinct(const std::vector<Test>& tests, std::string RivalFinding::*field) {
+std::vector<std::string> values_of(const std::vector<Test>& tests, std::string RivalFinding::*field) {
   std::vector<std::string> values;
   for (const Test& test : tests)
     if (std::find(values.begin(), values.end(), test.prediction->*field) == values.end())
@@ -54,7 +54,7 @@ AccountStanding standing_of(const std::vector<Test>& predictions) {
 
 std::vector<std::string> accounts_that(const std::vector<Test>& tests, AccountStanding standing) {
   std::vector<std::string> accounts;
-  for (const auto& account : distinct(tests, &RivalFinding::account))
+  for (const auto& account : values_of(tests, &RivalFinding::account))
     if (standing_of(with(tests, &RivalFinding::account, account)) == standing) accounts.push_back(account);
   return accounts;
 }
@@ -75,7 +75,7 @@ Line conclusion(const std::vector<Test>& tests) {
 
 Table table_of(const std::vector<Test>& tests) {
   Table table{"Predictions", {{"Account"}, {"Expects"}, {"Measured"}, {"Came true"}, {"Claim"}}, {}};
-  for (const auto& account : distinct(tests, &RivalFinding::account)) {
+  for (const auto& account : values_of(tests, &RivalFinding::account)) {
     for (const auto& [record, prediction] : with(tests, &RivalFinding::account, account)) {
       const auto& criterion = prediction->finding;
       table.rows.push_back({{span::text(account)},
@@ -97,7 +97,7 @@ Blocks rivals_section(const std::vector<Record>& records) {
   Blocks blocks = {paragraph({span::text(
       "Where accounts of the sink expect different outcomes, the interventions choose between them. These predictions "
       "are no part of any verdict.")})};
-  for (const auto& question : distinct(tests, &RivalFinding::question)) {
+  for (const auto& question : values_of(tests, &RivalFinding::question)) {
     const auto of_question = with(tests, &RivalFinding::question, question);
     append(blocks, {{Subheading{question}}, paragraph(conclusion(of_question)), {table_of(of_question)}});
   }

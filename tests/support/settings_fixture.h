@@ -72,6 +72,11 @@ claims:
     criteria: [{metric: effect, threshold: 0.25, source: pilot on tiny}]
 )";
 
+inline constexpr const char* kJudgingRules = R"(levels: {pretrained: 0.003, beyond: 0.025}
+stages: {starts_at: 5, ends_below: 3, sink_excess: 0.2}
+one_fact: [[alpha_claim, beta_claim]]
+)";
+
 inline std::string replaced(std::string text, const std::string& from, const std::string& to) {
   for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
     text.replace(at, from.size(), to);
@@ -86,6 +91,7 @@ class SettingsTest : public ::testing::Test {
     folder_.write("claims/beta_claim.yaml", kBeta);
     folder_.write("profiles/small.yaml", kProfile);
     folder_.write("models/tiny.yaml", kModel);
+    folder_.write("judging.yaml", kJudgingRules);
   }
 
   Settings load(std::vector<std::string> overrides = {}, const std::string& only = "") const {

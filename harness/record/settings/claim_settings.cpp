@@ -8,6 +8,7 @@
 #include "harness/record/settings/config_files.h"
 #include "harness/record/settings/judging_settings.h"
 #include "harness/record/settings/prior_knowledge.h"
+#include "harness/record/settings/requirement_settings.h"
 #include "harness/record/settings/sweep_settings.h"
 
 namespace replicate {
@@ -63,9 +64,10 @@ void sort_as_in_paper(std::vector<ClaimDraft>& claims) {
 
 ClaimDraft read_claim(const fs::path& file) {
   const Yaml yaml = Yaml::read(file);
-  yaml.allow({"id", "title", "kind", "statement", "calibration", "arithmetic", "arms", "paper", "parameters", "sweep",
-              "minimum_n", "minimum_scale", "criteria", "controls", "rivals", "panels", "notes", "otherwise",
-              "deviations"});
+  yaml.allow({"id",       "title",  "kind",       "statement",     "calibration", "arithmetic",
+              "arms",     "paper",  "parameters", "sweep",         "family",      "units",
+              "requires", "checks", "minimum_n",  "minimum_scale", "criteria",    "controls",
+              "rivals",   "panels", "notes",      "otherwise",     "deviations"});
   check_name(yaml, "id", file.stem().string());
   ClaimDraft draft;
   draft.file = file.string();
@@ -73,6 +75,9 @@ ClaimDraft read_claim(const fs::path& file) {
   draft.settings.title = filled_text(yaml.at("title"));
   draft.settings.paper = read_paper(yaml);
   draft.settings.judging = read_judging(yaml);
+  if (yaml.has("family")) {
+    draft.settings.judging.requirements = read_requirements(yaml, read_judging_rules(file.parent_path().parent_path()));
+  }
   draft.settings.calibration = yaml.text_or("calibration", trains(draft) ? kUnknownTraining : kDefaultCalibration);
   draft.settings.panels = read_list(yaml, "panels", read_panel);
   draft.settings.notes = read_list(yaml, "notes", filled_text);

@@ -69,7 +69,7 @@ Judging read_judging(const Yaml& yaml) {
   Judging judging;
   judging.kind = word_of<ClaimKind>(yaml.at("kind"));
   judging.criteria = read_list(yaml, "criteria", read_criterion);
-  judging.controls = read_list(yaml, "controls", read_control);
+  if (!yaml.has("family")) judging.controls = read_list(yaml, "controls", read_control);
   judging.rivals = read_list(yaml, "rivals", read_prediction);
   judging.minimum_n = yaml.integer_or("minimum_n", judging.minimum_n, 2, kMostResamples);
   if (const auto scale = yaml.find("minimum_scale")) {

@@ -6,6 +6,7 @@
 #include "harness/record/settings/config_files.h"
 #include "harness/record/settings/model_settings.h"
 #include "harness/record/settings/profile.h"
+#include "harness/record/settings/requirement_settings.h"
 
 namespace replicate {
 namespace {
@@ -58,6 +59,7 @@ std::vector<std::string> validate_configs(const fs::path& configs) {
   });
   validate_folder(configs / "models", claims, findings,
                   [](Draft& draft, const Yaml& yaml, const std::string& name) { apply_model(draft, yaml, name, {}); });
+  collect(findings, [&] { read_judging_rules(configs); });
   collect(findings, [&] { check_registration(configs, ids(claims)); });
   return findings;
 }

@@ -9,6 +9,7 @@
 
 #include "base/mean_test.h"
 #include "base/statistics.h"
+#include "harness/record/verdict.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/special_numbers.h"
 
@@ -315,6 +316,30 @@ TEST(Ruling, WhatHoldsByArithmeticDecidesNothing) {
   EXPECT_EQ(alone.verdict, Verdict::pass);
   EXPECT_TRUE(alone.by_arithmetic);
   EXPECT_FALSE(alone.reason.empty());
+}
+
+// ---- a claim of the second edition in the record's terms
+
+TEST(Ruling, FillsTheRecordsFindings) {
+  Measurement measurement;
+  add(measurement, "a", units(1, 0.1));
+  add(measurement, "b", units(-1, 0.1));
+  add(measurement, "effect", units(1, 0.1));
+  add(measurement, "control", units(0, 0.01));
+  Judging judging;
+  judging.requirements = claim({above("effect"), some_of(1, {above("a"), above("b")})}, {control("control")});
+  const auto judgement = judge(measurement, judging);
+  EXPECT_EQ(judgement.verdict, Verdict::pass);
+  ASSERT_EQ(judgement.criteria.size(), 3u);  // groups are taken apart
+  EXPECT_EQ(judgement.criteria[0].metric, "effect");
+  EXPECT_EQ(judgement.criteria[2].metric, "b");
+  EXPECT_EQ(judgement.criteria[2].outcome, Outcome::fail);
+  EXPECT_LE(*judgement.criteria[1].p, kLevel);
+  ASSERT_EQ(judgement.controls.size(), 1u);
+  EXPECT_EQ(judgement.controls[0].outcome, ControlOutcome::negative);
+  measurement.unmet = "no spike with a sink after it";
+  EXPECT_EQ(judge(measurement, judging).verdict, Verdict::skipped);
+  EXPECT_EQ(judge(measurement, judging).reason, "no spike with a sink after it");
 }
 
 // ---- variations

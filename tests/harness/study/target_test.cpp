@@ -19,7 +19,7 @@ std::shared_ptr<Watch> head_outputs() {
 double largest(const Tensor& x) { return x.abs().max().item<double>(); }
 
 /// Largest difference of two lanes for each sequence.
-std::shared_ptr<LaneComparison> largest_difference() {
+std::shared_ptr<LaneComparison> watch_largest_difference() {
   return std::make_shared<LaneComparison>(
       [](const Tensor& a, const Tensor& b) { return (a - b).abs().flatten(1).amax(1); });
 }
@@ -43,8 +43,8 @@ class Amplified : public testing::Test {
   }
 
   std::shared_ptr<Watch> calibration_ = head_outputs(), untouched_ = head_outputs(), amplified_ = head_outputs();
-  std::shared_ptr<LaneComparison> rows_ = largest_difference(), before_ = largest_difference(),
-                                  up_to_target_ = largest_difference();
+  std::shared_ptr<LaneComparison> rows_ = watch_largest_difference(), before_ = watch_largest_difference(),
+                                  up_to_target_ = watch_largest_difference();
 };
 
 TEST_F(Amplified, MovesTheTargetAwayFromTheCalibrationsMean) {

@@ -44,7 +44,7 @@ class Lively : public WeightSource {
   std::shared_ptr<const WeightSource> source_;
 };
 
-std::shared_ptr<const Model> lively_model(const ModelConfig& config = small_model()->config) {
+std::shared_ptr<const Model> lively_rotated_model(const ModelConfig& config = small_model()->config) {
   return std::make_shared<const Model>(
       Model{"lively", config, std::make_shared<Lively>(random_weights(config, 7, at::kCPU))});
 }
@@ -74,7 +74,7 @@ struct Outputs {
 };
 
 TEST(RotatedWeights, KeepAttentionAndLogits) {
-  const auto model = lively_model();
+  const auto model = lively_rotated_model();
   const Outputs plain(model), turned(rotated(*model));
   // Not uniform, so that there is something to get wrong.
   EXPECT_GT(plain.columns.std().item<double>(), 0.05);
@@ -87,7 +87,7 @@ TEST(RotatedWeights, KeepWhatGatesBiasesAndNormsOfHeadsDo) {
   auto config = small_model()->config;
   config.qkv_bias = config.output_bias = config.output_gate = config.head_rms_norm = true;
   config.query_key_norm = QueryKeyNorm::heads;
-  const auto model = lively_model(config);
+  const auto model = lively_rotated_model(config);
   const Outputs plain(model), turned(rotated(*model));
   EXPECT_GT(plain.columns.std().item<double>(), 0.01);
   EXPECT_LT(largest_difference(plain.columns, turned.columns), 1e-4);
@@ -98,11 +98,11 @@ TEST(RotatedWeights, RefuseNormsBehindAttention) {
   auto config = small_model()->config;
   config.norm_placement = NormPlacement::after;
   EXPECT_FALSE(can_be_rotated(config));
-  EXPECT_THROW(rotated(*lively_model(config)), Error);
+  EXPECT_THROW(rotated(*lively_rotated_model(config)), Error);
 }
 
 TEST(RotatedWeights, RotateTheResidualStream) {
-  const auto model = lively_model();
+  const auto model = lively_rotated_model();
   const Outputs plain(model), turned(rotated(*model));
   const auto gram = [](const Tensor& h) { return at::matmul(h, h.mT()); };  // [B, L + 1, T, T]
   EXPECT_GT(largest_difference(plain.residual, turned.residual), 0.5);
@@ -110,7 +110,7 @@ TEST(RotatedWeights, RotateTheResidualStream) {
 }
 
 TEST(RotatedWeights, FoldEveryGain) {
-  const auto model = rotated(*lively_model());
+  const auto model = rotated(*lively_rotated_model());
   const auto block = model->weights->block(2);
   for (const auto& gain : {block.attention_norm, block.ffn_norm, model->weights->final_norm()}) {
     EXPECT_TRUE(gain.eq(1).all().item<bool>());
@@ -121,9 +121,9 @@ TEST(RotatedWeights, FoldEveryGain) {
 TEST(RotatedWeights, KeepTheTypeOfTheirSource) {
   auto config = small_model()->config;
   config.qkv_bias = config.output_bias = config.output_gate = true;
-  const auto exact = Outputs(lively_model(config));
+  const auto exact = Outputs(lively_rotated_model(config));
   for (const auto& [type, share] : {std::pair{at::kBFloat16, 0.05}, std::pair{at::kHalf, 0.01}}) {
-    auto model = *lively_model(config);
+    auto model = *lively_rotated_model(config);
     model.weights = cast_weights(model.weights, type);
     const auto turned = rotated(model);
     const auto block = turned->weights->block(2);
@@ -138,7 +138,7 @@ TEST(RotatedWeights, KeepTheTypeOfTheirSource) {
 }
 
 TEST(RotatedWeights, AreTheSameForTheSameSeed) {
-  const auto model = lively_model();
+  const auto model = lively_rotated_model();
   const auto query = [&](uint64_t seed) { return rotated(*model, seed)->weights->block(1).query; };
   EXPECT_TRUE(query(3).equal(query(3)));
   EXPECT_GT(largest_difference(query(3), query(4)), 0.01);

@@ -1,0 +1,130 @@
+#include "harness/record/settings/requirement_settings.h"
+
+#include "base/did_you_mean.h"
+#include "base/error.h"
+#include "base/number_text.h"
+#include "harness/record/settings/config_files.h"
+
+namespace replicate {
+namespace {
+
+constexpr int64_t kMostUnits = 1'000'000;
+
+double read_above_zero(const Yaml& yaml) {
+  const double value = yaml.real();
+  if (value <= 0) yaml.fail("is not above 0", "give a number above 0");
+  return value;
+}
+
+double read_level(const Yaml& yaml) {
+  const double level = read_above_zero(yaml);
+  if (level >= 0.5) yaml.fail("is no level of a test", "give a one-sided probability below 0.5");
+  return level;
+}
+
+StageRule read_stage_rule(const Yaml& yaml) {
+  yaml.allow({"starts_at", "ends_below", "sink_excess"});
+  const StageRule rule{read_above_zero(yaml.at("starts_at")), read_above_zero(yaml.at("ends_below")),
+                       read_above_zero(yaml.at("sink_excess"))};
+  if (rule.ends_below > rule.starts_at)
+    yaml.fail("ends a stage where it starts", "let ends_below be at most starts_at");
+  return rule;
+}
+
+Criterion read_bound(const Yaml& yaml) {
+  return {filled_text(yaml.at("metric")), word_of<Operator>(yaml.at("op")), yaml.at("threshold").real(),
+          filled_text(yaml.at("source"))};
+}
+
+Requirement read_exact(const Yaml& yaml) {
+  yaml.allow({"metric", "op", "threshold", "source"});
+  return {.criterion = read_bound(yaml), .exact = true};
+}
+
+Requirement read_criterion_of(const Yaml& yaml, int64_t units) {
+  yaml.allow({"metric", "op", "threshold", "source", "exact", "fails_at", "arithmetic", "units"});
+  Requirement one{.criterion = read_bound(yaml)};
+  one.exact = yaml.flag_or("exact", false);
+  one.arithmetic = yaml.flag_or("arithmetic", false);
+  if (const auto fails_at = yaml.find("fails_at")) {
+    if (!one.exact) fails_at->fail("is for exact numbers", "add exact: yes, or leave it out");
+    one.fails_at = fails_at->real();
+  }
+  one.units = one.exact ? 0 : yaml.integer_or("units", units, 2, kMostUnits);
+  return one;
+}
+
+Requirement read_requirement(const Yaml& yaml, int64_t units) {
+  if (!yaml.has("of")) return read_criterion_of(yaml, units);
+  yaml.allow({"name", "at_least", "of", "arithmetic"});
+  Requirement group;
+  group.name = filled_text(yaml.at("name"));
+  group.arithmetic = yaml.flag_or("arithmetic", false);
+  group.members = read_list(yaml, "of", [&](const Yaml& member) { return read_requirement(member, units); });
+  if (group.members.empty()) yaml.fail("has no members", "list what must hold under of:");
+  if (const auto at_least = yaml.find("at_least")) {
+    group.at_least = at_least->integer(1, static_cast<int64_t>(group.members.size()));
+  }
+  return group;
+}
+
+/// A requirement that decides and cannot hold is a slip: too few units for the level.
+Requirement read_attainable(const Yaml& yaml, int64_t units, double level) {
+  auto requirement = read_requirement(yaml, units);
+  const double least = least_attainable_p(requirement);
+  if (!requirement.arithmetic && least > level) {
+    yaml.fail("can never hold: its units show a p of " + significant_text(least, 2) +
+                  " at best, and the family's level is " + significant_text(level, 2),
+              "give it more units");
+  }
+  return requirement;
+}
+
+JointControl read_joint_control(const Yaml& yaml) {
+  yaml.allow({"metric", "of", "op", "fraction", "two_sided", "source"});
+  JointControl control;
+  control.metric = filled_text(yaml.at("metric"));
+  control.of = filled_text(yaml.at("of"));
+  control.op = word_of<Operator>(yaml.at("op"));
+  control.fraction = read_above_zero(yaml.at("fraction"));
+  control.two_sided = yaml.flag_or("two_sided", false);
+  control.source = filled_text(yaml.at("source"));
+  return control;
+}
+
+double level_of(const Yaml& family, const JudgingRules& rules) {
+  const auto found = rules.levels.find(family.text());
+  if (found != rules.levels.end()) return found->second;
+  std::vector<std::string> families;
+  for (const auto& [name, level] : rules.levels) families.push_back(name);
+  family.fail("is no family of claims", did_you_mean(family.text(), families));
+}
+
+}  // namespace
+
+JudgingRules read_judging_rules(const std::filesystem::path& configs) {
+  const auto yaml = Yaml::read(configs / "judging.yaml");
+  yaml.allow({"levels", "stages", "one_fact"});
+  JudgingRules rules;
+  for (const auto& [family, level] : yaml.at("levels").entries()) rules.levels[family] = read_level(level);
+  rules.stages = read_stage_rule(yaml.at("stages"));
+  rules.one_fact = read_list(yaml, "one_fact", [](const Yaml& claims) { return claims.texts(); });
+  return rules;
+}
+
+Requirements read_requirements(const Yaml& claim, const JudgingRules& rules) {
+  for (const std::string key : {"criteria", "minimum_n"}) {
+    if (const auto old = claim.find(key)) old->fail("is for claims without a family", "say it under requires:");
+  }
+  Requirements requirements;
+  requirements.level = level_of(claim.at("family"), rules);
+  const auto units = claim.at("units").integer(2, kMostUnits);
+  requirements.all =
+      read_list(claim, "requires", [&](const Yaml& yaml) { return read_attainable(yaml, units, requirements.level); });
+  if (requirements.all.empty()) claim.at("family").fail("is given, but nothing is required", "add requires:");
+  requirements.checks = read_list(claim, "checks", read_exact);
+  requirements.controls = read_list(claim, "controls", read_joint_control);
+  return requirements;
+}
+
+}  // namespace replicate

@@ -1,0 +1,39 @@
+#pragma once
+
+// How a claim of the second edition is judged: configs/judging.yaml, and what its own YAML requires.
+
+#include <filesystem>
+
+#include "base/yaml.h"
+#include "harness/record/requirement.h"
+#include "harness/record/stages.h"
+
+namespace replicate {
+
+/// configs/judging.yaml.
+struct JudgingRules {
+  std::map<std::string, double> levels;  ///< by family
+  StageRule stages;
+  std::vector<std::vector<std::string>> one_fact;  ///< claims that count once in a summary
+};
+
+/// Error when the file is missing or is not as it should be.
+JudgingRules read_judging_rules(const std::filesystem::path& configs);
+
+/// The keys `family`, `units`, `requires`, `checks` and `controls` of a claim's YAML:
+///
+///   family: pretrained
+///   units: 16                  # of sampling, as registered: what a requirement has if it says nothing else
+///   requires:
+///     - {metric: removal_beyond_half, op: ">", threshold: 0, source: half of what the paper says}
+///     - {metric: cells_met, op: ">=", threshold: 24, fails_at: 3, exact: yes, source: a convention}
+///     - name: targets
+///       at_least: 3            # without: all
+///       of: [...]
+///   checks: [{metric: induced, op: ">=", threshold: 0.2, source: a convention}]
+///   controls: [{metric: change_at_random, of: change, op: ">", fraction: 0.1, two_sided: no, source: a convention}]
+///
+/// Error when a requirement could never hold, because its units cannot show so small a p as the family's level.
+Requirements read_requirements(const Yaml& claim, const JudgingRules& rules);
+
+}  // namespace replicate

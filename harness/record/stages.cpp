@@ -1,0 +1,41 @@
+#include "harness/record/stages.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace replicate {
+
+std::vector<SinkStage> find_stages(std::span<const double> ratio, std::span<const double> excess,
+                                   const StageRule& rule) {
+  if (ratio.size() != excess.size()) {
+    throw Error(std::to_string(ratio.size()) + " norm ratios against " + std::to_string(excess.size()) +
+                    " values of excess attention",
+                "finding stages", kDefect);
+  }
+  std::vector<SinkStage> stages;
+  bool within = false;
+  for (size_t i = 0; i < ratio.size(); ++i) {
+    const auto layer = static_cast<int64_t>(i) + 1;
+    // A ratio that is NaN neither starts a stage nor goes on with one.
+    within = within ? ratio[i] >= rule.ends_below : ratio[i] >= rule.starts_at;
+    if (!within) continue;
+    if (stages.empty() || stages.back().last != layer - 1) stages.push_back({.spike = layer - 1, .first = layer});
+    stages.back().last = layer;
+    if (excess[i] >= rule.sink_excess) stages.back().sinks.push_back(layer);
+  }
+  return stages;
+}
+
+const SinkStage* judged_stage(const std::vector<SinkStage>& stages) {
+  const auto found =
+      std::find_if(stages.begin(), stages.end(), [](const auto& stage) { return stage.has_spike_and_sink(); });
+  return found == stages.end() ? nullptr : &*found;
+}
+
+int64_t first_sink_layer(std::span<const double> excess, const StageRule& rule) {
+  const auto found = std::find_if(excess.begin(), excess.end(), [&](double e) { return e >= rule.sink_excess; });
+  return found == excess.end() ? 0 : found - excess.begin() + 1;
+}
+
+}  // namespace replicate

@@ -1,0 +1,43 @@
+#pragma once
+
+// Where a model has a sink, and which layer brings it: stages. Position 0's residual vector becomes many times longer
+// than the others' after one layer (its spike, a massive activation) and stays so for a run of layers, in which the
+// attention goes to it. Models with two stages exist, so a claim about a spike is judged per stage.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace replicate {
+
+/// What the words mean; configs/judging.yaml.
+struct StageRule {
+  double starts_at =
+      0;  ///< a stage starts at a layer at whose input position 0's norm is so many times the others' median
+  double ends_below = 0;   ///< and ends before the first layer at whose input it is not even this many times as long
+  double sink_excess = 0;  ///< a sink layer has excess attention of at least this
+};
+
+/// A run of layers in which position 0 is much longer than the others.
+struct SinkStage {
+  int64_t spike = 0;  ///< the layer before the run, which writes the long vector; 0 where the run starts in layer 1
+  int64_t first = 0, last = 0;      ///< its layers
+  std::vector<int64_t> sinks = {};  ///< those of them with a sink
+
+  /// Claims about a spike can be judged here.
+  bool has_spike_and_sink() const { return spike > 0 && !sinks.empty(); }
+};
+
+/// ratio[l - 1]: norm of position 0 over the median norm of the others at the input of layer l; excess[l - 1]: excess
+/// attention to position 0 in layer l; both of L layers. In the order of the layers.
+std::vector<SinkStage> find_stages(std::span<const double> ratio, std::span<const double> excess,
+                                   const StageRule& rule);
+
+/// The first stage that has a spike and sink layers: a claim bound to a spike has its verdict.
+const SinkStage* judged_stage(const std::vector<SinkStage>& stages);
+
+/// The first layer with a sink, in a stage or not; 0 where none has one.
+int64_t first_sink_layer(std::span<const double> excess, const StageRule& rule);
+
+}  // namespace replicate

@@ -1,0 +1,120 @@
+#include "harness/record/settings/requirement_settings.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/expect_error.h"
+#include "tests/support/settings_fixture.h"
+
+namespace replicate {
+namespace {
+
+class RequirementSettings : public SettingsTest {
+ protected:
+  Requirements requirements(const std::string& yaml) const {
+    return read_requirements(Yaml::parse(yaml, "claim.yaml"), read_judging_rules(folder_.path()));
+  }
+};
+
+constexpr const char* kWhole = R"(family: pretrained
+units: 16
+requires:
+  - {metric: beyond_half, op: ">", threshold: 0, source: half of the paper's}
+  - {metric: cells, op: ">=", threshold: 24, fails_at: 3, exact: yes, source: a convention}
+  - {metric: identity, op: ">", threshold: 0, arithmetic: yes, source: arithmetic}
+  - name: targets
+    at_least: 2
+    of:
+      - {metric: k5, op: "<", threshold: 1, units: 32, source: the paper's}
+      - name: k10
+        of:
+          - {metric: k10_level, op: ">", threshold: 0, source: the paper's}
+          - {metric: k10_rise, op: ">", threshold: 0, source: the paper's}
+      - {metric: k20, op: "<", threshold: 1, source: the paper's}
+checks: [{metric: induced, op: ">=", threshold: 0.2, source: a convention}]
+controls: [{metric: at_random, of: change, op: "<", fraction: 0.1, two_sided: yes, source: a convention}]
+)";
+
+TEST_F(RequirementSettings, AreReadWhole) {
+  const auto read = requirements(kWhole);
+  EXPECT_EQ(read.level, 0.003);
+  ASSERT_EQ(read.all.size(), 4u);
+  EXPECT_EQ(read.all[0].units, 16);
+  EXPECT_TRUE(read.all[1].exact);
+  EXPECT_EQ(read.all[1].fails_at, 3);
+  EXPECT_TRUE(read.all[2].arithmetic);
+  ASSERT_TRUE(read.all[3].is_group());
+  EXPECT_EQ(read.all[3].at_least, 2);
+  EXPECT_EQ(read.all[3].members[0].units, 32);
+  EXPECT_EQ(read.all[3].members[1].members.size(), 2u);
+  EXPECT_FALSE(read.all[3].members[1].at_least);
+  ASSERT_EQ(read.checks.size(), 1u);
+  EXPECT_TRUE(read.checks[0].exact);
+  ASSERT_EQ(read.controls.size(), 1u);
+  EXPECT_EQ(read.controls[0].op, Operator::below);
+  EXPECT_TRUE(read.controls[0].two_sided);
+  EXPECT_EQ(read.controls[0].fraction, 0.1);
+}
+
+struct BadRequirement {
+  const char *from, *to, *message;
+};
+
+TEST_F(RequirementSettings, RefuseWhatCannotBeJudged) {
+  const BadRequirement cases[] = {
+      {"family: pretrained", "family: pretraind", "did you mean 'pretrained'?"},
+      {"units: 16", "units: 8", "can never hold: its units show a p of 0.0039 at best"},
+      {"units: 16", "units: 1", "out of range"},
+      {"at_least: 2", "at_least: 4", "out of range"},
+      {"at_least: 2", "at_least: 0", "out of range"},
+      {"exact: yes, ", "", "'requires[1].fails_at' is for exact numbers"},
+      {"fraction: 0.1", "fraction: 0", "is not above 0"},
+      {"op: \"<\", fraction", "op: \"!\", fraction", "op"},
+      {"checks:", "criteria: []\nchecks:", "'criteria' is for claims without a family"},
+      {"metric: k20", "metrik: k20", "metrik"},
+      {"name: targets", "at_most: 3", "at_most"},
+  };
+  for (const auto& [from, to, message] : cases) {
+    expect_has(message_of([&, from = from, to = to] { requirements(replaced(kWhole, from, to)); }), message);
+  }
+  expect_has(message_of([&] { requirements("{family: beyond, units: 16}"); }), "nothing is required");
+}
+
+TEST_F(RequirementSettings, TheLevelDecidesHowManyUnitsAreNeeded) {
+  const auto with = [&](const char* family, int units) {
+    return requirements("family: " + std::string(family) + "\nunits: " + std::to_string(units) +
+                        "\nrequires: [{metric: m, op: \">\", threshold: 0, source: a test}]\n");
+  };
+  EXPECT_NO_THROW(with("beyond", 6));  // 2^-6 < 0.025
+  EXPECT_ANY_THROW(with("beyond", 5));
+  EXPECT_NO_THROW(with("pretrained", 9));  // 2^-9 < 0.003
+  EXPECT_ANY_THROW(with("pretrained", 8));
+}
+
+TEST_F(RequirementSettings, RulesThatAreNotRulesAreRefused) {
+  const BadRequirement cases[] = {
+      {"pretrained: 0.003", "pretrained: 0", "is not above 0"},
+      {"pretrained: 0.003", "pretrained: 0.7", "is no level of a test"},
+      {"ends_below: 3", "ends_below: 7", "let ends_below be at most starts_at"},
+      {"sink_excess: 0.2", "sink_exess: 0.2", "sink_exess"},
+  };
+  for (const auto& [from, to, message] : cases) {
+    folder_.write("judging.yaml", replaced(kJudgingRules, from, to));
+    expect_has(message_of([&] { read_judging_rules(folder_.path()); }), message);
+  }
+}
+
+TEST_F(RequirementSettings, AClaimWithAFamilyIsJudgedByThem) {
+  const auto second =
+      replaced(replaced(kBeta, "criteria: []\n", ""), "minimum_n: 4\n", "") +
+      "family: beyond\nunits: 16\nrequires: [{metric: effect, op: \">\", threshold: 0, source: a test}]\n";
+  folder_.write("claims/beta_claim.yaml", second);
+  const auto judging = load().claims.at(0).judging;
+  ASSERT_TRUE(judging.requirements);
+  EXPECT_EQ(judging.requirements->level, 0.025);
+  const auto hash = thresholds_sha256(judging);
+  folder_.write("claims/beta_claim.yaml", replaced(second, "threshold: 0", "threshold: 1"));
+  EXPECT_NE(thresholds_sha256(load().claims.at(0).judging), hash);
+}
+
+}  // namespace
+}  // namespace replicate
