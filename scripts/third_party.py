@@ -110,7 +110,7 @@ def bring(cache, sources, entries):
 def boost_headers(path):
     """{name as it is included: content} of all headers of a Boost source archive."""
     headers = {}
-    for name, opened, _ in assets.archive_members(path):
+    for name, opened, *_ in assets.archive_members(path):
         if match := BOOST_HEADER.fullmatch(name):
             with opened() as file:
                 headers[match[1]] = file.read().decode("utf-8", "replace")

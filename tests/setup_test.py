@@ -397,6 +397,16 @@ class ThirdPartyTest(unittest.TestCase):
         "boost/config/f.hpp": "",
     }
 
+    def test_headers_of_an_archive_are_found_by_the_name_that_includes_them(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "boost.tar.gz")
+            with tarfile.open(path, "w:gz") as archive:
+                for name, text in (("boost-1.0/libs/a/include/boost/a.hpp", b"int a;"), ("boost-1.0/libs/a/src/a.cpp", b"")):
+                    member = tarfile.TarInfo(name)
+                    member.size = len(text)
+                    archive.addfile(member, io.BytesIO(text))
+            self.assertEqual(third_party.boost_headers(path), {"boost/a.hpp": "int a;"})
+
     def test_headers_are_reached_through_includes_and_macros(self):
         reached = third_party.reached(self.HEADERS, ["#include <boost/a.hpp>"])
         self.assertEqual(reached, sorted(set(self.HEADERS) - {"boost/e.hpp"}))
