@@ -1,0 +1,28 @@
+#pragma once
+
+// What is observed of a target position k, beside position 0.
+
+#include "harness/study/claim.h"
+#include "models/core/watch.h"
+
+namespace replicate {
+
+/// Attention of one pass to positions 0 and k.
+struct TargetAttention {
+  int64_t target = 0, length = 0;
+  std::shared_ptr<Watch> columns;  // [B, L, 2, T], mean over heads
+
+  // Mean over the queries after k.
+  Tensor to_first() const;                ///< [B, L]
+  Tensor to_target() const;               ///< [B, L]
+  Tensor to_first(int64_t layer) const;   ///< [B]
+  Tensor to_target(int64_t layer) const;  ///< [B]
+};
+
+/// `only`: the layers to look in; all when empty.
+TargetAttention watch_target(Run run, const Condition& on, int64_t target, std::vector<int64_t> only = {});
+
+/// Norm of the residual stream at one position: [B, L + 1].
+std::shared_ptr<Watch> watch_norm_at(int64_t position);
+
+}  // namespace replicate
