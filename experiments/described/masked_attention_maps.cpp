@@ -1,0 +1,54 @@
+// Maps of attention in one layer before and after the claim mask_induced_sink lets the target see only itself.
+
+#include <numeric>
+
+#include "harness/study/claim.h"
+#include "harness/study/target.h"
+#include "models/core/watch.h"
+
+namespace replicate {
+namespace {
+
+constexpr int64_t kMapSize = 32;  // positions of an attention map: enough to see the first one and the target
+
+/// A[q, k] of the first positions, mean over heads, in one layer: [B, n, n].
+std::shared_ptr<Watch> watch_map(int64_t layer, int64_t length) {
+  const auto n = std::min(kMapSize, length);
+  std::vector<int64_t> queries(n);
+  std::iota(queries.begin(), queries.end(), 0);
+  const auto square = [n](const AttentionStatistics& statistics) {
+    std::vector<Tensor> rows;  // another probe may have asked for more rows
+    for (int64_t q = 0; q < n; ++q) rows.push_back(statistics.row(q).slice(2, 0, n).mean(1));  // [b, n]
+    return at::stack(rows, 1);
+  };
+  return only_in({layer}, watch_attention({.rows = queries}, square));
+}
+
+/// The first sink layer after the dominant spike; the onset, if there is none.
+int64_t layer_to_show(const SinkProfile& sinks) {
+  const auto later = sinks.sink_layers_after(sinks.dominant_spike);
+  return later.empty() ? sinks.onset_layer() : later.front();
+}
+
+void masked_attention_maps(Claim& claim) {
+  claim.sinks();
+  const auto on = claim.primary();
+  const auto target = claim.parameters.integer("target");
+  const auto layer = layer_to_show(claim.survey.sinks);
+  const auto before = claim.run(on).add(watch_map(layer, on.length()));
+  const auto after =
+      claim.run(on, {only_itself(target, {1, claim.config().layers})}).add(watch_map(layer, on.length()));
+  claim.report([=](Measure& measure) {
+    const auto show = [&](const std::string& name, const std::string& title, const Watch& map) {
+      measure.map(name, on, "Attention in layer " + std::to_string(layer) + ", " + title,
+                  {{"layer", layer}, {"target", target}}, map.layer(layer).mean(0));
+    };
+    show("attention_map_before", "untouched", *before);
+    show("attention_map_after", "position " + std::to_string(target) + " sees only itself", *after);
+  });
+}
+
+REPLICATE_DESCRIPTION(mask_induced_sink, masked_attention_maps, "target");
+
+}  // namespace
+}  // namespace replicate
