@@ -7,7 +7,6 @@
 
 #include <algorithm>
 
-#include "harness/study/experiment.h"
 #include "harness/study/mediation.h"
 
 namespace replicate {
@@ -22,31 +21,39 @@ Mediators spike_dimensions(const SpikeWriters& writers, size_t count) {
   return mediators;
 }
 
-Mediators top4(const SpikeWriters& writers, const ModelConfig&) { return spike_dimensions(writers, 4); }
+Mediators top4(const SpikeWriters& writers) { return spike_dimensions(writers, 4); }
 
-Mediators top2(const SpikeWriters& writers, const ModelConfig&) { return spike_dimensions(writers, 2); }
+Mediators top2(const SpikeWriters& writers) { return spike_dimensions(writers, 2); }
 
-/// Every dimension but those: is what the spike writes elsewhere needed?
-Mediators all_but_top4(const SpikeWriters& writers, const ModelConfig& config) {
-  const auto top = top4(writers, config).dimensions;
+/// Every dimension but the four largest: is what the spike writes elsewhere needed?
+Mediators all_but_top4(const SpikeWriters& writers, int64_t width) {
+  const auto top = top4(writers).dimensions;
   Mediators others{Site::block_output, {}, {}};
-  for (int64_t dimension = 0; dimension < config.width; ++dimension) {
-    if (std::find(top.begin(), top.end(), dimension) == top.end()) others.dimensions.push_back(dimension);
+  for (int64_t dimension = 0; dimension < width; ++dimension) {
+    if (std::ranges::find(top, dimension) == top.end()) others.dimensions.push_back(dimension);
   }
   return others;
 }
 
-class DisparityMediation : public Experiment {
- public:
-  Plan plan(const Context& context) override { return mediation_.plan(context); }
-  Measurement reduce(const Context& context) override { return mediation_.reduce(context); }
+void disparity_mediation(Claim& claim) {
+  const auto& writers = claim.stage().writers;
+  const auto spike = writers.layer;
+  const auto mediators = top4(writers);
+  const auto masked = induce_by_mask(claim, "disparity_mediation", claim.primary());
+  hold(claim, masked, "", spike, mediators);
+  if (claim.reports_others) {
+    hold(claim, masked, "_but_top4", spike, all_but_top4(writers, claim.config().width));
+    hold(claim, masked, "_top2", spike, top2(writers));
+    hold_other_spikes(claim, masked, top4);
+    if (const auto amplified = induce_by_amplification(claim, masked)) hold(claim, *amplified, "", spike, mediators);
+  }
+  if (const auto random = claim.condition("random")) {
+    hold(claim, induce_by_mask(claim, "disparity_mediation", *random), "", spike, mediators);
+  }
+  if (claim.reports_others) replace_at_first(claim, masked, spike, mediators);
+}
 
- private:
-  Mediation mediation_{"disparity_mediation", top4, {{"_top2", top2}, {"_but_top4", all_but_top4}}};
-};
-
-REPLICATE_EXPERIMENT(disparity_mediation, DisparityMediation, "natural", "random", "calibration.sequences", "target",
-                     "amplification");
+REPLICATE_CLAIM(disparity_mediation, "natural", "random", "calibration.sequences", "target", "amplification");
 
 }  // namespace
 }  // namespace replicate

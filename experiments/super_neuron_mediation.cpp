@@ -4,37 +4,41 @@
 // Cost: a forward pass for each of the untouched, the masked and the amplified lane; what is held acts from its
 // spike's layer on, and only from there those lanes cost anything. harness/study/mediation.h has the method.
 
-#include "harness/study/experiment.h"
 #include "harness/study/mediation.h"
 
 namespace replicate {
 namespace {
 
-Mediators super_neurons(const SpikeWriters& writers, const ModelConfig&) {
+Mediators super_neurons(const SpikeWriters& writers) {
   return {Site::hidden, writers.neurons, writers.matched_neurons};
 }
 
-class SuperNeuronMediation : public Experiment {
- public:
-  Plan plan(const Context& context) override { return mediation_.plan(context); }
-
-  Measurement reduce(const Context& context) override {
-    auto measurement = mediation_.reduce(context);
-    for (const auto& writers : context.survey.writers) {
-      if (writers.by_criteria) continue;
-      measurement.notes.push_back(
-          "In layer " + std::to_string(writers.layer) + " no neuron meets the criteria of a super neuron; the " +
-          std::to_string(writers.neurons.size()) + " that contribute most to the spike stand in for them.");
-    }
-    return measurement;
+void note_stand_ins(const Survey& survey, Measure& measure) {
+  for (const auto& writers : survey.writers) {
+    if (writers.by_criteria) continue;
+    measure.note("In layer " + std::to_string(writers.layer) + " no neuron meets the criteria of a super neuron; the " +
+                 std::to_string(writers.neurons.size()) + " that contribute most to the spike stand in for them.");
   }
+}
 
- private:
-  Mediation mediation_{"super_neuron_mediation", super_neurons};
-};
+void super_neuron_mediation(Claim& claim) {
+  claim.report([&claim](Measure& measure) { note_stand_ins(claim.survey, measure); });
+  const auto& writers = claim.stage().writers;
+  const auto spike = writers.layer;
+  const auto mediators = super_neurons(writers);
+  const auto masked = induce_by_mask(claim, "super_neuron_mediation", claim.primary());
+  hold(claim, masked, "", spike, mediators);
+  if (claim.reports_others) {
+    hold_other_spikes(claim, masked, super_neurons);
+    if (const auto amplified = induce_by_amplification(claim, masked)) hold(claim, *amplified, "", spike, mediators);
+  }
+  if (const auto random = claim.condition("random")) {
+    hold(claim, induce_by_mask(claim, "super_neuron_mediation", *random), "", spike, mediators);
+  }
+  if (claim.reports_others) replace_at_first(claim, masked, spike, mediators);
+}
 
-REPLICATE_EXPERIMENT(super_neuron_mediation, SuperNeuronMediation, "natural", "random", "calibration.sequences",
-                     "target", "amplification");
+REPLICATE_CLAIM(super_neuron_mediation, "natural", "random", "calibration.sequences", "target", "amplification");
 
 }  // namespace
 }  // namespace replicate

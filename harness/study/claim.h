@@ -34,8 +34,9 @@ class Run {
     (*plan_)[lane_].probes.push_back(probe);
     return probe;
   }
-  /// Keeps what the recording names for patches of other passes, and returns its name.
-  std::string record(Recording recording) { return (*plan_)[lane_].recordings.emplace_back(std::move(recording)).name; }
+  /// Keeps what the recording says for patches of other passes, and returns its name. One without a name is given one:
+  /// that of the same recording of an equal pass, if the claim has declared it before.
+  std::string record(Recording recording);
 
  private:
   Plan* plan_;

@@ -1,23 +1,75 @@
 #include "harness/study/mediation.h"
 
-#include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
 #include "harness/study/measures/sink_probes.h"
+#include "harness/study/measures/sink_under_edits.h"
 #include "harness/study/target.h"
 
 namespace replicate {
 namespace {
+
+int64_t target_of(const Claim& claim) { return claim.parameters.integer("target"); }
+
+TargetPass observe_target(Claim& claim, const Condition& on, std::vector<Patch> patches) {
+  auto run = claim.run(on, std::move(patches));
+  return {run, watch_target(run, on, target_of(claim)), run.add(watch_norm_at(target_of(claim)))};
+}
+
+InducedSink induce(Claim& claim, const Condition& on, std::vector<Patch> patches, const TargetPass& untouched) {
+  const auto induced = observe_target(claim, on, patches);
+  return {on, std::move(patches), untouched, induced};
+}
+
+/// The values at `positions` become what `combine` makes of those of the recorded positions of the untouched pass.
+Transplant from_untouched(Run untouched, const Mediators& mediators, int64_t layer,
+                          const std::vector<int64_t>& recorded, const std::vector<int64_t>& positions,
+                          Combine combine) {
+  if (mediators.dimensions.empty()) {  // which would select every index
+    throw Error("nothing is named that could be held", "mediation", "correct the survey");
+  }
+  const LayerRange here{layer, layer};
+  return {.site = mediators.site,
+          .layers = here,
+          .positions = positions,
+          .dimensions = mediators.dimensions,
+          .source = untouched.record({{}, mediators.site, here, recorded, mediators.dimensions}),
+          .combine = combine};
+}
+
+Patch clamp(const Claim& claim, const InducedSink& sink, int64_t layer, const Mediators& mediators) {
+  const std::vector<int64_t> target{target_of(claim)};
+  return from_untouched(sink.untouched.run, mediators, layer, target, target, Combine::each);
+}
+
+// --- What is reported -----------------------------------------------------------------------------------------
+
+void report_series(const std::string& ending, const Condition& on, const TargetPass& pass, Measure& measure) {
+  measure.by_layer("attention_to_target_" + ending, on, pass.attention.to_target(), on.layers());
+  measure.by_layer("target_norm_" + ending, on, pass.norm->layers(), on.layers());
+}
+
+void report_induced(Claim& claim, const InducedSink& sink) {
+  claim.report([sink](Measure& measure) {
+    if (sink.on.suffix.empty()) report_series("untouched", sink.on, sink.untouched, measure);
+    report_series("induced", sink.on, sink.induced, measure);
+  });
+}
+
+/// A pass with something held, and the ending of its names.
+struct HeldPass {
+  std::string ending;  // "clamped", "clamped_matched"
+  TargetPass pass;
+};
 
 /// Fraction of the effect that is removed; NaN where there was no effect.
 double removed(double untouched, double induced, double clamped) {
   return induced > untouched ? 1 - (clamped - untouched) / (induced - untouched) : std::nan("");
 }
 
-/// From the means of attention and norm by turns, lane by lane (untouched, induced, then those with something
-/// held): what each of the latter removes of either, and the means themselves from lane `shown` on.
+/// From the means of attention and norm by turns, pass by pass (untouched, induced, then those with something
+/// held): what each of the latter removes of either, and the means themselves from pass `shown` on.
 OfMeans shares_and_means(size_t shown) {
   return [shown](std::span<const double> means) {
     std::vector<double> all;
@@ -29,236 +81,118 @@ OfMeans shares_and_means(size_t shown) {
   };
 }
 
-/// Throws on an empty list, which would select every index.
-std::vector<int64_t> some(std::vector<int64_t> indices, const std::string& claim) {
-  if (indices.empty()) throw Error("nothing is named that could be held", claim, "correct the survey");
-  return indices;
-}
-
-}  // namespace
-
-Mediation::Mediation(std::string claim, MediatorsOf judged, std::map<std::string, MediatorsOf> reported)
-    : claim_(std::move(claim)), judged_(std::move(judged)), reported_(std::move(reported)) {}
-
-/// Why there is nothing to measure, empty when there is.
-std::string Mediation::unmet(const Context& context) const {
-  const auto& sinks = context.survey.sinks;
-  if (sinks.sink_layers.empty()) {
-    return "no sink: the survey found no layer with excess attention to position 0";
+/// Columns of samples, attention and norm of each pass by turns.
+std::vector<SampleColumn> columns_of(const std::vector<HeldPass>& passes, const std::string& suffix) {
+  std::vector<SampleColumn> columns;
+  for (const auto& one : passes) {
+    columns.push_back({"attention_to_target_" + one.ending + suffix});
+    columns.push_back({"target_norm_" + one.ending + suffix});
   }
-  if (sinks.dominant_spike == 0) return "no spike: no layer blows up the norm of position 0";
-  if (sinks.sink_layers_after(sinks.dominant_spike).empty()) {
-    return "no sink after the dominant spike in layer " + std::to_string(sinks.dominant_spike);
+  return columns;
+}
+
+/// The same passes' values: attention over the sink layers after the spike, and the norm that it leaves, [B, columns].
+Tensor values_of(const std::vector<HeldPass>& passes, int64_t spike, const SinkProfile& sinks) {
+  std::vector<Tensor> values;
+  for (const auto& one : passes) {
+    values.push_back(mean_over_layers(one.pass.attention.to_target(), sinks.sink_layers_after(spike)));
+    values.push_back(one.pass.norm->layer(spike + 1));
   }
-  return {};
-}
-
-const SpikeWriters& Mediation::dominant(const Context& context) const {
-  return context.survey.writers_of(context.survey.sinks.dominant_spike);
-}
-
-// --- What runs --------------------------------------------------------------------------------------------
-
-Plan Mediation::plan(const Context& context) {
-  if (!unmet(context).empty()) return {};
-  target_ = context.parameters.integer("target");
-  const auto mask = [&](const Condition& condition) {
-    return intervene(condition, {only_itself(target_, {1, context.config().layers})}, add(condition, {}));
-  };
-  const auto primary = context.primary();
-  auto judged = mask(primary);
-  hold_dominant(judged, "", judged_, context);
-  if (context.reports_others) {
-    for (const auto& [suffix, mediators] : reported_) hold_dominant(judged, suffix, mediators, context);
-    hold_other_spikes(judged, context);
-  }
-  interventions_.push_back(judged);
-  if (context.reports_others) {
-    amplify(primary, judged.untouched, context);
-    clamp_first(primary, judged.untouched, context);
-  }
-  if (const auto random = context.condition("random")) {
-    auto one = mask(*random);
-    hold_dominant(one, "", judged_, context);
-    interventions_.push_back(std::move(one));
-  }
-  return std::move(plan_);
-}
-
-Mediation::Observed Mediation::add(const Condition& condition, std::vector<Patch> patches) {
-  const auto k = target_;
-  check_target(k, condition, claim_);
-  Observed one{plan_.size(), watch_columns({0, k}), watch_residual([k](const Tensor& hidden) {
-                 return at::linalg_vector_norm(hidden.select(1, k), 2, {-1}, false, at::kDouble);
-               })};
-  plan_.push_back({condition.model, condition.tokens, std::move(patches), {one.columns, one.norm}});
-  return one;
-}
-
-Mediation::Intervention Mediation::intervene(const Condition& condition, std::vector<Patch> patches,
-                                             const Observed& untouched) {
-  const auto induced = add(condition, patches);
-  return {condition, std::move(patches), untouched, induced, {}};
-}
-
-/// Gives the recording a name and the lane to make it; returns the name.
-std::string Mediation::record(const Observed& one, Recording recording) {
-  auto& recordings = plan_[one.lane].recordings;
-  recording.name = "lane" + std::to_string(one.lane) + "_" + std::to_string(recordings.size());
-  return recordings.emplace_back(std::move(recording)).name;
-}
-
-/// k's values there become those of the untouched lane.
-Patch Mediation::clamp(const Observed& untouched, Site site, int64_t layer, const std::vector<int64_t>& dimensions) {
-  const LayerRange here{layer, layer};
-  const auto places = some(dimensions, claim_);
-  const auto source = record(untouched, {{}, site, here, {target_}, places});
-  return Transplant{.site = site, .layers = here, .positions = {target_}, .dimensions = places, .source = source};
-}
-
-void Mediation::hold_dominant(Intervention& one, const std::string& suffix, const MediatorsOf& mediators,
-                              const Context& context) {
-  const auto& writers = dominant(context);
-  const auto chosen = mediators(writers, context.config());
-  const auto with = [&](const std::vector<int64_t>& dimensions) {
-    auto patches = one.patches;
-    patches.push_back(clamp(one.untouched, chosen.site, writers.layer, dimensions));
-    return add(one.condition, std::move(patches));
-  };
-  one.held.push_back({suffix, writers.layer, with(chosen.dimensions), std::nullopt});
-  if (!chosen.matched.empty()) one.held.back().matched = with(chosen.matched);
-}
-
-/// Each other spike by itself, and all spikes together; those over the layers of the judged one.
-void Mediation::hold_other_spikes(Intervention& one, const Context& context) {
-  const auto& sinks = context.survey.sinks;
-  if (sinks.spikes.size() < 2) return;
-  auto all = one.patches;
-  for (const auto& writers : context.survey.writers) {
-    const auto chosen = judged_(writers, context.config());
-    const auto held = clamp(one.untouched, chosen.site, writers.layer, chosen.dimensions);
-    all.push_back(held);
-    if (writers.layer == sinks.dominant_spike || sinks.sink_layers_after(writers.layer).empty()) continue;
-    auto patches = one.patches;
-    patches.push_back(held);
-    one.held.push_back({"_spike" + std::to_string(writers.layer), writers.layer, add(one.condition, std::move(patches)),
-                        std::nullopt});
-  }
-  one.held.push_back({"_all", sinks.dominant_spike, add(one.condition, std::move(all)), std::nullopt});
-}
-
-/// o_k becomes mu + lambda (o_k - mu) in the layers before the onset, mu the mean over other sequences.
-void Mediation::amplify(const Condition& primary, const Observed& untouched, const Context& context) {
-  const LayerRange early{1, context.survey.sinks.onset_layer() - 1};
-  if (early.last < early.first) return;
-  const auto outputs = record_heads("target", early, target_);
-  plan_.push_back({context.model, calibration_for(primary, context, target_), {}, {}, {outputs}});
-  const auto amplified = replicate::amplify(outputs, target_, context.parameters.integer("amplification"));
-  auto condition = primary;
-  condition.suffix += "_amplified";
-  auto one = intervene(condition, {amplified}, untouched);
-  hold_dominant(one, "", judged_, context);
-  interventions_.push_back(std::move(one));
-}
-
-/// Position 0 without what carries its spike: there it gets the sequence's mean over the other positions.
-void Mediation::clamp_first(const Condition& primary, const Observed& untouched, const Context& context) {
-  const auto& writers = dominant(context);
-  const auto chosen = judged_(writers, context.config());
-  const LayerRange here{writers.layer, writers.layer};
-  std::vector<int64_t> rest(primary.tokens->length() - 1);
-  std::iota(rest.begin(), rest.end(), 1);
-  const auto places = some(chosen.dimensions, claim_);
-  const auto source = record(untouched, {{}, chosen.site, here, rest, places});
-  first_ = add(primary, {Transplant{.site = chosen.site,
-                                    .layers = here,
-                                    .positions = {0},
-                                    .dimensions = places,
-                                    .source = source,
-                                    .combine = Combine::position_mean}});
-}
-
-// --- What comes of it -------------------------------------------------------------------------------------
-
-Measurement Mediation::reduce(const Context& context) {
-  Measure measure(context.bootstrap);
-  if (const auto why = unmet(context); !why.empty()) {
-    measure.unmet(why);
-    return measure.take();
-  }
-  for (const auto& one : interventions_) {
-    series(one, measure);
-    for (const auto& held : one.held) removal(one, held, context.survey.sinks, measure);
-  }
-  first_clamped(context, measure);
-  return measure.take();
-}
-
-/// Attention to k over the queries after it: [B, L].
-Tensor Mediation::to_target(const Observed& one) const {
-  const auto column = one.columns->layers().select(2, 1);  // [B, L, T]
-  return attention_to(column, target_, column.size(-1));
-}
-
-/// Attention to position 0 over all queries after it: [B, L].
-Tensor Mediation::to_first(const Observed& one) const {
-  const auto column = one.columns->layers().select(2, 0);  // [B, L, T]
-  return attention_to(column, 0, column.size(-1));
-}
-
-void Mediation::series(const Intervention& one, Measure& measure) const {
-  const auto layers = one.condition.model->config.layers;
-  const auto curve = [&](const std::string& ending, const Observed& lane) {
-    measure.by_layer("attention_to_target_" + ending, one.condition, to_target(lane), layers);
-    measure.by_layer("target_norm_" + ending, one.condition, lane.norm->layers(), layers);
-  };
-  if (one.condition.suffix.empty()) curve("untouched", one.untouched);
-  curve("induced", one.induced);
-  for (const auto& held : one.held) {
-    curve("clamped" + held.suffix, held.clamped);
-    if (held.matched) curve("clamped_matched" + held.suffix, *held.matched);
-  }
+  return at::stack(values, 1);
 }
 
 /// The shares that are gone of the induced attention and of the norm that the spike gave the target, and what
 /// they are shares of, all means resampled together.
-void Mediation::removal(const Intervention& one, const Held& held, const SinkProfile& sinks, Measure& measure) const {
-  std::vector<Observed> lanes{one.untouched, one.induced, held.clamped};
-  std::vector<std::string> endings{"untouched", "induced", "clamped"}, held_ones{""};
-  if (held.matched) {
-    lanes.push_back(*held.matched);
-    endings.push_back("clamped_matched");
-    held_ones.push_back("_matched");
-  }
+void report_removal(const InducedSink& sink, const std::vector<HeldPass>& held, const std::string& suffix,
+                    int64_t spike, const SinkProfile& sinks, Measure& measure) {
+  std::vector<HeldPass> passes{{"untouched", sink.untouched}, {"induced", sink.induced}};
+  passes.insert(passes.end(), held.begin(), held.end());
+  const auto columns = columns_of(passes, suffix);
   std::vector<std::string> names;
-  for (const auto& which : held_ones) {
-    names.push_back("attention_removed" + which + held.suffix);
-    names.push_back("norm_removed" + which + held.suffix);
+  for (const auto& one : held) {
+    const auto which = one.ending.substr(std::string("clamped").size()) + suffix;
+    names.insert(names.end(), {"attention_removed" + which, "norm_removed" + which});
   }
-  // Where the layers are those of the judged ones, the first two lanes stand there already.
-  const size_t shown = held.suffix.empty() || held.spike != sinks.dominant_spike ? 0 : 2;
-  std::vector<SampleColumn> columns;
-  std::vector<Tensor> values;
-  for (size_t i = 0; i < lanes.size(); ++i) {
-    columns.push_back({"attention_to_target_" + endings[i] + held.suffix});
-    columns.push_back({"target_norm_" + endings[i] + held.suffix});
-    if (i >= shown) names.insert(names.end(), {columns[2 * i].name, columns[2 * i + 1].name});
-    values.push_back(mean_over_layers(to_target(lanes[i]), sinks.sink_layers_after(held.spike)));
-    values.push_back(lanes[i].norm->layer(held.spike + 1));
-  }
-  measure.of_means(names, one.condition, columns, at::stack(values, 1), shares_and_means(shown));
+  // Where the layers are those of the judged ones, the first two passes are reported already.
+  const size_t shown = suffix.empty() || spike != sinks.dominant_spike ? 0 : 2;
+  for (size_t i = 2 * shown; i < columns.size(); ++i) names.push_back(columns[i].name);
+  measure.of_means(names, sink.on, columns, values_of(passes, spike, sinks), shares_and_means(shown));
 }
 
-void Mediation::first_clamped(const Context& context, Measure& measure) const {
-  if (!first_) return;
-  const auto& judged = interventions_.front();
-  const auto layers = context.survey.sinks.sink_layers_after(dominant(context).layer);
-  const auto both = [&](const std::string& name, const Observed& lane) {
-    measure.by_layer(name, judged.condition, to_first(lane), context.config().layers);
-    measure.mean(name, judged.condition, mean_over_layers(to_first(lane), layers));
-  };
-  both("attention_to_first_clamped", *first_);
-  both("attention_to_first_untouched", judged.untouched);
+void report_held(Claim& claim, const InducedSink& sink, const std::vector<HeldPass>& held, const std::string& suffix,
+                 int64_t spike) {
+  claim.report([=, sinks = claim.survey.sinks](Measure& measure) {
+    for (const auto& one : held) report_series(one.ending + suffix, sink.on, one.pass, measure);
+    report_removal(sink, held, suffix, spike, sinks, measure);
+  });
+}
+
+TargetPass hold_also(Claim& claim, const InducedSink& sink, const std::vector<Patch>& clamps) {
+  auto patches = sink.patches;
+  patches.insert(patches.end(), clamps.begin(), clamps.end());
+  return observe_target(claim, sink.on, std::move(patches));
+}
+
+}  // namespace
+
+InducedSink induce_by_mask(Claim& claim, const std::string& id, const Condition& on) {
+  const auto target = target_of(claim);
+  check_target(target, on, id);
+  const auto untouched = observe_target(claim, on, {});
+  auto sink = induce(claim, on, {only_itself(target, {1, claim.config().layers})}, untouched);
+  report_induced(claim, sink);
+  return sink;
+}
+
+std::optional<InducedSink> induce_by_amplification(Claim& claim, const InducedSink& masked) {
+  const LayerRange before_onset{1, claim.survey.sinks.onset_layer() - 1};
+  if (before_onset.last < before_onset.first) return std::nullopt;
+  const auto outputs = record_calibration(claim, masked.on, before_onset, target_of(claim));
+  auto on = masked.on;
+  on.suffix += "_amplified";
+  const auto amplified = amplify(outputs, target_of(claim), claim.parameters.integer("amplification"));
+  auto sink = induce(claim, on, {amplified}, masked.untouched);
+  report_induced(claim, sink);
+  return sink;
+}
+
+void hold(Claim& claim, const InducedSink& sink, const std::string& suffix, int64_t spike, const Mediators& mediators) {
+  std::vector<HeldPass> held{{"clamped", hold_also(claim, sink, {clamp(claim, sink, spike, mediators)})}};
+  if (!mediators.matched.empty()) {
+    const auto controls = clamp(claim, sink, spike, {mediators.site, mediators.matched, {}});
+    held.push_back({"clamped_matched", hold_also(claim, sink, {controls})});
+  }
+  report_held(claim, sink, held, suffix, spike);
+}
+
+void hold_other_spikes(Claim& claim, const InducedSink& sink, const MediatorsOf& mediators) {
+  const auto& sinks = claim.survey.sinks;
+  if (sinks.spikes.size() < 2) return;
+  std::vector<Patch> all;
+  for (const auto& writers : claim.survey.writers) {
+    const auto spike = writers.layer;
+    all.push_back(clamp(claim, sink, spike, mediators(writers)));
+    if (spike == sinks.dominant_spike || sinks.sink_layers_after(spike).empty()) continue;
+    report_held(claim, sink, {{"clamped", hold_also(claim, sink, {all.back()})}}, "_spike" + std::to_string(spike),
+                spike);
+  }
+  report_held(claim, sink, {{"clamped", hold_also(claim, sink, all)}}, "_all", sinks.dominant_spike);
+}
+
+void replace_at_first(Claim& claim, const InducedSink& sink, int64_t spike, const Mediators& mediators) {
+  const auto mean = from_untouched(sink.untouched.run, mediators, spike, all_but_the_first(sink.on.length()), {0},
+                                   Combine::position_mean);
+  const auto replaced = observe_target(claim, sink.on, {mean});
+  claim.report([=, layers = claim.survey.sinks.sink_layers_after(spike)](Measure& measure) {
+    const auto show = [&](const std::string& name, const TargetPass& pass) {
+      const auto column = pass.attention.columns->layers().select(2, 0);  // [B, L, T]
+      const auto to_first = attention_to(column, 0, sink.on.length());    // [B, L], over all later queries
+      measure.by_layer(name, sink.on, to_first, sink.on.layers());
+      measure.mean(name, sink.on, mean_over_layers(to_first, layers));
+    };
+    show("attention_to_first_clamped", replaced);
+    show("attention_to_first_untouched", sink.untouched);
+  });
 }
 
 }  // namespace replicate

@@ -27,6 +27,13 @@ Recording record_heads(std::string name, LayerRange layers, int64_t position) {
   return {std::move(name), Site::head_output, layers, {position}};
 }
 
+Recording record_calibration(Claim& claim, const Condition& on, LayerRange layers, int64_t position) {
+  const auto tokens = calibration_for(on, claim, claim.parameters.integer("target"));
+  auto recording = record_heads({}, layers, position);
+  recording.name = claim.run({tokens, on.model, {}}).record(recording);
+  return recording;
+}
+
 Transplant with_mean(const Recording& recorded, int64_t target, float scale, float weight) {
   return {.site = recorded.site,
           .layers = recorded.layers,

@@ -3,7 +3,7 @@
 // What claims do to a target position k: let it see only itself (the paper's figures 5 and 19), or move its head
 // outputs away from their mean over samples (figures 6 and 20).
 
-#include "harness/study/context.h"
+#include "harness/study/claim.h"
 
 namespace replicate {
 
@@ -19,6 +19,10 @@ Tokens calibration_for(const Condition& condition, const Context& context, int64
 
 /// What the model's heads put out at one position in these layers.
 Recording record_heads(std::string name, LayerRange layers, int64_t position);
+
+/// Declares a pass over calibration_for(on), to the parameter `target`, that keeps the head outputs of one position in
+/// these layers.
+Recording record_calibration(Claim& claim, const Condition& on, LayerRange layers, int64_t position);
 
 /// The head outputs o of `target` become scale o + weight mu in the recorded layers, mu the mean over the recorded
 /// sequences.
