@@ -8,7 +8,7 @@
 namespace replicate {
 namespace {
 
-constexpr int64_t kMostUnits = 1'000'000;
+constexpr int64_t kLargestSample = 1'000'000;
 
 double read_above_zero(const Yaml& yaml) {
   const double value = yaml.real();
@@ -50,7 +50,7 @@ Requirement read_criterion_of(const Yaml& yaml, int64_t units) {
     if (!one.exact) fails_at->fail("is for exact numbers", "add exact: yes, or leave it out");
     one.fails_at = fails_at->real();
   }
-  one.units = one.exact ? 0 : yaml.integer_or("units", units, 2, kMostUnits);
+  one.units = one.exact ? 0 : yaml.integer_or("units", units, 2, kLargestSample);
   return one;
 }
 
@@ -118,7 +118,7 @@ Requirements read_requirements(const Yaml& claim, const JudgingRules& rules) {
   }
   Requirements requirements;
   requirements.level = level_of(claim.at("family"), rules);
-  const auto units = claim.at("units").integer(2, kMostUnits);
+  const auto units = claim.at("units").integer(2, kLargestSample);
   requirements.all =
       read_list(claim, "requires", [&](const Yaml& yaml) { return read_attainable(yaml, units, requirements.level); });
   if (requirements.all.empty()) claim.at("family").fail("is given, but nothing is required", "add requires:");
