@@ -51,7 +51,8 @@ Observed observe(Claim& claim, const Condition& on, std::vector<Patch> patches) 
 // --- The effect -----------------------------------------------------------------------------------------------
 
 void report_series(const Effect& effect, Measure& measure) {
-  const auto& [before, after] = effect;
+  const auto& before = effect.before;
+  const auto& after = effect.after;
   const auto show = [&](const std::string& name, const Tensor& values) {
     measure.by_layer(name, after.on, values, after.on.layers());
   };
