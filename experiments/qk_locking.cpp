@@ -8,13 +8,14 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "harness/study/experiment.h"
-#include "harness/study/measure.h"
+#include "harness/study/claim.h"
 #include "harness/study/measures/query_key_probe.h"
 #include "harness/study/population.h"
 
 namespace replicate {
 namespace {
+
+using Layers = std::vector<int64_t>;
 
 const std::vector<std::pair<QueryKey, std::string>> kQuantities = {
     {QueryKey::alignment, "key_query_alignment"},
@@ -25,41 +26,43 @@ const std::vector<std::pair<QueryKey, std::string>> kQuantities = {
     {QueryKey::positive_share_others, "positive_score_share_others"},
     {QueryKey::margin_others, "score_margin_others"}};
 
-/// Mean of products [B, B] over the pairs that differ [B, B] allows: [R].
-Tensor mean_where(const Tensor& weights, const Tensor& products, const Tensor& differ) {
-  const auto sum = [&](const Tensor& x) { return (at::matmul(weights, x) * weights).sum(-1); };
-  return sum(products * differ) / sum(differ);
+/// What is observed of one condition.
+struct Observed {
+  Condition on;
+  std::shared_ptr<QueryKeyProbe> probe;
+};
+
+/// Mean over the layers of f(layer) [...]: [...].
+template <typename F>
+Tensor mean_over(const Layers& layers, F f) {
+  std::vector<Tensor> all;
+  for (const auto layer : layers) all.push_back(f(layer));
+  return at::stack(all).mean(0);
 }
 
-struct Observed {
-  Condition condition;
-  std::shared_ptr<QueryKeyProbe> probe;
+/// One quantity, mean over heads and layers: [B].
+Tensor over_heads(const Observed& one, const Layers& layers, QueryKey quantity) {
+  return mean_over(layers, [&](int64_t layer) { return one.probe->heads(layer, quantity).mean(1); });
+}
 
-  /// One quantity, mean over heads and layers: [B].
-  Tensor over(const std::vector<int64_t>& layers, QueryKey quantity) const {
-    std::vector<Tensor> all;
-    for (const auto layer : layers) all.push_back(probe->heads(layer, quantity).mean(1));
-    return at::stack(all).mean(0);
-  }
-  /// Mean pairwise cosine of keys, averaged over layers: [R].
-  Tensor constancy(const std::vector<int64_t>& layers, bool first, const Tensor& weights) const {
-    return mean_pairwise(weights, cosines(layers, first));
-  }
-  /// The same of position 0 over pairs of sequences that begin with different tokens. Texts often begin alike
-  /// (a line break), and then the first keys are one and the same vector in every model.
-  Tensor constancy_distinct(const std::vector<int64_t>& layers, const Tensor& weights) const {
-    const auto ids = condition.tokens->ids.select(1, 0);
-    const auto differ = ids.unsqueeze(0).ne(ids.unsqueeze(1)).to(at::kDouble);
-    return mean_where(weights, cosines(layers, true), differ);
-  }
+/// Of the keys of two sequences, of position 0 or of the others, mean over layers: [B, B].
+Tensor key_cosines(const Observed& one, const Layers& layers, bool first) {
+  return mean_over(layers, [&](int64_t layer) { return one.probe->key_cosines(layer, first); });
+}
 
- private:
-  Tensor cosines(const std::vector<int64_t>& layers, bool first) const {
-    std::vector<Tensor> all;
-    for (const auto layer : layers) all.push_back(probe->key_cosines(layer, first));
-    return at::stack(all).mean(0);
-  }
-};
+/// Mean pairwise cosine of keys, from weights [R, B]: [R].
+Tensor constancy(const Observed& one, const Layers& layers, bool first, const Tensor& weights) {
+  return mean_pairwise(weights, key_cosines(one, layers, first));
+}
+
+/// The same of position 0 over pairs of sequences that begin with different tokens: [R]. Texts often begin alike
+/// (a line break), and then the first keys are one and the same vector in every model.
+Tensor constancy_distinct(const Observed& one, const Layers& layers, const Tensor& weights) {
+  const auto ids = one.on.tokens->ids.select(1, 0);                           // [B]
+  const auto differ = ids.unsqueeze(0).ne(ids.unsqueeze(1)).to(at::kDouble);  // [B, B]
+  const auto sum = [&](const Tensor& x) { return (at::matmul(weights, x) * weights).sum(-1); };
+  return sum(key_cosines(one, layers, true) * differ) / sum(differ);
+}
 
 std::vector<double> up_to(int64_t n) {
   std::vector<double> x(n);
@@ -67,140 +70,130 @@ std::vector<double> up_to(int64_t n) {
   return x;
 }
 
-class QkLocking : public Experiment {
- public:
-  Plan plan(const Context& context) override {
-    const auto& sinks = context.survey.sinks.sink_layers;
-    std::vector<int64_t> layers;  // none: all of them, for the series
-    if (!context.reports_others) {
-      if (sinks.empty()) return {};
-      layers = sinks;
-      layers.push_back(1);
-    }
-    Plan plan;
-    // No control needs the null model: a sweep point does without it.
-    for (const auto& condition : context.reports_others ? context.conditions() : std::vector{context.primary()}) {
-      const auto length = condition.tokens->length();
-      if (length < 3) {
-        throw Error("no other position has later queries in sequences of " + std::to_string(length), "qk_locking",
-                    "use sequences of 3 tokens at least");
-      }
-      Observed one{condition, std::make_shared<QueryKeyProbe>(layers, context.config().head_width, length)};
-      plan.push_back({condition.model, condition.tokens, {}, {one.probe}});
-      observed_.push_back(std::move(one));
-    }
-    return plan;
-  }
+/// f(layer) [X] of each layer 1..L: [X, L].
+template <typename F>
+Tensor each_layer(int64_t layers, F f) {
+  std::vector<Tensor> all;
+  for (int64_t layer = 1; layer <= layers; ++layer) all.push_back(f(layer));
+  return at::stack(all, 1);
+}
 
-  Measurement reduce(const Context& context) override {
-    Measure measure(context.bootstrap);
-    const auto& sinks = context.survey.sinks.sink_layers;
-    if (context.reports_others) {
-      for (const auto& one : observed_) by_layer(one, context.config().layers, measure);
-    }
-    if (sinks.empty()) {
-      measure.unmet("no sink: the survey found no layer with excess attention to position 0");
-      return measure.take();
-    }
-    for (const auto& one : observed_) {
-      over_sink_layers(one, sinks, measure);
-      if (context.reports_others) across_heads(one, sinks, measure);
-      if (sinks.front() != 1) in_layer_one(one, measure);
-    }
-    if (sinks.front() == 1) measure.note("Layer 1 is a sink layer itself: that control does not exist.");
-    if (context.reports_others) sorted_heads(observed_.front(), sinks, measure);
-    return measure.take();
+void report_by_layer(const Observed& one, Measure& measure) {
+  const auto layers = one.on.layers();
+  for (const auto& [quantity, name] : kQuantities) {
+    const auto of_layer = [&, wanted = quantity](int64_t layer) { return over_heads(one, {layer}, wanted); };
+    measure.by_layer(name, one.on, each_layer(layers, of_layer), layers);
   }
-
- private:
-  static void by_layer(const Observed& one, int64_t layers, Measure& measure) {
-    for (const auto& [quantity, name] : kQuantities) {
-      std::vector<Tensor> values;
-      for (int64_t layer = 1; layer <= layers; ++layer) values.push_back(one.over({layer}, quantity));
-      measure.by_layer(name, one.condition, at::stack(values, 1), layers);
-    }
-    for (const bool first : {true, false}) {
-      measure.population_series(first ? "key_constancy" : "key_constancy_others", one.condition, "layer", up_to(layers),
-                                [&](const Tensor& weights) {
-                                  std::vector<Tensor> all;
-                                  for (int64_t layer = 1; layer <= layers; ++layer) {
-                                    all.push_back(one.constancy({layer}, first, weights));
-                                  }
-                                  return at::stack(all, 1);
-                                });
-    }
-  }
-
-  static void over_sink_layers(const Observed& one, const std::vector<int64_t>& sinks, Measure& measure) {
-    for (const auto& [quantity, name] : kQuantities) {
-      measure.mean(name, one.condition, one.over(sinks, quantity));
-    }
-    const auto share = one.over(sinks, QueryKey::positive_share);
-    measure.mean("positive_score_share_over_others", one.condition,
-                 share - one.over(sinks, QueryKey::positive_share_others));
-    measure.mean("positive_score_excess", one.condition, share - 0.5);
-    measure.population({"key_constancy", "key_constancy_others", "key_constancy_over_others", "key_constancy_distinct"},
-                       one.condition, [&](const Tensor& weights) {
-                         const auto first = one.constancy(sinks, true, weights);
-                         const auto others = one.constancy(sinks, false, weights);
-                         return at::stack({first, others, first - others, one.constancy_distinct(sinks, weights)}, 1);
-                       });
-  }
-
-  static void in_layer_one(const Observed& one, Measure& measure) {
-    const std::vector<int64_t> layer{1};
-    for (const auto& [quantity, name] : kQuantities) {
-      measure.mean(name + "_layer1", one.condition, one.over(layer, quantity));
-    }
-    const auto share = one.over(layer, QueryKey::positive_share);
-    measure.mean("positive_score_excess_layer1", one.condition, share - 0.5);
-    measure.mean("positive_score_share_over_others_layer1", one.condition,
-                 share - one.over(layer, QueryKey::positive_share_others));
-    measure.population(
-        {"key_constancy_layer1", "key_constancy_distinct_layer1"}, one.condition, [&](const Tensor& weights) {
-          return at::stack({one.constancy(layer, true, weights), one.constancy_distinct(layer, weights)}, 1);
+  for (const bool first : {true, false}) {
+    measure.population_series(
+        first ? "key_constancy" : "key_constancy_others", one.on, "layer", up_to(layers), [&](const Tensor& weights) {
+          return each_layer(layers, [&](int64_t layer) { return constancy(one, {layer}, first, weights); });
         });
   }
+}
 
-  /// Alignment and share of every head of every sink layer, [B, sink layers x H] each.
-  static std::pair<Tensor, Tensor> all_heads(const Observed& one, const std::vector<int64_t>& sinks) {
-    std::vector<Tensor> aligned, share;
-    for (const auto layer : sinks) {
-      aligned.push_back(one.probe->heads(layer, QueryKey::alignment));
-      share.push_back(one.probe->heads(layer, QueryKey::positive_share));
-    }
-    return {at::cat(aligned, 1), at::cat(share, 1)};
-  }
-
-  static void across_heads(const Observed& one, const std::vector<int64_t>& sinks, Measure& measure) {
-    const auto [aligned, share] = all_heads(one, sinks);
-    const auto heads = aligned.size(1) / static_cast<int64_t>(sinks.size());
-    std::vector<SampleColumn> columns;
-    for (const auto* name : {"key_query_alignment", "positive_score_share"}) {
-      for (const auto layer : sinks) {
-        for (int64_t h = 1; h <= heads; ++h) columns.push_back({name, {{"layer", layer}, {"head", h}}});
-      }
-    }
-    measure.of_means({"alignment_positivity_spearman"}, one.condition, columns, at::cat({aligned, share}, 1),
-                     [](std::span<const double> means) {
-                       const auto half = means.size() / 2;
-                       return std::vector<double>{spearman(means.first(half), means.subspan(half))};
+/// How the keys and scores on position 0 are, beside those on other positions, in the layers with a sink.
+void report_over_sinks(const Observed& one, const Layers& sinks, Measure& measure) {
+  for (const auto& [quantity, name] : kQuantities) measure.mean(name, one.on, over_heads(one, sinks, quantity));
+  const auto share = over_heads(one, sinks, QueryKey::positive_share);
+  measure.mean("positive_score_share_over_others", one.on,
+               share - over_heads(one, sinks, QueryKey::positive_share_others));
+  measure.mean("positive_score_excess", one.on, share - 0.5);
+  measure.population({"key_constancy", "key_constancy_others", "key_constancy_over_others", "key_constancy_distinct"},
+                     one.on, [&](const Tensor& weights) {
+                       const auto first = constancy(one, sinks, true, weights);
+                       const auto others = constancy(one, sinks, false, weights);
+                       const auto distinct = constancy_distinct(one, sinks, weights);
+                       return at::stack({first, others, first - others, distinct}, 1);
                      });
+}
+
+/// The control: a layer without a sink.
+void report_layer_one(const Observed& one, Measure& measure) {
+  const Layers layer{1};
+  for (const auto& [quantity, name] : kQuantities) {
+    measure.mean(name + "_layer1", one.on, over_heads(one, layer, quantity));
   }
+  const auto share = over_heads(one, layer, QueryKey::positive_share);
+  measure.mean("positive_score_excess_layer1", one.on, share - 0.5);
+  measure.mean("positive_score_share_over_others_layer1", one.on,
+               share - over_heads(one, layer, QueryKey::positive_share_others));
+  measure.population({"key_constancy_layer1", "key_constancy_distinct_layer1"}, one.on, [&](const Tensor& weights) {
+    return at::stack({constancy(one, layer, true, weights), constancy_distinct(one, layer, weights)}, 1);
+  });
+}
 
-  /// Figure 12's scatter as two curves over the heads of all sink layers, sorted by alignment.
-  static void sorted_heads(const Observed& one, const std::vector<int64_t>& sinks, Measure& measure) {
-    const auto [aligned, share] = all_heads(one, sinks);
-    const auto order = aligned.mean(0).argsort();
-    const auto ranks = up_to(order.numel());
-    measure.series("key_query_alignment_by_head", one.condition, "head_rank", ranks, aligned.index_select(1, order));
-    measure.series("positive_score_share_by_head", one.condition, "head_rank", ranks, share.index_select(1, order));
+/// One quantity of every head of every layer, layer by layer: [B, layers x H].
+Tensor all_heads(const Observed& one, const Layers& layers, QueryKey quantity) {
+  std::vector<Tensor> all;
+  for (const auto layer : layers) all.push_back(one.probe->heads(layer, quantity));
+  return at::cat(all, 1);
+}
+
+/// Whether the heads with the best aligned keys are those with most positive scores.
+void report_across_heads(const Observed& one, const Layers& sinks, Measure& measure) {
+  const auto aligned = all_heads(one, sinks, QueryKey::alignment);
+  const auto share = all_heads(one, sinks, QueryKey::positive_share);
+  const auto heads = aligned.size(1) / static_cast<int64_t>(sinks.size());
+  std::vector<SampleColumn> columns;
+  for (const auto* name : {"key_query_alignment", "positive_score_share"}) {
+    for (const auto layer : sinks) {
+      for (int64_t h = 1; h <= heads; ++h) columns.push_back({name, {{"layer", layer}, {"head", h}}});
+    }
   }
+  measure.of_means({"alignment_positivity_spearman"}, one.on, columns, at::cat({aligned, share}, 1),
+                   [](std::span<const double> means) {
+                     const auto half = means.size() / 2;
+                     return std::vector<double>{spearman(means.first(half), means.subspan(half))};
+                   });
+}
 
-  std::vector<Observed> observed_;
-};
+/// Figure 12's scatter as two curves over the heads of all sink layers, sorted by alignment.
+void report_sorted_heads(const Observed& one, const Layers& sinks, Measure& measure) {
+  const auto aligned = all_heads(one, sinks, QueryKey::alignment);
+  const auto share = all_heads(one, sinks, QueryKey::positive_share);
+  const auto order = aligned.mean(0).argsort();  // [sinks x H]
+  const auto ranks = up_to(order.numel());
+  measure.series("key_query_alignment_by_head", one.on, "head_rank", ranks, aligned.index_select(1, order));
+  measure.series("positive_score_share_by_head", one.on, "head_rank", ranks, share.index_select(1, order));
+}
 
-REPLICATE_EXPERIMENT(qk_locking, QkLocking, "natural", "random", "null_model");
+Layers with_layer_one(Layers layers) {
+  layers.push_back(1);
+  return layers;
+}
+
+/// In these layers, all when there are none.
+Observed observe(Claim& claim, const Condition& on, const Layers& layers) {
+  if (on.length() < 3) {
+    throw Error("no other position has later queries in sequences of " + std::to_string(on.length()), "qk_locking",
+                "use sequences of 3 tokens at least");
+  }
+  return {on, claim.run(on).add(std::make_shared<QueryKeyProbe>(layers, claim.config().head_width, on.length()))};
+}
+
+void qk_locking(Claim& claim) {
+  const bool beside = claim.reports_others;  // a variation does without the null model, which no control needs
+  std::vector<Observed> observed;            // the judged condition first
+  for (const auto& on : beside ? claim.conditions() : std::vector{claim.primary()}) {
+    observed.push_back(observe(claim, on, beside ? Layers{} : with_layer_one(claim.sinks())));
+    if (beside) claim.report([one = observed.back()](Measure& measure) { report_by_layer(one, measure); });
+  }
+  const auto sinks = claim.sinks();
+  for (const auto& one : observed) {
+    claim.report([=](Measure& measure) {
+      report_over_sinks(one, sinks, measure);
+      if (beside) report_across_heads(one, sinks, measure);
+      if (sinks.front() != 1) report_layer_one(one, measure);
+    });
+  }
+  claim.report([=, judged = observed.front()](Measure& measure) {
+    if (sinks.front() == 1) measure.note("Layer 1 is a sink layer itself: that control does not exist.");
+    if (beside) report_sorted_heads(judged, sinks, measure);
+  });
+}
+
+REPLICATE_CLAIM(qk_locking, "natural", "random", "null_model");
 
 }  // namespace
 }  // namespace replicate
