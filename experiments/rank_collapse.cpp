@@ -5,8 +5,7 @@
 
 #include <cstdio>
 
-#include "harness/study/experiment.h"
-#include "harness/study/measure.h"
+#include "harness/study/claim.h"
 #include "harness/study/measures/effective_rank.h"
 #include "harness/study/measures/sink_probes.h"
 #include "models/core/each_by_one_thread.h"
@@ -48,100 +47,81 @@ Tensor ranks(const Tensor& hidden) {
   return at::stack(all);
 }
 
+/// What is observed of one condition.
 struct Observed {
-  Condition condition;
+  Condition on;
   std::shared_ptr<Watch> ranks;  // [B, L + 1, 5]
 
-  /// 1 - rank after the layer / rank before it, of the means over sequences.
-  void drop(const std::string& name, Form form, int64_t layer, Measure& measure) const {
-    const auto before = ranks->layer(layer).select(1, form);
-    const auto after = ranks->layer(layer + 1).select(1, form);
-    measure.ratio(name, condition, before - after, before);
-  }
+  Tensor before(int64_t layer, Form form) const { return ranks->layer(layer).select(1, form); }  // [B]
+  Tensor after(int64_t layer, Form form) const { return before(layer + 1, form); }               // [B]
 };
 
-class RankCollapse : public Experiment {
- public:
-  Plan plan(const Context& context) override {
-    Plan plan;
-    for (const auto& condition : context.conditions()) {
-      Observed one{condition, watch_residual(ranks)};
-      plan.push_back({condition.model, condition.tokens, {}, {one.ranks}});
-      observed_.push_back(std::move(one));
-    }
-    const auto& tokens = *observed_.front().condition.tokens;
-    if (tokens.sequences() * tokens.length() >= 2 * context.config().width) {
-      stacked_ = std::make_shared<StackedRank>();
-      plan.front().probes.push_back(stacked_);
-    }
-    return plan;
+void report_series(const Observed& one, Measure& measure) {
+  const auto layers = one.on.layers();
+  const auto all = one.ranks->layers();  // [B, L + 1, 5]
+  for (const auto& [form, name] : kForms) measure.by_layer(name, one.on, all.select(2, form), layers);
+  measure.mean("effective_rank_layer_mean", one.on, all.select(2, kPlain).slice(1, 0, layers).mean(1));
+}
+
+/// The rank of all tokens together, the form of the paper's numbers, where there are enough of them.
+void observe_stacked(Claim& claim, const Condition& on) {
+  const auto needed = 2 * claim.config().width;
+  if (on.tokens->sequences() * on.length() < needed) {
+    claim.report([=](Measure& measure) {
+      measure.note("The stacked effective rank needs " + std::to_string(needed) + " tokens and was left out.");
+    });
+    return;
   }
+  const auto stacked = claim.run(on).add(std::make_shared<StackedRank>());
+  claim.report([=](Measure& measure) {
+    const auto ranks = stacked->residual().slice(0, 0, on.layers());  // [L]
+    measure.curve("effective_rank_stacked", on, "layer", layer_numbers(on.layers()), ranks);
+    measure.value("effective_rank_stacked_layer_mean", on, ranks.mean().item<double>());
+  });
+}
 
-  Measurement reduce(const Context& context) override {
-    Measure measure(context.bootstrap);
-    for (const auto& one : observed_) series(one, context.config().layers, measure);
-    stacked(context.config(), measure);
-    const auto spike = context.survey.sinks.dominant_spike;
-    if (spike == 0) {
-      measure.unmet("no spike: the survey found no layer that blows up position 0's norm");
-      return measure.take();
-    }
-    for (const auto& one : observed_) drops(one, spike, measure);
-    measure.note(what_survives(spike));
-    return measure.take();
+/// 1 - rank after the spike's layer / rank before it, of the means over sequences.
+void report_drops(const Observed& one, int64_t spike, Measure& measure) {
+  const auto drop = [&](const std::string& name, Form form) {
+    const auto before = one.before(spike, form);
+    measure.ratio(name, one.on, before - one.after(spike, form), before);
+  };
+  drop("effective_rank_drop", kPlain);
+  drop("effective_rank_drop_without_first", kWithoutFirst);
+  drop("effective_rank_drop_without_massive", kWithoutMassive);
+  drop("effective_rank_drop_centred", kCentred);
+}
+
+/// Position 0 alone can make the whole drop; the reader must see how much is left without it.
+std::string what_survives(const Observed& one, int64_t spike) {
+  const auto drop = [&](Form form) {
+    const auto left = one.after(spike, form).mean() / one.before(spike, form).mean();
+    return 100 * (1 - left.item<double>());
+  };
+  char text[300];
+  std::snprintf(text, sizeof text,
+                "Across layer %lld the effective rank falls by %.0f%%; without position 0 by %.0f%%, "
+                "without all massive tokens by %.0f%%. With one huge row in the matrix the drop is nearly "
+                "automatic, so the last two numbers say whether the other tokens collapse.",
+                static_cast<long long>(spike), drop(kPlain), drop(kWithoutFirst), drop(kWithoutMassive));
+  return text;
+}
+
+void rank_collapse(Claim& claim) {
+  std::vector<Observed> observed;  // the judged condition first
+  for (const auto& on : claim.conditions()) {
+    observed.push_back({on, claim.run(on).add(watch_residual(ranks))});
+    claim.report([one = observed.back()](Measure& measure) { report_series(one, measure); });
   }
-
- private:
-  static void series(const Observed& one, int64_t layers, Measure& measure) {
-    const auto all = one.ranks->layers();
-    for (const auto& [form, name] : kForms) {
-      measure.by_layer(name, one.condition, all.select(2, form), layers);
-    }
-    measure.mean("effective_rank_layer_mean", one.condition, all.select(2, kPlain).slice(1, 0, layers).mean(1));
+  observe_stacked(claim, observed.front().on);
+  const auto spike = claim.spike();
+  for (const auto& one : observed) {
+    claim.report([=](Measure& measure) { report_drops(one, spike, measure); });
   }
+  claim.report([=, judged = observed.front()](Measure& measure) { measure.note(what_survives(judged, spike)); });
+}
 
-  void stacked(const ModelConfig& config, Measure& measure) const {
-    const auto& condition = observed_.front().condition;
-    if (!stacked_) {
-      measure.note("The stacked effective rank needs " + std::to_string(2 * config.width) +
-                   " tokens and was left out.");
-      return;
-    }
-    std::vector<double> x;
-    for (int64_t layer = 1; layer <= config.layers; ++layer) x.push_back(static_cast<double>(layer));
-    const auto ranks = stacked_->residual().slice(0, 0, config.layers);
-    measure.curve("effective_rank_stacked", condition, "layer", x, ranks);
-    measure.value("effective_rank_stacked_layer_mean", condition, ranks.mean().item<double>());
-  }
-
-  /// Position 0 alone can make the whole drop; the reader must see how much is left without it.
-  std::string what_survives(int64_t spike) const {
-    const auto drop = [&](Form form) {
-      const auto& ranks = *observed_.front().ranks;
-      const auto before = ranks.layer(spike).select(1, form).mean();
-      return 100 * (1 - (ranks.layer(spike + 1).select(1, form).mean() / before).item<double>());
-    };
-    char text[300];
-    std::snprintf(text, sizeof text,
-                  "Across layer %lld the effective rank falls by %.0f%%; without position 0 by %.0f%%, "
-                  "without all massive tokens by %.0f%%. With one huge row in the matrix the drop is nearly "
-                  "automatic, so the last two numbers say whether the other tokens collapse.",
-                  static_cast<long long>(spike), drop(kPlain), drop(kWithoutFirst), drop(kWithoutMassive));
-    return text;
-  }
-
-  static void drops(const Observed& one, int64_t spike, Measure& measure) {
-    one.drop("effective_rank_drop", kPlain, spike, measure);
-    one.drop("effective_rank_drop_without_first", kWithoutFirst, spike, measure);
-    one.drop("effective_rank_drop_without_massive", kWithoutMassive, spike, measure);
-    one.drop("effective_rank_drop_centred", kCentred, spike, measure);
-  }
-
-  std::vector<Observed> observed_;
-  std::shared_ptr<StackedRank> stacked_;
-};
-
-REPLICATE_EXPERIMENT(rank_collapse, RankCollapse, "natural", "random", "null_model");
+REPLICATE_CLAIM(rank_collapse, "natural", "random", "null_model");
 
 }  // namespace
 }  // namespace replicate

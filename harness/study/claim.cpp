@@ -69,6 +69,12 @@ const std::vector<int64_t>& Claim::sinks() const {
   return survey.sinks.sink_layers;
 }
 
+int64_t Claim::spike() const {
+  const auto spike = survey.sinks.dominant_spike;
+  if (spike == 0) unmet("no spike: the survey found no layer that blows up position 0's norm");
+  return spike;
+}
+
 Stage Claim::stage() const {
   sinks();
   const auto spike = survey.sinks.dominant_spike;

@@ -59,6 +59,7 @@ class Claim : public Context {
 
   // Each ends the call with a sentence where the model has none; what was declared before is kept.
   const std::vector<int64_t>& sinks() const;  ///< the survey's layers with a sink
+  int64_t spike() const;                      ///< the dominant spike's layer
   Stage stage() const;                        ///< of the dominant spike
   [[noreturn]] static void unmet(const std::string& why);
 
