@@ -9,9 +9,7 @@
 
 #include <numeric>
 
-#include "base/error.h"
-#include "harness/study/experiment.h"
-#include "harness/study/measure.h"
+#include "harness/study/claim.h"
 #include "harness/study/measures/head_products.h"
 #include "models/core/watch.h"
 
@@ -43,29 +41,37 @@ Tensor mean_attention_to_first(const AttentionStatistics& statistics) {
   return statistics.column(0).slice(2, 1).mean(2, false, at::kDouble);
 }
 
+/// What is observed of one condition, or of one re-initialised model on the judged ids.
 struct Observed {
-  Condition condition;
-  std::shared_ptr<Watch> entropy = watch_attention({.entropy = true}, mean_entropy);  // [B, L, H]
-  std::shared_ptr<Watch> to_first = watch_attention({.columns = {0}}, mean_attention_to_first);
-  std::shared_ptr<HeadProducts> outputs = std::make_shared<HeadProducts>();
+  Condition on;
+  std::shared_ptr<Watch> entropy, to_first;  // [B, L, H]
+  std::shared_ptr<HeadProducts> outputs;
 
-  Lane lane() const { return {condition.model, condition.tokens, {}, {entropy, to_first, outputs}}; }
-
-  /// Correlation across heads of what `watch` saw with the output variance, by layer: [R, L].
-  Tensor correlation(const Watch& watch, const Tensor& weights) const {
-    std::vector<Tensor> layers;
-    for (int64_t layer = 1; layer <= outputs->layers(); ++layer) {
-      layers.push_back(spearman_of_rows(at::matmul(weights, watch.layer(layer)), outputs->variance(layer, weights)));
-    }
-    return at::stack(layers, 1);
-  }
-  Tensor correlation(const Tensor& weights) const { return correlation(*entropy, weights); }
+  /// Of each head's outputs over sequences, from weights [R, B]: [R, H].
+  Tensor variance(int64_t layer, const Tensor& weights) const { return outputs->variance(layer, weights); }
 };
 
-/// Mean over models of their correlations by layer: [R, L].
+Observed observe(Claim& claim, const Condition& on) {
+  auto run = claim.run(on);
+  return {on, run.add(watch_attention({.entropy = true}, mean_entropy)),
+          run.add(watch_attention({.columns = {0}}, mean_attention_to_first)),
+          run.add(std::make_shared<HeadProducts>())};
+}
+
+/// Correlation across heads of what `watch` saw with the output variance, from weights [R, B], by layer: [R, L].
+Tensor correlation(const Observed& one, const Watch& watch, const Tensor& weights) {
+  std::vector<Tensor> layers;
+  for (int64_t layer = 1; layer <= one.outputs->layers(); ++layer) {
+    const auto seen = at::matmul(weights, watch.layer(layer));  // [R, H]
+    layers.push_back(spearman_of_rows(seen, one.variance(layer, weights)));
+  }
+  return at::stack(layers, 1);
+}
+
+/// The correlation with entropy, mean over models: [R, L].
 Tensor mean_correlation(const std::vector<Observed>& models, const Tensor& weights) {
   std::vector<Tensor> all;
-  for (const auto& one : models) all.push_back(one.correlation(weights));
+  for (const auto& one : models) all.push_back(correlation(one, *one.entropy, weights));
   return at::stack(all).mean(0);
 }
 
@@ -105,123 +111,116 @@ std::vector<double> up_to(int64_t n) {
   return x;
 }
 
-class HeadImbalance : public Experiment {
- public:
-  Plan plan(const Context& context) override {
-    Plan plan;
-    observed_.push_back({context.primary()});
-    if (const auto random = context.condition("random")) observed_.push_back({*random});
-    const auto& tokens = observed_.front().condition.tokens;
-    if (tokens->length() < 2) {
-      throw Error("sequences of one token have no other positions", "head_imbalance", "use longer sequences");
-    }
-    for (int64_t i = 0; i < context.parameters.integer("null_models"); ++i) {
-      nulls_.push_back({Condition{tokens, context.reinitialised(i), "_null"}});
-    }
-    for (const auto* models : {&observed_, &nulls_}) {
-      for (const auto& one : *models) plan.push_back(one.lane());
-    }
-    return plan;
-  }
+using LayerGroups = std::vector<LayerGroup>;
 
-  Measurement reduce(const Context& context) override {
-    Measure measure(context.bootstrap);
-    for (const auto& one : observed_) correlations(one, context, measure);
-    if (!nulls_.empty()) against_null(context, measure);
-    if (!context.reports_others) return measure.take();
-    for (const auto layer : shown_layers(context.survey.sinks)) {
-      for (const auto& one : observed_) heads(one, layer, measure);
-      if (!nulls_.empty()) sorted_heads(nulls_.front(), layer, measure);
-    }
-    maps(context.config().layers, measure);
-    return measure.take();
-  }
+/// `by_layer` gives correlations [R, L] from weights [R, B].
+void report_correlation(const std::string& name, const Condition& on, const LayerGroups& groups, bool with_series,
+                        const OfWeights& by_layer, Measure& measure) {
+  measure.population(names_of(name, groups), on,
+                     [&](const Tensor& weights) { return over_groups(by_layer(weights), groups); });
+  if (with_series) measure.population_series(name, on, "layer", up_to(on.layers()), by_layer);
+}
 
- private:
-  /// Layer 1, and a sink layer in the middle of those there are.
-  static std::vector<int64_t> shown_layers(const SinkProfile& sinks) {
-    std::vector<int64_t> layers{1};
-    if (!sinks.sink_layers.empty()) layers.push_back(sinks.sink_layers[sinks.sink_layers.size() / 2]);
-    if (layers.back() == 1) layers.resize(1);
-    return layers;
-  }
+void report_correlations(const Observed& one, const LayerGroups& groups, bool beside, Measure& measure) {
+  const auto report = [&](const std::string& name, const Watch& watch) {
+    const auto by_layer = [&](const Tensor& weights) { return correlation(one, watch, weights); };
+    report_correlation(name, one.on, groups, beside, by_layer, measure);
+  };
+  report("entropy_variance_spearman", *one.entropy);
+  if (beside) report("attention_to_first_variance_spearman", *one.to_first);
+}
 
-  static void correlations(const Observed& one, const Context& context, Measure& measure) {
-    const auto layers = context.config().layers;
-    const auto groups = layer_groups(context.survey.sinks, layers);
-    const auto both = [&](const std::string& name, const Watch& watch) {
-      const auto by_layer = [&](const Tensor& weights) { return one.correlation(watch, weights); };
-      measure.population(names_of(name, groups), one.condition,
-                         [&](const Tensor& weights) { return over_groups(by_layer(weights), groups); });
-      if (context.reports_others) {
-        measure.population_series(name, one.condition, "layer", up_to(layers), by_layer);
-      }
-    };
-    both("entropy_variance_spearman", *one.entropy);
-    if (context.reports_others) both("attention_to_first_variance_spearman", *one.to_first);
-  }
+/// The null models saw the same ids, so that one resample draws the same sequences for both sides.
+void report_against_null(const Observed& judged, const std::vector<Observed>& nulls, const LayerGroups& groups,
+                         bool beside, Measure& measure) {
+  const auto by_layer = [&](const Tensor& weights) { return mean_correlation(nulls, weights); };
+  const auto difference = [&](const Tensor& weights) {
+    return over_groups(correlation(judged, *judged.entropy, weights) - by_layer(weights), groups);
+  };
+  const std::string name = "entropy_variance_spearman";
+  measure.population(names_of(name, groups, "_minus_null"), judged.on, difference, {}, kPercentiles);
+  report_correlation(name, nulls.front().on, groups, beside, by_layer, measure);
+}
 
-  /// The null models saw the same ids, so that one resample draws the same sequences for both sides.
-  void against_null(const Context& context, Measure& measure) const {
-    const auto& primary = observed_.front();
-    const auto layers = context.config().layers;
-    const auto groups = layer_groups(context.survey.sinks, layers);
-    const auto by_layer = [&](const Tensor& weights) { return mean_correlation(nulls_, weights); };
+/// Layer 1, and a sink layer in the middle of those there are.
+std::vector<int64_t> shown_layers(const SinkProfile& sinks) {
+  std::vector<int64_t> layers{1};
+  if (!sinks.sink_layers.empty()) layers.push_back(sinks.sink_layers[sinks.sink_layers.size() / 2]);
+  if (layers.back() == 1) layers.resize(1);
+  return layers;
+}
+
+/// The heads of a layer by rising entropy, as figure 13 shows them.
+void report_sorted_heads(const Observed& one, int64_t layer, Measure& measure) {
+  const auto suffix = layer == 1 ? std::string("_layer1") : std::string("_sink_layer");
+  const auto entropy = one.entropy->layer(layer);  // [B, H]
+  const auto order = entropy.mean(0).argsort();    // [H]
+  const auto ranks = up_to(order.numel());
+  measure.series("attention_entropy" + suffix, one.on, "head_rank", ranks, entropy.index_select(1, order));
+  measure.population_series("head_output_variance" + suffix, one.on, "head_rank", ranks,
+                            [&](const Tensor& weights) { return one.variance(layer, weights).index_select(1, order); });
+}
+
+void report_heads(const Observed& one, int64_t layer, Measure& measure) {
+  const auto entropy = one.entropy->layer(layer);  // [B, H]
+  for (int64_t h = 0; h < entropy.size(1); ++h) {
+    const std::map<std::string, int64_t> where{{"layer", layer}, {"head", h + 1}};
+    measure.mean("attention_entropy", one.on, entropy.select(1, h), where);
     measure.population(
-        names_of("entropy_variance_spearman", groups, "_minus_null"), primary.condition,
-        [&](const Tensor& weights) { return over_groups(primary.correlation(weights) - by_layer(weights), groups); },
-        {}, kPercentiles);
-    const auto& condition = nulls_.front().condition;
-    measure.population(names_of("entropy_variance_spearman", groups), condition,
-                       [&](const Tensor& weights) { return over_groups(by_layer(weights), groups); });
-    if (!context.reports_others) return;
-    measure.population_series("entropy_variance_spearman", condition, "layer", up_to(layers), by_layer);
+        {"head_output_variance"}, one.on,
+        [&](const Tensor& weights) { return one.variance(layer, weights).slice(1, h, h + 1); }, where);
   }
+  report_sorted_heads(one, layer, measure);
+}
 
-  /// All heads of all layers, layers by heads.
-  void maps(int64_t layers, Measure& measure) const {
-    const auto& one = observed_.front();
-    const auto n = one.condition.tokens->sequences();
-    const auto even = at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble);
-    std::vector<Tensor> entropy, variance;
-    for (int64_t layer = 1; layer <= layers; ++layer) {
-      entropy.push_back(one.entropy->layer(layer).mean(0));
-      variance.push_back(one.outputs->variance(layer, even)[0]);
-    }
-    measure.map("attention_entropy", one.condition, "Attention entropy in nats, layers by heads", {},
-                at::stack(entropy));
-    measure.map("head_output_variance", one.condition, "Variance of head outputs, layers by heads", {},
-                at::stack(variance));
+/// All heads of all layers, layers by heads.
+void report_maps(const Observed& one, Measure& measure) {
+  const auto n = one.on.tokens->sequences();
+  const auto even = at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble);
+  std::vector<Tensor> entropy, variance;  // [H] each
+  for (int64_t layer = 1; layer <= one.on.layers(); ++layer) {
+    entropy.push_back(one.entropy->layer(layer).mean(0));
+    variance.push_back(one.variance(layer, even)[0]);
   }
+  measure.map("attention_entropy", one.on, "Attention entropy in nats, layers by heads", {}, at::stack(entropy));
+  measure.map("head_output_variance", one.on, "Variance of head outputs, layers by heads", {}, at::stack(variance));
+}
 
-  static void heads(const Observed& one, int64_t layer, Measure& measure) {
-    for (int64_t h = 0; h < one.entropy->layer(layer).size(1); ++h) {
-      const std::map<std::string, int64_t> where{{"layer", layer}, {"head", h + 1}};
-      measure.mean("attention_entropy", one.condition, one.entropy->layer(layer).select(1, h), where);
-      measure.population(
-          {"head_output_variance"}, one.condition,
-          [&](const Tensor& weights) { return one.outputs->variance(layer, weights).slice(1, h, h + 1); }, where);
-    }
-    sorted_heads(one, layer, measure);
+void report_pictures(const std::vector<Observed>& observed, const std::vector<Observed>& nulls,
+                     const std::vector<int64_t>& layers, Measure& measure) {
+  for (const auto layer : layers) {
+    for (const auto& one : observed) report_heads(one, layer, measure);
+    if (!nulls.empty()) report_sorted_heads(nulls.front(), layer, measure);
   }
+  report_maps(observed.front(), measure);
+}
 
-  /// The heads of a layer by rising entropy, as figure 13 shows them.
-  static void sorted_heads(const Observed& one, int64_t layer, Measure& measure) {
-    const auto suffix = layer == 1 ? std::string("_layer1") : std::string("_sink_layer");
-    const auto order = one.entropy->layer(layer).mean(0).argsort();
-    const auto ranks = up_to(order.numel());
-    measure.series("attention_entropy" + suffix, one.condition, "head_rank", ranks,
-                   one.entropy->layer(layer).index_select(1, order));
-    measure.population_series(
-        "head_output_variance" + suffix, one.condition, "head_rank", ranks,
-        [&](const Tensor& weights) { return one.outputs->variance(layer, weights).index_select(1, order); });
+std::vector<Condition> trained_conditions(const Claim& claim) {
+  std::vector<Condition> all{claim.primary()};
+  require_other_positions(all.front(), "head_imbalance");
+  if (const auto random = claim.condition("random")) all.push_back(*random);
+  return all;
+}
+
+void head_imbalance(Claim& claim) {
+  const bool beside = claim.reports_others;
+  const auto groups = layer_groups(claim.survey.sinks, claim.config().layers);
+  std::vector<Observed> observed, nulls;  // the judged condition first
+  for (const auto& on : trained_conditions(claim)) {
+    observed.push_back(observe(claim, on));
+    claim.report([=, one = observed.back()](Measure& measure) { report_correlations(one, groups, beside, measure); });
   }
+  const auto judged = observed.front();
+  for (int64_t i = 0; i < claim.parameters.integer("null_models"); ++i) {
+    nulls.push_back(observe(claim, {judged.on.tokens, claim.reinitialised(i), "_null"}));
+  }
+  claim.report([=, shown = shown_layers(claim.survey.sinks)](Measure& measure) {
+    if (!nulls.empty()) report_against_null(judged, nulls, groups, beside, measure);
+    if (beside) report_pictures(observed, nulls, shown, measure);
+  });
+}
 
-  std::vector<Observed> observed_;  // the primary condition first
-  std::vector<Observed> nulls_;
-};
-
-REPLICATE_EXPERIMENT(head_imbalance, HeadImbalance, "natural", "random", "null_models");
+REPLICATE_CLAIM(head_imbalance, "natural", "random", "null_models");
 
 }  // namespace
 }  // namespace replicate

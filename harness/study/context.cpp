@@ -4,6 +4,11 @@
 
 namespace replicate {
 
+void require_other_positions(const Condition& on, const std::string& claim) {
+  if (on.length() >= 2) return;
+  throw Error("sequences of one token have no other positions", claim, "use longer sequences");
+}
+
 InputShape Context::shape(const std::string& name) const {
   return {parameters.integer(name + ".sequences"), parameters.integer(name + ".length")};
 }

@@ -22,6 +22,9 @@ struct Condition {
   int64_t layers() const { return model->config.layers; }
 };
 
+/// Error where position 0 is the only one.
+void require_other_positions(const Condition& on, const std::string& claim);
+
 /// Names of the conditions beside the primary one that a claim's YAML may give a size.
 inline constexpr const char* kConditions[] = {"natural", "random", "repeated", "bos", "null_model"};
 
