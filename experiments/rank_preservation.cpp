@@ -1,10 +1,9 @@
 // Models trained with head-wise RMSNorm keep their hidden states in more directions than the baseline (paper, figure
 // 15: effective rank, mean over layers, 343.71 against 445.96). Judged on the stacked rank of all tokens together, the
 // form of those numbers; without the first tokens, and across the baseline's largest spike, beside it.
-// Cost: one forward pass a run plus eigenvalues of two D x D matrices a layer.
+// Cost: one forward pass per run plus eigenvalues of two D x D matrices per layer.
 
-#include "harness/study/compared_arms.h"
-#include "harness/study/experiment.h"
+#include "harness/study/claim.h"
 #include "harness/study/measures/effective_rank.h"
 #include "harness/study/measures/sink_probes.h"
 #include "models/core/tensor_values.h"
@@ -14,7 +13,7 @@ namespace {
 
 constexpr const char* kPrimary = "head_rms_norm";
 
-/// What is looked at in one run's last model.
+/// What is observed of one run's last model.
 struct Seen {
   std::shared_ptr<StackedRank> rank;
   std::shared_ptr<Watch> norms;  // [B, L + 1, 3]
@@ -47,92 +46,81 @@ int64_t largest_spike(const BySeed<Seen>& seeds) {
   return std::max_element(growth.begin(), growth.end()) - growth.begin() + 1;
 }
 
-class RankPreservation : public Experiment {
- public:
-  Plan plan(const Context& context) override {
-    const auto& training = *context.training;
-    arms_.emplace(training.own_rate, context.arms);
-    const auto tokens = training.validation(context.parameters.integer("validation.sequences"), Region::measure);
-    require_stackable(tokens->sequences() * (tokens->length() - 1), training.config.width, "rank_preservation");
-    Plan plan;
-    for (const auto& arm : arms_->names()) {
-      seen_[arm] = look_at(arms_->runs(arm), [&](const TrainedRun& run) {
-        Seen seen{std::make_shared<StackedRank>(), watch_norms()};
-        plan.push_back({run.last().model, tokens, {}, {seen.rank, seen.norms}});
-        return seen;
-      });
-    }
-    return plan;
+using Ranks = std::vector<double> (Seen::*)() const;
+using SeenByArm = std::map<std::string, BySeed<Seen>>;
+
+std::vector<double> mean_ranks(const BySeed<Seen>& seeds, Ranks ranks) {
+  return per_seed(seeds, [&](const Seen& seen) { return layer_mean((seen.*ranks)()); });
+}
+
+void report_difference(const SeenByArm& seen, const std::string& arm, SeedMeasure& measure) {
+  const auto suffix = arm == kPrimary ? "" : "_" + arm;
+  const auto difference = [&](Ranks ranks) {
+    return differences(mean_ranks(seen.at(arm), ranks), mean_ranks(seen.at(kBaseline), ranks));
+  };
+  measure.mean("effective_rank_difference" + suffix, difference(&Seen::ranks));
+  measure.mean("effective_rank_difference_without_first" + suffix, difference(&Seen::ranks_without_first));
+}
+
+void report_by_layer(const std::string& arm, const BySeed<Seen>& seeds, int64_t layers, SeedMeasure& measure) {
+  const auto by_layer = [&](const std::string& name, Ranks ranks) {
+    measure.curve(name, arm, "layer", layer_numbers(layers), rows_per_seed(seeds, layers, [&](const Seen& seen) {
+                    auto row = (seen.*ranks)();
+                    row.pop_back();  // what leaves layer L
+                    return row;
+                  }));
+  };
+  by_layer("effective_rank", &Seen::ranks);
+  by_layer("effective_rank_without_first", &Seen::ranks_without_first);
+}
+
+/// Across the layer where the baseline's spike is, the same in every arm.
+void report_across(int64_t spike, const std::string& arm, const BySeed<Seen>& seeds, SeedMeasure& measure) {
+  const auto mean_of = [&](const std::string& name, auto f) {
+    measure.mean(name + "_" + arm, per_seed(seeds, f), {{"layer", spike}});
+  };
+  mean_of("norm_growth", [&](const Seen& seen) {
+    const auto ratio = seen.norm_ratio();
+    return ratio[spike] / ratio[spike - 1];
+  });
+  mean_of("effective_rank_drop", [&](const Seen& seen) { return drop(seen.ranks(), spike); });
+  mean_of("effective_rank_drop_without_first",
+          [&](const Seen& seen) { return drop(seen.ranks_without_first(), spike); });
+}
+
+void report_arms(const ComparedArms& arms, const SeenByArm& seen, int64_t layers, SeedMeasure& measure) {
+  for (const auto& arm : arms.names()) {
+    if (arm != kBaseline) report_difference(seen, arm, measure);
   }
-
-  Measurement reduce(const Context& context) override {
-    const auto& training = *context.training;
-    SeedMeasure measure;
-    for (const auto& arm : arms_->names()) {
-      if (arm != kBaseline) compare(arm, measure);
-    }
-    for (const auto& arm : arms_->names()) {
-      measure.mean("effective_rank_" + arm, mean_ranks(arm, &Seen::ranks));
-      series(arm, training.config.layers, measure);
-    }
-    if (arms_->has(kBaseline)) across_spike(largest_spike(seen_.at(kBaseline)), measure);
-    arms_->note_stopped(measure);
-    if (const auto missing = arms_->missing({kBaseline, kPrimary}); !missing.empty()) measure.unmet(missing);
-    return measure.take();
+  for (const auto& arm : arms.names()) {
+    measure.mean("effective_rank_" + arm, mean_ranks(seen.at(arm), &Seen::ranks));
+    report_by_layer(arm, seen.at(arm), layers, measure);
   }
+  const auto spike = arms.has(kBaseline) ? largest_spike(seen.at(kBaseline)) : 0;
+  if (spike == 0) return;
+  for (const auto& arm : arms.names()) report_across(spike, arm, seen.at(arm), measure);
+}
 
- private:
-  using Ranks = std::vector<double> (Seen::*)() const;
-
-  std::vector<double> mean_ranks(const std::string& arm, Ranks ranks) const {
-    return per_seed(seen_.at(arm), [&](const Seen& seen) { return layer_mean((seen.*ranks)()); });
+void rank_preservation(TrainingClaim& claim) {
+  const auto& config = claim.trained().config;
+  const ComparedArms arms(claim.trained().own_rate, claim.arms);
+  const auto tokens = claim.trained().validation(claim.parameters.integer("validation.sequences"), Region::measure);
+  require_stackable(tokens->sequences() * (tokens->length() - 1), config.width, "rank_preservation");
+  SeenByArm seen;
+  for (const auto& arm : arms.names()) {
+    seen[arm] = look_at(arms.runs(arm), [&](const TrainedRun& trained) {
+      auto run = claim.run(trained.last(), tokens);
+      return Seen{run.add(std::make_shared<StackedRank>()), run.add(watch_norms())};
+    });
   }
+  claim.report([=, layers = config.layers](SeedMeasure& measure) {
+    report_arms(arms, seen, layers, measure);
+    arms.note_stopped(measure);
+  });
+  if (const auto missing = arms.missing({kBaseline, kPrimary}); !missing.empty()) Claim::unmet(missing);
+}
 
-  void compare(const std::string& arm, SeedMeasure& measure) const {
-    const auto suffix = arm == kPrimary ? "" : "_" + arm;
-    const auto difference = [&](Ranks ranks) {
-      return differences(mean_ranks(arm, ranks), mean_ranks(kBaseline, ranks));
-    };
-    measure.mean("effective_rank_difference" + suffix, difference(&Seen::ranks));
-    measure.mean("effective_rank_difference_without_first" + suffix, difference(&Seen::ranks_without_first));
-  }
-
-  void series(const std::string& arm, int64_t layers, SeedMeasure& measure) const {
-    const auto by_layer = [&](const std::string& name, Ranks ranks) {
-      measure.curve(name, arm, "layer", layer_numbers(layers),
-                    rows_per_seed(seen_.at(arm), layers, [&](const Seen& seen) {
-                      auto row = (seen.*ranks)();
-                      row.pop_back();  // what leaves layer L
-                      return row;
-                    }));
-    };
-    by_layer("effective_rank", &Seen::ranks);
-    by_layer("effective_rank_without_first", &Seen::ranks_without_first);
-  }
-
-  /// The same layer in every arm: where the baseline's spike is.
-  void across_spike(int64_t spike, SeedMeasure& measure) const {
-    if (spike == 0) return;
-    const std::map<std::string, int64_t> where{{"layer", spike}};
-    for (const auto& arm : arms_->names()) {
-      const auto of_seeds = [&](auto f) { return per_seed(seen_.at(arm), f); };
-      measure.mean("norm_growth_" + arm, of_seeds([&](const Seen& seen) {
-                     const auto ratio = seen.norm_ratio();
-                     return ratio[spike] / ratio[spike - 1];
-                   }),
-                   where);
-      measure.mean("effective_rank_drop_" + arm, of_seeds([&](const Seen& seen) { return drop(seen.ranks(), spike); }),
-                   where);
-      measure.mean("effective_rank_drop_without_first_" + arm,
-                   of_seeds([&](const Seen& seen) { return drop(seen.ranks_without_first(), spike); }), where);
-    }
-  }
-
-  std::optional<ComparedArms> arms_;
-  std::map<std::string, BySeed<Seen>> seen_;
-};
-
-REPLICATE_TRAINING_EXPERIMENT(rank_preservation, RankPreservation, "validation.sequences");
+REPLICATE_CLAIM(rank_preservation, "validation.sequences");
 
 }  // namespace
 }  // namespace replicate
