@@ -5,8 +5,7 @@
 // Cost: two layers of one forward pass for each run's first and last model.
 
 #include "base/error.h"
-#include "harness/study/compared_arms.h"
-#include "harness/study/experiment.h"
+#include "harness/study/claim.h"
 #include "harness/study/measures/position_variance.h"
 #include "models/core/tensor_values.h"
 
@@ -52,94 +51,87 @@ struct Variances {
   std::shared_ptr<VarianceByPosition> before, after;
 };
 
+/// What is observed of one run: its weights at step 0 and its last ones.
 struct Seen {
   Variances null, trained;
 };
 
-class GatedAttention : public Experiment {
- public:
-  Plan plan(const Context& context) override {
-    const auto& training = *context.training;
-    arms_.emplace(training.own_rate, context.arms);
-    layers_ = variance_layers(training.config);
-    const auto tokens = training.random(context.parameters.integer("random.sequences"), /*bos=*/false);
-    require_enough(*tokens);
-    for (const auto& arm : arms_->names()) {
-      seen_[arm] = look_at(arms_->runs(arm), [&](const TrainedRun& run) {
-        return Seen{add(run.first().model, tokens), add(run.last().model, tokens)};
-      });
-    }
-    return std::move(plan_);
-  }
+using Layers = std::vector<int64_t>;
+using SeenByArm = std::map<std::string, BySeed<Seen>>;
 
-  Measurement reduce(const Context&) override {
-    SeedMeasure measure("random");
-    for (const auto layer : layers_) {
-      for (const auto& arm : arms_->names()) {
-        if (arm != kBaseline) compare(arm, layer, measure);
-      }
-      for (const auto& arm : arms_->names()) describe(arm, layer, measure);
-    }
-    arms_->note_stopped(measure);
-    if (const auto missing = arms_->missing({kBaseline, kPrimary}); !missing.empty()) measure.unmet(missing);
-    return measure.take();
-  }
+void require_enough(const TokenIds& tokens) {
+  if (tokens.sequences() > 1 && tokens.length() >= kVariancePositions) return;
+  throw Error("variances of positions 0 to 31 need two sequences of 32 tokens at least", "gated_attention",
+              "train on sequences of 32 tokens or more, and give random.sequences at least 2");
+}
 
- private:
-  static void require_enough(const TokenIds& tokens) {
-    if (tokens.sequences() > 1 && tokens.length() >= kVariancePositions) return;
-    throw Error("variances of positions 0 to 31 need two sequences of 32 tokens at least", "gated_attention",
-                "train on sequences of 32 tokens or more, and give random.sequences at least 2");
-  }
+Variances observe(TrainingClaim& claim, const TrainedModel& kept, const Tokens& tokens, const Layers& layers) {
+  auto run = claim.run(kept, tokens);
+  return {run.add(std::make_shared<VarianceByPosition>(Site::head_output, layers)),
+          run.add(std::make_shared<VarianceByPosition>(Site::gated_output, layers))};
+}
 
-  Variances add(const std::shared_ptr<const Model>& model, const Tokens& tokens) {
-    Variances seen{std::make_shared<VarianceByPosition>(Site::head_output, layers_),
-                   std::make_shared<VarianceByPosition>(Site::gated_output, layers_)};
-    plan_.push_back({model, tokens, {}, {seen.before, seen.after}});
-    return seen;
-  }
+/// By how much training moved the ratio of what W_O reads.
+std::vector<double> changes(const BySeed<Seen>& seeds, int64_t layer) {
+  return per_seed(seeds, [&](const Seen& seen) {
+    return seen.trained.after->first_to_rest(layer) - seen.null.after->first_to_rest(layer);
+  });
+}
 
-  /// Trained minus step 0, of what W_O reads.
-  std::vector<double> changes(const std::string& arm, int64_t layer) const {
-    return per_seed(seen_.at(arm), [&](const Seen& seen) {
-      return seen.trained.after->first_to_rest(layer) - seen.null.after->first_to_rest(layer);
+void report_difference(const SeenByArm& seen, const std::string& arm, int64_t layer, SeedMeasure& measure) {
+  measure.mean("variance_ratio_difference" + (arm == kPrimary ? std::string() : "_" + arm),
+               differences(changes(seen.at(arm), layer), changes(seen.at(kBaseline), layer)), {{"layer", layer}});
+}
+
+/// Of an arm's weights at step 0 (`when` is "_null") or of its last ones ("").
+void report_variances(const std::string& arm, const std::string& when, const BySeed<Seen>& seeds,
+                      Variances Seen::*which, int64_t layer, SeedMeasure& measure) {
+  using Side = std::shared_ptr<VarianceByPosition> Variances::*;
+  const auto ratio = [&](const std::string& name, Side side) {
+    const auto of = [&](const Seen& seen) { return (seen.*which.*side)->first_to_rest(layer); };
+    measure.mean(name + "_" + arm + when, per_seed(seeds, of), {{"layer", layer}});
+  };
+  const auto series = [&](const std::string& name, Side side) {
+    const auto of = [&](const Seen& seen) { return (seen.*which.*side)->layer(layer); };
+    measure.curve(in_layer(name + when, layer), arm, "position", variance_positions(),
+                  rows_per_seed(seeds, kVariancePositions, of));
+  };
+  ratio("variance_ratio_first_to_rest", &Variances::after);
+  ratio("variance_ratio_before", &Variances::before);
+  series("variance_by_position", &Variances::after);
+  series("variance_by_position_before", &Variances::before);
+}
+
+void report_layer(const ComparedArms& arms, const SeenByArm& seen, int64_t layer, SeedMeasure& measure) {
+  for (const auto& arm : arms.names()) {
+    if (arm != kBaseline) report_difference(seen, arm, layer, measure);
+  }
+  for (const auto& arm : arms.names()) {
+    report_variances(arm, "", seen.at(arm), &Seen::trained, layer, measure);
+    report_variances(arm, "_null", seen.at(arm), &Seen::null, layer, measure);
+  }
+}
+
+void gated_attention(TrainingClaim& claim) {
+  const ComparedArms arms(claim.trained().own_rate, claim.arms);
+  const auto layers = variance_layers(claim.trained().config);
+  const auto tokens = claim.trained().random(claim.parameters.integer("random.sequences"), /*bos=*/false);
+  require_enough(*tokens);
+  SeenByArm seen;
+  for (const auto& arm : arms.names()) {
+    seen[arm] = look_at(arms.runs(arm), [&](const TrainedRun& trained) {
+      return Seen{observe(claim, trained.first(), tokens, layers), observe(claim, trained.last(), tokens, layers)};
     });
   }
+  claim.report([=](SeedMeasure& measure) {
+    measure.measured_on("random");
+    for (const auto layer : layers) report_layer(arms, seen, layer, measure);
+    arms.note_stopped(measure);
+  });
+  if (const auto missing = arms.missing({kBaseline, kPrimary}); !missing.empty()) Claim::unmet(missing);
+}
 
-  void compare(const std::string& arm, int64_t layer, SeedMeasure& measure) const {
-    measure.mean("variance_ratio_difference" + (arm == kPrimary ? std::string() : "_" + arm),
-                 differences(changes(arm, layer), changes(kBaseline, layer)), {{"layer", layer}});
-  }
-
-  void describe(const std::string& arm, int64_t layer, SeedMeasure& measure) const {
-    const auto both = [&](const std::string& when, Variances Seen::*which) {
-      const auto of = [&](std::shared_ptr<VarianceByPosition> Variances::*site) {
-        return rows_per_seed(seen_.at(arm), kVariancePositions,
-                             [&](const Seen& seen) { return (seen.*which.*site)->layer(layer); });
-      };
-      measure.mean("variance_ratio_first_to_rest_" + arm + when,
-                   per_seed(seen_.at(arm), [&](const Seen& seen) { return (seen.*which).after->first_to_rest(layer); }),
-                   {{"layer", layer}});
-      measure.mean(
-          "variance_ratio_before_" + arm + when,
-          per_seed(seen_.at(arm), [&](const Seen& seen) { return (seen.*which).before->first_to_rest(layer); }),
-          {{"layer", layer}});
-      measure.curve(in_layer("variance_by_position" + when, layer), arm, "position", variance_positions(),
-                    of(&Variances::after));
-      measure.curve(in_layer("variance_by_position_before" + when, layer), arm, "position", variance_positions(),
-                    of(&Variances::before));
-    };
-    both("", &Seen::trained);
-    both("_null", &Seen::null);
-  }
-
-  Plan plan_;
-  std::vector<int64_t> layers_;
-  std::optional<ComparedArms> arms_;
-  std::map<std::string, BySeed<Seen>> seen_;
-};
-
-REPLICATE_TRAINING_EXPERIMENT(gated_attention, GatedAttention, "random.sequences");
+REPLICATE_CLAIM(gated_attention, "random.sequences");
 
 }  // namespace
 }  // namespace replicate

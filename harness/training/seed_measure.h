@@ -13,6 +13,7 @@ class SeedMeasure {
  public:
   /// `inputs`: the label that metrics carry.
   explicit SeedMeasure(std::string inputs = "validation") : inputs_(std::move(inputs)) {}
+  void measured_on(std::string inputs) { inputs_ = std::move(inputs); }  ///< the label from here on
 
   /// What is judged: one value per seed, such as a contrast of two arms. Their mean has the interval of its test
   /// (base/mean_test.h); the values are kept as samples, from which the verdict is computed.
