@@ -2,10 +2,9 @@
 // the baseline has them (paper, figures 2 and 14; baseline sinks from its layer 5 on, mean dominance ratio 82.67
 // against 33.74). The baseline's sink layers are found on other sequences than those that are measured.
 // Where the rows of attention do not sum to one (sigmoid), column 0 is judged relative to its row's sum, and the raw
-// column stands beside it. Cost: one forward pass a run, and one on fewer sequences for every kept state of it.
+// column stands beside it. Cost: one forward pass per run, and one on fewer sequences for every kept state of it.
 
-#include "harness/study/compared_arms.h"
-#include "harness/study/experiment.h"
+#include "harness/study/claim.h"
 #include "harness/study/measures/disparity.h"
 #include "harness/study/measures/sink_probes.h"
 #include "models/core/tensor_values.h"
@@ -32,7 +31,7 @@ struct ByLayer {
   std::vector<double> attention, excess, raw_attention, raw_excess, kept, dominance;  // L each
 };
 
-/// What is looked at in one model.
+/// What is observed of one model.
 struct Seen {
   std::shared_ptr<Watch> sink;       // [B, L, 4]
   std::shared_ptr<Watch> dominance;  // of position 0: [B, L]
@@ -70,155 +69,163 @@ std::vector<double> mean_excess(const BySeed<Seen>& seeds) {
   return sum;
 }
 
-class SinkMitigation : public Experiment {
- public:
-  Plan plan(const Context& context) override {
-    const auto& training = *context.training;
-    arms_.emplace(training.own_rate, context.arms);
-    const auto sequences = [&](const std::string& name) { return context.parameters.integer(name + ".sequences"); };
-    const auto survey = training.validation(sequences("survey"), Region::survey);
-    const auto measured = training.validation(sequences("validation"), Region::measure);
-    const auto along = training.validation(sequences("over_training"), Region::measure);
-    if (arms_->has(kBaseline)) surveyed_ = look(kBaseline, survey);
-    for (const auto& arm : arms_->names()) {
-      last_[arm] = look(arm, measured);
-      along_[arm] = look_at(arms_->runs(arm), [&](const TrainedRun& run) {
-        std::vector<Seen> seen;
-        for (const auto& kept : run.models) seen.push_back(add(kept.model, along));
-        return seen;
-      });
-    }
-    return std::move(plan_);
-  }
+/// What is observed of all arms.
+struct Arms {
+  ComparedArms runs;
+  BySeed<Seen> surveyed = {};                                   // the baseline, on the survey's sequences
+  std::map<std::string, BySeed<Seen>> last = {};                // at the end of training
+  std::map<std::string, BySeed<std::vector<Seen>>> along = {};  // at every kept step
 
-  Measurement reduce(const Context& context) override {
-    const auto& training = *context.training;
-    SeedMeasure measure;
-    for (const auto& arm : arms_->names()) {
-      by_layer(arm, training.config.layers, measure);
-      over_training(training, arm, measure);
-      measure.mean("dominance_ratio_layer_mean_" + arm,
-                   per_seed(last_.at(arm), [](const Seen& seen) { return mean(seen.by_layer().dominance); }));
-    }
-    arms_->note_stopped(measure);
-    const auto sinks = sink_layers(measure);
-    if (!sinks.empty()) over_sink_layers(sinks, measure);
-    const auto missing = arms_->missing({kBaseline, kPrimary});
-    if (!sinks.empty() && !missing.empty()) measure.unmet(missing);
-    return measure.take();
-  }
-
- private:
-  Seen add(const std::shared_ptr<const Model>& model, const Tokens& tokens) {
-    AttentionNeeds needs;
-    needs.columns = {0};
-    needs.total = model->config.sigmoid_bias.has_value();
-    Seen seen{watch_attention(needs, sink_terms),
-              watch(Site::block_input, [](const Tensor& x) { return dominance_ratio(x.slice(1, 0, 1)).select(1, 0); }),
-              tokens->length()};
-    plan_.push_back({model, tokens, {}, {seen.sink, seen.dominance}});
-    return seen;
-  }
-
-  BySeed<Seen> look(const std::string& arm, const Tokens& tokens) {
-    return look_at(arms_->runs(arm), [&](const TrainedRun& run) { return add(run.last().model, tokens); });
-  }
-
-  bool sigmoid(const std::string& arm) const {
-    return std::ranges::any_of(arms_->runs(arm), [](const TrainedRun& run) {
+  bool is_sigmoid(const std::string& arm) const {
+    return std::ranges::any_of(runs.runs(arm), [](const TrainedRun& run) {
       return !run.models.empty() && run.last().model->config.sigmoid_bias;
     });
   }
-
-  void by_layer(const std::string& arm, int64_t layers, SeedMeasure& measure) const {
-    const auto series = [&](const std::string& name, std::vector<double> ByLayer::*values) {
-      measure.curve(name, arm, "layer", layer_numbers(layers),
-                    rows_per_seed(last_.at(arm), layers, [&](const Seen& seen) { return seen.by_layer().*values; }));
-    };
-    series("excess_attention", &ByLayer::excess);
-    series("attention_to_first", &ByLayer::attention);
-    series("dominance_ratio", &ByLayer::dominance);
-    if (!sigmoid(arm)) return;
-    series("excess_attention_raw", &ByLayer::raw_excess);
-    series("attention_to_first_raw", &ByLayer::raw_attention);
-  }
-
-  void over_training(const TrainingResults& training, const std::string& arm, SeedMeasure& measure) const {
-    const auto tokens = tokens_at(training, kept_steps(arms_->runs(arm)));
-    if (tokens.empty()) return;
-    const auto series = [&](const std::string& name, std::vector<double> ByLayer::*values) {
-      measure.curve(name, arm, "tokens", tokens,
-                    rows_per_seed(along_.at(arm), tokens.size(), [&](const std::vector<Seen>& kept) {
-                      std::vector<double> largest;
-                      for (const auto& seen : kept) largest.push_back(std::ranges::max(seen.by_layer().*values));
-                      return largest;
-                    }));
-    };
-    series("max_excess_attention", &ByLayer::excess);
-    series("max_dominance_ratio", &ByLayer::dominance);
-  }
-
-  /// The baseline's, with what stands in the way when there are none.
-  std::vector<int64_t> sink_layers(SeedMeasure& measure) const {
-    const auto excess = mean_excess(surveyed_);
-    std::vector<int64_t> layers;
-    for (size_t i = 0; i < excess.size(); ++i) {
-      if (excess[i] >= kSinkExcess) layers.push_back(static_cast<int64_t>(i) + 1);
-    }
-    if (!layers.empty()) return layers;
-    if (!arms_->has(kBaseline)) {
-      measure.unmet(arms_->missing({kBaseline}));
-    } else if (excess.empty()) {
-      measure.unmet("no run of the baseline reached its end");
-    } else {
-      measure.unmet("the baseline has no sink at this scale: largest excess attention " +
-                    brief(std::ranges::max(excess)));
-    }
-    return layers;
-  }
-
-  void over_sink_layers(const std::vector<int64_t>& sinks, SeedMeasure& measure) const {
-    std::string text;
-    for (const auto layer : sinks) text += (text.empty() ? "" : ", ") + std::to_string(layer);
-    measure.note("Sink layers of the baseline: " + text + ".");
-    for (const auto& arm : arms_->names()) {
-      if (arm != kBaseline) reductions(arm, sinks, measure);
-    }
-    for (const auto& arm : arms_->names()) {
-      measure.mean("excess_attention_" + arm, values(arm, &ByLayer::excess, sinks));
-      measure.mean("dominance_ratio_" + arm, values(arm, &ByLayer::dominance, sinks));
-    }
-    measure.value("onset_layer", static_cast<double>(sinks.front()));
-    measure.value("sink_layers", static_cast<double>(sinks.size()));
-  }
-
-  void reductions(const std::string& arm, const std::vector<int64_t>& sinks, SeedMeasure& measure) const {
-    const auto suffix = arm == kPrimary ? "" : "_" + arm;
-    const auto reduced = [&](std::vector<double> ByLayer::*ours, std::vector<double> ByLayer::*theirs) {
-      return paired(values(arm, ours, sinks), values(kBaseline, theirs, sinks),
-                    [](double a, double b) { return 1 - a / b; });
-    };
-    measure.mean("excess_attention_reduction" + suffix, reduced(&ByLayer::excess, &ByLayer::excess));
-    measure.mean("dominance_reduction" + suffix, reduced(&ByLayer::dominance, &ByLayer::dominance));
-    if (!sigmoid(arm)) return;
-    measure.mean("excess_attention_reduction" + suffix + "_raw", reduced(&ByLayer::raw_excess, &ByLayer::excess));
-    measure.mean("rows_kept" + suffix, values(arm, &ByLayer::kept, sinks));
-  }
-
-  std::vector<double> values(const std::string& arm, std::vector<double> ByLayer::*which,
-                             const std::vector<int64_t>& layers) const {
-    return per_seed(last_.at(arm), [&](const Seen& seen) { return mean_over(seen.by_layer().*which, layers); });
-  }
-
-  Plan plan_;
-  std::optional<ComparedArms> arms_;
-  BySeed<Seen> surveyed_;                                   // the baseline, on the survey's sequences
-  std::map<std::string, BySeed<Seen>> last_;                // at the end of training
-  std::map<std::string, BySeed<std::vector<Seen>>> along_;  // at every kept step
 };
 
-REPLICATE_TRAINING_EXPERIMENT(sink_mitigation, SinkMitigation, "survey.sequences", "validation.sequences",
-                              "over_training.sequences");
+using Layers = std::vector<int64_t>;
+using Values = std::vector<double> ByLayer::*;
+
+/// At the end of training, mean over the layers, by seed.
+std::vector<double> over_layers(const Arms& arms, const std::string& arm, Values values, const Layers& layers) {
+  return per_seed(arms.last.at(arm), [&](const Seen& seen) { return mean_over(seen.by_layer().*values, layers); });
+}
+
+void report_by_layer(const Arms& arms, const std::string& arm, int64_t layers, SeedMeasure& measure) {
+  const auto series = [&](const std::string& name, Values values) {
+    measure.curve(name, arm, "layer", layer_numbers(layers),
+                  rows_per_seed(arms.last.at(arm), layers, [&](const Seen& seen) { return seen.by_layer().*values; }));
+  };
+  series("excess_attention", &ByLayer::excess);
+  series("attention_to_first", &ByLayer::attention);
+  series("dominance_ratio", &ByLayer::dominance);
+  if (!arms.is_sigmoid(arm)) return;
+  series("excess_attention_raw", &ByLayer::raw_excess);
+  series("attention_to_first_raw", &ByLayer::raw_attention);
+}
+
+/// The layer with most of it, at every kept step.
+void report_over_training(const std::string& arm, const std::vector<double>& tokens,
+                          const BySeed<std::vector<Seen>>& seeds, SeedMeasure& measure) {
+  if (tokens.empty()) return;
+  const auto series = [&](const std::string& name, Values values) {
+    measure.curve(name, arm, "tokens", tokens, rows_per_seed(seeds, tokens.size(), [&](const std::vector<Seen>& kept) {
+                    std::vector<double> largest;
+                    for (const auto& seen : kept) largest.push_back(std::ranges::max(seen.by_layer().*values));
+                    return largest;
+                  }));
+  };
+  series("max_excess_attention", &ByLayer::excess);
+  series("max_dominance_ratio", &ByLayer::dominance);
+}
+
+void report_arm(const TrainingResults& training, const Arms& arms, const std::string& arm, SeedMeasure& measure) {
+  report_by_layer(arms, arm, training.config.layers, measure);
+  report_over_training(arm, tokens_at(training, kept_steps(arms.runs.runs(arm))), arms.along.at(arm), measure);
+  measure.mean("dominance_ratio_layer_mean_" + arm,
+               per_seed(arms.last.at(arm), [](const Seen& seen) { return mean(seen.by_layer().dominance); }));
+}
+
+Layers sink_layers(const std::vector<double>& excess) {
+  Layers layers;
+  for (size_t i = 0; i < excess.size(); ++i) {
+    if (excess[i] >= kSinkExcess) layers.push_back(static_cast<int64_t>(i) + 1);
+  }
+  return layers;
+}
+
+/// What stands in the way of the baseline's sink layers.
+std::string why_no_sink(const ComparedArms& arms, const std::vector<double>& excess) {
+  if (!arms.has(kBaseline)) return arms.missing({kBaseline});
+  if (excess.empty()) return "no run of the baseline reached its end";
+  return "the baseline has no sink at this scale: largest excess attention " + brief(std::ranges::max(excess));
+}
+
+/// By how much an arm has less of a sink than the baseline, as a share of the baseline's.
+void report_reductions(const Arms& arms, const std::string& arm, const Layers& sinks, SeedMeasure& measure) {
+  const auto suffix = arm == kPrimary ? "" : "_" + arm;
+  const auto reduction = [&](Values ours, Values theirs) {
+    return paired(over_layers(arms, arm, ours, sinks), over_layers(arms, kBaseline, theirs, sinks),
+                  [](double a, double b) { return 1 - a / b; });
+  };
+  measure.mean("excess_attention_reduction" + suffix, reduction(&ByLayer::excess, &ByLayer::excess));
+  measure.mean("dominance_reduction" + suffix, reduction(&ByLayer::dominance, &ByLayer::dominance));
+  if (!arms.is_sigmoid(arm)) return;
+  measure.mean("excess_attention_reduction" + suffix + "_raw", reduction(&ByLayer::raw_excess, &ByLayer::excess));
+  measure.mean("rows_kept" + suffix, over_layers(arms, arm, &ByLayer::kept, sinks));
+}
+
+void report_over_sinks(const Arms& arms, const Layers& sinks, SeedMeasure& measure) {
+  std::string text;
+  for (const auto layer : sinks) text += (text.empty() ? "" : ", ") + std::to_string(layer);
+  measure.note("Sink layers of the baseline: " + text + ".");
+  for (const auto& arm : arms.runs.names()) {
+    if (arm != kBaseline) report_reductions(arms, arm, sinks, measure);
+  }
+  for (const auto& arm : arms.runs.names()) {
+    measure.mean("excess_attention_" + arm, over_layers(arms, arm, &ByLayer::excess, sinks));
+    measure.mean("dominance_ratio_" + arm, over_layers(arms, arm, &ByLayer::dominance, sinks));
+  }
+  measure.value("onset_layer", static_cast<double>(sinks.front()));
+  measure.value("sink_layers", static_cast<double>(sinks.size()));
+}
+
+/// Which layers have a sink is known only after the passes, so that a missing one is found here.
+void report_sinks(const Arms& arms, SeedMeasure& measure) {
+  const auto excess = mean_excess(arms.surveyed);
+  const auto sinks = sink_layers(excess);
+  if (sinks.empty()) {
+    measure.unmet(why_no_sink(arms.runs, excess));
+    return;
+  }
+  report_over_sinks(arms, sinks, measure);
+  if (const auto missing = arms.runs.missing({kBaseline, kPrimary}); !missing.empty()) measure.unmet(missing);
+}
+
+/// Dominance at position 0 of the residual stream: [b, T, D] -> [b].
+Tensor first_dominance(const Tensor& hidden) { return dominance_ratio(hidden.slice(1, 0, 1)).select(1, 0); }
+
+Seen observe(TrainingClaim& claim, const TrainedModel& kept, const Tokens& tokens) {
+  AttentionNeeds needs;
+  needs.columns = {0};
+  needs.total = kept.model->config.sigmoid_bias.has_value();
+  auto run = claim.run(kept, tokens);
+  return {run.add(watch_attention(needs, sink_terms)), run.add(watch(Site::block_input, first_dominance)),
+          tokens->length()};
+}
+
+BySeed<Seen> observe_last(TrainingClaim& claim, std::span<const TrainedRun> runs, const Tokens& tokens) {
+  return look_at(runs, [&](const TrainedRun& run) { return observe(claim, run.last(), tokens); });
+}
+
+BySeed<std::vector<Seen>> observe_along(TrainingClaim& claim, std::span<const TrainedRun> runs, const Tokens& tokens) {
+  return look_at(runs, [&](const TrainedRun& run) {
+    std::vector<Seen> seen;
+    for (const auto& kept : run.models) seen.push_back(observe(claim, kept, tokens));
+    return seen;
+  });
+}
+
+void sink_mitigation(TrainingClaim& claim) {
+  const auto sequences = [&](const std::string& name, Region region) {
+    return claim.trained().validation(claim.parameters.integer(name + ".sequences"), region);
+  };
+  const auto survey = sequences("survey", Region::survey), measured = sequences("validation", Region::measure);
+  const auto fewer = sequences("over_training", Region::measure);
+  Arms arms{ComparedArms(claim.trained().own_rate, claim.arms)};
+  if (arms.runs.has(kBaseline)) arms.surveyed = observe_last(claim, arms.runs.runs(kBaseline), survey);
+  for (const auto& arm : arms.runs.names()) {
+    arms.last[arm] = observe_last(claim, arms.runs.runs(arm), measured);
+    arms.along[arm] = observe_along(claim, arms.runs.runs(arm), fewer);
+  }
+  claim.report([=, &claim](SeedMeasure& measure) {
+    for (const auto& arm : arms.runs.names()) report_arm(claim.trained(), arms, arm, measure);
+    arms.runs.note_stopped(measure);
+    report_sinks(arms, measure);
+  });
+}
+
+REPLICATE_CLAIM(sink_mitigation, "survey.sequences", "validation.sequences", "over_training.sequences");
 
 }  // namespace
 }  // namespace replicate
