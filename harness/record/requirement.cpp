@@ -3,20 +3,18 @@
 #include <algorithm>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
-#include <utility>
 
 #include "base/error.h"
 #include "base/mean_test.h"
 #include "base/number_text.h"
 #include "base/statistics.h"
+#include "harness/record/clauses.h"
 #include "harness/record/verdict.h"
 
 namespace replicate {
 namespace {
 
 constexpr double kLevelOf95 = 0.025;  // one-sided, of intervals that are shown
-
-std::string brief_number(double value) { return std::isfinite(value) ? significant_text(value, 4) : "no value"; }
 
 bool upwards(Operator op) { return op == Operator::above || op == Operator::at_least; }
 
@@ -31,7 +29,7 @@ bool holds(const Criterion& criterion, double value) {
 }
 
 std::string wanted(const Criterion& criterion) {
-  return to_string(criterion.op) + " " + brief_number(criterion.threshold) + " wanted";
+  return to_string(criterion.op) + " " + short_number(criterion.threshold) + " wanted";
 }
 
 /// The smaller --dtype's error of a metric, 0 where it was not measured.
@@ -58,7 +56,7 @@ Tested open(const std::string& name, const std::string& why) {
 /// A number without sampling.
 Tested test_exact(const Metric& metric, const Requirement& requirement) {
   const auto& criterion = requirement.criterion;
-  const auto value = criterion.metric + " = " + brief_number(metric.value);
+  const auto value = criterion.metric + " = " + short_number(metric.value);
   if (!std::isfinite(metric.value)) return open(criterion.metric, value);
   const auto failed = [&] {
     if (!requirement.fails_at) return true;
@@ -75,11 +73,11 @@ Tested test_mean(const Samples& samples, const Requirement& requirement, double 
   const MeanTest test(samples.values);
   const auto [low, high] = test.interval();
   Tested tested{.name = criterion.metric};
-  tested.clause = criterion.metric + " = " + brief_number(test.mean());
+  tested.clause = criterion.metric + " = " + short_number(test.mean());
   if (!std::isfinite(low) || !std::isfinite(high)) {
     return open(criterion.metric, tested.clause + " has no interval: " + wanted(criterion));
   }
-  tested.clause += " [" + brief_number(low) + ", " + brief_number(high) + "]";
+  tested.clause += " [" + short_number(low) + ", " + short_number(high) + "]";
   if (least_p(test.n()) > level) {
     return open(criterion.metric, tested.clause + " comes from too few units: " + std::to_string(test.n()));
   }
@@ -99,9 +97,9 @@ Tested test_criterion(const Judged& judged, const Requirement& requirement, doub
   const auto& metric = required(judged, criterion.metric);
   const auto error = dtype_error(judged, criterion.metric);
   if (std::abs(metric.value - criterion.threshold) < error) {
-    return open(criterion.metric, criterion.metric + " = " + brief_number(metric.value) + " is nearer to " +
-                                      brief_number(criterion.threshold) + " than the error of the arithmetic, " +
-                                      brief_number(error));
+    return open(criterion.metric, criterion.metric + " = " + short_number(metric.value) + " is nearer to " +
+                                      short_number(criterion.threshold) + " than the error of the arithmetic, " +
+                                      short_number(error));
   }
   if (requirement.exact) return test_exact(metric, requirement);
   const auto* samples = judged.samples(criterion.metric);
@@ -113,7 +111,7 @@ Tested test_criterion(const Judged& judged, const Requirement& requirement, doub
 std::string joined(const std::vector<Tested>& all, Outcome outcome) {
   std::string text;
   for (const auto& one : all) {
-    if (one.outcome == outcome) text += (text.empty() ? "" : "; ") + one.clause;
+    if (one.outcome == outcome) add_clause(text, one.clause);
   }
   return text;
 }
@@ -137,17 +135,17 @@ Tested test_group(const Judged& judged, const Requirement& group, double level) 
   tested.outcome = outcome_of(tested.p, tested.opposite, level);
   const auto how_many = group.at_least ? std::to_string(*group.at_least) + " of " + std::to_string(n) : "all";
   tested.clause = group.name + " (" + how_many + " wanted), p = " + significant_text(tested.p, 2);
-  std::string mark = ": ";
-  for (const auto& member : tested.members) tested.clause += std::exchange(mark, "; ") + member.clause;
+  std::string clauses;
+  for (const auto& member : tested.members) add_clause(clauses, member.clause);
+  tested.clause += ": " + clauses;
   return tested;
 }
 
 // Controls.
 
-std::vector<double> combined(const std::vector<double>& a, double factor, const std::vector<double>& b, double sign) {
-  std::vector<double> d(a.size());
-  for (size_t i = 0; i < a.size(); ++i) d[i] = sign * a[i] - factor * b[i];
-  return d;
+std::vector<double> scaled(std::vector<double> x, double factor) {
+  for (auto& value : x) value *= factor;
+  return x;
 }
 
 struct Moments {
@@ -160,17 +158,17 @@ struct Moments {
   }
 };
 
-/// One-sided p values that the mean of `control` times sign, less that of fraction * effect, lies below (above) 0.
+/// One-sided p values that the mean of a lies below (above) that of b.
 struct Comparison {
   double below = 1, above = 1;
 };
 
 /// Welch's test.
-Comparison compare_unpaired(const std::vector<double>& control, double sign, const std::vector<double>& effect) {
-  const Moments a(control), b(effect);
+Comparison compare_unpaired(const std::vector<double>& x, const std::vector<double>& y) {
+  const Moments a(x), b(y);
   const auto error2 = a.error2 + b.error2;
-  const auto difference = sign * a.mean - b.mean;
-  const auto least = least_p(static_cast<int64_t>(std::min(control.size(), effect.size())));
+  const auto difference = a.mean - b.mean;
+  const auto least = least_p(static_cast<int64_t>(std::min(x.size(), y.size())));
   if (!(error2 > 0)) return {difference < 0 ? least : 1, difference > 0 ? least : 1};
   const auto degrees = error2 * error2 / (a.error2 * a.error2 / a.degrees + b.error2 * b.error2 / b.degrees);
   const boost::math::students_t student(degrees);
@@ -179,10 +177,9 @@ Comparison compare_unpaired(const std::vector<double>& control, double sign, con
           std::max(least, boost::math::cdf(boost::math::complement(student, t)))};
 }
 
-/// `effect` is the part of it that the control is held against, in the wanted direction.
-Comparison compare(const Samples& control, double sign, const std::vector<double>& effect, bool paired) {
-  if (!paired) return compare_unpaired(control.values, sign, effect);
-  const MeanTest test(combined(control.values, 1, effect, sign));
+Comparison compare_paired(std::vector<double> x, const std::vector<double>& y) {
+  for (size_t i = 0; i < x.size(); ++i) x[i] -= y[i];
+  const MeanTest test(x);
   return {test.p_below(0), test.p_above(0)};
 }
 
@@ -207,7 +204,7 @@ std::vector<Tested> deciding(const Ruling& ruling) {
 std::string unmet_checks(const std::vector<Tested>& checks) {
   std::string text;
   for (const auto& check : checks) {
-    if (check.outcome != Outcome::pass) text += (text.empty() ? "" : "; ") + check.clause;
+    if (check.outcome != Outcome::pass) add_clause(text, check.clause);
   }
   return text;
 }
@@ -231,15 +228,13 @@ void decide(Ruling& ruling) {
   }
 }
 
-std::string exact(double value) { return significant_text(value, 17); }
-
 /// A requirement as text, without its source.
 std::string line_of(const Requirement& requirement) {
   if (!requirement.is_group()) {
     const auto& criterion = requirement.criterion;
-    return criterion.metric + " " + to_string(criterion.op) + " " + exact(criterion.threshold) +
+    return criterion.metric + " " + to_string(criterion.op) + " " + exact_number(criterion.threshold) +
            (requirement.exact ? " exact" : "") +
-           (requirement.fails_at ? " fails at " + exact(*requirement.fails_at) : "") +
+           (requirement.fails_at ? " fails at " + exact_number(*requirement.fails_at) : "") +
            (requirement.arithmetic ? " by arithmetic" : "");
   }
   auto text =
@@ -305,21 +300,24 @@ Tested test(const Judged& judged, const JointControl& control, double level) {
   const auto& metric = required(judged, control.metric);
   const auto& of = required(judged, control.of);
   const auto *samples = judged.samples(control.metric), *effect = judged.samples(control.of);
-  auto clause = "control " + control.metric + " = " + brief_number(metric.value) + ", below " +
-                brief_number(control.fraction) + " x " + control.of + " (" + brief_number(of.value) + ") wanted";
+  auto clause = "control " + control.metric + " = " + short_number(metric.value) + ", below " +
+                short_number(control.fraction) + " x " + control.of + " (" + short_number(of.value) + ") wanted";
   if (!has_units(samples) || !has_units(effect)) return open(control.metric, clause + ", has no per-unit values");
   const auto error = dtype_error(judged, control.metric) + control.fraction * dtype_error(judged, control.of);
   if (std::abs(std::abs(metric.value) - control.fraction * std::abs(of.value)) < error) {
     return open(control.metric, clause + ", but lies within the error of the arithmetic");
   }
   const double sign = upwards(control.op) ? 1 : -1;
-  const std::vector<double> none(effect->values.size(), 0.0);
-  const auto part = combined(none, -sign * control.fraction, effect->values, 1);
-  const bool paired = metric.inputs == of.inputs && samples->values.size() == effect->values.size();
-  const auto one = compare(*samples, sign, part, paired);
+  const auto allowed = scaled(effect->values, sign * control.fraction);
+  const bool paired = metric.inputs == of.inputs && samples->values.size() == allowed.size();
+  const auto compare = [&](double direction) {
+    const auto change = scaled(samples->values, direction);
+    return paired ? compare_paired(change, allowed) : compare_unpaired(change, allowed);
+  };
+  const auto one = compare(sign);
   Tested tested{.name = control.metric, .p = one.below, .opposite = one.above};
   if (control.two_sided) {
-    const auto other = compare(*samples, -sign, part, paired);
+    const auto other = compare(-sign);
     tested.p = std::max(one.below, other.below);
     tested.opposite = std::min(1.0, 2 * std::min(one.above, other.above));
   }
@@ -353,11 +351,11 @@ bool holds_in_point_estimates(const Judged& judged, const Requirements& requirem
 }
 
 std::string canonical_text(const Requirements& requirements) {
-  auto text = "level " + exact(requirements.level) + "\n";
+  auto text = "level " + exact_number(requirements.level) + "\n";
   for (const auto& one : requirements.all) text += "requires " + line_of(one) + "\n";
   for (const auto& one : requirements.checks) text += "check " + line_of(one) + "\n";
   for (const auto& [metric, of, op, fraction, two_sided, source] : requirements.controls) {
-    text += "control " + metric + " of " + of + " " + to_string(op) + " " + exact(fraction) +
+    text += "control " + metric + " of " + of + " " + to_string(op) + " " + exact_number(fraction) +
             (two_sided ? " two-sided" : "") + "\n";
   }
   return text;

@@ -4,17 +4,12 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/number_text.h"
 #include "base/sha256.h"
+#include "harness/record/clauses.h"
 #include "harness/record/evidence.h"
 
 namespace replicate {
 namespace {
-
-/// Infinite is as good as NaN: a quotient without a denominator. A record on disk knows one null for both.
-std::string short_number(double value) { return std::isfinite(value) ? significant_text(value, 4) : "no value"; }
-
-std::string exact_number(double value) { return significant_text(value, 17); }
 
 bool bounded(const Metric& metric) {
   return metric.low && metric.high && std::isfinite(*metric.low) && std::isfinite(*metric.high);
@@ -166,7 +161,7 @@ struct Clauses {
 
 std::string sentence(const std::vector<std::string>& clauses) {
   std::string text;
-  for (const std::string& clause : clauses) text += (text.empty() ? "" : "; ") + clause;
+  for (const std::string& clause : clauses) add_clause(text, clause);
   return text;
 }
 

@@ -11,20 +11,13 @@
 namespace replicate {
 namespace {
 
-Criterion criterion_of(const Yaml& yaml) {
-  return {filled_text(yaml.at("metric")), word_of<Operator>(yaml.at("op")), yaml.at("threshold").real(),
-          filled_text(yaml.at("source"))};
-}
-
 Prediction read_prediction(const Yaml& yaml) {
   yaml.allow({"question", "account", "metric", "op", "threshold", "source"});
   return {filled_text(yaml.at("question")), filled_text(yaml.at("account")), criterion_of(yaml)};
 }
 
 double read_fraction(const Yaml& yaml) {
-  const double fraction = yaml.real();
-  if (fraction <= 0) yaml.fail("is not above 0", "give the share of the effect that is too much");
-  return fraction;
+  return read_above_zero(yaml, "give the share of the effect that is too much");
 }
 
 Control read_control(const Yaml& yaml) {
@@ -47,6 +40,17 @@ Entry& entry_on(std::vector<Entry>& entries, const std::string& metric, const Ya
 }
 
 }  // namespace
+
+double read_above_zero(const Yaml& yaml, const std::string& remedy) {
+  const double value = yaml.real();
+  if (value <= 0) yaml.fail("is not above 0", remedy);
+  return value;
+}
+
+Criterion criterion_of(const Yaml& yaml) {
+  return {filled_text(yaml.at("metric")), word_of<Operator>(yaml.at("op")), yaml.at("threshold").real(),
+          filled_text(yaml.at("source"))};
+}
 
 Criterion read_criterion(const Yaml& yaml) {
   yaml.allow({"metric", "op", "threshold", "source"});

@@ -14,6 +14,12 @@ Judging read_judging(const Yaml& yaml);
 
 Criterion read_criterion(const Yaml& yaml);
 
+/// The keys of a criterion, which may stand among others.
+Criterion criterion_of(const Yaml& yaml);
+
+/// A number above 0. `remedy` says what to give.
+double read_above_zero(const Yaml& yaml, const std::string& remedy);
+
 /// Two criteria may bound one metric from both sides; the same line twice is a slip.
 void check_distinct(const Yaml& yaml, const Judging& judging);
 

@@ -4,46 +4,35 @@
 #include "base/error.h"
 #include "base/number_text.h"
 #include "harness/record/settings/config_files.h"
+#include "harness/record/settings/judging_settings.h"
 
 namespace replicate {
 namespace {
 
+constexpr const char* kAboveZero = "give a number above 0";
 constexpr int64_t kLargestSample = 1'000'000;
 
-double read_above_zero(const Yaml& yaml) {
-  const double value = yaml.real();
-  if (value <= 0) yaml.fail("is not above 0", "give a number above 0");
-  return value;
-}
-
 double read_level(const Yaml& yaml) {
-  const double level = read_above_zero(yaml);
+  const double level = read_above_zero(yaml, "give a one-sided probability below 0.5");
   if (level >= 0.5) yaml.fail("is no level of a test", "give a one-sided probability below 0.5");
   return level;
 }
 
 StageRule read_stage_rule(const Yaml& yaml) {
   yaml.allow({"starts_at", "ends_below", "sink_excess"});
-  const StageRule rule{read_above_zero(yaml.at("starts_at")), read_above_zero(yaml.at("ends_below")),
-                       read_above_zero(yaml.at("sink_excess"))};
+  const StageRule rule{read_above_zero(yaml.at("starts_at"), kAboveZero),
+                       read_above_zero(yaml.at("ends_below"), kAboveZero),
+                       read_above_zero(yaml.at("sink_excess"), kAboveZero)};
   if (rule.ends_below > rule.starts_at)
     yaml.fail("ends a stage where it starts", "let ends_below be at most starts_at");
   return rule;
 }
 
-Criterion read_bound(const Yaml& yaml) {
-  return {filled_text(yaml.at("metric")), word_of<Operator>(yaml.at("op")), yaml.at("threshold").real(),
-          filled_text(yaml.at("source"))};
-}
-
-Requirement read_exact(const Yaml& yaml) {
-  yaml.allow({"metric", "op", "threshold", "source"});
-  return {.criterion = read_bound(yaml), .exact = true};
-}
+Requirement read_exact(const Yaml& yaml) { return {.criterion = read_criterion(yaml), .exact = true}; }
 
 Requirement read_criterion_of(const Yaml& yaml, int64_t units) {
   yaml.allow({"metric", "op", "threshold", "source", "exact", "fails_at", "arithmetic", "units"});
-  Requirement one{.criterion = read_bound(yaml)};
+  Requirement one{.criterion = criterion_of(yaml)};
   one.exact = yaml.flag_or("exact", false);
   one.arithmetic = yaml.flag_or("arithmetic", false);
   if (const auto fails_at = yaml.find("fails_at")) {
@@ -86,7 +75,7 @@ JointControl read_joint_control(const Yaml& yaml) {
   control.metric = filled_text(yaml.at("metric"));
   control.of = filled_text(yaml.at("of"));
   control.op = word_of<Operator>(yaml.at("op"));
-  control.fraction = read_above_zero(yaml.at("fraction"));
+  control.fraction = read_above_zero(yaml.at("fraction"), "give the share of the effect that is too much");
   control.two_sided = yaml.flag_or("two_sided", false);
   control.source = filled_text(yaml.at("source"));
   return control;
