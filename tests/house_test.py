@@ -17,22 +17,29 @@ NAMESPACE = re.compile(r"\bnamespace(?P<name>[ \w:]*)$")
 TYPE = re.compile(r"\b(?:struct|class|union|enum(?:\s+class|\s+struct)?)\s+(?:alignas\([^)]*\)\s*)?(?P<name>\w+)\s*(?:final\b)?\s*(?::(?!:)[^;{}()]*)?$")
 
 
-def types_of(source):
-    """(namespace, name) of each type that a source defines at namespace scope; an unnamed namespace is the file's own."""
+def statements_of(source):
+    """(scopes, head, sign) of what stands at namespace scope: the namespaces around it, the text before a { or ; and which of
+    them ends it. An unnamed namespace is ""."""
     code = NOT_CODE.sub(" ", source)
-    scopes, found, begin = [], [], 0  # a scope: the namespace's name, or None for a type's or a function's braces
+    scopes, begin = [], 0  # a scope: the namespace's name, or None for a type's or a function's braces
     for at, sign in ((m.start(), m.group()) for m in re.finditer(r"[{};]", code)):
         head, begin = code[begin:at].strip(), at + 1
         if sign == "}":
             scopes.pop()
-        elif sign == "{":
-            if match := NAMESPACE.search(head):
-                scopes.append(match["name"].strip())
-                continue
-            if None not in scopes and "" not in scopes and (match := TYPE.search(head)):
-                found.append(("::".join(scopes), match["name"]))
+            continue
+        if sign == "{" and (match := NAMESPACE.search(head)):
+            scopes.append(match["name"].strip())
+            continue
+        if None not in scopes:
+            yield tuple(scopes), head, sign
+        if sign == "{":
             scopes.append(None)
-    return found
+
+
+def types_of(source):
+    """(namespace, name) of each type that a source defines at namespace scope; an unnamed namespace is the file's own."""
+    return [("::".join(scopes), match["name"]) for scopes, head, sign in statements_of(source)
+            if sign == "{" and "" not in scopes and (match := TYPE.search(head))]
 
 
 MACRO = re.compile(r"[A-Z_]+\(")
@@ -54,27 +61,18 @@ def parameter_types(text):
 def private_names(source):
     """{name: alias} of what a source defines for itself, in an unnamed namespace: types, constants, functions with the types of
     their parameters, and aliases, which are the only ones with a text."""
-    code = NOT_CODE.sub(" ", source)
-    scopes, found, begin = [], {}, 0
-    for at, sign in ((m.start(), m.group()) for m in re.finditer(r"[{};]", code)):
-        head, begin = code[begin:at].strip(), at + 1
-        if sign == "}":
-            scopes.pop()
+    found = {}
+    for scopes, head, sign in statements_of(source):
+        if "" not in scopes:
             continue
-        if sign == "{" and (match := NAMESPACE.search(head)):
-            scopes.append(match["name"].strip())
-            continue
-        if None not in scopes and "" in scopes:
-            if match := ALIAS.search(head):
-                found[match["name"]] = " ".join(head.split())
-            elif sign == "{" and (match := TYPE.search(head)):
-                found[match["name"]] = ""
-            elif names := VALUE.findall(head):
-                found.update(dict.fromkeys(names, ""))
-            elif sign == "{" and not MACRO.match(head) and (match := FUNCTION.search(head)):
-                found[match["name"] + str(parameter_types(match["parameters"]))] = ""
-        if sign == "{":
-            scopes.append(None)
+        if match := ALIAS.search(head):
+            found[match["name"]] = " ".join(head.split())
+        elif sign == "{" and (match := TYPE.search(head)):
+            found[match["name"]] = ""
+        elif names := VALUE.findall(head):
+            found.update(dict.fromkeys(names, ""))
+        elif sign == "{" and not MACRO.match(head) and (match := FUNCTION.search(head)):
+            found[match["name"] + str(parameter_types(match["parameters"]))] = ""
     return found
 
 
