@@ -36,21 +36,11 @@ Mediators all_but_top4(const SpikeWriters& writers, int64_t width) {
 }
 
 void disparity_mediation(Claim& claim) {
-  const auto& writers = claim.stage().writers;
-  const auto spike = writers.layer;
-  const auto mediators = top4(writers);
-  const auto masked = induce_by_mask(claim, "disparity_mediation", claim.primary());
-  hold(claim, masked, "", spike, mediators);
-  if (claim.reports_others) {
-    hold(claim, masked, "_but_top4", spike, all_but_top4(writers, claim.config().width));
-    hold(claim, masked, "_top2", spike, top2(writers));
-    hold_other_spikes(claim, masked, top4);
-    if (const auto amplified = induce_by_amplification(claim, masked)) hold(claim, *amplified, "", spike, mediators);
-  }
-  if (const auto random = claim.condition("random")) {
-    hold(claim, induce_by_mask(claim, "disparity_mediation", *random), "", spike, mediators);
-  }
-  if (claim.reports_others) replace_at_first(claim, masked, spike, mediators);
+  mediate(claim, "disparity_mediation", top4, [&](const InducedSink& masked) {
+    const auto& writers = claim.stage().writers;
+    hold(claim, masked, "_but_top4", writers.layer, all_but_top4(writers, claim.config().width));
+    hold(claim, masked, "_top2", writers.layer, top2(writers));
+  });
 }
 
 REPLICATE_CLAIM(disparity_mediation, "natural", "random", "calibration.sequences", "target", "amplification");

@@ -7,10 +7,9 @@
 // before the onset and over the sink layers, are reported beside it.
 // Cost: one forward pass per condition and one more per null model.
 
-#include <numeric>
-
 #include "harness/study/claim.h"
 #include "harness/study/measures/head_products.h"
+#include "harness/study/measures/position_variance.h"
 #include "models/core/watch.h"
 
 namespace replicate {
@@ -105,12 +104,6 @@ Tensor over_groups(const Tensor& by_layer, const std::vector<LayerGroup>& groups
   return at::stack(means, 1);
 }
 
-std::vector<double> up_to(int64_t n) {
-  std::vector<double> x(n);
-  std::iota(x.begin(), x.end(), 1);
-  return x;
-}
-
 using LayerGroups = std::vector<LayerGroup>;
 
 /// `by_layer` gives correlations [R, L] from weights [R, B].
@@ -118,7 +111,7 @@ void report_correlation(const std::string& name, const Condition& on, const Laye
                         const OfWeights& by_layer, Measure& measure) {
   measure.population(names_of(name, groups), on,
                      [&](const Tensor& weights) { return over_groups(by_layer(weights), groups); });
-  if (with_series) measure.population_series(name, on, "layer", up_to(on.layers()), by_layer);
+  if (with_series) measure.population_series(name, on, "layer", layer_numbers(on.layers()), by_layer);
 }
 
 void report_correlations(const Observed& one, const LayerGroups& groups, bool beside, Measure& measure) {
@@ -155,7 +148,7 @@ void report_sorted_heads(const Observed& one, int64_t layer, Measure& measure) {
   const auto suffix = layer == 1 ? std::string("_layer1") : std::string("_sink_layer");
   const auto entropy = one.entropy->layer(layer);  // [B, H]
   const auto order = entropy.mean(0).argsort();    // [H]
-  const auto ranks = up_to(order.numel());
+  const auto ranks = counted(order.numel());
   measure.series("attention_entropy" + suffix, one.on, "head_rank", ranks, entropy.index_select(1, order));
   measure.population_series("head_output_variance" + suffix, one.on, "head_rank", ranks,
                             [&](const Tensor& weights) { return one.variance(layer, weights).index_select(1, order); });
@@ -175,8 +168,7 @@ void report_heads(const Observed& one, int64_t layer, Measure& measure) {
 
 /// All heads of all layers, layers by heads.
 void report_maps(const Observed& one, Measure& measure) {
-  const auto n = one.on.tokens->sequences();
-  const auto even = at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble);
+  const auto even = even_weights(one.on.tokens->sequences());
   std::vector<Tensor> entropy, variance;  // [H] each
   for (int64_t layer = 1; layer <= one.on.layers(); ++layer) {
     entropy.push_back(one.entropy->layer(layer).mean(0));

@@ -36,8 +36,6 @@ Tensor mean_received(const AttentionStatistics& statistics) {
   return received.slice(1, 0, length - 1) / queries;
 }
 
-int64_t target_of(const Claim& claim) { return claim.parameters.integer("target"); }
-
 LayerRange all_layers(const Claim& claim) { return {1, claim.config().layers}; }
 
 Observed observe(Claim& claim, const Condition& on, std::vector<Patch> patches) {
@@ -88,8 +86,7 @@ Effect mask_target(Claim& claim, const Condition& on) {
 /// Which positions get the attention, over the layers with a sink.
 void report_by_position(Claim& claim, const Effect& effect) {
   claim.report([effect, sinks = claim.sinks()](Measure& measure) {
-    std::vector<double> positions(effect.after.on.length() - 1);
-    std::iota(positions.begin(), positions.end(), 0);
+    const auto positions = counted(effect.after.on.length() - 1, 0);
     const auto show = [&](const std::string& name, const Observed& one) {
       measure.series(name, one.on, "position", positions, mean_over_layers(one.received->layers(), sinks));
     };
@@ -121,17 +118,10 @@ void block_first(Claim& claim, const Condition& on) {
 /// k sees only itself after the last spike; compared where that has acted, for sink layers before it would only dilute
 /// what it does.
 void mask_late(Claim& claim, const Effect& effect) {
-  const auto spike = claim.survey.sinks.last_spike();
-  const auto layers = claim.survey.sinks.sink_layers_after(spike);
-  if (spike == 0 || layers.empty()) {
-    claim.report([](Measure& measure) {
-      measure.note("No spike, or no sink layer after the last one: the late control does not exist.");
-    });
-    return;
-  }
-  const LayerRange after_spike{spike + 1, claim.config().layers};
-  const auto late = observe(claim, effect.after.on, {only_itself(target_of(claim), after_spike)});
-  claim.report([=](Measure& measure) {
+  const auto after_spike = layers_after_last_spike(claim);
+  if (!after_spike) return;
+  const auto late = observe(claim, effect.after.on, {only_itself(target_of(claim), after_spike->range)});
+  claim.report([=, layers = after_spike->sinks](Measure& measure) {
     report_control("attention_to_target_late", late, layers, measure);
     measure.mean("attention_to_target_after_late_layers", late.on,
                  mean_over_layers(effect.after.attention.to_target(), layers));

@@ -5,8 +5,6 @@
 // Controls: the keys of other positions; layer 1, which has no sink; the null model is reported.
 // Cost: one forward pass per condition, the scores a second time, and one K x K eigenproblem per sequence and head.
 
-#include <numeric>
-
 #include "base/error.h"
 #include "harness/study/claim.h"
 #include "harness/study/measures/query_key_probe.h"
@@ -64,12 +62,6 @@ Tensor constancy_distinct(const Observed& one, const Layers& layers, const Tenso
   return sum(key_cosines(one, layers, true) * differ) / sum(differ);
 }
 
-std::vector<double> up_to(int64_t n) {
-  std::vector<double> x(n);
-  std::iota(x.begin(), x.end(), 1);
-  return x;
-}
-
 /// f(layer) [X] of each layer 1..L: [X, L].
 template <typename F>
 Tensor each_layer(int64_t layers, F f) {
@@ -85,10 +77,11 @@ void report_by_layer(const Observed& one, Measure& measure) {
     measure.by_layer(name, one.on, each_layer(layers, of_layer), layers);
   }
   for (const bool first : {true, false}) {
-    measure.population_series(
-        first ? "key_constancy" : "key_constancy_others", one.on, "layer", up_to(layers), [&](const Tensor& weights) {
-          return each_layer(layers, [&](int64_t layer) { return constancy(one, {layer}, first, weights); });
-        });
+    measure.population_series(first ? "key_constancy" : "key_constancy_others", one.on, "layer", layer_numbers(layers),
+                              [&](const Tensor& weights) {
+                                return each_layer(
+                                    layers, [&](int64_t layer) { return constancy(one, {layer}, first, weights); });
+                              });
   }
 }
 
@@ -153,7 +146,7 @@ void report_sorted_heads(const Observed& one, const Layers& sinks, Measure& meas
   const auto aligned = all_heads(one, sinks, QueryKey::alignment);
   const auto share = all_heads(one, sinks, QueryKey::positive_share);
   const auto order = aligned.mean(0).argsort();  // [sinks x H]
-  const auto ranks = up_to(order.numel());
+  const auto ranks = counted(order.numel());
   measure.series("key_query_alignment_by_head", one.on, "head_rank", ranks, aligned.index_select(1, order));
   measure.series("positive_score_share_by_head", one.on, "head_rank", ranks, share.index_select(1, order));
 }

@@ -88,7 +88,7 @@ void intervene(Claim& claim, Compared& one, Run untouched, const std::string& na
 }
 
 Compared compare(Claim& claim, const Condition& on) {
-  const auto k = claim.parameters.integer("target");
+  const auto k = target_of(claim);
   check_target(k, on, "side_effects");
   const auto spike = claim.survey.sinks.dominant_spike, onset = claim.survey.sinks.onset_layer();
   const auto& neurons = claim.survey.writers_of(spike).neurons;

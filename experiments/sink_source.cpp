@@ -52,13 +52,11 @@ Tokens swapped(const TokenIds& tokens, int64_t k, const std::string& label) {
   return replaced(*half, k, tokens_at(tokens, 0), label);
 }
 
-Variant observe(Claim& claim, const Condition& on) {
-  return {on, watch_target(claim.run(on), on, claim.parameters.integer("target"))};
-}
+Variant observe(Claim& claim, const Condition& on) { return {on, watch_target(claim.run(on), on, target_of(claim))}; }
 
 Variants judged_variants(Claim& claim) {
   const Condition plain{claim.given ? claim.given : natural(claim, "natural", false), claim.model, "_plain"};
-  check_target(claim.parameters.integer("target"), plain, "sink_source");
+  check_target(target_of(claim), plain, "sink_source");
   Variants variants{.plain = observe(claim, plain)};
   if (claim.given) return variants;
   variants.null = observe(claim, {natural(claim, "null_model", false), claim.null_model, "_null"});
@@ -67,7 +65,7 @@ Variants judged_variants(Claim& claim) {
 }
 
 void replace_tokens(Claim& claim, Variants& variants) {
-  const auto k = claim.parameters.integer("target");
+  const auto k = target_of(claim);
   const auto& plain = *variants.plain.on.tokens;
   const auto variant = [&](const Tokens& tokens, const std::string& suffix) {
     return observe(claim, {tokens, claim.model, suffix});
@@ -113,7 +111,7 @@ void report_bos_at_target(const Variant& alone, const Variant& both, const std::
   report_both("attention_to_first", both.on, both.attention.to_first(), sinks, measure);
 }
 
-/// Attention to k by what stands there.
+/// Attention to position k, for the token that is there and for the one that was at position 0.
 void report_target(const Variants& variants, const std::vector<int64_t>& sinks, Measure& measure) {
   for (const auto& one : {std::optional(variants.plain), variants.swapped}) {
     if (one) report_both("attention_to_target", one->on, one->attention.to_target(), sinks, measure);

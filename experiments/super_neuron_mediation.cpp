@@ -23,19 +23,7 @@ void note_stand_ins(const Survey& survey, Measure& measure) {
 
 void super_neuron_mediation(Claim& claim) {
   claim.report([&claim](Measure& measure) { note_stand_ins(claim.survey, measure); });
-  const auto& writers = claim.stage().writers;
-  const auto spike = writers.layer;
-  const auto mediators = super_neurons(writers);
-  const auto masked = induce_by_mask(claim, "super_neuron_mediation", claim.primary());
-  hold(claim, masked, "", spike, mediators);
-  if (claim.reports_others) {
-    hold_other_spikes(claim, masked, super_neurons);
-    if (const auto amplified = induce_by_amplification(claim, masked)) hold(claim, *amplified, "", spike, mediators);
-  }
-  if (const auto random = claim.condition("random")) {
-    hold(claim, induce_by_mask(claim, "super_neuron_mediation", *random), "", spike, mediators);
-  }
-  if (claim.reports_others) replace_at_first(claim, masked, spike, mediators);
+  mediate(claim, "super_neuron_mediation", super_neurons);
 }
 
 REPLICATE_CLAIM(super_neuron_mediation, "natural", "random", "calibration.sequences", "target", "amplification");

@@ -65,19 +65,13 @@ void report_at_onset(const Condition& on, const Curves& curves, int64_t onset, M
 /// The same amplification after the last spike, compared with that before the onset over the sink layers there.
 void amplify_late(Claim& claim, const ScaledTarget& scaled) {
   const auto& on = scaled.on;
-  const auto spike = claim.survey.sinks.last_spike();
-  const auto layers = claim.survey.sinks.sink_layers_after(spike);
-  if (spike == 0 || layers.empty()) {
-    claim.report([](Measure& measure) {
-      measure.note("No spike, or no sink layer after the last one: the late control does not exist.");
-    });
-    return;
-  }
+  const auto after_spike = layers_after_last_spike(claim);
+  if (!after_spike) return;
   const auto lambda = lambdas_of(claim).back();
-  const auto outputs = record_calibration(claim, on, {spike + 1, claim.config().layers}, scaled.target);
+  const auto outputs = record_calibration(claim, on, after_spike->range, scaled.target);
   const auto early = watch_target(claim.run(on, {scaled.variance(lambda)}), on, scaled.target);
   const auto late = watch_target(claim.run(on, {amplify(outputs, scaled.target, lambda)}), on, scaled.target);
-  claim.report([=](Measure& measure) {
+  claim.report([=, layers = after_spike->sinks](Measure& measure) {
     measure.by_layer("attention_to_target_late", on, late.to_target(), on.layers());
     measure.mean("attention_to_target_late", on, mean_over_layers(late.to_target(), layers));
     measure.mean("attention_to_target_variance_late_layers", on, mean_over_layers(early.to_target(), layers));

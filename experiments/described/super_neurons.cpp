@@ -3,8 +3,6 @@
 // them, and the dominant spike's layer as figures 8 to 10 show it.
 // Cost: the claim's forward passes, in all layers.
 
-#include <numeric>
-
 #include "harness/study/bins.h"
 #include "harness/study/claim.h"
 #include "harness/study/measures/neuron_probes.h"
@@ -26,12 +24,6 @@ struct Neuron {
 
   std::map<std::string, int64_t> where() const { return {{"layer", layer}, {"neuron", number}}; }
 };
-
-std::vector<double> counted(int64_t n, double first) {
-  std::vector<double> x(n);
-  std::iota(x.begin(), x.end(), first);
-  return x;
-}
 
 /// max_n a_n / b_n of resampled means of a and b [B, F]: [R]. In pieces, so that R x F numbers are never held.
 Tensor largest_ratio(const Tensor& weights, const Tensor& a, const Tensor& b) {
@@ -158,7 +150,7 @@ void report_vectors(const Condition& on, const NeuronTraces& traces, int64_t lay
   measure.series("gate_cosine_by_position", on, "position", positions, traces.gate_cosine(layer).select(2, index));
   measure.series("up_activation_by_position", on, "position", positions, traces.up_activation(layer).select(2, index));
   const auto column = traces.down(layer)[index].abs();  // [D]
-  measure.curve("down_magnitude_sorted", on, "rank", counted(column.numel(), 1), std::get<0>(column.sort(0, true)));
+  measure.curve("down_magnitude_sorted", on, "rank", counted(column.numel()), std::get<0>(column.sort(0, true)));
 }
 
 /// Of one layer, as figures 8 to 10 show it: all neurons, then the top super neuron and the one matched to it.

@@ -1,7 +1,5 @@
 #include "harness/study/compared_arms.h"
 
-#include <numeric>
-
 #include "base/number_text.h"
 
 namespace replicate {
@@ -54,12 +52,6 @@ std::vector<double> tokens_at(const TrainingResults& training, const std::vector
   std::vector<double> tokens;
   for (const auto step : steps) tokens.push_back(training.tokens(step));
   return tokens;
-}
-
-std::vector<double> layer_numbers(int64_t layers) {
-  std::vector<double> x(layers);
-  std::iota(x.begin(), x.end(), 1.0);
-  return x;
 }
 
 std::string brief(double value) { return significant_text(value, 3); }

@@ -92,7 +92,6 @@ inline std::vector<double> differences(const std::vector<double>& a, const std::
   return paired(a, b, [](double x, double y) { return x - y; });
 }
 
-std::vector<double> layer_numbers(int64_t layers);  ///< 1..L
-std::string brief(double value);                    ///< three significant digits, for notes
+std::string brief(double value);  ///< three significant digits, for notes
 
 }  // namespace replicate

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/mean_test.h"
 #include "harness/study/bca.h"
@@ -54,6 +55,12 @@ void keep(std::vector<Samples>& kept, Samples samples) {
 }
 
 }  // namespace
+
+std::vector<double> counted(int64_t n, double first) {
+  std::vector<double> x(n);
+  std::iota(x.begin(), x.end(), first);
+  return x;
+}
 
 void Measure::add(const std::string& name, const Condition& condition, const Estimate& estimate,
                   std::map<std::string, int64_t> where) {
@@ -186,9 +193,7 @@ void Measure::series(const std::string& name, const Condition& condition, const 
 }
 
 void Measure::by_layer(const std::string& name, const Condition& condition, const Tensor& values, int64_t layers) {
-  std::vector<double> x;
-  for (int64_t layer = 1; layer <= layers; ++layer) x.push_back(static_cast<double>(layer));
-  series(name, condition, "layer", x, values.slice(1, 0, layers));
+  series(name, condition, "layer", layer_numbers(layers), values.slice(1, 0, layers));
 }
 
 void Measure::curve(const std::string& name, const Condition& condition, const std::string& axis,

@@ -36,6 +36,10 @@ struct Range {
 
 inline constexpr int64_t kPopulationBlocks = 16;
 
+/// n numbers from `first` on, for the axis of a curve: 1, 2, 3, ...
+std::vector<double> counted(int64_t n, double first = 1);
+inline std::vector<double> layer_numbers(int64_t layers) { return counted(layers); }
+
 class Measure {
  public:
   explicit Measure(const BootstrapOptions& options) : options_(options) {}

@@ -10,8 +10,6 @@
 namespace replicate {
 namespace {
 
-int64_t target_of(const Claim& claim) { return claim.parameters.integer("target"); }
-
 TargetPass observe_target(Claim& claim, const Condition& on, std::vector<Patch> patches) {
   auto run = claim.run(on, std::move(patches));
   return {run, watch_target(run, on, target_of(claim)), run.add(watch_norm_at(target_of(claim)))};
@@ -127,14 +125,7 @@ void report_held(Claim& claim, const InducedSink& sink, const std::vector<HeldPa
   });
 }
 
-TargetPass hold_also(Claim& claim, const InducedSink& sink, const std::vector<Patch>& clamps) {
-  auto patches = sink.patches;
-  patches.insert(patches.end(), clamps.begin(), clamps.end());
-  return observe_target(claim, sink.on, std::move(patches));
-}
-
-}  // namespace
-
+/// The target sees only itself in every layer. `id` names the claim in errors.
 InducedSink induce_by_mask(Claim& claim, const std::string& id, const Condition& on) {
   const auto target = target_of(claim);
   check_target(target, on, id);
@@ -144,6 +135,15 @@ InducedSink induce_by_mask(Claim& claim, const std::string& id, const Condition&
   return sink;
 }
 
+TargetPass hold_also(Claim& claim, const InducedSink& sink, const std::vector<Patch>& clamps) {
+  auto patches = sink.patches;
+  patches.insert(patches.end(), clamps.begin(), clamps.end());
+  return observe_target(claim, sink.on, std::move(patches));
+}
+
+// --- The steps around the judged ones -------------------------------------------------------------------------
+
+/// None where the sink begins in layer 1.
 std::optional<InducedSink> induce_by_amplification(Claim& claim, const InducedSink& masked) {
   const LayerRange before_onset{1, claim.survey.sinks.onset_layer() - 1};
   if (before_onset.last < before_onset.first) return std::nullopt;
@@ -156,15 +156,7 @@ std::optional<InducedSink> induce_by_amplification(Claim& claim, const InducedSi
   return sink;
 }
 
-void hold(Claim& claim, const InducedSink& sink, const std::string& suffix, int64_t spike, const Mediators& mediators) {
-  std::vector<HeldPass> held{{"clamped", hold_also(claim, sink, {clamp(claim, sink, spike, mediators)})}};
-  if (!mediators.matched.empty()) {
-    const auto controls = clamp(claim, sink, spike, {mediators.site, mediators.matched, {}});
-    held.push_back({"clamped_matched", hold_also(claim, sink, {controls})});
-  }
-  report_held(claim, sink, held, suffix, spike);
-}
-
+/// Where there are several spikes: the mediators of each but the dominant one held by themselves, and those of all.
 void hold_other_spikes(Claim& claim, const InducedSink& sink, const MediatorsOf& mediators) {
   const auto& sinks = claim.survey.sinks;
   if (sinks.spikes.size() < 2) return;
@@ -179,6 +171,7 @@ void hold_other_spikes(Claim& claim, const InducedSink& sink, const MediatorsOf&
   report_held(claim, sink, {{"clamped", hold_also(claim, sink, all)}}, "_all", sinks.dominant_spike);
 }
 
+/// Position 0 without what carries its spike.
 void replace_at_first(Claim& claim, const InducedSink& sink, int64_t spike, const Mediators& mediators) {
   const auto mean = from_untouched(sink.untouched.run, mediators, spike, all_but_the_first(sink.on.length()), {0},
                                    Combine::position_mean);
@@ -193,6 +186,35 @@ void replace_at_first(Claim& claim, const InducedSink& sink, int64_t spike, cons
     show("attention_to_first_clamped", replaced);
     show("attention_to_first_untouched", sink.untouched);
   });
+}
+
+}  // namespace
+
+void hold(Claim& claim, const InducedSink& sink, const std::string& suffix, int64_t spike, const Mediators& mediators) {
+  std::vector<HeldPass> held{{"clamped", hold_also(claim, sink, {clamp(claim, sink, spike, mediators)})}};
+  if (!mediators.matched.empty()) {
+    const auto controls = clamp(claim, sink, spike, {mediators.site, mediators.matched, {}});
+    held.push_back({"clamped_matched", hold_also(claim, sink, {controls})});
+  }
+  report_held(claim, sink, held, suffix, spike);
+}
+
+void mediate(Claim& claim, const std::string& id, const MediatorsOf& mediators,
+             const std::function<void(const InducedSink&)>& also_held) {
+  const auto& writers = claim.stage().writers;
+  const auto spike = writers.layer;
+  const auto held = mediators(writers);
+  const auto masked = induce_by_mask(claim, id, claim.primary());
+  hold(claim, masked, "", spike, held);
+  if (claim.reports_others) {
+    if (also_held) also_held(masked);
+    hold_other_spikes(claim, masked, mediators);
+    if (const auto amplified = induce_by_amplification(claim, masked)) hold(claim, *amplified, "", spike, held);
+  }
+  if (const auto random = claim.condition("random")) {
+    hold(claim, induce_by_mask(claim, id, *random), "", spike, held);
+  }
+  if (claim.reports_others) replace_at_first(claim, masked, spike, held);
 }
 
 }  // namespace replicate

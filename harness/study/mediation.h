@@ -33,22 +33,17 @@ struct InducedSink {
   TargetPass untouched, induced;
 };
 
-/// The target sees only itself in every layer. `id` names the claim in errors.
-InducedSink induce_by_mask(Claim& claim, const std::string& id, const Condition& on);
-
-/// The target's head outputs o become mu + lambda (o - mu) in the layers before the onset, mu the mean over other
-/// sequences and lambda the parameter `amplification`. None where the sink begins in layer 1.
-std::optional<InducedSink> induce_by_amplification(Claim& claim, const InducedSink& masked);
-
 /// The intervention again, with the target's mediators in the layer of a spike held at what they are in the untouched
 /// pass; and with their matched controls held. Reports which share of the induced attention and of the target's norm
 /// that removes, under names with the suffix.
 void hold(Claim& claim, const InducedSink& sink, const std::string& suffix, int64_t spike, const Mediators& mediators);
 
-/// Where there are several spikes: the mediators of each but the dominant one held by themselves, and those of all.
-void hold_other_spikes(Claim& claim, const InducedSink& sink, const MediatorsOf& mediators);
-
-/// Position 0 without what carries its spike: the mediators there get the sequence's mean over the other positions.
-void replace_at_first(Claim& claim, const InducedSink& sink, int64_t spike, const Mediators& mediators);
+/// The whole of the mediation claim `id`: the mediators of the dominant spike held under the mask, on the judged inputs
+/// and on random ids. Beside that, what `also_held` holds under the judged mask; the mediators of other spikes, and of
+/// all; those of the dominant one where the target was amplified in place of masked (its head outputs o become mu +
+/// lambda (o - mu) in the layers before the onset, mu the mean over other sequences, lambda the parameter
+/// `amplification`); and position 0 with the sequence's mean over other positions in place of its own mediators.
+void mediate(Claim& claim, const std::string& id, const MediatorsOf& mediators,
+             const std::function<void(const InducedSink& masked)>& also_held = {});
 
 }  // namespace replicate

@@ -5,6 +5,8 @@
 
 namespace replicate {
 
+int64_t target_of(const Context& claim) { return claim.parameters.integer("target"); }
+
 void check_target(int64_t target, const Condition& condition, const std::string& claim) {
   const auto length = condition.tokens->length();
   if (target >= 1 && target + 2 <= length) return;
@@ -28,10 +30,20 @@ Recording record_heads(std::string name, LayerRange layers, int64_t position) {
 }
 
 Recording record_calibration(Claim& claim, const Condition& on, LayerRange layers, int64_t position) {
-  const auto tokens = calibration_for(on, claim, claim.parameters.integer("target"));
+  const auto tokens = calibration_for(on, claim, target_of(claim));
   auto recording = record_heads({}, layers, position);
   recording.name = claim.run({tokens, on.model, {}}).record(recording);
   return recording;
+}
+
+std::optional<LateLayers> layers_after_last_spike(Claim& claim) {
+  const auto spike = claim.survey.sinks.last_spike();
+  auto sinks = claim.survey.sinks.sink_layers_after(spike);
+  if (spike > 0 && !sinks.empty()) return LateLayers{{spike + 1, claim.config().layers}, std::move(sinks)};
+  claim.report([](Measure& measure) {
+    measure.note("No spike, or no sink layer after the last one: the late control does not exist.");
+  });
+  return std::nullopt;
 }
 
 Transplant with_mean(const Recording& recorded, int64_t target, float scale, float weight) {

@@ -7,6 +7,9 @@
 
 namespace replicate {
 
+/// The claim's parameter `target`.
+int64_t target_of(const Context& claim);
+
 /// Error unless `target` lies after position 0 and has a later query.
 void check_target(int64_t target, const Condition& condition, const std::string& claim);
 
@@ -20,9 +23,18 @@ Tokens calibration_for(const Condition& condition, const Context& context, int64
 /// What the model's heads put out at one position in these layers.
 Recording record_heads(std::string name, LayerRange layers, int64_t position);
 
-/// Declares a pass over calibration_for(on), to the parameter `target`, that keeps the head outputs of one position in
+/// Declares a pass over calibration_for(on), to the claim's target, that keeps the head outputs of one position in
 /// these layers.
 Recording record_calibration(Claim& claim, const Condition& on, LayerRange layers, int64_t position);
+
+/// Where a control acts too late: after the last spike.
+struct LateLayers {
+  LayerRange range;
+  std::vector<int64_t> sinks;  ///< those of them with a sink
+};
+
+/// Nothing, and a note in the record, where there is no spike, or no sink layer after the last one.
+std::optional<LateLayers> layers_after_last_spike(Claim& claim);
 
 /// The head outputs o of `target` become scale o + weight mu in the recorded layers, mu the mean over the recorded
 /// sequences.

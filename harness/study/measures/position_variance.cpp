@@ -1,7 +1,6 @@
 #include "harness/study/measures/position_variance.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/error.h"
 #include "harness/study/population.h"
@@ -21,11 +20,7 @@ std::vector<int64_t> variance_layers(const ModelConfig& config) {
   return config.layers > 1 ? std::vector<int64_t>{1, 2} : std::vector<int64_t>{1};
 }
 
-std::vector<double> variance_positions() {
-  std::vector<double> all(kVariancePositions);
-  std::iota(all.begin(), all.end(), 0.0);
-  return all;
-}
+std::vector<double> variance_positions() { return counted(kVariancePositions, 0); }
 
 std::string in_layer(const std::string& name, int64_t layer) {
   return layer == 1 ? name : name + "_layer" + std::to_string(layer);
@@ -107,9 +102,7 @@ Tensor PositionVariance::ratio_by_layer(const Tensor& weights) const {
 
 void measure_by_layer(const std::string& name, const Condition& condition, const PositionVariance& variance,
                       Measure& measure) {
-  std::vector<double> x(condition.model->config.layers);
-  std::iota(x.begin(), x.end(), 1.0);
-  measure.population_series(name, condition, "layer", x,
+  measure.population_series(name, condition, "layer", layer_numbers(condition.layers()),
                             [&](const Tensor& weights) { return variance.ratio_by_layer(weights); });
 }
 

@@ -29,7 +29,7 @@ ScaledTarget scale_target(Claim& claim, const Condition& on) {
   claim.sinks();
   const LayerRange before{1, claim.survey.sinks.onset_layer() - 1};
   if (before.last < 1) Claim::unmet("the sink begins in layer 1: there is no layer before it to act in");
-  const auto target = claim.parameters.integer("target");
+  const auto target = target_of(claim);
   check_target(target, on, "variance_scaling");
   return {on, target, before, record_calibration(claim, on, before, target)};
 }
