@@ -46,6 +46,7 @@ void count_silent(const EvidencePiece& piece, EvidenceCount& count) {
 
 Bearing bearing_of(const Ruling& ruling, const std::map<Verdict, Bearing>& otherwise) {
   if (ruling.by_arithmetic || ruling.by_a_control_alone) return Bearing::silent;
+  if (ruling.verdict == Verdict::fail && !ruling.may_contradict) return Bearing::silent;
   if (const auto found = otherwise.find(ruling.verdict); found != otherwise.end()) return found->second;
   if (ruling.verdict == Verdict::pass) return Bearing::supports;
   return ruling.verdict == Verdict::fail ? Bearing::contradicts : Bearing::silent;

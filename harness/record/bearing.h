@@ -11,17 +11,8 @@
 
 namespace replicate {
 
-enum class Bearing { silent, supports, contradicts };
-
-/// - arithmetic: nothing that decides could have come out otherwise.
-/// - calibrated: the model, its shape or a relative was known when the definition was registered.
-/// - confirmatory: a prediction for the model was registered before its record, or the model is younger than the
-///   definition.
-/// - unregistered: a model of the user's own.
-enum class Standing { arithmetic, calibrated, confirmatory, unregistered };
-
 /// A pass supports and a fail contradicts, unless the claim says otherwise for that verdict. What holds by arithmetic,
-/// what fails by a control alone, and every other verdict is silent.
+/// what fails by a control alone or without what the claim asks of a contradiction, and every other verdict is silent.
 Bearing bearing_of(const Ruling& ruling, const std::map<Verdict, Bearing>& otherwise = {});
 
 /// One claim's part of the evidence.

@@ -228,6 +228,11 @@ void decide(Ruling& ruling) {
   }
 }
 
+void add_metrics(const Requirement& requirement, std::set<std::string>& names) {
+  for (const auto& member : requirement.members) add_metrics(member, names);
+  if (!requirement.is_group()) names.insert(requirement.criterion.metric);
+}
+
 /// A requirement as text, without its source.
 std::string line_of(const Requirement& requirement) {
   if (!requirement.is_group()) {
@@ -339,8 +344,20 @@ Ruling rule(const Judged& judged, const Requirements& requirements) {
     ruling.reason = "the intervention did not take: " + unmet;
     return ruling;
   }
+  ruling.may_contradict = std::all_of(
+      requirements.contradicts_if.begin(), requirements.contradicts_if.end(),
+      [&](const Requirement& one) { return test(judged, one, requirements.level).outcome == Outcome::pass; });
   decide(ruling);
   return ruling;
+}
+
+std::set<std::string> judged_metrics(const Requirements& requirements) {
+  std::set<std::string> names;
+  for (const auto* list : {&requirements.all, &requirements.checks, &requirements.contradicts_if}) {
+    for (const auto& one : *list) add_metrics(one, names);
+  }
+  for (const auto& control : requirements.controls) names.insert({control.metric, control.of});
+  return names;
 }
 
 bool holds_in_point_estimates(const Judged& judged, const Requirements& requirements) {
@@ -354,6 +371,11 @@ std::string canonical_text(const Requirements& requirements) {
   auto text = "level " + exact_number(requirements.level) + "\n";
   for (const auto& one : requirements.all) text += "requires " + line_of(one) + "\n";
   for (const auto& one : requirements.checks) text += "check " + line_of(one) + "\n";
+  for (const auto& one : requirements.contradicts_if) text += "contradicts if " + line_of(one) + "\n";
+  for (const auto& [verdict, bearing] : requirements.bearing) {
+    text += to_string(verdict) + " " + to_string(bearing) + "\n";
+  }
+  if (requirements.stages != StageCalls::once) text += "stages " + to_string(requirements.stages) + "\n";
   for (const auto& [metric, of, op, fraction, two_sided, source] : requirements.controls) {
     text += "control " + metric + " of " + of + " " + to_string(op) + " " + exact_number(fraction) +
             (two_sided ? " two-sided" : "") + "\n";

@@ -4,6 +4,8 @@
 // the level of the claim's family; criteria combine into groups of which all, or some, must hold; a control is compared
 // with its effect unit by unit. Nothing here knows any claim.
 
+#include <set>
+
 #include "harness/record/record.h"
 
 namespace replicate {
@@ -39,6 +41,11 @@ struct Requirements {
   std::vector<Requirement> all;
   std::vector<Requirement> checks;  ///< that the intervention took; point estimates
   std::vector<JointControl> controls;
+  int64_t version = 1;  ///< of the definition
+  StageCalls stages = StageCalls::once;
+  std::map<Verdict, Bearing> bearing = {};  ///< where a pass does not support, or a fail not contradict
+  std::vector<Requirement> contradicts_if =
+      {};  ///< a fail contradicts only if all of these hold; empty: whenever it fails
 };
 
 /// What the data say of one requirement or control.
@@ -58,6 +65,7 @@ struct Ruling {
   std::vector<Tested> requirements, checks, controls;
   bool by_arithmetic = false;       ///< no requirement is left that could have come out otherwise
   bool by_a_control_alone = false;  ///< it fails, and every requirement holds
+  bool may_contradict = true;       ///< what a contradiction needs beside a fail is there
 };
 
 /// The metrics of a measurement that are judged: those that carry all entries of `where` (a stage's spike).
@@ -89,6 +97,9 @@ Tested test(const Judged& judged, const JointControl& control, double level);
 ///   inconclusive, with the remark that 95% is reached where every p is at most 0.025.
 /// Requirements that hold by arithmetic decide only where there are no others.
 Ruling rule(const Judged& judged, const Requirements& requirements);
+
+/// The metrics that the verdict, or its bearing, depends on.
+std::set<std::string> judged_metrics(const Requirements& requirements);
 
 /// Whether every point estimate lies on the passing side: what a variation of the inputs is asked.
 bool holds_in_point_estimates(const Judged& judged, const Requirements& requirements);

@@ -246,11 +246,20 @@ RivalFinding judge_prediction(const Measurement& measurement, const Judging& jud
 
 // The second edition.
 
-void add_findings(const Requirement& requirement, const Tested& tested, std::vector<Finding>& findings) {
+/// The criteria of a requirement, unjudged where nothing was tested.
+void add_findings(const Requirement& requirement, const Tested* tested, std::vector<Finding>& findings) {
   for (size_t i = 0; i < requirement.members.size(); ++i) {
-    add_findings(requirement.members[i], tested.members[i], findings);
+    add_findings(requirement.members[i], tested ? &tested->members[i] : nullptr, findings);
   }
-  if (!requirement.is_group()) findings.push_back({requirement.criterion, tested.outcome, {}, tested.p});
+  if (requirement.is_group()) return;
+  findings.push_back({requirement.criterion});
+  if (!tested) return;
+  findings.back().outcome = tested->outcome;
+  findings.back().p = tested->p;
+}
+
+Control control_of(const JointControl& control) {
+  return {control.metric, control.of, control.fraction, control.source};
 }
 
 ControlOutcome control_outcome(Outcome outcome) {
@@ -268,12 +277,11 @@ void judge_requirements(const Measurement& measurement, const Requirements& requ
   judgement.verdict = ruling.verdict;
   judgement.reason = ruling.reason;
   for (size_t i = 0; i < requirements.all.size(); ++i) {
-    add_findings(requirements.all[i], ruling.requirements[i], judgement.criteria);
+    add_findings(requirements.all[i], &ruling.requirements[i], judgement.criteria);
   }
   for (size_t i = 0; i < requirements.controls.size(); ++i) {
-    const auto& [metric, of, op, fraction, two_sided, source] = requirements.controls[i];
     const auto& tested = ruling.controls[i];
-    judgement.controls.push_back({{metric, of, fraction, source}, control_outcome(tested.outcome), tested.p});
+    judgement.controls.push_back({control_of(requirements.controls[i]), control_outcome(tested.outcome), tested.p});
   }
 }
 
@@ -317,16 +325,28 @@ Judgement judge(const Measurement& measurement, const Judging& judging) {
   return judgement;
 }
 
-std::vector<Finding> unjudged(const std::vector<Criterion>& criteria) {
+std::vector<Finding> unjudged_criteria(const Judging& judging) {
   std::vector<Finding> findings;
-  for (const Criterion& criterion : criteria) findings.push_back({criterion});
+  for (const Criterion& criterion : judging.criteria) findings.push_back({criterion});
+  if (!judging.requirements) return findings;
+  for (const Requirement& one : judging.requirements->all) add_findings(one, nullptr, findings);
   return findings;
 }
 
-std::vector<ControlFinding> unjudged(const std::vector<Control>& controls) {
+std::vector<ControlFinding> unjudged_controls(const Judging& judging) {
   std::vector<ControlFinding> findings;
-  for (const Control& control : controls) findings.push_back({control});
+  for (const Control& control : judging.controls) findings.push_back({control});
+  if (!judging.requirements) return findings;
+  for (const JointControl& control : judging.requirements->controls) findings.push_back({control_of(control)});
   return findings;
+}
+
+std::set<std::string> judged_metrics(const Judging& judging) {
+  if (judging.requirements) return judged_metrics(*judging.requirements);
+  std::set<std::string> names;
+  for (const auto& criterion : judging.criteria) names.insert(criterion.metric);
+  for (const auto& control : judging.controls) names.insert({control.metric, control.of});
+  return names;
 }
 
 std::string thresholds_sha256(const Judging& judging) {

@@ -54,8 +54,11 @@ struct Judgement {
 Judgement judge(const Measurement& measurement, const Judging& judging);
 
 /// The criteria and controls of a claim of which nothing came yet, as in the record of an error.
-std::vector<Finding> unjudged(const std::vector<Criterion>& criteria);
-std::vector<ControlFinding> unjudged(const std::vector<Control>& controls);
+std::vector<Finding> unjudged_criteria(const Judging& judging);
+std::vector<ControlFinding> unjudged_controls(const Judging& judging);
+
+/// The metrics that a verdict depends on.
+std::set<std::string> judged_metrics(const Judging& judging);
 
 /// sha256 over criteria and controls in canonical form: two runs with one hash were judged alike.
 std::string thresholds_sha256(const Judging& judging);

@@ -30,6 +30,9 @@ constexpr const char* name_of(ClaimKind) { return "kind of claim"; }
 constexpr const char* name_of(Operator) { return "operator"; }
 constexpr const char* name_of(Outcome) { return "outcome"; }
 constexpr const char* name_of(ControlOutcome) { return "outcome"; }
+constexpr const char* name_of(Bearing) { return "bearing"; }
+constexpr const char* name_of(Standing) { return "standing"; }
+constexpr const char* name_of(StageCalls) { return "number of calls"; }
 
 }  // namespace
 
@@ -79,11 +82,37 @@ const Words<ControlOutcome>& words_of() {
   return kWords;
 }
 
+template <>
+const Words<Bearing>& words_of() {
+  static const Words<Bearing> kWords = {
+      {Bearing::silent, "silent"}, {Bearing::supports, "supports"}, {Bearing::contradicts, "contradicts"}};
+  return kWords;
+}
+
+template <>
+const Words<Standing>& words_of() {
+  static const Words<Standing> kWords = {{Standing::arithmetic, "arithmetic"},
+                                         {Standing::calibrated, "calibrated"},
+                                         {Standing::confirmatory, "confirmatory"},
+                                         {Standing::unregistered, "unregistered"}};
+  return kWords;
+}
+
+template <>
+const Words<StageCalls>& words_of() {
+  static const Words<StageCalls> kWords = {
+      {StageCalls::once, "once"}, {StageCalls::each, "each"}, {StageCalls::each_and_all, "each and all"}};
+  return kWords;
+}
+
 std::string to_string(Verdict verdict) { return word_of(verdict); }
 std::string to_string(ClaimKind kind) { return word_of(kind); }
 std::string to_string(Operator op) { return word_of(op); }
 std::string to_string(Outcome outcome) { return word_of(outcome); }
 std::string to_string(ControlOutcome outcome) { return word_of(outcome); }
+std::string to_string(Bearing bearing) { return word_of(bearing); }
+std::string to_string(Standing standing) { return word_of(standing); }
+std::string to_string(StageCalls calls) { return word_of(calls); }
 
 template <typename Enum>
 Enum from_string(const std::string& text) {
@@ -99,5 +128,8 @@ template ClaimKind from_string<ClaimKind>(const std::string&);
 template Operator from_string<Operator>(const std::string&);
 template Outcome from_string<Outcome>(const std::string&);
 template ControlOutcome from_string<ControlOutcome>(const std::string&);
+template Bearing from_string<Bearing>(const std::string&);
+template Standing from_string<Standing>(const std::string&);
+template StageCalls from_string<StageCalls>(const std::string&);
 
 }  // namespace replicate

@@ -23,6 +23,21 @@ enum class Outcome { unjudged, pass, fail, inconclusive, not_measured };
 /// What came of a control, likewise.
 enum class ControlOutcome { unjudged, negative, fires, inconclusive, not_measured };
 
+/// What a verdict says of the paper.
+enum class Bearing { silent, supports, contradicts };
+
+/// Whether a verdict could have been a surprise.
+/// - arithmetic: nothing that decides could have come out otherwise.
+/// - calibrated: the model, its shape or a relative was known when the definition was registered.
+/// - confirmatory: a prediction for the model was registered before its record, or the model is younger than the
+///   definition.
+/// - unregistered: a model of the user's own.
+enum class Standing { arithmetic, calibrated, confirmatory, unregistered };
+
+/// How often a claim is measured on a model with several stages (stages.h): once, once per stage, or once per stage and
+/// once with all of them together.
+enum class StageCalls { once, each, each_and_all };
+
 /// Every value of the enum with its word.
 template <typename Enum>
 const std::vector<std::pair<Enum, std::string>>& words_of();
@@ -37,11 +52,21 @@ const std::vector<std::pair<Outcome, std::string>>& words_of();
 template <>
 const std::vector<std::pair<ControlOutcome, std::string>>& words_of();
 
+template <>
+const std::vector<std::pair<Bearing, std::string>>& words_of();
+template <>
+const std::vector<std::pair<Standing, std::string>>& words_of();
+template <>
+const std::vector<std::pair<StageCalls, std::string>>& words_of();
+
 std::string to_string(Verdict verdict);
 std::string to_string(ClaimKind kind);
 std::string to_string(Operator op);
 std::string to_string(Outcome outcome);
 std::string to_string(ControlOutcome outcome);
+std::string to_string(Bearing bearing);
+std::string to_string(Standing standing);
+std::string to_string(StageCalls calls);
 
 /// The words that a person may write: all but the empty one.
 template <typename Enum>

@@ -20,7 +20,7 @@ void add_claims(GoldenMetrics& all, const std::string& name, std::shared_ptr<con
   for (const auto& [claim, procedures] : claim_registry()) {
     if (procedures.trains) continue;
     const auto trial = bench.run(claim);
-    add_judged(all, name, claim, trial.measurement, trial.judgement);
+    add_judged(all, name, claim, trial.judging, trial.measurement, trial.judgement);
   }
 }
 

@@ -84,6 +84,7 @@ TrainingResults results_for(const ModelConfig& config) {
 struct TrainingTrial {
   Measurement measurement;
   Judgement judgement;
+  Judging judging;
 
   const Metric* find(const std::string& name) const {
     for (const auto& metric : measurement.metrics) {
@@ -129,7 +130,7 @@ TrainingTrial judged(const std::string& claim, const TrainingResults& results,
   auto measurement = declared->measure();
   EXPECT_EQ(settings.parameters.unread(), std::vector<std::string>{});
   auto judgement = judge(measurement, settings.judging);
-  return {std::move(measurement), std::move(judgement)};
+  return {std::move(measurement), std::move(judgement), settings.judging};
 }
 
 // ---- SeedMeasure ------------------------------------------------------------------------------------
@@ -566,7 +567,7 @@ TEST(JudgedMetrics, HaveNotMovedOnMadeUpTraining) {
     if (!procedures.trains || claim == "emergence") continue;  // emergence judges nothing
     ASSERT_TRUE(made_up.contains(claim)) << claim;
     const auto trial = judged(claim, made_up.at(claim).results, made_up.at(claim).changes);
-    add_judged(metrics, "made_up", claim, trial.measurement, trial.judgement);
+    add_judged(metrics, "made_up", claim, trial.judging, trial.measurement, trial.judgement);
   }
   expect_golden_metrics("training_claims.json", metrics);
 }

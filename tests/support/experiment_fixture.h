@@ -71,6 +71,7 @@ struct Sizes {
 struct Trial {
   Measurement measurement;
   Judgement judgement;
+  Judging judging = {};
   std::vector<std::string> unread = {};  ///< parameters that the experiment did not read
 };
 
@@ -101,7 +102,7 @@ class ExperimentBench {
       replicate::run(declared->plan(), {});
       auto measurement = declared->measure();
       auto judgement = judge(measurement, settings.judging);
-      return {std::move(measurement), std::move(judgement), settings.parameters.unread()};
+      return {std::move(measurement), std::move(judgement), settings.judging, settings.parameters.unread()};
     } catch (const std::exception& e) {
       return {{}, {Verdict::error, e.what(), {}, {}, {}}};
     }

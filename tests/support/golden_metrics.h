@@ -57,17 +57,13 @@ inline nlohmann::json golden_entry(const Measurement& measurement, const std::st
 }
 
 /// Adds every metric that a criterion, a control or a rival's prediction names.
-inline void add_judged(GoldenMetrics& all, const std::string& model, const std::string& claim,
+inline void add_judged(GoldenMetrics& all, const std::string& model, const std::string& claim, const Judging& judging,
                        const Measurement& measurement, const Judgement& judgement) {
   EXPECT_NE(judgement.verdict, Verdict::error) << claim << " on " << model << ": " << judgement.reason;
   const auto add = [&](const std::string& name) {
     all[model + "/" + claim + "/" + name] = golden_entry(measurement, name);
   };
-  for (const auto& criterion : judgement.criteria) add(criterion.metric);
-  for (const auto& control : judgement.controls) {
-    add(control.metric);
-    add(control.of);
-  }
+  for (const auto& name : judged_metrics(judging)) add(name);
   for (const auto& rival : judgement.rivals) add(rival.finding.metric);
 }
 

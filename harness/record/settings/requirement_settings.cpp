@@ -11,6 +11,7 @@ namespace {
 
 constexpr const char* kAboveZero = "give a number above 0";
 constexpr int64_t kLargestSample = 1'000'000;
+constexpr int64_t kLargestVersion = 1000;
 
 double read_level(const Yaml& yaml) {
   const double level = read_above_zero(yaml, "give a one-sided probability below 0.5");
@@ -49,7 +50,12 @@ Requirement read_requirement(const Yaml& yaml, int64_t units) {
   Requirement group;
   group.name = filled_text(yaml.at("name"));
   group.arithmetic = yaml.flag_or("arithmetic", false);
-  group.members = read_list(yaml, "of", [&](const Yaml& member) { return read_requirement(member, units); });
+  group.members = read_list(yaml, "of", [&](const Yaml& member) {
+    if (const auto arithmetic = member.find("arithmetic")) {
+      arithmetic->fail("is for a requirement by itself", "take it out of the group");
+    }
+    return read_requirement(member, units);
+  });
   if (group.members.empty()) yaml.fail("has no members", "list what must hold under of:");
   if (const auto at_least = yaml.find("at_least")) {
     group.at_least = at_least->integer(1, static_cast<int64_t>(group.members.size()));
@@ -81,6 +87,13 @@ JointControl read_joint_control(const Yaml& yaml) {
   return control;
 }
 
+std::map<Verdict, Bearing> read_bearing(const Yaml& yaml) {
+  yaml.allow({to_string(Verdict::pass), to_string(Verdict::fail)});
+  std::map<Verdict, Bearing> bearing;
+  for (const auto& [verdict, says] : yaml.entries()) bearing[from_string<Verdict>(verdict)] = word_of<Bearing>(says);
+  return bearing;
+}
+
 double level_of(const Yaml& family, const JudgingRules& rules) {
   const auto found = rules.levels.find(family.text());
   if (found != rules.levels.end()) return found->second;
@@ -108,11 +121,15 @@ Requirements read_requirements(const Yaml& claim, const JudgingRules& rules) {
   Requirements requirements;
   requirements.level = level_of(claim.at("family"), rules);
   const auto units = claim.at("units").integer(2, kLargestSample);
-  requirements.all =
-      read_list(claim, "requires", [&](const Yaml& yaml) { return read_attainable(yaml, units, requirements.level); });
+  const auto requirement = [&](const Yaml& yaml) { return read_attainable(yaml, units, requirements.level); };
+  requirements.all = read_list(claim, "requires", requirement);
   if (requirements.all.empty()) claim.at("family").fail("is given, but nothing is required", "add requires:");
   requirements.checks = read_list(claim, "checks", read_exact);
   requirements.controls = read_list(claim, "controls", read_joint_control);
+  requirements.version = claim.at("version").integer(1, kLargestVersion);
+  if (const auto stages = claim.find("stages")) requirements.stages = word_of<StageCalls>(*stages);
+  if (const auto bearing = claim.find("bearing")) requirements.bearing = read_bearing(*bearing);
+  requirements.contradicts_if = read_list(claim, "contradicts_if", requirement);
   return requirements;
 }
 

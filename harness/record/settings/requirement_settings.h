@@ -20,9 +20,11 @@ struct JudgingRules {
 /// Error when the file is missing or is not as it should be.
 JudgingRules read_judging_rules(const std::filesystem::path& configs);
 
-/// The keys `family`, `units`, `requires`, `checks` and `controls` of a claim's YAML:
+/// These keys of a claim's YAML:
 ///
+///   version: 2                 # of the definition
 ///   family: pretrained
+///   stages: each and all       # measured and judged once per stage, and once for all together; without: once
 ///   units: 16                  # of sampling, as registered: what a requirement has if it says nothing else
 ///   requires:
 ///     - {metric: removal_beyond_half, op: ">", threshold: 0, source: half of what the paper says}
@@ -32,6 +34,8 @@ JudgingRules read_judging_rules(const std::filesystem::path& configs);
 ///       of: [...]
 ///   checks: [{metric: induced, op: ">=", threshold: 0.2, source: a convention}]
 ///   controls: [{metric: change_at_random, of: change, op: ">", fraction: 0.1, two_sided: no, source: a convention}]
+///   bearing: {fail: silent}    # where a pass does not support, or a fail not contradict
+///   contradicts_if: [...]      # a fail contradicts only if these requirements hold
 ///
 /// Error when a requirement could never hold, because its units cannot show so small a p as the family's level.
 Requirements read_requirements(const Yaml& claim, const JudgingRules& rules);

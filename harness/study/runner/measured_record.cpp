@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "base/provenance.h"
 #include "harness/study/runner/resume.h"
@@ -28,13 +27,6 @@ Measurement measured(ClaimRun& claim) {
   if (!claim.inapplicable.empty()) nothing.inapplicable = claim.inapplicable;
   if (!claim.futile.empty()) nothing.unmet = claim.futile;
   return nothing;
-}
-
-std::set<std::string> judged_metrics(const Judging& judging) {
-  std::set<std::string> names;
-  for (const auto& criterion : judging.criteria) names.insert(criterion.metric);
-  for (const auto& control : judging.controls) names.insert({control.metric, control.of});
-  return names;
 }
 
 /// How far the run's dtype moves each judged metric, on the same few sequences.
@@ -133,8 +125,8 @@ Record blank_record(Session& session, const ClaimSettings& settings) {
   record.parameters = settings.parameters.yaml();
   record.fingerprint = fingerprint(session, settings);
   record.thresholds_sha256 = thresholds_sha256(settings.judging);
-  record.criteria = unjudged(settings.judging.criteria);
-  record.controls = unjudged(settings.judging.controls);
+  record.criteria = unjudged_criteria(settings.judging);
+  record.controls = unjudged_controls(settings.judging);
   record.command = session.request.command + " --only '^" + settings.id + "$'";
   if (settings.known) {
     record.known_verdict = settings.known->verdict;

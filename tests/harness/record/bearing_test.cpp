@@ -24,6 +24,15 @@ TEST(Bearing, FollowsTheVerdictUnlessTheClaimSaysOtherwise) {
   EXPECT_EQ(bearing_of(ruling(Verdict::pass), fail_is_silent), Bearing::supports);
 }
 
+TEST(Bearing, AFailContradictsOnlyWithWhatTheClaimAsksOfAContradiction) {
+  auto failed = ruling(Verdict::fail);
+  failed.may_contradict = false;
+  EXPECT_EQ(bearing_of(failed), Bearing::silent);
+  auto passed = ruling(Verdict::pass);
+  passed.may_contradict = false;
+  EXPECT_EQ(bearing_of(passed), Bearing::supports);
+}
+
 TEST(Bearing, ArithmeticAndAControlAloneAreSilent) {
   const std::map<Verdict, Bearing> loud = {{Verdict::fail, Bearing::contradicts}};
   EXPECT_EQ(bearing_of(ruling(Verdict::pass, true)), Bearing::silent);

@@ -15,7 +15,9 @@ class RequirementSettings : public SettingsTest {
   }
 };
 
-constexpr const char* kWhole = R"(family: pretrained
+constexpr const char* kWhole = R"(version: 2
+family: pretrained
+stages: each and all
 units: 16
 requires:
   - {metric: beyond_half, op: ">", threshold: 0, source: half of the paper's}
@@ -32,6 +34,8 @@ requires:
       - {metric: k20, op: "<", threshold: 1, source: the paper's}
 checks: [{metric: induced, op: ">=", threshold: 0.2, source: a convention}]
 controls: [{metric: at_random, of: change, op: "<", fraction: 0.1, two_sided: yes, source: a convention}]
+bearing: {pass: silent}
+contradicts_if: [{metric: at_dose_8, op: "<", threshold: 0, source: a convention}]
 )";
 
 TEST_F(RequirementSettings, AreReadWhole) {
@@ -53,6 +57,17 @@ TEST_F(RequirementSettings, AreReadWhole) {
   EXPECT_EQ(read.controls[0].op, Operator::below);
   EXPECT_TRUE(read.controls[0].two_sided);
   EXPECT_EQ(read.controls[0].fraction, 0.1);
+  EXPECT_EQ(read.version, 2);
+  EXPECT_EQ(read.stages, StageCalls::each_and_all);
+  EXPECT_EQ(read.bearing, (std::map<Verdict, Bearing>{{Verdict::pass, Bearing::silent}}));
+  ASSERT_EQ(read.contradicts_if.size(), 1u);
+  EXPECT_EQ(read.contradicts_if[0].criterion.metric, "at_dose_8");
+}
+
+TEST_F(RequirementSettings, TellWhichMetricsAreJudged) {
+  EXPECT_EQ(judged_metrics(requirements(kWhole)),
+            (std::set<std::string>{"at_dose_8", "at_random", "beyond_half", "cells", "change", "identity", "induced",
+                                   "k10_level", "k10_rise", "k20", "k5"}));
 }
 
 struct BadRequirement {
@@ -72,16 +87,22 @@ TEST_F(RequirementSettings, RefuseWhatCannotBeJudged) {
       {"checks:", "criteria: []\nchecks:", "'criteria' is for claims without a family"},
       {"metric: k20", "metrik: k20", "metrik"},
       {"name: targets", "at_most: 3", "at_most"},
+      {"version: 2\n", "", "version"},
+      {"version: 2", "version: 0", "out of range"},
+      {"each and all", "all", "did you mean 'each and all'?"},
+      {"{pass: silent}", "{error: silent}", "error"},
+      {"{pass: silent}", "{pass: loud}", "loud"},
+      {"units: 32, source", "arithmetic: yes, source", "'requires[3].of[0].arithmetic' is for a requirement by itself"},
   };
   for (const auto& [from, to, message] : cases) {
     expect_has(message_of([&, from = from, to = to] { requirements(replaced(kWhole, from, to)); }), message);
   }
-  expect_has(message_of([&] { requirements("{family: beyond, units: 16}"); }), "nothing is required");
+  expect_has(message_of([&] { requirements("{version: 2, family: beyond, units: 16}"); }), "nothing is required");
 }
 
 TEST_F(RequirementSettings, TheLevelDecidesHowManyUnitsAreNeeded) {
   const auto with = [&](const char* family, int units) {
-    return requirements("family: " + std::string(family) + "\nunits: " + std::to_string(units) +
+    return requirements("version: 2\nfamily: " + std::string(family) + "\nunits: " + std::to_string(units) +
                         "\nrequires: [{metric: m, op: \">\", threshold: 0, source: a test}]\n");
   };
   EXPECT_NO_THROW(with("beyond", 6));  // 2^-6 < 0.025
@@ -106,7 +127,7 @@ TEST_F(RequirementSettings, RulesThatAreNotRulesAreRefused) {
 TEST_F(RequirementSettings, AClaimWithAFamilyIsJudgedByThem) {
   const auto second =
       replaced(replaced(kBeta, "criteria: []\n", ""), "minimum_n: 4\n", "") +
-      "family: beyond\nunits: 16\nrequires: [{metric: effect, op: \">\", threshold: 0, source: a test}]\n";
+      "version: 2\nfamily: beyond\nunits: 16\nrequires: [{metric: effect, op: \">\", threshold: 0, source: a test}]\n";
   folder_.write("claims/beta_claim.yaml", second);
   const auto judging = load().claims.at(0).judging;
   ASSERT_TRUE(judging.requirements);

@@ -320,6 +320,18 @@ TEST(Ruling, WhatHoldsByArithmeticDecidesNothing) {
 
 // ---- a claim of the second edition in the record's terms
 
+TEST(Ruling, MayContradictOnlyWhereWhatTheClaimAsksHolds) {
+  Measurement measurement;
+  add(measurement, "dose_4", units(-1, 0.5));
+  add(measurement, "dose_8", units(1, 0.5));
+  auto requirements = claim({above("dose_4")});
+  EXPECT_TRUE(rule({measurement}, requirements).may_contradict);
+  requirements.contradicts_if = {above("dose_8")};
+  EXPECT_TRUE(rule({measurement}, requirements).may_contradict);
+  requirements.contradicts_if = {above("dose_8"), above("dose_4")};
+  EXPECT_FALSE(rule({measurement}, requirements).may_contradict);
+}
+
 TEST(Ruling, FillsTheRecordsFindings) {
   Measurement measurement;
   add(measurement, "a", units(1, 0.1));
