@@ -34,6 +34,15 @@ std::string machine() {
   return uname(&name) == 0 ? name.machine : "unknown";
 }
 
+std::string utc_text(const char* format) {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, format, &utc);
+  return text;
+}
+
 }  // namespace
 
 std::string version() { return REPLICATE_VERSION; }
@@ -62,13 +71,8 @@ double peak_memory_mb() {
   return static_cast<double>(usage.ru_maxrss) / kKibibytesPerMebibyte;
 }
 
-std::string utc_time() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &utc);
-  return text;
-}
+std::string utc_time() { return utc_text("%Y%m%dT%H%M%SZ"); }
+
+std::string utc_date() { return utc_text("%Y-%m-%dT%H:%M:%SZ"); }
 
 }  // namespace replicate

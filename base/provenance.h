@@ -12,5 +12,6 @@ std::string compiler();   ///< name and version
 std::string cpu_name();   ///< model name of the first processor
 double peak_memory_mb();  ///< high-water mark of this process's resident memory, MiB
 std::string utc_time();   ///< "20261122T151200Z"
+std::string utc_date();   ///< "2026-11-22T15:12:00Z"
 
 }  // namespace replicate

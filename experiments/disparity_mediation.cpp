@@ -37,7 +37,7 @@ Mediators all_but_top4(const SpikeWriters& writers, int64_t width) {
 
 void disparity_mediation(Claim& claim) {
   mediate(claim, "disparity_mediation", top4, [&](const InducedSink& masked) {
-    const auto& writers = claim.stage().writers;
+    const auto& writers = claim.dominant_stage().writers;
     hold(claim, masked, "_but_top4", writers.layer, all_but_top4(writers, claim.config().width));
     hold(claim, masked, "_top2", writers.layer, top2(writers));
   });

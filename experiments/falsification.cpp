@@ -12,7 +12,7 @@ namespace replicate {
 namespace {
 
 /// The untouched pass, the edit and its two controls.
-void compare(Claim& claim, const Condition& on, const Stage& stage, bool remarks) {
+void compare(Claim& claim, const Condition& on, const DominantStage& stage, bool remarks) {
   const auto& writers = stage.writers;
   const auto zeroed = [&](const std::string& suffix, const std::vector<int64_t>& neurons,
                           const std::vector<int64_t>& positions) {
@@ -30,7 +30,7 @@ void compare(Claim& claim, const Condition& on, const Stage& stage, bool remarks
 }
 
 void falsification(Claim& claim) {
-  const auto stage = claim.stage();
+  const auto stage = claim.dominant_stage();
   compare(claim, claim.primary(), stage, true);
   if (const auto random = claim.condition("random")) compare(claim, *random, stage, false);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "harness/record/bearing.h"
 #include "reports/text.h"
 
 namespace replicate::report {
@@ -14,12 +15,22 @@ bool has_point(const Series& series) {
   return std::any_of(series.y.begin(), series.y.end(), [](double y) { return std::isfinite(y); });
 }
 
+bool is_at_judged_stage(const Record& record, const Metric& metric) {
+  if (record.stages.empty()) return true;
+  const auto spike = metric.where.find("spike");
+  return spike != metric.where.end() && spike->second == record.stages.front().spike;
+}
+
 }  // namespace
 
 const Metric* find_metric(const Record& record, const std::string& name) {
-  for (const Metric& metric : record.measurement.metrics)
-    if (metric.name == name) return &metric;
-  return nullptr;
+  const Metric* first = nullptr;
+  for (const Metric& metric : record.measurement.metrics) {
+    if (metric.name != name) continue;
+    if (is_at_judged_stage(record, metric)) return &metric;
+    if (!first) first = &metric;
+  }
+  return first;
 }
 
 const Series* find_series(const Record& record, const PanelCurve& curve) {
@@ -37,16 +48,47 @@ bool is_drawable(const Record& record) {
                      [&](const Panel& panel) { return std::any_of(panel.curves.begin(), panel.curves.end(), draws); });
 }
 
-bool is_of_sweep(const Record& record, const Metric& metric) {
-  return std::any_of(record.sweep.begin(), record.sweep.end(),
-                     [&](const SweepPoint& point) { return metric.name.ends_with("_" + point.suffix); });
+bool is_of_variation(const Record& record, const Metric& metric) {
+  const auto is_of = [&](const auto& one) { return metric.name.ends_with("_" + one.suffix); };
+  return std::any_of(record.sweep.begin(), record.sweep.end(), is_of) ||
+         std::any_of(record.variations.begin(), record.variations.end(), is_of);
 }
 
-std::string sweep_note(const Record& record) {
-  if (record.sweep.empty()) return "";
-  const auto held = std::count_if(record.sweep.begin(), record.sweep.end(),
-                                  [](const auto& point) { return point.verdict == Verdict::pass; });
-  return "holds at " + std::to_string(held) + " of " + plural(record.sweep.size(), "variation");
+std::string variation_note(const Record& record) {
+  const auto& sweep = record.sweep;
+  const auto& variations = record.variations;
+  if (!sweep.empty()) {
+    const auto held =
+        std::count_if(sweep.begin(), sweep.end(), [](const auto& one) { return one.verdict == Verdict::pass; });
+    return "holds at " + std::to_string(held) + " of " + plural(sweep.size(), "variation");
+  }
+  const auto told =
+      std::count_if(variations.begin(), variations.end(), [](const auto& one) { return one.agrees.has_value(); });
+  if (told == 0) return "";
+  const auto agree =
+      std::count_if(variations.begin(), variations.end(), [](const auto& one) { return one.agrees == true; });
+  return std::to_string(agree) + " of " + plural(static_cast<size_t>(told), "variation") +
+         (told == 1 ? " agrees" : " agree");
+}
+
+std::string bearing_note(const Record& record) {
+  std::string note = record.standing ? to_string(*record.standing) : "";
+  if (record.bearing) note += (note.empty() ? "" : ", ") + to_string(*record.bearing);
+  return note;
+}
+
+std::string evidence_note(const std::vector<Record>& records) {
+  std::vector<ClaimEvidence> claims;
+  for (const Record& record : records) {
+    if (record.edition < 2) continue;
+    claims.push_back({record.claim, record.verdict, record.standing.value_or(Standing::unregistered),
+                      record.bearing.value_or(Bearing::silent), record.fact});
+  }
+  return claims.empty() ? "" : evidence_line(count_evidence(claims));
+}
+
+bool is_unjudged(Verdict verdict) {
+  return verdict != Verdict::pass && verdict != Verdict::fail && verdict != Verdict::inconclusive;
 }
 
 std::vector<Headline> headlines(const Record& record) {

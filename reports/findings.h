@@ -12,7 +12,8 @@
 
 namespace replicate::report {
 
-/// The metric that judging used: the first one with this name. Null when there is none.
+/// The metric that judging used: the first one with this name, of a claim that is bound to a spike at the judged stage.
+/// Null when there is none.
 const Metric* find_metric(const Record& record, const std::string& name);
 
 /// The series a plot curve names; an empty `inputs` takes the first of that name. Null when there
@@ -22,11 +23,18 @@ const Series* find_series(const Record& record, const PanelCurve& curve);
 /// True when some curve of some panel has a point to draw.
 bool is_drawable(const Record& record);
 
-/// A metric of a sweep's point: its name ends in the point's suffix.
-bool is_of_sweep(const Record& record, const Metric& metric);
+/// A metric of a variation: its name ends in the variation's suffix.
+bool is_of_variation(const Record& record, const Metric& metric);
 
-/// "holds at 5 of 6 variations", or nothing without a sweep. It stands wherever the verdict stands.
-std::string sweep_note(const Record& record);
+/// "4 of 6 variations agree", or nothing without variations. It stands wherever the verdict stands.
+std::string variation_note(const Record& record);
+
+/// "calibrated, supports", or nothing for records of the first edition.
+std::string bearing_note(const Record& record);
+
+/// "supports 4, contradicts 3, silent 9 (6 inconclusive, 3 by arithmetic); confirmatory 0", or nothing where no record
+/// is of the second edition.
+std::string evidence_note(const std::vector<Record>& records);
 
 /// One finding of the summary table: a judged metric and the criterion it met or did not, or the control it is.
 struct Headline {
@@ -86,7 +94,11 @@ struct Look {
   std::string icon;  ///< id of the HTML report's icon, and its CSS class
 };
 Look look_of(const std::string& verdict_or_outcome);
-inline constexpr Verdict kVerdicts[] = {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skipped,
-                                        Verdict::error};
+inline constexpr Verdict kVerdicts[] = {Verdict::pass,           Verdict::fail,    Verdict::inconclusive,
+                                        Verdict::not_applicable, Verdict::not_run, Verdict::descriptive,
+                                        Verdict::error,          Verdict::skipped};
+
+/// Neither pass, fail nor inconclusive: nothing was judged.
+bool is_unjudged(Verdict verdict);
 
 }  // namespace replicate::report

@@ -305,6 +305,16 @@ std::string enumerate(const std::vector<std::string>& parts) {
   return join({parts.begin(), parts.end() - 1}, ", ") + " and " + parts.back();
 }
 
+std::string format_ranges(const std::vector<double>& layers) {
+  std::vector<std::string> parts;
+  for (size_t start = 0, end = 0; start < layers.size(); start = end) {
+    for (end = start + 1; end < layers.size() && layers[end] == layers[end - 1] + 1;) ++end;
+    const std::string first = format_number(layers[start]), last = format_number(layers[end - 1]);
+    parts.push_back(end - start == 1 ? first : first + "–" + last);
+  }
+  return enumerate(parts);
+}
+
 std::string plural(size_t count, const std::string& noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }

@@ -92,7 +92,7 @@ class Records(unittest.TestCase):
     def test_words_and_numbers_out_of_range_are_refused(self):
         record = next(record for record in self.chosen if record["criteria"] and record["controls"])
         for path, value in (
-            (("schema",), 2),
+            (("schema",), 3),
             (("claim",), "../elsewhere"),
             (("kind",), "observation"),
             (("verdict",), "passed"),

@@ -78,7 +78,7 @@ Patch edited(const std::string& edit, const Writes& writes, const std::vector<in
 /// Declares passes on one condition and registers their reports.
 class Edits {
  public:
-  Edits(Claim& claim, const Stage& stage)
+  Edits(Claim& claim, const DominantStage& stage)
       : claim_(claim), on_(claim.primary()), layers_(stage.sinks), untouched_(edit_sink(claim, on_, "", {})) {
     auto run = claim.run(on_);
     for (const auto& writers : claim.survey.writers) spikes_.push_back(writes_of(writers, claim, on_, run));
@@ -137,7 +137,7 @@ class Edits {
 };
 
 void other_edits(Claim& claim) {
-  Edits edits(claim, claim.stage());
+  Edits edits(claim, claim.dominant_stage());
   for (const std::string edit : {"zero", "mean", "densify", "permute"}) edits.declare(edit);
 }
 

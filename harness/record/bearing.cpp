@@ -8,17 +8,11 @@ namespace {
 /// The claims that look at one fact.
 using EvidencePiece = std::vector<ClaimEvidence>;
 
-std::vector<EvidencePiece> pieces_of(const std::vector<ClaimEvidence>& claims,
-                                     const std::vector<std::vector<std::string>>& groups) {
-  std::map<std::string, EvidencePiece> pieces;  // by the first claim of the group, else by the claim
-  for (const auto& claim : claims) {
-    const auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& ids) {
-      return std::find(ids.begin(), ids.end(), claim.claim) != ids.end();
-    });
-    pieces[group == groups.end() ? claim.claim : group->front()].push_back(claim);
-  }
+std::vector<EvidencePiece> pieces_of(const std::vector<ClaimEvidence>& claims) {
+  std::map<std::string, EvidencePiece> pieces;  // by fact
+  for (const auto& claim : claims) pieces[claim.fact.empty() ? claim.claim : claim.fact].push_back(claim);
   std::vector<EvidencePiece> all;
-  for (auto& [name, piece] : pieces) all.push_back(std::move(piece));
+  for (auto& [fact, piece] : pieces) all.push_back(std::move(piece));
   return all;
 }
 
@@ -52,10 +46,9 @@ Bearing bearing_of(const Ruling& ruling, const std::map<Verdict, Bearing>& other
   return ruling.verdict == Verdict::fail ? Bearing::contradicts : Bearing::silent;
 }
 
-EvidenceCount count_evidence(const std::vector<ClaimEvidence>& claims,
-                             const std::vector<std::vector<std::string>>& groups) {
+EvidenceCount count_evidence(const std::vector<ClaimEvidence>& claims) {
   EvidenceCount count;
-  for (const auto& piece : pieces_of(claims, groups)) {
+  for (const auto& piece : pieces_of(claims)) {
     const auto bearing = bearing_of(piece);
     if (bearing == Bearing::silent) {
       count_silent(piece, count);

@@ -21,6 +21,7 @@ struct ClaimEvidence {
   Verdict verdict = Verdict::error;
   Standing standing = Standing::unregistered;
   Bearing bearing = Bearing::silent;
+  std::string fact = {};  ///< that it looks at; empty: its own
 };
 
 /// Pieces of evidence, not claims.
@@ -30,10 +31,9 @@ struct EvidenceCount {
   int64_t confirmatory = 0;                     ///< of those that are not
 };
 
-/// Claims of one group look at one fact and count once: as contradicting if one of them contradicts, else as supporting
-/// if one supports. A claim without a verdict (not applicable, not run, an error) counts as silent.
-EvidenceCount count_evidence(const std::vector<ClaimEvidence>& claims,
-                             const std::vector<std::vector<std::string>>& groups);
+/// Claims that look at one fact count once: as contradicting if one of them contradicts, else as supporting if one
+/// supports. A claim without a verdict (not applicable, not run, an error) counts as silent.
+EvidenceCount count_evidence(const std::vector<ClaimEvidence>& claims);
 
 /// "supports 4, contradicts 3, silent 9 (6 inconclusive, 3 by arithmetic); confirmatory 0"
 std::string evidence_line(const EvidenceCount& count);

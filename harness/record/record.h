@@ -70,7 +70,7 @@ struct Measurement {
   std::vector<std::string> notes;    ///< sentences for the reader: what a number means on this model
   std::optional<std::string> unmet;  ///< the precondition that this model does not meet, e.g. "no sink layer"
   std::optional<std::string>
-      inapplicable;  ///< why these inputs cannot answer the question; the verdict is then `skipped`
+      inapplicable;  ///< why this model or these inputs cannot answer the question: the verdict is `not applicable`
 };
 
 /// What a claim's YAML asks of a metric.
@@ -138,6 +138,25 @@ struct SweepPoint {
   std::string reason;
 };
 
+/// What a claim that is bound to a spike came to at one stage of the model (stages.h), or at all of them together. Its
+/// metrics carry the spike in `where`.
+struct StageFinding {
+  int64_t spike = 0;                ///< 0: all stages together
+  std::vector<int64_t> sinks = {};  ///< the layers with a sink in which it was measured
+  Verdict verdict = Verdict::error;
+  std::string reason = {};
+  std::vector<Finding> criteria = {}, checks = {};
+  std::vector<ControlFinding> controls = {};
+};
+
+/// The judged criteria with one thing changed, on few sequences. Its metrics stand among the record's, with the suffix.
+struct Variation {
+  std::string suffix;          ///< "k5": metrics carry "_k5"
+  std::string changes;         ///< "target: 5"
+  std::optional<bool> agrees;  ///< every point estimate lies on the verdict's side; nothing where that cannot be told
+  std::string reason;          ///< why not, where `agrees` is nothing
+};
+
 struct PaperReference {
   std::vector<std::string> figures;
   std::string statement;
@@ -148,6 +167,12 @@ struct ModelRecord {
   std::string name, sha256, architecture, quantization;
   int64_t parameters = 0, layers = 0, width = 0, heads = 0, kv_heads = 0, vocabulary = 0;
   bool reinitialised = false;  ///< the null model: same shapes, fresh weights
+};
+
+/// The definition that judged, as configs/registered.yaml holds it.
+struct RegisteredDefinition {
+  std::string definition_sha256;
+  std::string date;  ///< of its registration: 2026-12-31
 };
 
 /// What the claim came to when its thresholds were last recorded with a run: configs/registered.yaml.
@@ -167,10 +192,17 @@ struct ErrorRates {
 struct Environment {
   std::string version, commit, libtorch, compiler, device, cpu, dtype;
   int threads = 0;
+  std::string date = {};       ///< when the claim ended, UTC: 2026-12-31T23:59:59Z
+  std::string cuda = {};       ///< versions of driver and runtime; empty without a GPU
+  std::string attention = {};  ///< which implementation: blocked, or kernels
+  bool tf32 = false;           ///< float32 products may be rounded to TF32
+  double gpu_memory_mb = 0;    ///< largest use by tensors, up to this claim
 };
 
 struct Record {
-  int schema = 1;
+  int schema = 2;
+  int64_t edition = 1;  ///< of the rules that judged: 2 has levels, stages, standing and bearing
+  int64_t version = 1;  ///< of the claim's definition
   std::string claim, title;
   ClaimKind kind = ClaimKind::unknown;
   PaperReference paper;
@@ -183,9 +215,16 @@ struct Record {
   Environment environment;
   Measurement measurement;
   std::vector<Finding> criteria;
+  std::vector<Finding> checks;  ///< that the intervention took; by point estimates
   std::vector<ControlFinding> controls;
-  std::vector<RivalFinding> rivals;  ///< no part of the verdict
-  std::vector<SweepPoint> sweep;
+  std::vector<RivalFinding> rivals;   ///< no part of the verdict
+  std::vector<SweepPoint> sweep;      ///< of edition 1
+  std::vector<StageFinding> stages;   ///< of a claim that is bound to a spike: the judged stage first
+  std::vector<Variation> variations;  ///< of edition 2
+  std::optional<Standing> standing;   ///< of edition 2
+  std::optional<Bearing> bearing;     ///< of edition 2
+  std::string fact;                   ///< claims of one fact count once in a summary; empty: this one alone
+  std::optional<RegisteredDefinition> registration;  ///< nothing where the definition is not registered
   std::vector<Panel> panels;
   std::string
       arithmetic;  ///< what of the claim holds by arithmetic in any weights; empty: nothing. It marks the title †

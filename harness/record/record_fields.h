@@ -82,6 +82,11 @@ void fields(Visitor& visit, Environment& environment) {
   visit.optional("cpu", environment.cpu);
   visit("threads", environment.threads);
   visit("dtype", environment.dtype);
+  visit.optional("date", environment.date);
+  visit.optional("cuda", environment.cuda);
+  visit.optional("attention", environment.attention);
+  visit.optional("tf32", environment.tf32);
+  visit.optional("gpu_memory_mb", environment.gpu_memory_mb);
   visit.when_read("threads", [&](const JsonField& field) {
     if (environment.threads < 0) field.fail("is not a number of threads");
   });
@@ -167,6 +172,31 @@ void fields(Visitor& visit, RivalFinding& rival) {
 }
 
 template <typename Visitor>
+void fields(Visitor& visit, StageFinding& stage) {
+  visit("spike", stage.spike);
+  visit("sinks", stage.sinks);
+  visit("verdict", stage.verdict);
+  visit("reason", stage.reason);
+  visit("criteria", stage.criteria);
+  visit("checks", stage.checks);
+  visit("controls", stage.controls);
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, Variation& variation) {
+  visit("suffix", variation.suffix);
+  visit("changes", variation.changes);
+  visit.nullable("agrees", variation.agrees);
+  visit("reason", variation.reason);
+}
+
+template <typename Visitor>
+void fields(Visitor& visit, RegisteredDefinition& registration) {
+  visit("definition_sha256", registration.definition_sha256);
+  visit("date", registration.date);
+}
+
+template <typename Visitor>
 void fields(Visitor& visit, Registered& registered) {
   visit("run", registered.run);
   visit.optional("profile", registered.profile);
@@ -239,8 +269,10 @@ template <typename Visitor>
 void fields(Visitor& visit, Record& record) {
   visit("schema", record.schema);
   visit.when_read("schema", [&](const JsonField& field) {
-    if (record.schema != 1) field.fail("is not 1");
+    if (record.schema != 1 && record.schema != 2) field.fail("is not 1 or 2");
   });
+  visit.optional("edition", record.edition);
+  visit.optional("version", record.version);
   visit("claim", record.claim);
   visit.when_read("claim", [&](const JsonField& field) { check_claim(field, record.claim); });
   visit.optional("title", record.title);
@@ -254,6 +286,7 @@ void fields(Visitor& visit, Record& record) {
   visit("environment", record.environment);
   fields(visit, record.measurement);
   visit("criteria", record.criteria);
+  visit.optional("checks", record.checks);
   visit("controls", record.controls);
   visit.optional("rivals", record.rivals);
   visit("thresholds_sha256", record.thresholds_sha256);
@@ -263,6 +296,12 @@ void fields(Visitor& visit, Record& record) {
   visit.nullable("error_rates", record.error_rates);
   visit("verdict", record.verdict);
   visit("reason", record.reason);
+  visit.nullable("standing", record.standing);
+  visit.nullable("bearing", record.bearing);
+  visit.optional("fact", record.fact);
+  visit.optional("stages", record.stages);
+  visit.optional("variations", record.variations);
+  visit.nullable("registration", record.registration);
   visit.nullable("known_verdict", record.known_verdict);
   visit.optional("known_why", record.known_why);
   visit.optional("sweep", record.sweep);

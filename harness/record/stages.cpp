@@ -1,6 +1,7 @@
 #include "harness/record/stages.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 
@@ -27,10 +28,11 @@ std::vector<SinkStage> find_stages(std::span<const double> ratio, std::span<cons
   return stages;
 }
 
-const SinkStage* judged_stage(const std::vector<SinkStage>& stages) {
-  const auto found =
-      std::find_if(stages.begin(), stages.end(), [](const auto& stage) { return stage.has_spike_and_sink(); });
-  return found == stages.end() ? nullptr : &*found;
+std::vector<SinkStage> stages_with_sinks(const std::vector<SinkStage>& stages) {
+  std::vector<SinkStage> found;
+  std::copy_if(stages.begin(), stages.end(), std::back_inserter(found),
+               [](const SinkStage& stage) { return stage.has_spike_and_sink(); });
+  return found;
 }
 
 int64_t first_sink_layer(std::span<const double> excess, const StageRule& rule) {

@@ -19,6 +19,20 @@ struct StageRule {
   double sink_excess = 0;  ///< a sink layer has excess attention of at least this
 };
 
+/// Which hidden neurons of a spike's FFN write it: outlying rows of W_gate and outlying products |w_up| |w_down|
+/// (robust z of the logarithms), a heavy-tailed column of W_down (its kurtosis in medians of the layer), and an
+/// activation at position 0 that is many times the 95th percentile of the others' (median over texts).
+struct SuperNeuronRule {
+  double norm_z = 0, kurtosis = 0, selectivity = 0;
+  int64_t else_largest = 0;  ///< so many are taken by |z_0| |w_down| where no neuron meets these
+};
+
+/// configs/judging.yaml, what the survey looks for.
+struct SurveyRules {
+  StageRule stages;
+  SuperNeuronRule super_neurons;
+};
+
 /// A run of layers in which position 0 is much longer than the others.
 struct SinkStage {
   int64_t spike = 0;  ///< the layer before the run, which writes the long vector; 0 where the run starts in layer 1
@@ -34,8 +48,11 @@ struct SinkStage {
 std::vector<SinkStage> find_stages(std::span<const double> ratio, std::span<const double> excess,
                                    const StageRule& rule);
 
-/// The first stage that has a spike and sink layers: a claim bound to a spike has its verdict.
-const SinkStage* judged_stage(const std::vector<SinkStage>& stages);
+/// Those that have a spike and sink layers. A claim bound to a spike has the verdict of the first of them.
+std::vector<SinkStage> stages_with_sinks(const std::vector<SinkStage>& stages);
+
+/// How metrics name the stages that they were measured at (`where: {spike: L}`): all together are 0.
+inline int64_t spike_of(const std::vector<SinkStage>& stages) { return stages.size() == 1 ? stages.front().spike : 0; }
 
 /// The first layer with a sink, in a stage or not; 0 where none has one.
 int64_t first_sink_layer(std::span<const double> excess, const StageRule& rule);

@@ -9,7 +9,7 @@
 namespace replicate {
 namespace {
 
-constexpr int kSurveySchema = 2;
+constexpr int kSurveySchema = 3;
 constexpr int64_t kLargest = int64_t{1} << 24;  // as of a model's counts
 
 [[noreturn]] void fail(const std::string& where) {
@@ -32,6 +32,13 @@ bool is_sound(const Survey& survey) {
     for (const auto* list : {&one.neurons, &one.matched_neurons, &one.dimensions, &one.matched_dimensions}) {
       if (!between(0, *list)) return false;
     }
+  }
+  for (const auto& one : survey.stage_writers) {
+    if (!between(1, {one.spike}) || !between(0, one.neurons) || !between(0, one.dimensions)) return false;
+  }
+  for (const auto& stage : survey.stages) {
+    const bool ordered = stage.spike + 1 == stage.first && stage.first <= stage.last;
+    if (!ordered || !between(1, {stage.first, stage.last}) || !are_layers(stage.sinks)) return false;
   }
   if (!are_layers(survey.sinks.sink_layers) || !are_layers(spikes) || !are_layers(writers)) return false;
   const auto dominant = survey.sinks.dominant_spike;
@@ -91,6 +98,13 @@ const SpikeWriters& Survey::writers_of(int64_t spike_layer) const {
   throw Error("layer " + std::to_string(spike_layer) + " is no spike of the survey", "survey", kDefect);
 }
 
+const StageWriters& Survey::stage_writers_of(int64_t spike_layer) const {
+  for (const auto& one : stage_writers) {
+    if (one.spike == spike_layer) return one;
+  }
+  throw Error("layer " + std::to_string(spike_layer) + " is no stage's spike in the survey", "survey", kDefect);
+}
+
 std::string survey_to_json(const Survey& survey) {
   nlohmann::ordered_json json;
   json["schema"] = kSurveySchema;
@@ -111,6 +125,19 @@ std::string survey_to_json(const Survey& survey) {
                                {"dimensions", one.dimensions},
                                {"matched_dimensions", one.matched_dimensions}});
   }
+  json["stages"] = nlohmann::ordered_json::array();
+  for (const auto& stage : survey.stages) {
+    json["stages"].push_back(
+        {{"spike", stage.spike}, {"first", stage.first}, {"last", stage.last}, {"sinks", stage.sinks}});
+  }
+  json["stage_writers"] = nlohmann::ordered_json::array();
+  for (const auto& one : survey.stage_writers) {
+    json["stage_writers"].push_back(
+        {{"spike", one.spike}, {"neurons", one.neurons}, {"by_rule", one.by_rule}, {"dimensions", one.dimensions}});
+  }
+  json["ratio"] = survey.ratio;
+  json["rest_norm"] = survey.rest_norm;
+  json["excess"] = survey.excess;
   return json.dump(2) + "\n";
 }
 
@@ -129,6 +156,15 @@ Survey survey_from_json(const std::string& text, const std::string& where) {
       survey.writers.push_back({one.at("layer"), one.at("neurons"), one.at("by_criteria"), one.at("matched_neurons"),
                                 one.at("dimensions"), one.at("matched_dimensions")});
     }
+    for (const auto& stage : json.at("stages")) {
+      survey.stages.push_back({stage.at("spike"), stage.at("first"), stage.at("last"), stage.at("sinks")});
+    }
+    for (const auto& one : json.at("stage_writers")) {
+      survey.stage_writers.push_back({one.at("spike"), one.at("neurons"), one.at("by_rule"), one.at("dimensions")});
+    }
+    survey.ratio = json.at("ratio").get<std::vector<double>>();
+    survey.rest_norm = json.at("rest_norm").get<std::vector<double>>();
+    survey.excess = json.at("excess").get<std::vector<double>>();
     if (!is_sound(survey)) fail(where);
     return survey;
   } catch (const nlohmann::json::exception&) {

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "harness/record/stages.h"
+
 namespace replicate {
 
 // What the words mean; these define terms, they judge nothing.
@@ -62,14 +64,32 @@ struct SpikeWriters {
   std::vector<int64_t> matched_dimensions;  ///< as many others, alike in size at other positions
 };
 
+/// Through which neurons and residual dimensions the spike of a stage (stages.h) is written.
+struct StageWriters {
+  int64_t spike = 0;                  ///< the layer
+  std::vector<int64_t> neurons = {};  ///< super neurons, by falling contribution |z_0| |w_down|
+  bool by_rule = false;               ///< false: none met the rule, and these are the largest by contribution
+  std::vector<int64_t> dimensions =
+      {};  ///< the kWritten largest of position 0's residual after the layer, by falling size
+
+  static constexpr int64_t kWritten = 256;
+};
+
 struct Survey {
   SinkProfile sinks;
-  std::vector<SpikeWriters> writers;  ///< one a spike, in the order of sinks.spikes
-  std::string key;                    ///< what it was made from: model, inputs; another key, another survey
-  bool assumed = false;               ///< made up for --dry-run, where nothing was measured yet
+  std::vector<SpikeWriters> writers;  ///< one per spike, in the order of sinks.spikes
+  std::vector<SinkStage> stages;
+  std::vector<StageWriters> stage_writers;  ///< one per stage that has a spike, in their order
+  std::vector<double> ratio;  ///< [L + 1] norm of position 0 over the others' median, at the input of each layer and at
+                              ///< the end
+  std::vector<double> rest_norm;  ///< [L + 1] that median
+  std::vector<double> excess;     ///< [L] excess attention to position 0
+  std::string key;                ///< what it was made from: model, inputs; another key, another survey
+  bool assumed = false;           ///< made up for --dry-run, where nothing was measured yet
 
   /// Of the spike in that layer; it must be one.
   const SpikeWriters& writers_of(int64_t spike_layer) const;
+  const StageWriters& stage_writers_of(int64_t spike_layer) const;
 };
 
 std::string survey_to_json(const Survey& survey);

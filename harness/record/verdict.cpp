@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "harness/record/bearing.h"
 #include "harness/record/clauses.h"
 #include "harness/record/evidence.h"
 
@@ -176,7 +177,7 @@ bool one_sequence_only(const Measurement& measurement, int64_t minimum_n) {
 /// training claim lacks the baseline to compare with.
 Verdict unmet_verdict(ClaimKind kind) {
   if (kind == ClaimKind::mechanism) return Verdict::fail;
-  return kind == ClaimKind::intervention ? Verdict::skipped : Verdict::inconclusive;
+  return kind == ClaimKind::intervention ? Verdict::not_applicable : Verdict::inconclusive;
 }
 
 void decide_unmet(const Measurement& measurement, const Judging& judging, Judgement& judgement) {
@@ -267,32 +268,50 @@ ControlOutcome control_outcome(Outcome outcome) {
   return outcome == Outcome::fail ? ControlOutcome::fires : ControlOutcome::inconclusive;
 }
 
-void judge_requirements(const Measurement& measurement, const Requirements& requirements, Judgement& judgement) {
-  if (missing_allowed(measurement)) {
-    judgement.verdict = Verdict::skipped;
-    judgement.reason = measurement.inapplicable ? *measurement.inapplicable : *measurement.unmet;
-    return;
+std::vector<Finding> findings_of(const std::vector<Requirement>& requirements, const std::vector<Tested>& tested) {
+  std::vector<Finding> findings;
+  for (size_t i = 0; i < requirements.size(); ++i) add_findings(requirements[i], &tested[i], findings);
+  return findings;
+}
+
+/// What was not trained can be trained; what a model lacks it lacks.
+void decide_missing(const Measurement& measurement, const Judging& judging, Judgement& judgement) {
+  const bool trainable = !measurement.inapplicable && judging.kind == ClaimKind::training;
+  judgement.verdict = trainable ? Verdict::not_run : Verdict::not_applicable;
+  judgement.reason = measurement.inapplicable ? *measurement.inapplicable : *measurement.unmet;
+  judgement.bearing = Bearing::silent;
+  judgement.criteria = unjudged_criteria(judging);
+  judgement.controls = unjudged_controls(judging);
+  for (auto& finding : judgement.criteria) finding.outcome = Outcome::not_measured;
+  for (auto& finding : judgement.controls) finding.outcome = ControlOutcome::not_measured;
+}
+
+Judgement judge_requirements(const Judged& judged, const Judging& judging) {
+  const auto& requirements = *judging.requirements;
+  Judgement judgement;
+  if (missing_allowed(judged.measurement)) {
+    decide_missing(judged.measurement, judging, judgement);
+    return judgement;
   }
-  const auto ruling = rule({measurement}, requirements);
+  const auto ruling = rule(judged, requirements);
   judgement.verdict = ruling.verdict;
   judgement.reason = ruling.reason;
-  for (size_t i = 0; i < requirements.all.size(); ++i) {
-    add_findings(requirements.all[i], &ruling.requirements[i], judgement.criteria);
-  }
+  judgement.bearing = bearing_of(ruling, requirements.bearing);
+  judgement.by_arithmetic = ruling.by_arithmetic;
+  judgement.criteria = findings_of(requirements.all, ruling.requirements);
+  judgement.checks = findings_of(requirements.checks, ruling.checks);
   for (size_t i = 0; i < requirements.controls.size(); ++i) {
     const auto& tested = ruling.controls[i];
     judgement.controls.push_back({control_of(requirements.controls[i]), control_outcome(tested.outcome), tested.p});
   }
+  return judgement;
 }
 
 }  // namespace
 
-Judgement judge(const Measurement& measurement, const Judging& judging) {
+Judgement judge(const Measurement& measurement, const Judging& judging, const std::map<std::string, int64_t>& where) {
+  if (judging.requirements) return judge_requirements({measurement, where}, judging);
   Judgement judgement;
-  if (judging.requirements) {
-    judge_requirements(measurement, *judging.requirements, judgement);
-    return judgement;
-  }
   Clauses clauses;
   const Sampling sampling = sampling_of(judging);
   for (const Criterion& criterion : judging.criteria) {
@@ -309,13 +328,13 @@ Judgement judge(const Measurement& measurement, const Judging& judging) {
     judgement.rivals.push_back(judge_prediction(measurement, judging, prediction));
   }
   if (measurement.inapplicable) {
-    judgement.verdict = Verdict::skipped;
+    judgement.verdict = Verdict::not_applicable;
     judgement.reason = *measurement.inapplicable;
   } else if (measurement.unmet) {
     decide_unmet(measurement, judging, judgement);
   } else if (judging.criteria.empty()) {
-    judgement.verdict = Verdict::skipped;
-    judgement.reason = "descriptive: nothing is judged";
+    judgement.verdict = Verdict::descriptive;
+    judgement.reason = "nothing is judged";
   } else if (const auto small = below_scale(measurement, judging); !small.empty()) {
     judgement.verdict = Verdict::inconclusive;
     judgement.reason = "too small a scale to tell: " + small;

@@ -29,12 +29,19 @@ struct Judgement {
   std::vector<Finding> criteria;
   std::vector<ControlFinding> controls;
   std::vector<RivalFinding> rivals;
+  // Of the second edition.
+  std::vector<Finding> checks = {};
+  std::optional<Bearing> bearing = {};
+  bool by_arithmetic = false;  ///< nothing that decides could have come out otherwise
 };
 
-/// The first metric with a name is the one that is judged.
-/// - Inputs that cannot answer the question: `skipped`.
-/// - A precondition the model does not meet: `fail` for a mechanism (`inconclusive` on one sequence only), `skipped`
-///   for an intervention on it, `inconclusive` for a training claim.
+/// Where a claim that is bound to a spike has its metrics.
+inline std::map<std::string, int64_t> at_spike(int64_t layer) { return {{"spike", layer}}; }
+
+/// The first metric with a name, and with all entries of `where`, is the one that is judged.
+/// - Inputs that cannot answer the question: `not applicable`.
+/// - A precondition the model does not meet: `fail` for a mechanism (`inconclusive` on one sequence only), `not
+///   applicable` for an intervention on it, `inconclusive` for a training claim.
 /// - A criterion passes when its interval lies wholly on the right side of the threshold, fails when wholly on the
 ///   wrong side, and is inconclusive when it straddles or has no interval (n below minimum_n).
 /// - A criterion on a metric that comes with another of its name and `_dtype_error` is inconclusive when its margin is
@@ -45,13 +52,13 @@ struct Judgement {
 /// - A control is negative when its interval stays below fraction * |effect|, fires when wholly outside, else
 ///   inconclusive; "not measured" where the measurement lacks it (--tokens has no null model).
 /// - pass: all criteria pass and all controls are negative; fail: any criterion fails or control fires; else
-///   inconclusive. Below the claim's minimum scale: inconclusive. No criteria at all: `skipped`, the claim is
-///   descriptive.
-/// Claims of the second edition: inputs that cannot answer, or a precondition that the model does not meet, are
-/// `skipped`; everything else is as `rule` says. Predictions of rival accounts are judged as criteria are, "not
-/// measured" where their metric is missing, and touch no verdict. A criterion, or a control's effect, that is not in
-/// the measurement throws Error naming both.
-Judgement judge(const Measurement& measurement, const Judging& judging);
+///   inconclusive. Below the claim's minimum scale: inconclusive. No criteria at all: `descriptive`.
+/// Claims of the second edition: inputs that cannot answer, or a precondition that the model does not meet, are `not
+/// applicable`, and what was not trained is `not run`; everything else is as `rule` says. Predictions of rival accounts
+/// are judged as criteria are, "not measured" where their metric is missing, and touch no verdict. A criterion, or a
+/// control's effect, that is not in the measurement throws Error naming both.
+Judgement judge(const Measurement& measurement, const Judging& judging,
+                const std::map<std::string, int64_t>& where = {});
 
 /// The criteria and controls of a claim of which nothing came yet, as in the record of an error.
 std::vector<Finding> unjudged_criteria(const Judging& judging);

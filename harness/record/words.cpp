@@ -41,8 +41,11 @@ const Words<Verdict>& words_of() {
   static const Words<Verdict> kWords = {{Verdict::pass, "pass"},
                                         {Verdict::fail, "fail"},
                                         {Verdict::inconclusive, "inconclusive"},
-                                        {Verdict::skipped, "skipped"},
-                                        {Verdict::error, "error"}};
+                                        {Verdict::not_applicable, "not applicable"},
+                                        {Verdict::not_run, "not run"},
+                                        {Verdict::descriptive, "descriptive"},
+                                        {Verdict::error, "error"},
+                                        {Verdict::skipped, "skipped"}};
   return kWords;
 }
 

@@ -8,7 +8,11 @@
 
 namespace replicate {
 
-enum class Verdict { pass, fail, inconclusive, skipped, error };
+/// - not_applicable: the model or the inputs lack what the claim is about.
+/// - not_run: something is missing that the claim needs, such as an arm that the profile does not train.
+/// - descriptive: the claim judges nothing.
+/// - skipped: a word of records of schema 1 for all three.
+enum class Verdict { pass, fail, inconclusive, not_applicable, not_run, descriptive, error, skipped };
 
 /// What a claim does: it only looks at a model, changes something in it, or compares models that are trained here.
 /// `unknown` (empty) stands in records that do not say so.

@@ -75,13 +75,23 @@ int64_t Claim::spike() const {
   return spike;
 }
 
-Stage Claim::stage() const {
+DominantStage Claim::dominant_stage() const {
   sinks();
   const auto spike = survey.sinks.dominant_spike;
   if (spike == 0) unmet("no spike: no layer blows up the norm of position 0");
   auto after = survey.sinks.sink_layers_after(spike);
   if (after.empty()) unmet("no sink after the dominant spike in layer " + std::to_string(spike));
   return {survey.writers_of(spike), std::move(after)};
+}
+
+Stage Claim::stage() const {
+  if (stages.empty()) unmet("no spike with a sink after it");
+  Stage stage;
+  for (const auto& one : stages) {
+    stage.writers.push_back(survey.stage_writers_of(one.spike));
+    stage.sinks.insert(stage.sinks.end(), one.sinks.begin(), one.sinks.end());
+  }
+  return stage;
 }
 
 void Claim::unmet(const std::string& why) { throw Unmet(why); }
@@ -97,6 +107,7 @@ void Claim::declare(const Procedure& procedure) {
   } catch (const Unmet& precondition) {
     unmet_ = precondition.what();
   }
+  judged_reports_ = reports_.size();
 }
 
 void Claim::describe(const Procedure& procedure) {
@@ -118,7 +129,12 @@ void Claim::measured_by(Plan plan, std::function<Measurement()> measurement) {
 
 Measurement Claim::reported() const {
   Measure measure(bootstrap);
-  for (const auto& report : reports_) report(measure);
+  for (size_t i = 0; i < reports_.size(); ++i) {
+    // What a described function reports is about no stage.
+    if (i == judged_reports_ && !stages.empty()) measure.place("spike", spike_of(stages));
+    reports_[i](measure);
+  }
+  if (reports_.size() == judged_reports_ && !stages.empty()) measure.place("spike", spike_of(stages));
   if (unmet_) measure.unmet(*unmet_);
   return measure.take();
 }

@@ -43,10 +43,20 @@ class Run {
   size_t lane_;
 };
 
-/// The layers between which a sink is explained: a spike, what writes it, and the layers with a sink after it.
-struct Stage {
+/// The layers between which a sink is explained by the first edition: the dominant spike, what writes it, and the
+/// layers with a sink after it.
+struct DominantStage {
   const SpikeWriters& writers;
   std::vector<int64_t> sinks;
+};
+
+/// What a claim is bound to in one call: one stage of the model (stages.h), or all of them together.
+struct Stage {
+  std::vector<StageWriters> writers;  ///< one per spike
+  std::vector<int64_t> sinks;         ///< the layers with a sink, in their order
+
+  int64_t first_spike() const { return writers.front().spike; }
+  int64_t last_spike() const { return writers.back().spike; }
 };
 
 /// What a claim measures on in one call, and what it has declared there.
@@ -60,7 +70,8 @@ class Claim : public Context {
   // Each ends the call with a sentence where the model has none; what was declared before is kept.
   const std::vector<int64_t>& sinks() const;  ///< the survey's layers with a sink
   int64_t spike() const;                      ///< the dominant spike's layer
-  Stage stage() const;                        ///< of the dominant spike
+  DominantStage dominant_stage() const;
+  Stage stage() const;  ///< that this call is bound to
   [[noreturn]] static void unmet(const std::string& why);
 
   /// Declares a forward pass: the condition's model on its inputs, changed by the patches.
@@ -85,6 +96,7 @@ class Claim : public Context {
   Plan plan_;
   std::function<Measurement()> whole_;
   std::vector<std::function<void(Measure&)>> reports_;
+  size_t judged_reports_ = 0;  // the first ones; those of described functions come after them
 };
 
 /// A claim about training, which is called once its arms are trained. Its metrics have one value per seed.

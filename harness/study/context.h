@@ -35,11 +35,12 @@ class Context {
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Model> null_model;
   std::function<std::shared_ptr<const Model>(uint64_t)> reinitialised;  ///< further null models, by number
-  Survey survey;
-  Parameters parameters;        ///< of this claim
-  InputMaker* maker = nullptr;  ///< shared by all claims of a run
-  Tokens given;                 ///< --tokens: these ids and no others; null without
-  bool reports_others = true;   ///< false in a variation: nothing beside the primary and the null model
+  Survey survey;                  ///< of the judged kind of inputs, with or without BOS as here
+  std::vector<SinkStage> stages;  ///< that the claim is bound to in this call: one, or all together; empty: none
+  Parameters parameters;          ///< of this claim
+  InputMaker* maker = nullptr;    ///< shared by all claims of a run
+  Tokens given;                   ///< --tokens: these ids and no others; null without
+  bool reports_others = true;     ///< false in a variation: nothing beside the primary and the null model
   BootstrapOptions bootstrap;
   uint64_t seed = 0;
   bool bos = false;                           ///< natural inputs begin with BOS, for models that need it
@@ -52,6 +53,7 @@ class Context {
   /// repeated, bos, null_model. With --tokens the primary alone.
   std::vector<Condition> conditions() const;
 
+  InputKind judged_on() const;
   /// On the inputs that the claim's YAML says it is judged_on (natural or random; natural where it says nothing).
   Condition primary() const;
   /// The condition of that name, if the YAML has it, --tokens is not in force and, for "bos", the vocabulary
@@ -60,7 +62,6 @@ class Context {
 
  private:
   InputShape shape(const std::string& name) const;
-  InputKind judged_on() const;
 };
 
 }  // namespace replicate

@@ -78,6 +78,11 @@ void Measure::add_units(const std::string& name, const Condition& condition, std
       {name + condition.suffix, condition.tokens->label, std::move(where), std::move(units)});
 }
 
+void Measure::place(const std::string& key, int64_t value) {
+  for (auto& metric : measurement_.metrics) metric.where[key] = value;
+  for (auto& samples : measurement_.samples) samples.where[key] = value;
+}
+
 void Measure::judged(const std::string& name, const Condition& condition, const Tensor& values,
                      std::map<std::string, int64_t> where) {
   TORCH_CHECK(values.dim() == 1, "per-sequence values must be [B]");

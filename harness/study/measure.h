@@ -97,6 +97,9 @@ class Measure {
   void map(const std::string& name, const Condition& condition, const std::string& title,
            std::map<std::string, int64_t> where, const Tensor& values);
 
+  /// Adds an entry to the `where` of all metrics and samples so far.
+  void place(const std::string& key, int64_t value);
+
   void note(const std::string& text) { measurement_.notes.push_back(text); }
   void unmet(const std::string& why) { measurement_.unmet = why; }
   void inapplicable(const std::string& why) { measurement_.inapplicable = why; }

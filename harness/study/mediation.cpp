@@ -201,7 +201,7 @@ void hold(Claim& claim, const InducedSink& sink, const std::string& suffix, int6
 
 void mediate(Claim& claim, const std::string& id, const MediatorsOf& mediators,
              const std::function<void(const InducedSink&)>& also_held) {
-  const auto& writers = claim.stage().writers;
+  const auto& writers = claim.dominant_stage().writers;
   const auto spike = writers.layer;
   const auto held = mediators(writers);
   const auto masked = induce_by_mask(claim, id, claim.primary());

@@ -28,14 +28,15 @@ std::vector<int64_t> matched(const std::vector<int64_t>& chosen, const Tensor& v
 
 }  // namespace
 
-Surveyor::Surveyor()
-    : columns_(watch_columns({0})),
+Surveyor::Surveyor(const SurveyRules& rules)
+    : rules_(rules),
+      columns_(watch_columns({0})),
       norms_(watch_norms()),
       magnitudes_(watch_residual([](const Tensor& hidden) {
         const auto size = hidden.abs();
         return at::stack({size.select(1, 0), size.slice(1, 1).mean(1)}, 1);
       })),
-      neurons_(std::make_shared<NeuronProbe>()),
+      neurons_(std::make_shared<NeuronProbe>(std::vector<int64_t>{}, rules.super_neurons)),
       probes_{columns_, norms_, magnitudes_, neurons_} {}
 
 Survey Surveyor::reduce(int64_t layers, int64_t length) const {
@@ -43,9 +44,30 @@ Survey Surveyor::reduce(int64_t layers, int64_t length) const {
   const auto means = pack_sink_series(excess, norms_->layers()).mean(0);
   const std::span<const double> packed(means.const_data_ptr<double>(), means.numel());
   Survey survey;
-  survey.sinks = SinkSeries(packed, layers).profile();
+  const SinkSeries series(packed, layers);
+  survey.sinks = series.profile();
   for (const auto& spike : survey.sinks.spikes) survey.writers.push_back(writers(spike.layer));
+  survey.excess.assign(series.excess.begin(), series.excess.end());
+  survey.rest_norm.assign(series.rest_norm.begin(), series.rest_norm.end());
+  for (size_t i = 0; i < series.first_norm.size(); ++i) {
+    survey.ratio.push_back(series.first_norm[i] / series.rest_norm[i]);
+  }
+  survey.stages = find_stages(std::span(survey.ratio).first(layers), survey.excess, rules_.stages);
+  for (const auto& stage : survey.stages) {
+    if (stage.spike > 0) survey.stage_writers.push_back(stage_writers(stage.spike));
+  }
   return survey;
+}
+
+StageWriters Surveyor::stage_writers(int64_t spike) const {
+  const auto super = neurons_->super_neurons(spike);
+  const auto contribution = neurons_->first(spike).mean(0) * neurons_->weights(spike).down_norm;  // [F]
+  const auto found = super.sum().item<int64_t>();
+  StageWriters writers{.spike = spike, .by_rule = found > 0};
+  writers.neurons = found > 0 ? largest(contribution.masked_fill(super.logical_not(), -1), found)
+                              : largest(contribution, rules_.super_neurons.else_largest);
+  writers.dimensions = largest(magnitudes_->layer(spike + 1).mean(0)[0], StageWriters::kWritten);
+  return writers;
 }
 
 SpikeWriters Surveyor::writers(int64_t layer) const {

@@ -1,6 +1,7 @@
 #include "models/core/devices.h"
 
 #ifdef REPLICATE_CUDA_KERNELS
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <cuda_runtime_api.h>
 #include <unistd.h>
 
@@ -58,6 +59,23 @@ std::vector<std::string> gpu_names() {
   return names;
 }
 
+std::string cuda_versions() {
+  int driver = 0, runtime = 0;
+  if (gpus().empty() || cudaDriverGetVersion(&driver) != cudaSuccess) return {};
+  if (cudaRuntimeGetVersion(&runtime) != cudaSuccess) return {};
+  const auto text = [](int version) {
+    return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+  };
+  return "driver " + text(driver) + ", runtime " + text(runtime);
+}
+
+double peak_gpu_memory_mb(at::Device device) {
+  if (!device.is_cuda()) return 0;
+  const auto stats =
+      c10::cuda::CUDACachingAllocator::getDeviceStats(device.has_index() ? device.index() : c10::DeviceIndex{0});
+  return static_cast<double>(stats.allocated_bytes[0].peak) / (1 << 20);
+}
+
 #else
 
 std::string description(at::Device device) { return device.str(); }
@@ -70,6 +88,10 @@ std::vector<std::string> gpus() {
 }
 
 std::vector<std::string> gpu_names() { return gpus(); }
+
+std::string cuda_versions() { return {}; }
+
+double peak_gpu_memory_mb(at::Device) { return 0; }
 
 #endif
 

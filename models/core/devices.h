@@ -16,4 +16,10 @@ std::vector<std::string> gpus();
 /// The same GPUs by name: "GPU-1b9df49d... on node7", which no other GPU has, where the program was built with nvcc.
 std::vector<std::string> gpu_names();
 
+/// "driver 13.0, runtime 12.8"; empty without a GPU or without nvcc.
+std::string cuda_versions();
+
+/// MiB: the largest use by tensors of this process so far; 0 on a processor.
+double peak_gpu_memory_mb(at::Device device);
+
 }  // namespace replicate

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/exit_codes.h"
+#include "reports/findings.h"
 #include "reports/report.h"
 
 namespace replicate::report {
@@ -12,6 +13,11 @@ std::optional<Verdict> expected(const Record& record, const FailOn& fail_on) {
   if (!fail_on.before) return known_outcome(record);
   const auto found = fail_on.before->find(record.claim);
   return found == fail_on.before->end() ? std::nullopt : std::optional(found->second);
+}
+
+/// Records of schema 1 have one word for all that was not judged.
+bool is_same(Verdict before, Verdict now) {
+  return before == now || (before == Verdict::skipped && now != Verdict::error && is_unjudged(now));
 }
 
 }  // namespace
@@ -39,7 +45,7 @@ std::optional<std::string> failure(const Record& record, const FailOn& fail_on) 
     return record.verdict == Verdict::fail ? std::optional(record.reason) : std::nullopt;
   }
   const auto before = expected(record, fail_on);
-  if (!before || *before == record.verdict) return std::nullopt;
+  if (!before || is_same(*before, record.verdict)) return std::nullopt;
   return to_string(*before) + " became " + to_string(record.verdict) + ": " + record.reason;
 }
 

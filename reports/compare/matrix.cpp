@@ -37,7 +37,7 @@ Line cell(const Record* record) {
   if (!record) return {span::muted("not run")};
   Line line = {span::verdict(to_string(record->verdict))};
   if (const auto known = known_note(*record); !known.empty()) append(line, {span::text(" "), span::muted(known)});
-  if (const auto variations = sweep_note(*record); !variations.empty())
+  if (const auto variations = variation_note(*record); !variations.empty())
     append(line, {span::line_break(), span::muted(variations)});
   for (const auto& headline : headlines(*record)) {
     line.push_back(span::line_break());
@@ -51,7 +51,7 @@ Line passes(const std::vector<NamedRun>& runs, const std::string& claim) {
   size_t passed = 0, said = 0;
   for (const auto& run : runs) {
     const auto* record = find(run, claim);
-    if (!record || record->verdict == Verdict::skipped || record->verdict == Verdict::error) continue;
+    if (!record || is_unjudged(record->verdict)) continue;
     ++said;
     passed += record->verdict == Verdict::pass;
   }

@@ -24,7 +24,7 @@ const char* colour_of(Verdict verdict) {
     case Verdict::fail: return "\033[31m";
     case Verdict::inconclusive: return "\033[33m";
     case Verdict::error: return "\033[35m";
-    case Verdict::skipped: break;
+    default: break;
   }
   return kDim;
 }
@@ -38,7 +38,9 @@ Lines verdict_lines(const Record& record) {
   const std::string note = known_note(record);
   Lines lines = {verdict_word(record)};
   if (!note.empty()) lines.push_back("  (" + note + ")");
-  if (const std::string variations = sweep_note(record); !variations.empty()) {
+  for (const std::string& part : wrap(bearing_note(record), kVerdict - kGap))
+    if (!part.empty()) lines.push_back("  " + part);
+  if (const std::string variations = variation_note(record); !variations.empty()) {
     for (const std::string& part : wrap(variations, kVerdict - kGap)) lines.push_back("  " + part);
   }
   return lines;
@@ -119,6 +121,7 @@ class ConsolePrinter {
 
   void footer(const std::vector<Record>& records) {
     line(plural(records.size(), "claim") + ": " + describe(count_verdicts(records)), kBold);
+    if (const auto evidence = evidence_note(records); !evidence.empty()) line("The paper: " + evidence, kBold);
     if (std::any_of(records.begin(), records.end(), has_dagger))
       line("† part of the claim holds by arithmetic, in any weights", kDim);
     for (const auto& caution : distinct(records, [](const Record& r) { return r.caution; }))

@@ -13,11 +13,15 @@ std::string element(const std::string& name, const std::string& message, const s
          "/>\n";
 }
 
+/// JUnit's "skipped": nothing was decided.
+bool is_open(const Record& record) {
+  return record.verdict != Verdict::pass && record.verdict != Verdict::fail && record.verdict != Verdict::error;
+}
+
 std::string outcome(const Record& record, const FailOn& fail_on) {
   if (record.verdict == Verdict::error) return element("error", record.reason, "error");
   if (const auto why = failure(record, fail_on)) return element("failure", *why, to_string(record.verdict));
-  if (record.verdict == Verdict::inconclusive || record.verdict == Verdict::skipped)
-    return element("skipped", to_string(record.verdict) + ": " + record.reason, "");
+  if (is_open(record)) return element("skipped", to_string(record.verdict) + ": " + record.reason, "");
   return "";
 }
 
@@ -56,10 +60,9 @@ Totals totals_of(const std::vector<Record>& records, const FailOn& fail_on) {
   Totals totals;
   for (const Record& record : records) {
     const bool failed = failure(record, fail_on).has_value();
-    const bool open = record.verdict == Verdict::skipped || record.verdict == Verdict::inconclusive;
     totals.failures += failed;
     totals.errors += record.verdict == Verdict::error;
-    totals.skipped += open && !failed;
+    totals.skipped += is_open(record) && !failed;
     totals.seconds += record.seconds;
   }
   return totals;

@@ -44,6 +44,21 @@ Json sweep_json(const Record& record) {
   return points;
 }
 
+Json variations_json(const Record& record) {
+  Json all = Json::array();
+  for (const Variation& one : record.variations)
+    all.push_back(
+        {{"suffix", one.suffix}, {"changes", one.changes}, {"agrees", one.agrees ? Json(*one.agrees) : Json(nullptr)}});
+  return all;
+}
+
+Json stages_json(const Record& record) {
+  Json all = Json::array();
+  for (const StageFinding& one : record.stages)
+    all.push_back({{"spike", one.spike}, {"sinks", one.sinks}, {"verdict", to_string(one.verdict)}});
+  return all;
+}
+
 Json claim_json(const Record& record, const std::vector<FamilyMember>& family) {
   Json json = {{"claim", record.claim},
                {"title", record.title},
@@ -59,7 +74,11 @@ Json claim_json(const Record& record, const std::vector<FamilyMember>& family) {
                {"record", record.claim + "/record.json"}};
   if (record.known_verdict) json["known_verdict"] = to_string(*record.known_verdict);
   for (const Headline& headline : headlines(record)) json["headline"].push_back(headline_json(headline, family));
+  if (record.standing) json["standing"] = to_string(*record.standing);
+  if (record.bearing) json["bearing"] = to_string(*record.bearing);
   if (!record.sweep.empty()) json["sweep"] = sweep_json(record);
+  if (!record.variations.empty()) json["variations"] = variations_json(record);
+  if (!record.stages.empty()) json["stages"] = stages_json(record);
   if (is_drawable(record)) json["plot"] = record.claim + "/plot.svg";
   return json;
 }

@@ -11,19 +11,8 @@ namespace {
 
 // ---- caption ----------------------------------------------------------------------------------------
 
-/// {4, 5, 6, 13} as "4–6 and 13".
-std::string ranges(const std::vector<double>& layers) {
-  std::vector<std::string> parts;
-  for (size_t start = 0, end = 0; start < layers.size(); start = end) {
-    for (end = start + 1; end < layers.size() && layers[end] == layers[end - 1] + 1;) ++end;
-    const std::string first = format_number(layers[start]), last = format_number(layers[end - 1]);
-    parts.push_back(end - start == 1 ? first : first + "–" + last);
-  }
-  return enumerate(parts);
-}
-
 std::string layers_in_words(const std::vector<double>& layers) {
-  return (layers.size() == 1 ? "layer " : "layers ") + ranges(layers);
+  return (layers.size() == 1 ? "layer " : "layers ") + format_ranges(layers);
 }
 
 std::string marks_in_words(const ChainFigure& figure) {
@@ -71,7 +60,7 @@ Line verdict_line(const Record* record, const std::string& metric) {
   const auto by = decider(*record);
   if (by && (by->control || by->metric->name != metric))
     append(line, {span::line_break(), span::muted(by->control ? "at control " : "at "), span::code(by->metric->name)});
-  if (const auto variations = sweep_note(*record); !variations.empty())
+  if (const auto variations = variation_note(*record); !variations.empty())
     append(line, {span::line_break(), span::muted(variations)});
   return line;
 }

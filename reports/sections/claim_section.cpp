@@ -140,7 +140,9 @@ Line statement(const Record& record) {
 
 Line result(const Record& record) {
   Line line = {span::verdict(to_string(record.verdict)), span::text(" "), span::text(sentence(record.reason))};
-  if (record.measurement.unmet)
+  if (const auto bearing = bearing_note(record); !bearing.empty())
+    append(line, {span::text(" Standing and bearing: "), span::strong(bearing), span::text(".")});
+  if (record.measurement.unmet && record.edition < 2)
     append(line, {span::strong(" Not met: "), span::text(sentence(*record.measurement.unmet))});
   if (is_known(record))
     append(line,
@@ -160,10 +162,31 @@ Line threshold_provenance(const Record& record) {
   return line;
 }
 
+std::string name_of(const StageFinding& stage) {
+  return stage.spike == 0 ? "all stages" : "spike in layer " + std::to_string(stage.spike);
+}
+
+/// One row per stage: what the judged one came to decides, the others stand beside it.
+Block stage_table(const Record& record) {
+  Table table{"Stages of " + record.claim, {{"Stage"}, {"Sink layers"}, {"Verdict"}, {"Why"}}, {}};
+  for (const StageFinding& stage : record.stages) {
+    const bool judged = &stage == &record.stages.front();
+    table.rows.push_back({{span::text(name_of(stage) + (judged ? " (decides)" : ""))},
+                          {span::text(format_ranges({stage.sinks.begin(), stage.sinks.end()}))},
+                          {span::verdict(to_string(stage.verdict))},
+                          {span::text(stage.reason)}});
+  }
+  return {table};
+}
+
 void add_judging(const Record& record, Blocks& blocks) {
   if (!record.criteria.empty()) {
     blocks.push_back({Subheading{"Criteria"}});
     blocks.push_back(criteria_table(record));
+  }
+  if (record.stages.size() > 1) {
+    blocks.push_back({Subheading{"Stages"}});
+    blocks.push_back(stage_table(record));
   }
   if (!record.controls.empty()) {
     blocks.push_back({Subheading{"Controls"}});

@@ -139,7 +139,7 @@ std::string heading_of(const Group& group) {
 Blocks metric_blocks(const Record& record) {
   Metrics metrics, plain;
   for (const Metric& metric : record.measurement.metrics)
-    if (!is_of_sweep(record, metric)) metrics.push_back(&metric);
+    if (!is_of_variation(record, metric)) metrics.push_back(&metric);
   const std::vector<Group> groups = groups_of(metrics);
   for (const Metric* metric : metrics)
     if (!is_in(groups, *metric)) plain.push_back(metric);

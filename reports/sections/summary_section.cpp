@@ -77,6 +77,8 @@ Line lead(const std::vector<Record>& records) {
   line.push_back(span::text(". The claims took " + format_seconds(total_seconds(records)) + ". The outcome: "));
   line.push_back(span::strong(describe(count_verdicts(records))));
   line.push_back(span::text("."));
+  if (const auto evidence = evidence_note(records); !evidence.empty())
+    append(line, {span::text(" What they say of the paper: "), span::strong(evidence), span::text(".")});
   return line;
 }
 

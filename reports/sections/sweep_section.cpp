@@ -32,6 +32,11 @@ Line verdict_line(const SweepPoint& point) {
   return line;
 }
 
+Line agreement_line(const Variation& variation) {
+  if (variation.agrees) return {span::text(*variation.agrees ? "agrees" : "does not agree")};
+  return {span::muted(variation.reason.empty() ? "cannot be told" : variation.reason)};
+}
+
 Table points_table(const Record& record) {
   Table table{"Variations of " + record.claim, {{"What is changed"}, {"Verdict"}}, {}};
   for (const std::string& name : judged_metrics(record)) table.columns.push_back({name, Column::Role::number});
@@ -39,17 +44,27 @@ Table points_table(const Record& record) {
       row(record, {span::strong("nothing: as judged")}, {span::verdict(to_string(record.verdict))}, ""));
   for (const SweepPoint& point : record.sweep)
     table.rows.push_back(row(record, {span::code(point.changes)}, verdict_line(point), "_" + point.suffix));
+  for (const Variation& one : record.variations)
+    table.rows.push_back(row(record, {span::code(one.changes)}, agreement_line(one), "_" + one.suffix));
   return table;
 }
 
+std::vector<std::string> suffixes(const Record& record) {
+  std::vector<std::string> all;
+  for (const SweepPoint& point : record.sweep) all.push_back(point.suffix);
+  for (const Variation& one : record.variations) all.push_back(one.suffix);
+  return all;
+}
+
 Line explanation(const Record& record) {
-  Line line = {
-      span::text("Each is judged as the claim is, and decides nothing about its verdict. All "
-                 "metrics of a variation are in record.json, under names that end in ")};
-  for (size_t i = 0; i < record.sweep.size(); ++i) {
-    const bool last = i + 1 == record.sweep.size();
-    if (i > 0) line.push_back(span::text(last ? " or " : ", "));
-    line.push_back(span::code("_" + record.sweep[i].suffix));
+  const auto all = suffixes(record);
+  Line line = {span::text(record.edition < 2 ? "Each is judged as the claim is, and decides nothing about its verdict. "
+                                             : "A variation agrees when all its point estimates lie on the verdict's "
+                                               "side; it decides nothing about the verdict. "),
+               span::text("All metrics of a variation are in record.json, under names that end in ")};
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i > 0) line.push_back(span::text(i + 1 == all.size() ? " or " : ", "));
+    line.push_back(span::code("_" + all[i]));
   }
   line.push_back(span::text("."));
   return line;
@@ -58,8 +73,10 @@ Line explanation(const Record& record) {
 }  // namespace
 
 Blocks sweep_blocks(const Record& record) {
-  if (record.sweep.empty()) return {};
-  return {{Subheading{"Variations: the claim " + sweep_note(record)}},
+  if (record.sweep.empty() && record.variations.empty()) return {};
+  const auto note = variation_note(record);
+  return {{Subheading{record.edition < 2 ? "Variations: the claim " + note
+                                         : "Variations" + (note.empty() ? "" : ": " + note)}},
           {points_table(record)},
           paragraph(explanation(record), Paragraph::Role::note)};
 }

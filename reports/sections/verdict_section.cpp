@@ -13,9 +13,10 @@ using Role = Paragraph::Role;
 
 Line verdict_line(const Record& record) {
   Line line = {span::verdict(to_string(record.verdict))};
-  const std::string known = known_note(record), sweep = sweep_note(record);
+  const std::string known = known_note(record), bearing = bearing_note(record), variations = variation_note(record);
   if (!known.empty()) append(line, {span::line_break(), departs(record) ? span::strong(known) : span::muted(known)});
-  if (!sweep.empty()) append(line, {span::line_break(), span::muted(sweep)});
+  if (!bearing.empty()) append(line, {span::line_break(), span::muted(bearing)});
+  if (!variations.empty()) append(line, {span::line_break(), span::muted(variations)});
   return line;
 }
 

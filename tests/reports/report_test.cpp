@@ -235,12 +235,16 @@ TEST(FailOn, AnyCountsFailuresAndNothingElse) {
 
 TEST(FailOn, NewComparesWithWhatIsKnown) {
   EXPECT_EQ(exit_code({ended(fail)}, {What::changed}), 0) << "of which nothing is known";
-  for (const auto known : {pass, fail, inconclusive, skipped}) {
-    for (const auto now : {pass, fail, inconclusive, skipped}) {
+  for (const auto known : {pass, fail, inconclusive, not_applicable}) {
+    for (const auto now : {pass, fail, inconclusive, not_applicable}) {
       EXPECT_EQ(exit_code({ended(now, known)}, {What::changed}), now == known ? 0 : 1)
           << to_string(known) << to_string(now);
     }
   }
+  for (const auto now : {not_applicable, not_run, descriptive}) {
+    EXPECT_EQ(exit_code({ended(now, skipped)}, {What::changed}), 0) << "the word of an older record";
+  }
+  EXPECT_EQ(exit_code({ended(pass, skipped)}, {What::changed}), 1);
   EXPECT_EQ(exit_code({ended(error, error)}, {What::changed}), 3);
 }
 
@@ -324,8 +328,8 @@ TEST(ReportSweep, JudgedRowFirstThenARowAPoint) {
 }
 
 TEST(ReportSweep, NoteCountsWhereTheClaimHolds) {
-  EXPECT_EQ(sweep_note(sample::mask_induced_sink()), "holds at 1 of 3 variations");
-  EXPECT_EQ(sweep_note(sample::sink_onset()), "");
+  EXPECT_EQ(variation_note(sample::mask_induced_sink()), "holds at 1 of 3 variations");
+  EXPECT_EQ(variation_note(sample::sink_onset()), "");
   EXPECT_TRUE(sweep_blocks(sample::sink_onset()).empty());
 }
 
@@ -418,7 +422,7 @@ TEST(Report, ADaggerComesFromWhatHoldsByArithmetic) {
 TEST(Report, VariationsStandBesideTheVerdictEverywhere) {
   Record record = sample::mask_induced_sink();
   ASSERT_FALSE(record.sweep.empty());
-  const auto note = sweep_note(record);
+  const auto note = variation_note(record);
   const auto arrows = tables_in(chain_section(sample::records())).at(1).rows;
   EXPECT_TRUE(std::ranges::any_of(arrows, [&](const auto& row) { return words(row[4]).ends_with(note); }));
   EXPECT_TRUE(words(tables_in({verdict_section({record})}).at(0).rows.at(0).at(3)).ends_with(note));

@@ -3,6 +3,8 @@
 // Runs any registered claim on a model that exists in memory only: its YAML, natural inputs made of random letters, the
 // survey, passes, reports and verdict, as the runner does it for a file.
 
+#include <functional>
+
 #include "base/error.h"
 #include "harness/record/verdict.h"
 #include "harness/study/claim.h"
@@ -10,6 +12,7 @@
 #include "models/core/cast_weights.h"
 #include "models/formats/gguf.h"
 #include "tests/support/gguf_writer.h"
+#include "tests/support/survey_rules.h"
 #include "tests/support/temporary_folder.h"
 
 namespace replicate {
@@ -75,6 +78,13 @@ struct Trial {
   std::vector<std::string> unread = {};  ///< parameters that the experiment did not read
 };
 
+using ChooseStages = std::function<std::vector<SinkStage>(std::vector<SinkStage>)>;
+
+inline std::vector<SinkStage> first_stage(std::vector<SinkStage> stages) {
+  if (stages.size() > 1) stages.resize(1);
+  return stages;
+}
+
 class ExperimentBench {
  public:
   explicit ExperimentBench(const std::shared_ptr<const Model>& model, Sizes sizes = {}, uint64_t seed = 1,
@@ -84,24 +94,27 @@ class ExperimentBench {
         sizes_(sizes),
         seed_(seed),
         maker_(letter_tokenizer(model_->config.vocabulary), model_->config.vocabulary, random_prose(), seed) {
-    const auto tokens = maker_.make(InputKind::natural, {8, sizes.length}, false, Region::survey);
-    const Surveyor surveyor;
-    replicate::run({{model_, tokens, {}, surveyor.probes()}}, {});
-    survey_ = surveyor.reduce(model_->config.layers, sizes.length);
+    survey_ = surveyed(InputKind::natural);
   }
 
-  const Survey& survey() const { return survey_; }
+  const Survey& survey() const { return survey_; }  ///< of natural inputs
   InputMaker& maker() { return maker_; }
 
   /// What a claim throws becomes its verdict `error`, with the message as the reason. `overrides` as in
   /// --set claims.<id>.<override>.
-  Trial run(const std::string& claim, const std::vector<std::string>& overrides = {}) {
+  /// A claim that is bound to a spike runs at the first stage, or at those that `choose` makes of the stages that have
+  /// a spike and a sink.
+  Trial run(const std::string& claim, const std::vector<std::string>& overrides = {},
+            const ChooseStages& choose = first_stage) {
     try {
       const auto settings = settings_of(claim, overrides);
-      const auto declared = declare_claim(claim, context_for(settings));
+      auto context = context_for(settings);
+      bind(settings, choose, context);
+      const auto where = context.stages.empty() ? std::map<std::string, int64_t>{} : at_spike(spike_of(context.stages));
+      const auto declared = declare_claim(claim, std::move(context));
       replicate::run(declared->plan(), {});
       auto measurement = declared->measure();
-      auto judgement = judge(measurement, settings.judging);
+      auto judgement = judge(measurement, settings.judging, where);
       return {std::move(measurement), std::move(judgement), settings.judging, settings.parameters.unread()};
     } catch (const std::exception& e) {
       return {{}, {Verdict::error, e.what(), {}, {}, {}}};
@@ -109,6 +122,20 @@ class ExperimentBench {
   }
 
  private:
+  Survey surveyed(InputKind kind) {
+    const auto tokens = maker_.make(kind, {8, sizes_.length}, false, Region::survey);
+    const Surveyor surveyor(survey_rules());
+    replicate::run({{model_, tokens, {}, surveyor.probes()}}, {});
+    return surveyor.reduce(model_->config.layers, sizes_.length);
+  }
+
+  void bind(const ClaimSettings& settings, const ChooseStages& choose, Context& context) {
+    const auto& requirements = settings.judging.requirements;
+    if (!requirements) return;
+    if (context.judged_on() == InputKind::random) context.survey = surveyed(InputKind::random);
+    if (requirements->stages != StageCalls::once) context.stages = choose(stages_with_sinks(context.survey.stages));
+  }
+
   Context context_for(const ClaimSettings& settings) {
     Context context(settings.parameters);
     context.model = model_;

@@ -74,6 +74,7 @@ claims:
 
 inline constexpr const char* kJudgingRules = R"(levels: {pretrained: 0.003, beyond: 0.025}
 stages: {starts_at: 5, ends_below: 3, sink_excess: 0.2}
+super_neurons: {norm_z: 3, kurtosis: 10, selectivity: 10, else_largest: 4}
 one_fact: [[alpha_claim, beta_claim]]
 )";
 

@@ -62,7 +62,7 @@ void sort_as_in_paper(std::vector<ClaimDraft>& claims) {
 
 }  // namespace
 
-ClaimDraft read_claim(const fs::path& file) {
+ClaimDraft read_claim(const fs::path& file, const JudgingRules& rules) {
   const Yaml yaml = Yaml::read(file);
   yaml.allow({"id",       "title",          "kind",     "statement", "calibration", "arithmetic",    "arms",
               "paper",    "parameters",     "sweep",    "family",    "units",       "version",       "stages",
@@ -75,9 +75,8 @@ ClaimDraft read_claim(const fs::path& file) {
   draft.settings.title = filled_text(yaml.at("title"));
   draft.settings.paper = read_paper(yaml);
   draft.settings.judging = read_judging(yaml);
-  if (yaml.has("family")) {
-    draft.settings.judging.requirements = read_requirements(yaml, read_judging_rules(file.parent_path().parent_path()));
-  }
+  if (yaml.has("family")) draft.settings.judging.requirements = read_requirements(yaml, rules);
+  draft.settings.fact = rules.fact_of(draft.settings.id);
   draft.settings.calibration = yaml.text_or("calibration", trains(draft) ? kUnknownTraining : kDefaultCalibration);
   draft.settings.panels = read_list(yaml, "panels", read_panel);
   draft.settings.notes = read_list(yaml, "notes", filled_text);
@@ -92,11 +91,11 @@ ClaimDraft read_claim(const fs::path& file) {
   return draft;
 }
 
-std::vector<ClaimDraft> read_claims(const fs::path& configs) {
+std::vector<ClaimDraft> read_claims(const fs::path& configs, const JudgingRules& rules) {
   std::vector<ClaimDraft> claims;
   const fs::path folder = configs / "claims";
   for (const std::string& name : names_in(folder)) {
-    claims.push_back(read_claim(folder / (name + ".yaml")));
+    claims.push_back(read_claim(folder / (name + ".yaml"), rules));
   }
   sort_as_in_paper(claims);
   return claims;

@@ -13,7 +13,7 @@
 namespace replicate {
 
 inline constexpr int64_t kMostResamples = 1000000;
-inline constexpr const char* kSurveyDefaults = "{sequences: 8, length: 128}";
+inline constexpr const char* kSurveyDefaults = "{sequences: 16, length: 128, random_length: 32}";
 
 struct ClaimDraft {
   ClaimSettings settings;

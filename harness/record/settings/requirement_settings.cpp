@@ -29,6 +29,13 @@ StageRule read_stage_rule(const Yaml& yaml) {
   return rule;
 }
 
+SuperNeuronRule read_super_neuron_rule(const Yaml& yaml) {
+  constexpr int64_t kMostNeurons = 1000;
+  yaml.allow({"norm_z", "kurtosis", "selectivity", "else_largest"});
+  return {read_above_zero(yaml.at("norm_z"), kAboveZero), read_above_zero(yaml.at("kurtosis"), kAboveZero),
+          read_above_zero(yaml.at("selectivity"), kAboveZero), yaml.at("else_largest").integer(1, kMostNeurons)};
+}
+
 Requirement read_exact(const Yaml& yaml) { return {.criterion = read_criterion(yaml), .exact = true}; }
 
 Requirement read_criterion_of(const Yaml& yaml, int64_t units) {
@@ -104,12 +111,19 @@ double level_of(const Yaml& family, const JudgingRules& rules) {
 
 }  // namespace
 
+std::string JudgingRules::fact_of(const std::string& claim) const {
+  for (const auto& claims : one_fact) {
+    if (contains(claims, claim)) return claims.front();
+  }
+  return {};
+}
+
 JudgingRules read_judging_rules(const std::filesystem::path& configs) {
   const auto yaml = Yaml::read(configs / "judging.yaml");
-  yaml.allow({"levels", "stages", "one_fact"});
+  yaml.allow({"levels", "stages", "super_neurons", "one_fact"});
   JudgingRules rules;
   for (const auto& [family, level] : yaml.at("levels").entries()) rules.levels[family] = read_level(level);
-  rules.stages = read_stage_rule(yaml.at("stages"));
+  rules.survey = {read_stage_rule(yaml.at("stages")), read_super_neuron_rule(yaml.at("super_neurons"))};
   rules.one_fact = read_list(yaml, "one_fact", [](const Yaml& claims) { return claims.texts(); });
   return rules;
 }

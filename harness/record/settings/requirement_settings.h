@@ -13,8 +13,11 @@ namespace replicate {
 /// configs/judging.yaml.
 struct JudgingRules {
   std::map<std::string, double> levels;  ///< by family
-  StageRule stages;
+  SurveyRules survey;
   std::vector<std::vector<std::string>> one_fact;  ///< claims that count once in a summary
+
+  /// The fact that the claim looks at together with others, named after the first of them; empty: its own.
+  std::string fact_of(const std::string& claim) const;
 };
 
 /// Error when the file is missing or is not as it should be.

@@ -75,7 +75,9 @@ Settings finish(Draft draft) {
 LoadedSettings load_settings(const SettingsRequest& request) {
   auto layers = std::make_shared<SettingsLayers>();
   layers->request = request;
-  layers->draft.claims = read_claims(request.configs);
+  const auto rules = read_judging_rules(request.configs);
+  layers->draft.settings.rules = rules.survey;
+  layers->draft.claims = read_claims(request.configs, rules);
   layers->draft.training = read_training(request.configs);
   read_arms(layers->draft.training, layers->draft.claims);
   const std::string profile = request.profile.empty() ? kDefaultProfile : request.profile;

@@ -13,6 +13,7 @@
 
 #include "harness/record/settings/model_identity.h"
 #include "harness/record/settings/parameters.h"
+#include "harness/record/stages.h"
 #include "harness/record/verdict.h"
 
 namespace replicate {
@@ -42,6 +43,7 @@ struct RegisteredClaim {
 /// configs/claims/<id>.yaml after profile, model and --set have had their say.
 struct ClaimSettings {
   std::string id, title, calibration;
+  std::string fact;  ///< see Record
   PaperReference paper;
   Judging judging;
   std::vector<Panel> panels;
@@ -81,7 +83,8 @@ struct Settings {
   std::string dtype = "float32";  ///< of the forward's matrix products
   std::string caution;            ///< see Record
   int64_t sweep_sequences = 0;    ///< at most so many judged sequences a sweep point; 0: no sweep
-  Parameters survey;              ///< sequences, length
+  Parameters survey;              ///< sequences, length, random_length
+  SurveyRules rules;              ///< configs/judging.yaml
   Parameters training;            ///< configs/training.yaml, with what the profile changes
   ModelSettings model;
   std::vector<ClaimSettings> claims;  ///< in the order of the paper's figures, then by id

@@ -25,8 +25,9 @@ void collect(std::vector<std::string>& findings, Check check) {
 std::vector<ClaimDraft> validate_claims(const fs::path& configs, std::vector<std::string>& findings) {
   std::vector<ClaimDraft> claims;
   collect(findings, [&] {
+    const auto rules = read_judging_rules(configs);
     for (const std::string& name : names_in(configs / "claims")) {
-      collect(findings, [&] { claims.push_back(read_claim(configs / "claims" / (name + ".yaml"))); });
+      collect(findings, [&] { claims.push_back(read_claim(configs / "claims" / (name + ".yaml"), rules)); });
     }
   });
   return claims;
@@ -59,7 +60,6 @@ std::vector<std::string> validate_configs(const fs::path& configs) {
   });
   validate_folder(configs / "models", claims, findings,
                   [](Draft& draft, const Yaml& yaml, const std::string& name) { apply_model(draft, yaml, name, {}); });
-  collect(findings, [&] { read_judging_rules(configs); });
   collect(findings, [&] { check_registration(configs, ids(claims)); });
   return findings;
 }

@@ -66,10 +66,18 @@ NeuronWeights neuron_weights(const BlockWeights& weights) {
   const auto norms = at::cat(log_norms, 1), down = at::cat(of_down, 1);
   return {.gate_norm_z = robust_z(norms[0]),
           .up_norm_z = robust_z(norms[1]),
+          .write_norm_z = robust_z(norms[1] + down[0].log()),
           .down_norm = down[0],
           .down_kurtosis = down[1],
           .down_top_share = down[2],
           .outlier_dimension = at::cat(outliers)};
+}
+
+Tensor outlying(const NeuronWeights& weights, const SuperNeuronRule& rule) {
+  const auto median = at::quantile(weights.down_kurtosis, 0.5);
+  return (weights.gate_norm_z > rule.norm_z)
+      .logical_and(weights.write_norm_z > rule.norm_z)
+      .logical_and(weights.down_kurtosis > rule.kurtosis * median);
 }
 
 ProbeNeeds NeuronProbe::needs(int64_t layer, int64_t layers) const {
@@ -81,6 +89,7 @@ ProbeNeeds NeuronProbe::needs(int64_t layer, int64_t layers) const {
 void NeuronProbe::observe_weights(int64_t layer, const BlockWeights& weights) {
   weights_[layer] = neuron_weights(weights);
   down_ = weights.down;
+  if (rule_) seen_[layer].outlying = outlying(weights_[layer], *rule_).nonzero().flatten();
 }
 
 void NeuronProbe::observe(const Place& place, Site site, const Tensor& value) {
@@ -91,6 +100,11 @@ void NeuronProbe::observe(const Place& place, Site site, const Tensor& value) {
     seen.first.push_back(first_now_.abs().to(at::kDouble));
     seen.rest_max.push_back(rest.amax(1).to(at::kDouble));
     seen.rest_mean.push_back(rest.mean(1, false, at::kDouble));
+    if (rule_ && seen.outlying.numel() > 0) {  // of few neurons: percentiles are costly
+      const auto chosen = seen.outlying.to(value.device());
+      const auto usual = at::quantile(rest.index_select(2, chosen).to(at::kDouble), 0.95, 1);  // [b, C]
+      seen.selectivity.push_back(first_now_.index_select(1, chosen).abs() / usual);
+    }
   } else {
     const auto y = value.select(1, 0);                        // [b, D]
     const auto along = at::matmul(y, down_).to(at::kDouble);  // [b, F]
@@ -101,6 +115,14 @@ void NeuronProbe::observe(const Place& place, Site site, const Tensor& value) {
 void NeuronProbe::finish_layer(int64_t) {
   down_.reset();
   first_now_.reset();
+}
+
+Tensor NeuronProbe::super_neurons(int64_t layer) const {
+  const auto& seen = seen_.at(layer);
+  auto super = at::zeros({weights_.at(layer).down_norm.size(0)}, at::kBool);
+  if (seen.outlying.numel() == 0) return super;
+  const auto typical = at::quantile(joined(seen.selectivity), 0.5, 0);  // [C]
+  return super.index_put_({seen.outlying.index({typical > rule_->selectivity})}, true);
 }
 
 Tensor NeuronProbe::first(int64_t layer) const { return joined(seen_.at(layer).first); }

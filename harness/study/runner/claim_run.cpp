@@ -11,14 +11,45 @@ namespace {
 
 /// Recordings are named anew, since other attempts may give theirs the same names.
 void add_lanes(Session& session, const std::string& id, Attempt& attempt, Plan& plan) {
-  attempt.context.survey = session.survey;
   attempt.claim = declare_claim(id, attempt.context);
   auto lanes = attempt.claim->plan();
   prefix_recordings(lanes, std::to_string(session.attempts++) + "/");
   plan.insert(plan.end(), lanes.begin(), lanes.end());
 }
 
+/// What the survey of its inputs found, and the first stage with a sink for a claim that is bound to one.
+void bind_first(const Session& session, const ClaimSettings& settings, Attempt& attempt) {
+  auto& context = attempt.context;
+  if (const auto found = session.surveys.find(session.survey_for(settings, context)); found != session.surveys.end()) {
+    context.survey = found->second;
+  }
+  context.stages.clear();
+  if (!is_staged(settings)) return;
+  const auto stages = stages_with_sinks(context.survey.stages);
+  if (!stages.empty()) context.stages = {stages.front()};
+}
+
+/// The judged call again at each other stage, and at all of them together.
+std::vector<Attempt> other_stages(const ClaimSettings& settings, const Context& judged) {
+  std::vector<Attempt> attempts;
+  const auto stages = stages_with_sinks(judged.survey.stages);
+  if (!is_staged(settings) || stages.size() < 2) return attempts;
+  const auto add = [&](std::vector<SinkStage> bound) {
+    attempts.push_back({judged});
+    attempts.back().context.stages = std::move(bound);
+    attempts.back().context.reports_others = false;
+  };
+  for (size_t i = 1; i < stages.size(); ++i) add({stages[i]});
+  if (settings.judging.requirements->stages == StageCalls::each_and_all) add(stages);
+  return attempts;
+}
+
 }  // namespace
+
+bool is_staged(const ClaimSettings& settings) {
+  const auto& requirements = settings.judging.requirements;
+  return requirements && requirements->stages != StageCalls::once;
+}
 
 bool ClaimRun::looks_only() const {
   return std::all_of(plan.begin(), plan.end(), [](const Lane& lane) { return lane.patches.empty(); });
@@ -47,10 +78,17 @@ void prepare(Session& session, ClaimRun& claim) {
   if (!claim.error.empty() || !claim.inapplicable.empty() || !claim.futile.empty()) return;
   guarded(claim, [&] {
     claim.plan.clear();
-    const auto declare = [&](Attempt& attempt) { add_lanes(session, claim.settings->id, attempt, claim.plan); };
-    declare(claim.judged);
-    for (auto& attempt : claim.dtypes) declare(attempt);
-    for (auto& attempt : claim.sweep) attempt.error = what_throws([&] { declare(attempt); });
+    const auto& settings = *claim.settings;
+    const auto declare = [&](Attempt& attempt) { add_lanes(session, settings.id, attempt, claim.plan); };
+    const auto bind_and_declare = [&](Attempt& attempt) {
+      bind_first(session, settings, attempt);
+      declare(attempt);
+    };
+    bind_and_declare(claim.judged);
+    claim.stages = other_stages(settings, claim.judged.context);
+    for (auto& attempt : claim.stages) declare(attempt);
+    for (auto& attempt : claim.dtypes) bind_and_declare(attempt);
+    for (auto& attempt : claim.sweep) attempt.error = what_throws([&] { bind_and_declare(attempt); });
     claim.flops = estimate(claim.plan, session.options).flops;
   });
 }

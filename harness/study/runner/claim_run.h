@@ -5,7 +5,7 @@
 
 namespace replicate {
 
-/// One call of a claim: as it is judged, or at a point of its sweep.
+/// One call of a claim: as it is judged, at another stage of the model, or with something changed.
 struct Attempt {
   Context context;
   std::unique_ptr<Claim> claim = {};  // once it was declared
@@ -16,7 +16,8 @@ struct Attempt {
 struct ClaimRun {
   const ClaimSettings* settings;
   Attempt judged;
-  std::vector<Attempt> sweep = {};  // as settings->sweep
+  std::vector<Attempt> stages = {};  // at the model's other stages, and at all together
+  std::vector<Attempt> sweep = {};   // as settings->sweep
   std::vector<Attempt> dtypes =
       {};          // in the run's dtype and in float32, on few sequences; empty where they are the same
   Plan plan = {};  // of all attempts
@@ -29,6 +30,9 @@ struct ClaimRun {
   bool trains() const { return settings->judging.kind == ClaimKind::training; }
   bool looks_only() const;
 };
+
+/// Whether the claim is bound to a spike, and so measured per stage.
+bool is_staged(const ClaimSettings& settings);
 
 /// A claim that is bound to its inputs and declares nothing yet. Error when none is registered under its id, or when it
 /// does not read a parameter that its YAML has.

@@ -30,24 +30,24 @@ void add_training(Session& session, std::vector<ClaimRun>& claims, CostTable& ta
 
 std::string dry_run(const RunRequest& request) {
   Session session(request);
-  session.survey = assumed_survey(session);
+  std::vector<ClaimRun> claims;
+  for (const auto& settings : session.settings.claims) claims.push_back(start(session, settings));
+  auto training = take_training_claims(claims);
   CostTable table(session.options, measured_rate(*session.loaded.model, session.options));
-  Plan together = {survey_lane(session, Surveyor())};
+  Plan together;
+  for (const auto& inputs : surveys_of(session, claims)) {
+    session.surveys[inputs] = assumed_survey(session);
+    together.push_back(survey_lane(session, inputs, Surveyor(session.settings.rules)));
+  }
   table.add("survey", together);
   double flops = 0;
-  std::vector<ClaimRun> training;
-  for (const auto& settings : session.settings.claims) {
-    auto claim = start(session, settings);
-    if (claim.trains()) {
-      training.push_back(std::move(claim));
-      continue;
-    }
+  for (auto& claim : claims) {
     prepare(session, claim);
     if (!claim.error.empty()) {
-      table.add_failure(settings.id, claim.error);
+      table.add_failure(claim.settings->id, claim.error);
       continue;
     }
-    table.add(settings.id, claim.plan);
+    table.add(claim.settings->id, claim.plan);
     if (claim.looks_only()) {
       together.insert(together.end(), claim.plan.begin(), claim.plan.end());
     } else {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 #include "base/provenance.h"
 #include "harness/study/runner/resume.h"
@@ -50,7 +52,15 @@ void add_dtype_errors(ClaimRun& claim, Measurement& measurement) {
   }
 }
 
-/// The point's own verdict, and its metrics beside the judged ones: those of the primary condition and its null.
+/// Its metrics stand beside the judged ones.
+void add_metrics(Measurement measured, const std::string& suffix, Measurement& all) {
+  for (auto& metric : measured.metrics) {
+    metric.name += suffix;
+    all.metrics.push_back(std::move(metric));
+  }
+}
+
+/// First edition: the point's own verdict.
 void add_sweep_point(ClaimRun& claim, size_t index, Record& record) {
   const auto& settings = claim.settings->sweep[index];
   auto& attempt = claim.sweep[index];
@@ -61,13 +71,80 @@ void add_sweep_point(ClaimRun& claim, size_t index, Record& record) {
     const auto judgement = judge(measured, claim.settings->judging);
     point.verdict = judgement.verdict;
     point.reason = judgement.reason;
-    for (auto& metric : measured.metrics) {
-      metric.name += "_" + settings.suffix;
-      record.measurement.metrics.push_back(std::move(metric));
-    }
+    add_metrics(std::move(measured), "_" + settings.suffix, record.measurement);
   });
   if (!error.empty()) point.reason = error;
   record.sweep.push_back(std::move(point));
+}
+
+void add_variation(ClaimRun& claim, size_t index, Record& record) {
+  const auto& settings = claim.settings->sweep[index];
+  auto& attempt = claim.sweep[index];
+  Variation variation{settings.suffix, settings.changes, {}, attempt.error};
+  const auto error = what_throws([&] {
+    if (!attempt.error.empty() || !attempt.claim) return;
+    auto measured = attempt.claim->measure();
+    variation = compared(std::move(variation), measured, *claim.settings, record);
+    add_metrics(std::move(measured), "_" + settings.suffix, record.measurement);
+  });
+  if (!error.empty()) variation.reason = error;
+  record.variations.push_back(std::move(variation));
+}
+
+StageFinding stage_of(const Attempt& attempt) {
+  StageFinding stage{.spike = spike_of(attempt.context.stages)};
+  for (const auto& one : attempt.context.stages) {
+    stage.sinks.insert(stage.sinks.end(), one.sinks.begin(), one.sinks.end());
+  }
+  return stage;
+}
+
+/// The stages that the claim was measured at, the judged one first. What the others measured joins the record: their
+/// metrics name the spike.
+std::vector<StageFinding> add_stages(ClaimRun& claim, Measurement& all) {
+  std::vector<StageFinding> stages;
+  if (claim.judged.context.stages.empty()) return stages;
+  stages.push_back(stage_of(claim.judged));
+  for (const auto& attempt : claim.stages) {
+    auto measured = attempt.claim->measure();
+    stages.push_back(stage_of(attempt));
+    if (measured.unmet || measured.inapplicable) {
+      stages.back().verdict = Verdict::not_applicable;
+      stages.back().reason = measured.inapplicable ? *measured.inapplicable : *measured.unmet;
+    }
+    std::move(measured.metrics.begin(), measured.metrics.end(), std::back_inserter(all.metrics));
+    std::move(measured.samples.begin(), measured.samples.end(), std::back_inserter(all.samples));
+  }
+  return stages;
+}
+
+/// What the judged stage lacks another may have.
+void judge_stage(const Judging& judging, Measurement& measurement, StageFinding& stage) {
+  const auto unmet = std::exchange(measurement.unmet, std::nullopt);
+  const auto inapplicable = std::exchange(measurement.inapplicable, std::nullopt);
+  auto judgement = judge(measurement, judging, at_spike(stage.spike));
+  measurement.unmet = unmet;
+  measurement.inapplicable = inapplicable;
+  stage.verdict = judgement.verdict;
+  stage.reason = std::move(judgement.reason);
+  stage.criteria = std::move(judgement.criteria);
+  stage.checks = std::move(judgement.checks);
+  stage.controls = std::move(judgement.controls);
+}
+
+Standing standing_of(const Judgement& judgement, const ClaimSettings& settings) {
+  if (judgement.by_arithmetic) return Standing::arithmetic;
+  return settings.calibrated ? Standing::calibrated : Standing::unregistered;
+}
+
+void apply(Judgement judgement, Record& record) {
+  record.verdict = judgement.verdict;
+  record.reason = std::move(judgement.reason);
+  record.criteria = std::move(judgement.criteria);
+  record.checks = std::move(judgement.checks);
+  record.controls = std::move(judgement.controls);
+  record.rivals = std::move(judgement.rivals);
+  record.bearing = judgement.bearing;
 }
 
 Environment environment(const Session& session) {
@@ -78,7 +155,12 @@ Environment environment(const Session& session) {
           .device = description(session.request.device),
           .cpu = cpu_name(),
           .dtype = session.settings.dtype,
-          .threads = at::get_num_threads()};
+          .threads = at::get_num_threads(),
+          .date = utc_date(),
+          .cuda = cuda_versions(),
+          .attention = session.request.device.is_cuda() ? "kernels" : "blocked",
+          .tf32 = at::globalContext().allowTF32CuBLAS(),
+          .gpu_memory_mb = peak_gpu_memory_mb(session.request.device)};
 }
 
 }  // namespace
@@ -89,16 +171,39 @@ void measure_and_judge(const Session& session, ClaimRun& claim, Record& record) 
   auto& notes = record.measurement.notes;
   notes.insert(notes.begin(), claim.settings->notes.begin(), claim.settings->notes.end());
   if (const auto note = claim.trains() ? std::nullopt : note_on_bos(session)) notes.insert(notes.begin(), *note);
-  apply(judge(record.measurement, claim.settings->judging), record);
-  for (size_t i = 0; i < claim.sweep.size(); ++i) add_sweep_point(claim, i, record);
+  judge_record(*claim.settings, add_stages(claim, record.measurement), record);
+  const bool second = record.edition == 2;
+  for (size_t i = 0; i < claim.sweep.size(); ++i) {
+    second ? add_variation(claim, i, record) : add_sweep_point(claim, i, record);
+  }
 }
 
-void apply(Judgement judgement, Record& record) {
-  record.verdict = judgement.verdict;
-  record.reason = std::move(judgement.reason);
-  record.criteria = std::move(judgement.criteria);
-  record.controls = std::move(judgement.controls);
-  record.rivals = std::move(judgement.rivals);
+void judge_record(const ClaimSettings& settings, const std::vector<StageFinding>& stages, Record& record) {
+  const auto& judging = settings.judging;
+  auto judgement = stages.empty() ? judge(record.measurement, judging)
+                                  : judge(record.measurement, judging, at_spike(stages.front().spike));
+  if (record.edition == 2) record.standing = standing_of(judgement, settings);
+  apply(std::move(judgement), record);
+  record.stages = stages;
+  for (auto& stage : record.stages) {
+    const bool judged = &stage == &record.stages.front();
+    if (judged || stage.verdict != Verdict::not_applicable) judge_stage(judging, record.measurement, stage);
+  }
+}
+
+Variation compared(Variation variation, const Measurement& measured, const ClaimSettings& settings,
+                   const Record& record) {
+  variation.agrees = std::nullopt;
+  if (measured.unmet || measured.inapplicable) {
+    variation.reason = measured.inapplicable ? *measured.inapplicable : *measured.unmet;
+  } else if (record.verdict != Verdict::pass && record.verdict != Verdict::fail) {
+    variation.reason = "the verdict is " + to_string(record.verdict);
+  } else {
+    const bool holds = holds_in_point_estimates({measured}, *settings.judging.requirements);
+    variation.agrees = holds == (record.verdict == Verdict::pass);
+    variation.reason.clear();
+  }
+  return variation;
 }
 
 Record blank_record(Session& session, const ClaimSettings& settings) {
@@ -106,6 +211,11 @@ Record blank_record(Session& session, const ClaimSettings& settings) {
   record.claim = settings.id;
   record.title = settings.title;
   record.kind = settings.judging.kind;
+  if (const auto& requirements = settings.judging.requirements) {
+    record.edition = 2;
+    record.version = requirements->version;
+  }
+  record.fact = settings.fact;
   record.paper = settings.paper;
   record.calibration = settings.calibration;
   record.calibrated = settings.calibrated;

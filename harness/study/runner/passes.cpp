@@ -29,6 +29,7 @@ void finish(Session& session, ClaimRun& claim, const RunFolder& folder, Progress
   progress.line(record.claim + ": " + to_string(record.verdict));
   session.records[record.claim] = std::move(record);
   claim.judged.claim.reset();  // with its probes' accumulators
+  claim.stages.clear();
   claim.sweep.clear();
   claim.dtypes.clear();
   claim.plan.clear();

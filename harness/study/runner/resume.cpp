@@ -4,13 +4,14 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "harness/study/runner/measured_record.h"
+#include "harness/study/runner/survey_stage.h"
 #include "harness/study/runner/training_stage.h"
 
 namespace replicate {
 namespace {
 
 /// Raised when the same settings come to mean other numbers, so that --resume keeps none of the old ones.
-constexpr int kMeasurementVersion = 4;
+constexpr int kMeasurementVersion = 5;
 
 std::string training_fingerprint(Session& session, const ClaimSettings& settings) {
   std::string study_print;
@@ -28,16 +29,22 @@ std::string sweep_text(const ClaimSettings& settings) {
   return text;
 }
 
-/// The sweep's verdicts under today's thresholds, from the metrics that carry each point's suffix.
+/// What an old record holds of a sweep's point or a variation: the metrics that carry its suffix, without it.
+Measurement measured_at(const Record& old, const std::string& suffix) {
+  Measurement measured;
+  for (auto metric : old.measurement.metrics) {
+    if (!metric.name.ends_with("_" + suffix)) continue;
+    metric.name.resize(metric.name.size() - suffix.size() - 1);
+    measured.metrics.push_back(std::move(metric));
+  }
+  return measured;
+}
+
+/// The sweep's verdicts under today's thresholds.
 std::vector<SweepPoint> judged_again(const Record& old, const ClaimSettings& settings) {
   auto points = old.sweep;
   for (auto& point : points) {
-    Measurement measured;
-    for (auto metric : old.measurement.metrics) {
-      if (!metric.name.ends_with("_" + point.suffix)) continue;
-      metric.name.resize(metric.name.size() - point.suffix.size() - 1);
-      measured.metrics.push_back(std::move(metric));
-    }
+    const auto measured = measured_at(old, point.suffix);
     if (measured.metrics.empty()) continue;  // nothing was measured there, and why stands in its reason
     try {
       const auto judgement = judge(measured, settings.judging);
@@ -49,6 +56,19 @@ std::vector<SweepPoint> judged_again(const Record& old, const ClaimSettings& set
   return points;
 }
 
+std::vector<Variation> compared_again(const Record& old, const ClaimSettings& settings, const Record& record) {
+  auto variations = old.variations;
+  for (auto& variation : variations) {
+    const auto measured = measured_at(old, variation.suffix);
+    if (measured.metrics.empty()) continue;
+    try {
+      variation = compared(std::move(variation), measured, settings, record);
+    } catch (const Error&) {
+    }
+  }
+  return variations;
+}
+
 }  // namespace
 
 std::string fingerprint(Session& session, const ClaimSettings& settings) {
@@ -58,7 +78,7 @@ std::string fingerprint(Session& session, const ClaimSettings& settings) {
                    std::to_string(session.loaded.record.reinitialised) + "\n" + std::to_string(session.settings.seed) +
                    "\n" + std::to_string(session.settings.bootstrap_resamples) + "\n" +
                    (session.begins_with_bos() ? "on" : "off") + "\n" + session.settings.survey.yaml() + "\n" +
-                   settings.parameters.yaml() + "\n" + sweep_text(settings) + "\n" +
+                   text_of(session.settings.rules) + settings.parameters.yaml() + "\n" + sweep_text(settings) + "\n" +
                    (session.settings.dtype == "float32" ? "" : session.settings.dtype) +
                    (session.given ? session.given->sha256 + "/" + std::to_string(session.given->length()) : "");
   return sha256_hex(std::as_bytes(std::span(all)));
@@ -74,14 +94,16 @@ std::optional<Record> finished(Session& session, const ClaimSettings& settings, 
     return std::nullopt;
   }
   auto record = blank_record(session, settings);
-  if (old.verdict == Verdict::error || old.fingerprint != record.fingerprint) return std::nullopt;
+  if (old.schema != record.schema || old.verdict == Verdict::error || old.fingerprint != record.fingerprint)
+    return std::nullopt;
   record.inputs = std::move(old.inputs);
-  record.sweep = judged_again(old, settings);
   record.environment = std::move(old.environment);
   record.seconds = old.seconds;
   record.peak_memory_mb = old.peak_memory_mb;
-  record.measurement = std::move(old.measurement);
-  apply(judge(record.measurement, settings.judging), record);
+  if (record.edition == 1) record.sweep = judged_again(old, settings);
+  record.measurement = old.measurement;
+  judge_record(settings, old.stages, record);
+  if (record.edition == 2) record.variations = compared_again(old, settings, record);
   if (record_to_json(record) != read_text(folder.claim(settings.id) / "record.json")) {
     write_record(record, folder.claim(settings.id));
   }

@@ -52,6 +52,12 @@ Context Session::context_for(const ClaimSettings& claim, const SweepSettings& po
   return context;
 }
 
+SurveyInputs Session::survey_for(const ClaimSettings& claim, const Context& context) const {
+  if (!claim.judging.requirements) return main_survey();
+  const auto kind = context.judged_on();
+  return {kind, context.bos && kind == InputKind::natural};
+}
+
 TrainingStudy& Session::study() {
   if (!study_) {
     study_ = make_study(settings.training, settings.seed, request.assets, request.training, request.device);

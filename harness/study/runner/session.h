@@ -7,6 +7,15 @@
 
 namespace replicate {
 
+/// On what a survey is made: claims are bound to the one of their own kind of inputs.
+struct SurveyInputs {
+  InputKind kind = InputKind::natural;
+  bool bos = false;
+
+  auto operator<=>(const SurveyInputs&) const = default;
+  std::string label() const { return name_of(kind) + (bos ? "_bos" : ""); }
+};
+
 /// What the claims of one run share: the model, its inputs, what the survey found, and the records so far.
 class Session {
  public:
@@ -19,13 +28,18 @@ class Session {
   Tokens given;  ///< --tokens; null without
   std::string prose_sha256;
   ExecutorOptions options;
-  Survey survey;
+  std::map<SurveyInputs, Survey> surveys;
   int64_t attempts = 0;                   ///< at claims, so far: each names its recordings by its number
   std::map<std::string, Record> records;  ///< by claim
 
   /// The settings know it of a named model; a model that is given by its path may know it of itself.
   bool begins_with_bos() const { return settings.model.bos.value_or(loaded.model->config.begins_with_bos); }
   std::string config() const;  ///< of config.yaml, with what was left for the model to decide
+
+  /// Of natural text, as the model is measured.
+  SurveyInputs main_survey() const { return {InputKind::natural, begins_with_bos()}; }
+  /// Of the claim's judged inputs; the first edition's claims share the main one.
+  SurveyInputs survey_for(const ClaimSettings& claim, const Context& context) const;
 
   Context context_for(const ClaimSettings& claim) const;
   Context context_for(const ClaimSettings& claim, const SweepSettings& point);

@@ -2,6 +2,7 @@
 
 #include "base/first_line.h"
 #include "base/sha256.h"
+#include "harness/record/clauses.h"
 #include "harness/study/runner/passes.h"
 
 namespace replicate {
@@ -10,36 +11,90 @@ namespace {
 std::string survey_key(const Session& session, const Lane& lane) {
   const auto parts = session.loaded.record.sha256 + (session.loaded.record.reinitialised ? "/null/" : "/") +
                      (session.settings.dtype == "float32" ? "" : session.settings.dtype + "/") +
-                     std::to_string(session.settings.seed) + "/" + lane.tokens->sha256;
+                     std::to_string(session.settings.seed) + "/" + text_of(session.settings.rules) +
+                     lane.tokens->sha256;
   return sha256_hex(std::as_bytes(std::span(parts)));
+}
+
+/// One survey on its way.
+struct SurveyRun {
+  SurveyInputs inputs;
+  Surveyor surveyor;
+  Lane lane;
+  std::filesystem::path file;
+  std::string key;
+};
+
+SurveyRun survey_run(Session& session, const SurveyInputs& inputs, const RunFolder& folder) {
+  SurveyRun run{inputs, Surveyor(session.settings.rules), {}, {}, {}};
+  run.lane = survey_lane(session, inputs, run.surveyor);
+  const bool is_main = inputs == session.main_survey();
+  run.file = folder.path() / (is_main ? "survey.json" : "survey_" + inputs.label() + ".json");
+  run.key = survey_key(session, run.lane);
+  return run;
+}
+
+/// True where an earlier run made the survey.
+bool kept(Session& session, const SurveyRun& run) {
+  if (!std::filesystem::exists(run.file)) return false;
+  auto survey = survey_from_json(read_text(run.file), run.file.string());
+  if (survey.key != run.key) return false;
+  session.surveys[run.inputs] = std::move(survey);
+  return true;
+}
+
+void finish(Session& session, const SurveyRun& run) {
+  auto& survey = session.surveys[run.inputs];
+  survey = run.surveyor.reduce(session.loaded.model->config.layers, run.lane.tokens->length());
+  survey.key = run.key;
+  write_atomically(run.file, survey_to_json(survey));
 }
 
 }  // namespace
 
 bool survey(Session& session, std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
-  const auto file = folder.path() / "survey.json";
-  const Surveyor surveyor;
-  const auto lane = survey_lane(session, surveyor);
-  const auto key = survey_key(session, lane);
-  if (std::filesystem::exists(file)) {
-    session.survey = survey_from_json(read_text(file), file.string());
-    if (session.survey.key == key) return true;
-  }
   try {
-    if (!pass(session, {lane}, "survey", progress)) return false;
+    std::vector<SurveyRun> open;
+    Plan plan;
+    for (const auto& inputs : surveys_of(session, claims)) {
+      auto run = survey_run(session, inputs, folder);
+      if (kept(session, run)) continue;
+      plan.push_back(run.lane);
+      open.push_back(std::move(run));
+    }
+    if (!plan.empty() && !pass(session, plan, "survey", progress)) return false;
+    for (const auto& run : open) finish(session, run);
   } catch (const std::exception& error) {
     for (auto& claim : claims) claim.error = first_line(error.what());
-    return true;
   }
-  session.survey = surveyor.reduce(session.loaded.model->config.layers, lane.tokens->length());
-  session.survey.key = key;
-  write_atomically(file, survey_to_json(session.survey));
   return true;
 }
 
-Lane survey_lane(Session& session, const Surveyor& surveyor) {
-  const InputShape shape{session.settings.survey.integer("sequences"), session.settings.survey.integer("length")};
-  const auto tokens = session.maker->make(InputKind::natural, shape, session.begins_with_bos(), Region::survey);
+std::string text_of(const SurveyRules& rules) {
+  const auto& [stages, super] = rules;
+  std::string text;
+  for (const double number : {stages.starts_at, stages.ends_below, stages.sink_excess, super.norm_z, super.kurtosis,
+                              super.selectivity, static_cast<double>(super.else_largest)}) {
+    text += exact_number(number) + "/";
+  }
+  return text;
+}
+
+std::set<SurveyInputs> surveys_of(Session& session, const std::vector<ClaimRun>& claims) {
+  std::set<SurveyInputs> all;
+  for (const auto& claim : claims) {
+    const auto add = [&](const Attempt& attempt) { all.insert(session.survey_for(*claim.settings, attempt.context)); };
+    add(claim.judged);
+    for (const auto& attempt : claim.sweep) add(attempt);
+  }
+  return all;
+}
+
+Lane survey_lane(Session& session, const SurveyInputs& inputs, const Surveyor& surveyor) {
+  const auto& sizes = session.settings.survey;
+  const InputShape shape{sizes.integer("sequences"),
+                         sizes.integer(inputs.kind == InputKind::random ? "random_length" : "length")};
+  const auto tokens = session.maker->make(inputs.kind, shape, inputs.bos, Region::survey);
   return {session.loaded.model, tokens, {}, surveyor.probes()};
 }
 
@@ -50,6 +105,11 @@ Survey assumed_survey(const Session& session) {
   assumed.sinks.spikes = {{2, 10, 100}};
   assumed.sinks.dominant_spike = 2;
   assumed.writers = {{2, {0}, true, {1}, {0, 1, 2, 3}, {4, 5, 6, 7}}};
+  assumed.stages = {
+      {.spike = 2, .first = 3, .last = session.loaded.model->config.layers, .sinks = assumed.sinks.sink_layers}};
+  assumed.stage_writers = {{.spike = 2, .neurons = {0}, .by_rule = true, .dimensions = {0, 1, 2, 3, 4, 5, 6, 7}}};
+  assumed.ratio.assign(session.loaded.model->config.layers + 1, 1);
+  assumed.rest_norm = assumed.excess = assumed.ratio;
   return assumed;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <set>
+
 #include "base/progress.h"
 #include "base/run_folder.h"
 #include "harness/study/runner/claim_run.h"
@@ -7,12 +9,18 @@
 
 namespace replicate {
 
-/// Runs the survey, or reads what an earlier run of the folder found. False when the person interrupted it. What its
-/// pass throws, of damaged weights or numbers out of range, would stop every claim about this model and becomes the
-/// error of each: claims about training still run.
+/// Runs the surveys that the claims need, or reads what an earlier run of the folder found. False when the person
+/// interrupted it. What its pass throws, of damaged weights or numbers out of range, would stop every claim about this
+/// model and becomes the error of each: claims about training still run.
 bool survey(Session& session, std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress);
 
-Lane survey_lane(Session& session, const Surveyor& surveyor);
+/// What the claims' attempts are bound to, each once.
+std::set<SurveyInputs> surveys_of(Session& session, const std::vector<ClaimRun>& claims);
+
+/// The rules' numbers, as a part of a fingerprint.
+std::string text_of(const SurveyRules& rules);
+
+Lane survey_lane(Session& session, const SurveyInputs& inputs, const Surveyor& surveyor);
 
 /// What --dry-run plans with, since nothing is measured there.
 Survey assumed_survey(const Session& session);

@@ -16,7 +16,8 @@ Ruling ruling(Verdict verdict, bool by_arithmetic = false, bool by_a_control_alo
 TEST(Bearing, FollowsTheVerdictUnlessTheClaimSaysOtherwise) {
   EXPECT_EQ(bearing_of(ruling(Verdict::pass)), Bearing::supports);
   EXPECT_EQ(bearing_of(ruling(Verdict::fail)), Bearing::contradicts);
-  for (const auto verdict : {Verdict::inconclusive, Verdict::skipped, Verdict::error}) {
+  for (const auto verdict :
+       {Verdict::inconclusive, Verdict::not_applicable, Verdict::not_run, Verdict::descriptive, Verdict::error}) {
     EXPECT_EQ(bearing_of(ruling(verdict)), Bearing::silent);
   }
   const std::map<Verdict, Bearing> fail_is_silent = {{Verdict::fail, Bearing::silent}};
@@ -40,10 +41,9 @@ TEST(Bearing, ArithmeticAndAControlAloneAreSilent) {
 }
 
 ClaimEvidence claim(const std::string& id, Verdict verdict, Bearing bearing, Standing standing = Standing::calibrated) {
-  return {id, verdict, standing, bearing};
+  const bool one_fact = id == "mask" || id == "source";
+  return {id, verdict, standing, bearing, one_fact ? "mask" : ""};
 }
-
-const std::vector<std::vector<std::string>> kOneFact = {{"mask", "source"}};
 
 TEST(EvidenceCount, CountsAFactOnce) {
   const auto supports = Bearing::supports, contradicts = Bearing::contradicts, silent = Bearing::silent;
@@ -57,32 +57,29 @@ TEST(EvidenceCount, CountsAFactOnce) {
       {silent, contradicts, "supports 0, contradicts 1, silent 0; confirmatory 0"},
   };
   for (const auto& [mask, source, line] : cases) {
-    EXPECT_EQ(evidence_line(count_evidence({claim("mask", Verdict::pass, mask), claim("source", Verdict::pass, source)},
-                                           kOneFact)),
-              line);
+    EXPECT_EQ(
+        evidence_line(count_evidence({claim("mask", Verdict::pass, mask), claim("source", Verdict::pass, source)})),
+        line);
   }
 }
 
 TEST(EvidenceCount, SaysWhyItIsSilentAndWhatIsConfirmatory) {
-  const auto count = count_evidence(
-      {
-          claim("variance", Verdict::pass, Bearing::silent, Standing::arithmetic),
-          claim("rank", Verdict::inconclusive, Bearing::silent),
-          claim("skipped", Verdict::skipped, Bearing::silent),
-          claim("mask", Verdict::inconclusive, Bearing::silent),
-          claim("source", Verdict::pass, Bearing::silent),
-          claim("onset", Verdict::pass, Bearing::supports, Standing::confirmatory),
-          claim("locking", Verdict::fail, Bearing::contradicts),
-      },
-      kOneFact);
+  const auto count = count_evidence({
+      claim("variance", Verdict::pass, Bearing::silent, Standing::arithmetic),
+      claim("rank", Verdict::inconclusive, Bearing::silent),
+      claim("absent", Verdict::not_applicable, Bearing::silent),
+      claim("mask", Verdict::inconclusive, Bearing::silent),
+      claim("source", Verdict::pass, Bearing::silent),
+      claim("onset", Verdict::pass, Bearing::supports, Standing::confirmatory),
+      claim("locking", Verdict::fail, Bearing::contradicts),
+  });
   EXPECT_EQ(evidence_line(count),
             "supports 1, contradicts 1, silent 4 (2 inconclusive, 1 by arithmetic); confirmatory 1");
 }
 
 TEST(EvidenceCount, AConfirmatoryClaimThatIsSilentConfirmsNothing) {
   const auto count = count_evidence({claim("mask", Verdict::pass, Bearing::supports),
-                                     claim("source", Verdict::inconclusive, Bearing::silent, Standing::confirmatory)},
-                                    kOneFact);
+                                     claim("source", Verdict::inconclusive, Bearing::silent, Standing::confirmatory)});
   EXPECT_EQ(count.supports, 1);
   EXPECT_EQ(count.confirmatory, 0);
 }

@@ -350,7 +350,9 @@ TEST(Ruling, FillsTheRecordsFindings) {
   ASSERT_EQ(judgement.controls.size(), 1u);
   EXPECT_EQ(judgement.controls[0].outcome, ControlOutcome::negative);
   measurement.unmet = "no spike with a sink after it";
-  EXPECT_EQ(judge(measurement, judging).verdict, Verdict::skipped);
+  EXPECT_EQ(judge(measurement, judging).verdict, Verdict::not_applicable);
+  EXPECT_EQ(judge(measurement, judging).bearing, Bearing::silent);
+  EXPECT_EQ(judge(measurement, judging).criteria[0].outcome, Outcome::not_measured);
   EXPECT_EQ(judge(measurement, judging).reason, "no spike with a sink after it");
 }
 

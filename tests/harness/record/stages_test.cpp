@@ -44,8 +44,8 @@ TEST(Stages, AreRunsOfLayersAfterASpike) {
           << test.what;
       EXPECT_EQ(stages[i].sinks, test.stages[i].sinks) << test.what;
     }
-    const auto* judged = judged_stage(stages);
-    EXPECT_EQ(judged ? judged->spike : 0, test.judged_spike) << test.what;
+    const auto judged = stages_with_sinks(stages);
+    EXPECT_EQ(judged.empty() ? 0 : judged.front().spike, test.judged_spike) << test.what;
     EXPECT_EQ(first_sink_layer(test.excess, kRule), test.onset) << test.what;
   }
 }

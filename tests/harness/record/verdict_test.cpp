@@ -244,7 +244,7 @@ TEST(Verdict, UnmetPreconditionDependsOnTheKind) {
   };
   EXPECT_EQ(verdict_of(ClaimKind::mechanism, 8), Verdict::fail);
   EXPECT_EQ(verdict_of(ClaimKind::mechanism, 1), Verdict::inconclusive);
-  EXPECT_EQ(verdict_of(ClaimKind::intervention, 8), Verdict::skipped);
+  EXPECT_EQ(verdict_of(ClaimKind::intervention, 8), Verdict::not_applicable);
   EXPECT_EQ(verdict_of(ClaimKind::training, 8), Verdict::inconclusive);
 }
 
@@ -261,8 +261,8 @@ TEST(Verdict, OneFailureOutweighsEverythingElse) {
   EXPECT_EQ(judgement.reason, "second = 2 [1.5, 2.5] lies wholly outside < 1");
 }
 
-TEST(Verdict, NothingToJudgeIsSkipped) {
-  EXPECT_EQ(judge(measured({}), {ClaimKind::mechanism, {}, {}, 2}).verdict, Verdict::skipped);
+TEST(Verdict, NothingToJudgeIsDescriptive) {
+  EXPECT_EQ(judge(measured({}), {ClaimKind::mechanism, {}, {}, 2}).verdict, Verdict::descriptive);
 }
 
 TEST(Verdict, ReasonOfAPassHasTheNumbers) {
@@ -301,8 +301,8 @@ TEST(ThresholdsHash, DoesNotDependOnTheOrder) {
 }
 
 TEST(VerdictNames, ReadBackAndNothingElse) {
-  for (const Verdict verdict :
-       {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::skipped, Verdict::error}) {
+  for (const Verdict verdict : {Verdict::pass, Verdict::fail, Verdict::inconclusive, Verdict::not_applicable,
+                                Verdict::not_run, Verdict::descriptive, Verdict::error, Verdict::skipped}) {
     EXPECT_EQ(from_string<Verdict>(to_string(verdict)), verdict);
   }
   EXPECT_THROW(from_string<Verdict>("passed"), Error);

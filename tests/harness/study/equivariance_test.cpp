@@ -7,6 +7,7 @@
 #include "harness/study/surveyor.h"
 #include "tests/support/planted_model.h"
 #include "tests/support/small_model.h"
+#include "tests/support/survey_rules.h"
 
 namespace replicate {
 namespace {
@@ -111,7 +112,7 @@ View look(const std::shared_ptr<const Model>& model) {
   const auto norms = watch_norms();
   const auto residual = watch_residual([](const Tensor& x) { return x; });
   const auto logits = watch(Site::logits, [](const Tensor& x) { return x; });
-  const Surveyor surveyor;
+  const Surveyor surveyor(survey_rules());
   View view;
   auto probes = surveyor.probes();
   probes.insert(probes.end(), {columns, norms, residual, logits, view.neurons});

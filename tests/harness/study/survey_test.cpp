@@ -74,6 +74,11 @@ Survey with_writers() {
   survey.sinks = {{4, 5}, {{3, 2.5, 100}, {12, 160, 20000}}, 12};
   survey.writers = {{3, {90, 701}, false, {5, 6}, {507, 247, 1, 2}, {9, 8, 7, 6}},
                     {12, {1229}, true, {40}, {507, 3, 4, 5}, {11, 12, 13, 14}}};
+  survey.stages = {{.spike = 3, .first = 4, .last = 10, .sinks = {4, 5}}, {.spike = 12, .first = 13, .last = 30}};
+  survey.stage_writers = {{3, {90}, true, {507, 1}}, {12, {1229, 3}, false, {507, 3}}};
+  survey.ratio = {1, 2, 1.0 / 3};
+  survey.rest_norm = {0.1, 30, 4};
+  survey.excess = {0.01, 0.7};
   return survey;
 }
 
@@ -90,19 +95,25 @@ TEST(Survey, WritersSurviveItsFile) {
     EXPECT_EQ(read.writers[i].matched_dimensions, survey.writers[i].matched_dimensions);
   }
   EXPECT_EQ(survey_to_json(read), survey_to_json(survey));
+  EXPECT_EQ(read.stages[0].sinks, (Layers{4, 5}));
+  EXPECT_EQ(read.stages[1].last, 30);
+  EXPECT_EQ(read.stage_writers_of(12).neurons, (Layers{1229, 3}));
+  EXPECT_FALSE(read.stage_writers_of(12).by_rule);
+  EXPECT_EQ(read.ratio, survey.ratio);
   EXPECT_EQ(read.writers_of(12).neurons, (Layers{1229}));
 }
 
 TEST(Survey, NamesNoWritersOfALayerThatIsNoSpike) {
   const auto survey = with_writers();
   expect_error([&] { survey.writers_of(4); }, "layer 4 is no spike");
+  expect_error([&] { survey.stage_writers_of(4); }, "layer 4 is no stage's spike");
   expect_error([&] { Survey().writers_of(0); }, "no spike");
 }
 
 /// The runner makes a survey again whose key is not the one it wants; an empty one never is.
 TEST(Survey, OfAnOlderVersionIsMadeAgain) {
   auto text = survey_to_json(with_writers());
-  const std::string now = "\"schema\": 2";
+  const std::string now = "\"schema\": 3";
   ASSERT_NE(text.find(now), std::string::npos);
   text.replace(text.find(now), now.size(), "\"schema\": 1");
   const auto read = survey_from_json(text, "survey.json");
@@ -134,6 +145,11 @@ TEST(Survey, OfLayersThatNoModelHasIsNone) {
   refused([](Survey& survey) { survey.writers[1].layer = INT64_MAX; });
   refused([](Survey& survey) { survey.writers[0].neurons = {-1}; });
   refused([](Survey& survey) { survey.writers[0].matched_dimensions = {INT64_MAX}; });
+  refused([](Survey& survey) { survey.stage_writers[0].spike = 0; });
+  refused([](Survey& survey) { survey.stage_writers[0].dimensions = {-1}; });
+  refused([](Survey& survey) { survey.stages[0].first = 6; });
+  refused([](Survey& survey) { survey.stages[0].last = 3; });
+  refused([](Survey& survey) { survey.stages[0].sinks = {0}; });
   expect_error([] { survey_from_json(std::string(100'000, '[') + std::string(100'000, ']'), "survey.json"); },
                "not a survey");
 }
