@@ -4,14 +4,16 @@ large its effects were.
 
     scripts/register.py results/reference/*
 
-To be run, and committed, with the recorded runs. Later runs name what has changed since.
+To be run, and committed, with the recorded runs. Later runs name what has changed since. A recorded claim that
+configs/claims does not have any more is left out.
 """
 
 import json
 import pathlib
 import sys
 
-TARGET = pathlib.Path(__file__).parent.parent / "configs" / "registered.yaml"
+CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
+TARGET = CONFIGS / "registered.yaml"
 HEAD = """# Written by scripts/register.py from the runs in results/reference: the thresholds and verdicts as last recorded, and the
 # criteria's effect sizes, for --dry-run. A run marks thresholds that have changed since.
 """
@@ -30,12 +32,18 @@ def group_of(record):
     return "models", record["model"]["name"]
 
 
+def is_claim(record):
+    return (CONFIGS / "claims" / f"{record['claim']}.yaml").exists()
+
+
 def registered(folders):
     """The file's text."""
     groups = {"models": {}, "profiles": {}}
     for folder in sorted(map(pathlib.Path, folders)):
         for file in sorted(folder.glob("*/record.json")):
             record = json.loads(file.read_text())
+            if not is_claim(record):
+                continue
             kind, name = group_of(record)
             claims = groups[kind].setdefault(name, {})
             if record["claim"] in claims:

@@ -1,4 +1,4 @@
-"""docs/why_did_this_fail.md knows every claim of the recorded runs, and names only metrics and series that the recorded runs have;
+"""docs/why_did_this_fail.md knows every claim that was recorded, and names only metrics and series that the recorded runs have;
 the README shows the race as it was recorded."""
 
 import json
@@ -42,7 +42,7 @@ class WhyDidThisFail(unittest.TestCase):
         self.claims = {name[: -len(".yaml")] for name in os.listdir(os.path.join(ROOT, "configs", "claims"))}
 
     def test_it_has_a_row_for_every_recorded_claim(self):
-        self.assertLessEqual(recorded_claims(), set(self.rows))
+        self.assertLessEqual(recorded_claims() & self.claims, set(self.rows))  # a record may be of a former claim
         self.assertLessEqual(set(self.rows), self.claims)
 
     def test_it_names_what_is_measured(self):

@@ -45,9 +45,9 @@ void apply_recorded(Draft& draft, const Yaml& config) {
     draft.training.merge(*training);
   if (draft.training.yaml(0) != of_the_profile) forget_training(draft);
   for (const auto& [id, claim] : config.at("claims").entries()) {
-    if (const auto parameters = claim.find("parameters"); parameters && parameters->is_mapping()) {
-      known_claim(draft, id, claim).parameters.merge(*parameters);
-    }
+    auto* known = find_claim(draft, id);
+    const auto parameters = claim.find("parameters");
+    if (known && parameters && parameters->is_mapping()) known->parameters.merge(*parameters);
   }
 }
 

@@ -15,8 +15,8 @@ class Yaml;
 /// none, or no records.
 SettingsRequest recorded_request(const std::filesystem::path& run, SettingsRequest request);
 
-/// Sets the numbers and parameters of config.yaml. A parameter that no longer exists is an Error; one that has come
-/// since keeps today's value.
+/// Sets the numbers and parameters of config.yaml. A claim that no longer exists is left out, a parameter that no
+/// longer exists is an Error, and one that has come since keeps today's value.
 void apply_recorded(Draft& draft, const Yaml& config);
 
 }  // namespace replicate

@@ -159,5 +159,17 @@ TEST_F(SettingsTest, ARecordedRunSelectsTheClaimsOfItsFolders) {
   EXPECT_FALSE(std::regex_search("alpha_claim", only)) << request.only;
 }
 
+TEST_F(SettingsTest, ARecordedRunLeavesOutItsFormerClaims) {
+  auto recorded = replaced(settings_yaml(load()), "sequences: 4", "sequences: 5");
+  recorded = replaced(recorded, "  alpha_claim:", "  former_claim:\n    parameters: {queries: 16}\n  alpha_claim:");
+  folder_.write("run/config.yaml", recorded);
+  for (const char* name : {"alpha_claim", "former_claim"}) {
+    folder_.write(std::string("run/") + name + "/record.json", "{}");
+  }
+  const auto again = resolve(load_settings(recorded_request(folder_ / "run", request())));
+  ASSERT_EQ(again.claims.size(), 1u);
+  EXPECT_EQ(again.claims[0].parameters.integer("natural.sequences"), 5);
+}
+
 }  // namespace
 }  // namespace replicate
