@@ -52,11 +52,11 @@ slurmctld
 slurmd
 until sinfo --noheader --format=%T 2>/dev/null | grep -q idle; do sleep 1; done
 
-"$root/scripts/slurm/submit.sh" --profile smoke --claims sink_onset,rotation --models smollm2,smollm2-null --seeds 1,2 --out "$out"
+"$root/scripts/slurm/submit.sh" --profile smoke --claims sink_onset,dimension_disparity --models smollm2,smollm2-null --seeds 1,2 --out "$out"
 while [[ -n $(squeue --noheader) ]]; do sleep 2; done
 
 for run in smollm2-seed1 smollm2-seed2 smollm2-null-seed1 smollm2-null-seed2; do
-  for file in report.html sink_onset/record.json rotation/record.json; do
+  for file in report.html sink_onset/record.json dimension_disparity/record.json; do
     [[ -e $out/$run/$file ]] || { echo "missing: $out/$run/$file" >&2 && exit 1; }
   done
 done

@@ -239,7 +239,6 @@ const std::map<std::string, Expectation> kExpected = {
     {"disparity_mediation", {Verdict::pass, Verdict::not_applicable}},
     {"falsification", {Verdict::pass, Verdict::not_applicable}},
     {"sink_source", {Verdict::pass, Verdict::not_applicable}},
-    {"rotation", {Verdict::pass, Verdict::not_applicable}},
 };
 
 class OnThePlantedModel : public testing::TestWithParam<std::string> {

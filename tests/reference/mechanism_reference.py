@@ -23,15 +23,12 @@ How the definitions are read where words leave room:
   positions behind k / mean |z'| at k; the largest over neurons. Activations at other positions: those behind k.
 - disparity_mediation clamps the input of the layer behind the spike, there only.
 - falsification's `mean`: over positions >= 1 of the sequence in the untouched model.
-- rotation: `attention_to_first_change` is the mean over sequences of the largest absolute change in any layer;
-  the run draws another rotation, so that what depends on it is a range over a few.
 
 Not here: null models, `densify` and `permute`, `_other_value` and `_noise` (all random weights or draws of the run's
 own), BOS and swapped tokens (the given ids carry none), largest logit differences (rounding alone).
 """
 
 import argparse
-import copy
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -46,7 +43,6 @@ from transformers_reference import RowMask, additive_mask, ids_hash, load_model,
 
 LAST = 31  # "the rest" of a curve over positions: 1-31
 LAMBDAS = (1, 2, 3, 4, 6, 8)
-ROTATIONS = 8  # dominance depends on the rotation drawn: report the spread over a few
 
 
 class Survey:
@@ -791,79 +787,6 @@ def sink_source(ids, trace, survey, target):
     }
 
 
-def random_rotation(width, generator):
-    """Haar-distributed orthogonal matrix, float64."""
-    q, r = torch.linalg.qr(torch.randn(width, width, generator=generator, dtype=torch.float64))
-    return q * r.diagonal().sign()
-
-
-def rotated_model(model, rotation):
-    """The same function with the residual stream h -> h R: gains folded into what reads it, weights in float64."""
-    other = copy.deepcopy(model)
-
-    def store(linear, weight):
-        linear.weight = torch.nn.Parameter(weight.float(), requires_grad=False)
-
-    def read(linear, gain):
-        store(linear, linear.weight.double() * gain.double() @ rotation)
-
-    def write(linear):
-        store(linear, rotation.T @ linear.weight.double())
-
-    with torch.no_grad():
-        store(other.lm_head, model.lm_head.weight.double() * model.model.norm.weight.double() @ rotation)
-        store(other.model.embed_tokens, model.model.embed_tokens.weight.double() @ rotation)
-        other.model.norm.weight.fill_(1)
-        for block in other.model.layers:
-            for name in ("q_proj", "k_proj", "v_proj"):
-                read(getattr(block.self_attn, name), block.input_layernorm.weight)
-            for linear in (block.mlp.gate_proj, block.mlp.up_proj):
-                read(linear, block.post_attention_layernorm.weight)
-            write(block.self_attn.o_proj)
-            write(block.mlp.down_proj)
-            block.input_layernorm.weight.fill_(1)
-            block.post_attention_layernorm.weight.fill_(1)
-    return other
-
-
-def dominance(trace, layers, rotation=None):
-    """max|h| / mean|h|, mean over sequences and layers: of position 0, of the rest, and their quotient."""
-    first, rest = [], []
-    for layer in layers:
-        h = trace.hidden[layer - 1] if rotation is None else trace.hidden[layer - 1] @ rotation.float()
-        magnitude = np.abs(exact(h))
-        ratio = magnitude.max(-1) / magnitude.mean(-1)  # [B, T]
-        first.append(ratio[:, 0].mean())
-        rest.append(ratio[:, 1:].mean())
-    return np.mean(first), np.mean(rest), np.mean(first) / np.mean(rest)
-
-
-def rotation(model, ids, trace, survey):
-    generator = torch.Generator().manual_seed(20240707)
-    matrices = [random_rotation(model.config.hidden_size, generator) for _ in range(ROTATIONS)]
-    lane = run(rotated_model(model, matrices[0]), ids, with_loss=True)
-    change = max(abs(lane.loss - trace.loss))
-    if change > 1e-3:
-        raise RuntimeError(f"rotating changes the loss by {change}: it is not the same function")
-    of_layer = lambda t, layer: attention_to(t, 0, 0, [layer])
-    layers = range(1, len(trace.attention) + 1)
-    changes = np.stack([np.abs(of_layer(lane, layer) - of_layer(trace, layer)) for layer in layers])
-    # Rotating the recorded hidden states is the same thing; the first rotation checks it.
-    spread = np.array([dominance(trace, survey.sinks, matrix) for matrix in matrices])  # [rotations, 3]
-    measured = dominance(lane, survey.sinks)[2]
-    if abs(measured / spread[0, 2] - 1) > 1e-3:
-        raise RuntimeError(f"dominance of the rotated model is {measured}, of rotated states {spread[0, 2]}")
-    result = {
-        "attention_to_first": attention_to(trace, 0, 0, survey.sinks).mean(),
-        "attention_to_first_rotated": attention_to(lane, 0, 0, survey.sinks).mean(),
-        "attention_to_first_change": changes.max(0).mean(),
-    }
-    names = ("dominance_ratio", "dominance_ratio_rest", "dominance_over_rest")
-    for name, value, draws in zip(names, dominance(trace, survey.sinks), spread.T):
-        result |= {name: value, f"{name}_rotated": spread_of(draws)}
-    return result
-
-
 # --- output --------------------------------------------------------------------------------------------------
 
 
@@ -878,7 +801,6 @@ def claims(model, ids, survey, target):
         return
     yield "qk_locking", qk_locking(model, ids, trace, survey)
     yield "sink_source", sink_source(ids, trace, survey, target)
-    yield "rotation", rotation(model, ids, trace, survey)
     if survey.onset > 1:
         yield "variance_scaling", variance_scaling(model, ids, trace, survey, target)
     if survey.late_sinks and survey.dominant:

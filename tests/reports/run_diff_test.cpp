@@ -150,7 +150,7 @@ TEST_F(RunDiffTest, NumbersDisagreeWhereMoreThanThresholdsChanged) {
            {"a judged number", [](Record& r) { move(r, 0.05); }, true, true},
            {"another number", [](Record& r) { r.measurement.metrics[1].value = 10.5; }, true, true},
            {"the ids", [](Record& r) { r.inputs[0].sha256 = std::string(64, 'e'); }, true, true},
-           {"the claim", [](Record& r) { r.claim = "rotation"; }, true, true}}) {
+           {"the claim", [](Record& r) { r.claim = "rank_collapse"; }, true, true}}) {
     auto after = record();
     change(after);
     std::filesystem::remove_all(folder_ / "b");
@@ -174,11 +174,11 @@ TEST_F(RunDiffTest, FlippedVerdictsComeFirst) {
 }
 
 TEST_F(RunDiffTest, FindsClaimsOfOneRunOnly) {
-  write_record(record("rotation"), folder_ / "a" / "rotation");
+  write_record(record("rank_collapse"), folder_ / "a" / "rank_collapse");
   write_record(record("emergence"), folder_ / "b" / "emergence");
   const auto found = diff(record(), record());
   ASSERT_EQ(found.differences.size(), 2u);
-  EXPECT_EQ(found.differences[0].claim, "rotation");
+  EXPECT_EQ(found.differences[0].claim, "rank_collapse");
   EXPECT_EQ(found.differences[1].claim, "emergence");
 }
 

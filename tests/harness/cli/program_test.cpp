@@ -627,7 +627,6 @@ TEST(RealModel, NumbersDoNotDependOnThreadsOrBatches) {
   const auto one = metrics("one", "--threads 1 --set batch_tokens=64");
   const auto two = metrics("two", "--threads 2 --set batch_tokens=4096");
   for (const auto& claim : all_claims()) {
-    if (claim == "rotation") continue;  // its metrics are rounding and nothing else
     ASSERT_EQ(one[claim].size(), two[claim].size());
     for (size_t i = 0; i < one[claim].size(); ++i) {
       const double a = one[claim][i]["value"], b = two[claim][i]["value"];

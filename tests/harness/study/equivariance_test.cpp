@@ -1,9 +1,11 @@
 // Changes of the weights that leave the function alone, or that only rename its parts: what is measured must stay, or
-// be renamed in the same way. Permuted hidden neurons, permuted residual dimensions, W_up scaled against W_down.
+// be renamed in the same way. Permuted hidden neurons, permuted residual dimensions, W_up scaled against W_down. A
+// rotated residual stream keeps all but its sparsity.
 
 #include <gtest/gtest.h>
 
 #include "base/statistics.h"
+#include "harness/study/measures/disparity.h"
 #include "harness/study/surveyor.h"
 #include "tests/support/planted_model.h"
 #include "tests/support/small_model.h"
@@ -39,18 +41,23 @@ std::shared_ptr<const Model> mapped(const std::shared_ptr<const Model>& model, B
             std::make_shared<MappedWeights>(model->weights, std::move(block), std::move(dimensions))});
 }
 
-Tensor random_normal(int64_t n, uint64_t seed) {
+Tensor random_normal(at::IntArrayRef shape, uint64_t seed) {
   auto generator = at::detail::createCPUGenerator();
   generator.set_current_seed(seed);
-  return at::randn({n}, generator, at::kFloat);
+  return at::randn(shape, generator, at::kFloat);
 }
 
-/// Random weights large enough that attention and activations are far from linear, and gains that differ.
-std::shared_ptr<const Model> lively_model() {
-  return mapped(small_model(), [](int64_t layer, BlockWeights w) {
+/// Random weights large enough that attention and activations are far from linear, gains that differ, and biases.
+std::shared_ptr<const Model> lively_model(const ModelConfig& config = small_model()->config) {
+  const auto random = std::make_shared<const Model>(Model{"lively", config, random_weights(config, 7, at::kCPU)});
+  return mapped(random, [](int64_t layer, BlockWeights w) {
     for (auto* matrix : {&w.query, &w.key, &w.value, &w.output, &w.gate, &w.up, &w.down}) *matrix = *matrix * 15;
-    w.attention_norm = w.attention_norm + 0.5 * random_normal(w.attention_norm.numel(), layer).tanh();
-    w.ffn_norm = w.ffn_norm + 0.5 * random_normal(w.ffn_norm.numel(), 100 + layer).tanh();
+    if (w.output_gate.defined()) w.output_gate = w.output_gate * 15;
+    w.attention_norm = w.attention_norm + 0.5 * random_normal(w.attention_norm.sizes(), layer).tanh();
+    w.ffn_norm = w.ffn_norm + 0.5 * random_normal(w.ffn_norm.sizes(), 100 + layer).tanh();
+    for (auto* bias : {&w.query_bias, &w.key_bias, &w.value_bias, &w.output_bias, &w.up_bias, &w.down_bias}) {
+      if (bias->defined()) *bias = 0.3 * random_normal(bias->sizes(), 200 + layer);
+    }
     return w;
   });
 }
@@ -82,6 +89,46 @@ std::shared_ptr<const Model> with_dimensions(const std::shared_ptr<const Model>&
         return w;
       },
       order);
+}
+
+/// A random orthogonal matrix: [D, D] float64.
+Tensor random_basis(int64_t width, uint64_t seed) {
+  return std::get<0>(at::linalg_qr(random_normal({width, width}, seed).to(at::kDouble)));
+}
+
+/// The same function with the residual stream h Q in place of h, Q an orthogonal matrix [D, D]. RMSNorm without a gain
+/// commutes with Q, so its gain g is folded into what reads the stream after it: W diag(g) Q. What writes: Q^T W.
+class RotatedWeights : public WeightSource {
+ public:
+  RotatedWeights(std::shared_ptr<const WeightSource> source, Tensor basis)
+      : source_(std::move(source)), basis_(std::move(basis)) {}
+
+  BlockWeights block(int64_t layer) const override {
+    auto w = source_->block(layer);
+    for (auto* reads : {&w.query, &w.key, &w.value, &w.output_gate}) *reads = rotated(*reads, w.attention_norm);
+    for (auto* reads : {&w.gate, &w.up}) *reads = rotated(*reads, w.ffn_norm);
+    for (auto* writes : {&w.output, &w.down}) *writes = rotated(writes->t()).t().contiguous();
+    for (auto* writes : {&w.output_bias, &w.down_bias}) *writes = rotated(*writes);
+    for (auto* gain : {&w.attention_norm, &w.ffn_norm}) *gain = at::ones_like(*gain);
+    return w;
+  }
+  Tensor embed(const Tensor& ids) const override { return rotated(source_->embed(ids)); }
+  Tensor final_norm() const override { return at::ones_like(source_->final_norm()); }
+  Tensor head() const override { return rotated(source_->head(), source_->final_norm()); }
+
+ private:
+  /// x diag(gain) Q, computed in float64: [..., D]. A weight that the model does not have stays undefined.
+  Tensor rotated(const Tensor& x, const Tensor& gain = at::ones({})) const {
+    return x.defined() ? at::matmul(x.to(at::kDouble) * gain, basis_).to(at::kFloat) : x;
+  }
+
+  std::shared_ptr<const WeightSource> source_;
+  Tensor basis_;
+};
+
+std::shared_ptr<const Model> with_basis(const std::shared_ptr<const Model>& model, const Tensor& basis) {
+  return std::make_shared<const Model>(
+      Model{model->name, model->config, std::make_shared<RotatedWeights>(model->weights, basis)});
 }
 
 /// W_up's row times c, W_down's column over c, in these neurons (all when empty) of every layer.
@@ -237,8 +284,47 @@ TEST_P(Equivariance, UpAgainstDownIsTheSameFunctionWithOtherActivations) {
   }
 }
 
+TEST_P(Equivariance, ARotatedStreamIsTheSameFunctionInAnotherBasis) {
+  const auto basis = random_basis(model_->config.width, 10);
+  const auto changed = look(with_basis(model_, basis));
+  expect_same_function(changed, plain_);
+  expect_same_sinks(changed.survey, plain_.survey);
+  expect_same(changed.residual, at::matmul(plain_.residual.to(at::kDouble), basis), "residual");
+  EXPECT_GT((changed.residual - plain_.residual).abs().max().item<double>(), 0.5);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, Equivariance, testing::Bool(),
                          [](const auto& info) { return info.param ? "planted" : "random"; });
+
+TEST(Equivariance, ARotationGoesThroughGatesBiasesAndNormsOfHeads) {
+  auto config = small_model()->config;
+  config.qkv_bias = config.output_bias = config.ffn_bias = config.output_gate = config.head_rms_norm = true;
+  config.query_key_norm = QueryKeyNorm::heads;
+  const auto model = lively_model(config);
+  expect_same_function(look(with_basis(model, random_basis(config.width, 10))), look(model));
+}
+
+/// max|h| / mean|h| of position 0 at the input of each sink layer: [B, S].
+Tensor dominance_in_sinks(const View& view, const Indices& sinks) {
+  return dominance_ratio(view.residual.select(2, 0).index_select(1, at::tensor(sinks, at::kLong) - 1));
+}
+
+/// The sink needs a constant direction, and the same one in a basis in which no dimension stands out.
+TEST(Equivariance, ARotationTakesTheDominanceAndLeavesTheSink) {
+  const auto model = planted_model(1);
+  const auto plain = look(model);
+  const auto& sinks = plain.survey.sinks.sink_layers;
+  ASSERT_FALSE(sinks.empty());
+  const auto dense = dominance_ratio(random_normal({1000, model->config.width}, 11));  // of Gaussian vectors
+  const double most = dense.max().item<double>();
+  EXPECT_GT(dominance_in_sinks(plain, sinks).min().item<double>(), 4 * most);
+  for (const uint64_t seed : {1, 2, 3}) {
+    const auto changed = look(with_basis(model, random_basis(model->config.width, seed)));
+    expect_same_function(changed, plain);
+    EXPECT_EQ(changed.survey.sinks.sink_layers, sinks);
+    EXPECT_LT(dominance_in_sinks(changed, sinks).max().item<double>(), most) << seed;
+  }
+}
 
 /// What the criteria say depends on how a neuron's size is split between W_up and W_down; what it contributes does not.
 TEST(Equivariance, AnOrdinaryUpRowTakesTheCriteriaFromASuperNeuron) {
