@@ -111,7 +111,7 @@ void Claim::declare(const Procedure& procedure) {
 }
 
 void Claim::describe(const Procedure& procedure) {
-  if (whole_ || training) {
+  if (training) {
     throw Error("only a function about a model can be described", "experiments/described", "report it from the claim");
   }
   try {
@@ -120,14 +120,7 @@ void Claim::describe(const Procedure& procedure) {
   }
 }
 
-Measurement Claim::measure() { return whole_ ? whole_() : reported(); }
-
-void Claim::measured_by(Plan plan, std::function<Measurement()> measurement) {
-  plan_ = std::move(plan);
-  whole_ = std::move(measurement);
-}
-
-Measurement Claim::reported() const {
+Measurement Claim::measure() const {
   Measure measure(bootstrap);
   for (size_t i = 0; i < reports_.size(); ++i) {
     // What a described function reports is about no stage.
@@ -145,7 +138,7 @@ TrainingClaim::TrainingClaim(Context context) : Claim(std::move(context)) {
 
 Run TrainingClaim::run(const TrainedModel& kept, const Tokens& tokens) { return Claim::run({tokens, kept.model, ""}); }
 
-Measurement TrainingClaim::reported() const {
+Measurement TrainingClaim::measure() const {
   SeedMeasure measure;
   for (const auto& report : reports_) report(measure);
   if (unmet_) measure.unmet(*unmet_);

@@ -84,17 +84,13 @@ class Claim : public Context {
   void declare(const Procedure& procedure);   ///< calls it; an unmet precondition ends it and is reported
   void describe(const Procedure& procedure);  ///< the same; an unmet precondition ends it and touches no verdict
   const Plan& plan() const { return plan_; }
-  Measurement measure();  ///< what the reports say; once the plan has run
-  /// Takes a whole plan and measurement from a class (experiment.h).
-  void measured_by(Plan plan, std::function<Measurement()> measurement);
+  virtual Measurement measure() const;  ///< what the reports say; once the plan has run
 
  protected:
-  virtual Measurement reported() const;
   std::optional<std::string> unmet_;
 
  private:
   Plan plan_;
-  std::function<Measurement()> whole_;
   std::vector<std::function<void(Measure&)>> reports_;
   size_t judged_reports_ = 0;  // the first ones; those of described functions come after them
 };
@@ -108,10 +104,9 @@ class TrainingClaim : public Claim {
   /// Declares a forward pass of one kept state of a run.
   Run run(const TrainedModel& kept, const Tokens& tokens);
   void report(std::function<void(SeedMeasure&)> report) { reports_.push_back(std::move(report)); }
+  Measurement measure() const override;
 
  private:
-  Measurement reported() const override;
-
   std::vector<std::function<void(SeedMeasure&)>> reports_;
 };
 

@@ -133,8 +133,10 @@ TEST(Claim, KeepsItsVerdictWhereWhatDescribesItIsUnmet) {
 }
 
 TEST(Claim, IsDescribedOnlyAsAFunctionAboutAModel) {
-  const auto whole = [](Claim& claim) { claim.measured_by({}, [] { return Measurement(); }); };
-  expect_error([&] { declare_claim({.judged = whole, .described = {describes}}, small_context()); },
+  const TrainingResults trained;
+  auto context = small_context();
+  context.training = &trained;
+  expect_error([&] { declare_claim({.trains = true, .judged = no_claim, .described = {describes}}, context); },
                "only a function about a model can be described");
 }
 
