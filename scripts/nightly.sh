@@ -45,7 +45,7 @@ summary = json.load(open(sys.argv[1], encoding="utf-8"))
 claims = {}
 for claim in summary["claims"]:
     claims.setdefault(claim["verdict"], []).append(claim["claim"])
-for verdict in ("pass", "fail", "inconclusive", "skipped", "error"):
+for verdict in ("pass", "fail", "inconclusive", "not applicable", "not run", "descriptive", "error"):
     names = claims.get(verdict, [])
     if names:
         print(f"- {len(names)} {verdict}" + ("" if verdict == "pass" else ": " + ", ".join(f"`{name}`" for name in names)))

@@ -101,6 +101,7 @@ class JsonField {
 /// The visitor that writes a struct's fields into a JSON object.
 class JsonWriter {
  public:
+  static constexpr bool kReads = false;
   using Json = nlohmann::ordered_json;  // keys stay in their order; it searches all of them, so it is not for reading
 
   template <typename T>
@@ -166,6 +167,8 @@ class JsonWriter {
 /// missing or of the wrong kind.
 class JsonReader {
  public:
+  static constexpr bool kReads = true;
+
   template <typename T>
   static void read(const JsonField& field, T& value) {
     JsonReader reader(field);

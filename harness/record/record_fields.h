@@ -82,6 +82,7 @@ void fields(Visitor& visit, Environment& environment) {
   visit.optional("cpu", environment.cpu);
   visit("threads", environment.threads);
   visit("dtype", environment.dtype);
+  if (environment.date.empty() && !Visitor::kReads) return;  // of a record of schema 1
   visit.optional("date", environment.date);
   visit.optional("cuda", environment.cuda);
   visit.optional("attention", environment.attention);
@@ -271,8 +272,11 @@ void fields(Visitor& visit, Record& record) {
   visit.when_read("schema", [&](const JsonField& field) {
     if (record.schema != 1 && record.schema != 2) field.fail("is not 1 or 2");
   });
-  visit.optional("edition", record.edition);
-  visit.optional("version", record.version);
+  const bool second = record.schema > 1;  // records of schema 1 are written as they were read
+  if (second) {
+    visit.optional("edition", record.edition);
+    visit.optional("version", record.version);
+  }
   visit("claim", record.claim);
   visit.when_read("claim", [&](const JsonField& field) { check_claim(field, record.claim); });
   visit.optional("title", record.title);
@@ -286,7 +290,7 @@ void fields(Visitor& visit, Record& record) {
   visit("environment", record.environment);
   fields(visit, record.measurement);
   visit("criteria", record.criteria);
-  visit.optional("checks", record.checks);
+  if (second) visit.optional("checks", record.checks);
   visit("controls", record.controls);
   visit.optional("rivals", record.rivals);
   visit("thresholds_sha256", record.thresholds_sha256);
@@ -296,12 +300,14 @@ void fields(Visitor& visit, Record& record) {
   visit.nullable("error_rates", record.error_rates);
   visit("verdict", record.verdict);
   visit("reason", record.reason);
-  visit.nullable("standing", record.standing);
-  visit.nullable("bearing", record.bearing);
-  visit.optional("fact", record.fact);
-  visit.optional("stages", record.stages);
-  visit.optional("variations", record.variations);
-  visit.nullable("registration", record.registration);
+  if (second) {
+    visit.nullable("standing", record.standing);
+    visit.nullable("bearing", record.bearing);
+    visit.optional("fact", record.fact);
+    visit.optional("stages", record.stages);
+    visit.optional("variations", record.variations);
+    visit.nullable("registration", record.registration);
+  }
   visit.nullable("known_verdict", record.known_verdict);
   visit.optional("known_why", record.known_why);
   visit.optional("sweep", record.sweep);

@@ -322,13 +322,32 @@ TEST(ReportSweep, JudgedRowFirstThenARowAPoint) {
   EXPECT_EQ(words(table.rows[0][2]), "0.94 [0.89, 0.99]");
   EXPECT_EQ(words(table.rows[1][0]), "target: 5");
   EXPECT_EQ(words(table.rows[1][2]), "0.91 [0.85, 0.97]");
-  EXPECT_EQ(words(table.rows[2][1]), "fail");
-  EXPECT_EQ(words(table.rows[3][1]), "error out of memory");
+  EXPECT_EQ(words(table.rows[1][1]), "agrees");
+  EXPECT_EQ(words(table.rows[2][1]), "does not agree");
+  EXPECT_EQ(words(table.rows[3][1]), "out of memory");
   EXPECT_EQ(words(table.rows[3][3]), "–");
 }
 
-TEST(ReportSweep, NoteCountsWhereTheClaimHolds) {
-  EXPECT_EQ(variation_note(sample::mask_induced_sink()), "holds at 1 of 3 variations");
+TEST(ReportSweep, OfTheFirstEditionIsJudged) {
+  Record record = sample::mask_induced_sink();
+  record.edition = 1;
+  record.variations.clear();
+  record.sweep = {{"k5", "target: 5", Verdict::pass, "both criteria are met"},
+                  {"bos", "bos: on", Verdict::fail, "target_to_first_ratio is 0.31, not at least 0.5"},
+                  {"seed2", "seed: 2", Verdict::error, "out of memory"}};
+  const Table table = tables_in(sweep_blocks(record)).at(0);
+  EXPECT_EQ(words(table.rows[2][1]), "fail");
+  EXPECT_EQ(words(table.rows[3][1]), "error out of memory");
+  EXPECT_EQ(variation_note(record), "holds at 1 of 3 variations");
+}
+
+TEST(ReportSweep, NoteCountsWhatAgrees) {
+  Record one = sample::mask_induced_sink();
+  EXPECT_EQ(variation_note(one), "1 of 2 variations agree");
+  one.variations.resize(1);
+  EXPECT_EQ(variation_note(one), "1 of 1 variation agrees");
+  one.variations[0].agrees = {};
+  EXPECT_EQ(variation_note(one), "");
   EXPECT_EQ(variation_note(sample::sink_onset()), "");
   EXPECT_TRUE(sweep_blocks(sample::sink_onset()).empty());
 }
@@ -421,14 +440,46 @@ TEST(Report, ADaggerComesFromWhatHoldsByArithmetic) {
 
 TEST(Report, VariationsStandBesideTheVerdictEverywhere) {
   Record record = sample::mask_induced_sink();
-  ASSERT_FALSE(record.sweep.empty());
+  ASSERT_FALSE(record.variations.empty());
   const auto note = variation_note(record);
   const auto arrows = tables_in(chain_section(sample::records())).at(1).rows;
   EXPECT_TRUE(std::ranges::any_of(arrows, [&](const auto& row) { return words(row[4]).ends_with(note); }));
   EXPECT_TRUE(words(tables_in({verdict_section({record})}).at(0).rows.at(0).at(3)).ends_with(note));
   EXPECT_NE(markdown_page(matrix_content({{"a run", {record}}})).find(note), std::string::npos);
   const auto console = console_table({record}, false, 120);
-  EXPECT_NE(console.find(note.substr(0, note.rfind(' '))), std::string::npos) << console;
+  EXPECT_NE(console.find("variations agree"), std::string::npos) << console;
+}
+
+TEST(Report, BearingsStandBesideTheVerdictAndAreCounted) {
+  const Record record = sample::mask_induced_sink();
+  EXPECT_EQ(bearing_note(record), "calibrated, supports");
+  EXPECT_EQ(bearing_note(sample::sink_onset()), "") << "a record of the first edition";
+  const std::string counted = "supports 1, contradicts 0, silent 0; confirmatory 0";
+  EXPECT_EQ(evidence_note(sample::records()), counted);
+  EXPECT_EQ(evidence_note({sample::sink_onset()}), "");
+  for (const auto& page : {markdown_report(sample::records()), console_table(sample::records(), false, 120)}) {
+    EXPECT_NE(page.find(counted), std::string::npos) << page;
+  }
+  EXPECT_NE(markdown_report({record}).find("calibrated, supports"), std::string::npos);
+}
+
+TEST(Report, StagesStandInATableOfTheirOwn) {
+  Record record = sample::mask_induced_sink();
+  const auto page = markdown_report({record});
+  EXPECT_NE(page.find("spike in layer 4 (decides)"), std::string::npos);
+  EXPECT_NE(page.find("| all stages | 5–6 and 10 |"), std::string::npos) << page;
+  record.stages.resize(1);
+  EXPECT_EQ(markdown_report({record}).find("(decides)"), std::string::npos) << "one stage needs no table";
+}
+
+TEST(Report, AMetricIsTheOneOfTheJudgedStage) {
+  Record record = sample::mask_induced_sink();
+  record.measurement.metrics = {{"m", 1, {}, {}, 8, "natural", {}},
+                                {"m", 2, {}, {}, 8, "natural", {{"spike", 9}}},
+                                {"m", 3, {}, {}, 8, "natural", {{"spike", 4}}}};
+  EXPECT_EQ(find_metric(record, "m")->value, 3);
+  record.stages.clear();
+  EXPECT_EQ(find_metric(record, "m")->value, 1);
 }
 
 TEST(Report, AProfilesCautionStandsInEveryForm) {
@@ -574,6 +625,9 @@ Record hostile_record() {
   record.panels[0].title = record.panels[0].x = record.panels[0].y = kHostile;
   record.panels[0].curves[0].label = record.panels[0].thresholds[0].first = kHostile;
   record.sweep = {{kHostile, kHostile, Verdict::error, kHostile}};
+  record.variations = {{kHostile, kHostile, {}, kHostile}};
+  record.stages = {{4, {5}, Verdict::pass, kHostile, {}, {}, {}}, {9, {10}, Verdict::fail, kHostile, {}, {}, {}}};
+  record.fact = kHostile;
   record.measurement.maps = {{kHostile, kHostile, kHostile, {{kHostile, 1}}, {{0.5}}}};
   for (const int64_t place : {1, 2})
     record.measurement.metrics.push_back({kHostile, 1, 0, 2, 3, kHostile, {{kHostile, place}}});

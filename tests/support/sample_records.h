@@ -337,9 +337,15 @@ inline Record mask_induced_sink() {
                     {}}};
   record.measurement.maps = {attention_map("attention_map_before", "untouched", false),
                              attention_map("attention_map_after", "position 2 masked", true)};
-  record.sweep = {{"k5", "target: 5", Verdict::pass, "both criteria are met"},
-                  {"bos", "bos: on", Verdict::fail, "target_to_first_ratio is 0.31, not at least 0.5"},
-                  {"seed2", "seed: 2", Verdict::error, "out of memory"}};
+  record.edition = record.version = 2;
+  record.standing = Standing::calibrated;
+  record.bearing = Bearing::supports;
+  record.fact = "mask_induced_sink";
+  record.stages = {{4, {5, 6}, Verdict::pass, "both criteria are met", record.criteria, {}, record.controls},
+                   {9, {10}, Verdict::inconclusive, "target_to_first_ratio straddles 0.5", {}, {}, {}},
+                   {0, {5, 6, 10}, Verdict::pass, "both criteria are met", {}, {}, {}}};
+  record.variations = {
+      {"k5", "target: 5", true, ""}, {"bos", "bos: on", false, ""}, {"seed2", "seed: 2", {}, "out of memory"}};
   append(record.measurement.metrics, {metric("target_to_first_ratio_k5", 0.91, 0.85, 0.97),
                                       metric("target_after_to_before_ratio_k5", 25.2, 21.1, 29.9),
                                       metric("attention_to_target_after_k5", 0.352, 0.33, 0.371),
@@ -366,7 +372,7 @@ inline Record variance_discrepancy() {
                     true,
                     {{"variance_by_position", "random", "layer 1"}},
                     {}}};
-  record.verdict = Verdict::skipped;
+  record.verdict = Verdict::not_applicable;
   record.reason = "a constant first token has no variance";
   record.seconds = 0.4;
   return record;

@@ -31,6 +31,11 @@ Record full_record() {
   record.seed = UINT64_MAX;
   record.profile = "cpu";
   record.environment = {"0.1.0", "abc", "2.13.0", "g++ 12", "cpu", "a processor", "float32", 2};
+  record.environment.date = "2026-12-31T23:59:59Z";
+  record.environment.cuda = "driver 13.0, runtime 12.8";
+  record.environment.attention = "kernels";
+  record.environment.tf32 = true;
+  record.environment.gpu_memory_mb = 80.5;
   record.measurement.metrics = {{"selectivity", 0.1, 0.05, 0.2, 16, "natural", {{"layer", 1}, {"neuron", 0}}},
                                 {"bare", 3, std::nullopt, std::nullopt, 0, "random", {}},
                                 {"undefined", kNaN, kNaN, kNaN, 2, "natural", {}}};
@@ -48,6 +53,16 @@ Record full_record() {
   record.controls = {{"control", "selectivity", 0.2, "set before measuring", ControlOutcome::not_measured, 0.5}};
   record.rivals = {
       {"which?", "one of two", {"selectivity", Operator::below, 9, "set before measuring", Outcome::fail}}};
+  record.edition = 2;
+  record.version = 3;
+  record.checks = {{"induced", Operator::at_least, 0.2, "a convention", Outcome::pass, {}, 0}};
+  record.stages = {{3, {4, 5}, Verdict::pass, "it holds", record.criteria, record.checks, record.controls},
+                   {0, {4, 5, 9}, Verdict::fail, "it does not", {}, {}, {}}};
+  record.variations = {{"k5", "target: 5", true, ""}, {"bos", "bos: on", {}, "no spike with a sink after it"}};
+  record.standing = Standing::calibrated;
+  record.bearing = Bearing::contradicts;
+  record.fact = "mask_induced_sink";
+  record.registration = {"ab12", "2026-12-31"};
   record.sweep = {{"k5", "target: 5", Verdict::inconclusive, "too few sequences"}};
   record.panels = {{"panel", "layer", "attention", true, true, {{"attention", "natural", "a label"}}, {{"line", 0.2}}}};
   record.caution = "few tokens";
@@ -111,9 +126,10 @@ std::string keys(const OrderedJson& json) {
 TEST(Record, WritesEveryFieldInAFixedOrder) {
   const OrderedJson json = OrderedJson::parse(record_to_json(full_record()));
   EXPECT_EQ(keys(json),
-            "schema claim title kind paper model inputs seed profile caution environment metrics series maps notes "
-            "unmet inapplicable criteria controls rivals thresholds_sha256 calibration calibrated registered "
-            "error_rates verdict reason "
+            "schema edition version claim title kind paper model inputs seed profile caution environment metrics "
+            "series maps notes "
+            "unmet inapplicable criteria checks controls rivals thresholds_sha256 calibration calibrated registered "
+            "error_rates verdict reason standing bearing fact stages variations registration "
             "known_verdict known_why sweep panels arithmetic otherwise deviations parameters fingerprint command "
             "seconds peak_memory_mb ");
   EXPECT_EQ(keys(json["paper"]), "figures statement expected ");
@@ -121,11 +137,15 @@ TEST(Record, WritesEveryFieldInAFixedOrder) {
             "name sha256 architecture parameters quantization layers width heads kv_heads vocabulary "
             "reinitialised ");
   EXPECT_EQ(keys(json["inputs"][0]), "label kind sequences length sha256 bos ");
-  EXPECT_EQ(keys(json["environment"]), "version commit libtorch compiler device cpu threads dtype ");
+  EXPECT_EQ(keys(json["environment"]),
+            "version commit libtorch compiler device cpu threads dtype date cuda attention tf32 gpu_memory_mb ");
   EXPECT_EQ(keys(json["metrics"][0]), "name where value low high n inputs ");
   EXPECT_EQ(keys(json["series"][0]), "name inputs axis x y low high ");
   EXPECT_EQ(keys(json["maps"][0]), "name inputs title where values ");
   EXPECT_EQ(keys(json["sweep"][0]), "suffix changes verdict reason ");
+  EXPECT_EQ(keys(json["stages"][0]), "spike sinks verdict reason criteria checks controls ");
+  EXPECT_EQ(keys(json["variations"][0]), "suffix changes agrees reason ");
+  EXPECT_EQ(keys(json["registration"]), "definition_sha256 date ");
   EXPECT_EQ(keys(json["criteria"][0]), "metric op threshold outcome effect_size p source ");
   EXPECT_EQ(keys(json["controls"][0]), "metric of fraction outcome p source ");
   EXPECT_EQ(keys(json["rivals"][0]), "question account metric op threshold outcome effect_size p source ");
@@ -144,7 +164,7 @@ TEST(Record, TellsNoBoundsFromUndefinedBounds) {
 
 TEST(Record, WritesNumbersAsThePublishedSchemaSays) {
   const OrderedJson json = OrderedJson::parse(record_to_json(full_record()));
-  EXPECT_EQ(json["schema"], 1);
+  EXPECT_EQ(json["schema"], 2);
   EXPECT_EQ(json["paper"]["figures"], OrderedJson({6, 20, "20a"}));
   EXPECT_TRUE(json["series"][0]["y"][1].is_null());
   EXPECT_TRUE(json["metrics"][2]["value"].is_null());
@@ -219,7 +239,7 @@ std::string message_with(const std::string& pointer, const OrderedJson& value) {
 
 TEST(MalformedRecord, NamesFileAndField) {
   const std::vector<std::tuple<std::string, OrderedJson, std::string>> cases = {
-      {"/schema", 2, "schema"},
+      {"/schema", 3, "schema"},
       {"/schema", "1", "schema"},
       {"/claim", 5, "claim"},
       {"/claim", "../escape", "claim"},
@@ -250,6 +270,12 @@ TEST(MalformedRecord, NamesFileAndField) {
       {"/kind", "mechanisms", "kind"},
       {"/panels/0/log_x", "no", "panels[0].log_x"},
       {"/verdict", "maybe", "verdict"},
+      {"/standing", "maybe", "standing"},
+      {"/bearing", "maybe", "bearing"},
+      {"/stages/0/verdict", "maybe", "stages[0].verdict"},
+      {"/stages/0/sinks", 5, "stages[0].sinks"},
+      {"/variations/0/agrees", "yes", "variations[0].agrees"},
+      {"/registration/date", 5, "registration.date"},
       {"/known_verdict", "maybe", "known_verdict"},
       {"/notes", "text", "notes"},
       {"/error_rates/null_runs", -1, "error_rates.null_runs"},

@@ -117,7 +117,7 @@ TEST(Claim, IsDescribedOnlyWhereMoreThanTheJudgedIsWanted) {
 }
 
 void needs_a_spike(Claim& claim) {
-  claim.stage();
+  claim.dominant_stage();
   claim.report([](Measure& measure) { measure.note("never"); });
 }
 
@@ -164,9 +164,55 @@ TEST(Claim, SaysInOneSentenceWhatAModelLacks) {
     context.survey.writers.front().layer = 2;
     Claim claim(context);
     std::vector<int64_t> after;
-    claim.declare([&](Claim& called) { after = called.stage().sinks; });
+    claim.declare([&](Claim& called) { after = called.dominant_stage().sinks; });
     EXPECT_EQ(claim.measure().unmet.value_or(""), why);
     EXPECT_EQ(after, why.empty() ? std::vector<int64_t>{3} : std::vector<int64_t>{});
+  }
+}
+
+Context two_stages() {
+  auto context = small_context();
+  context.survey.sinks.sink_layers = {2, 3, 5};
+  context.survey.stages = {{.spike = 1, .first = 2, .last = 3, .sinks = {2, 3}},
+                           {.spike = 4, .first = 5, .last = 5, .sinks = {5}}};
+  context.survey.stage_writers = {{.spike = 1, .neurons = {7}}, {.spike = 4, .neurons = {8, 9}}};
+  return context;
+}
+
+TEST(Claim, IsBoundToOneStageOrToAllTogether) {
+  auto context = two_stages();
+  Claim unbound(context);
+  unbound.declare([](Claim& called) { called.stage(); });
+  EXPECT_EQ(unbound.measure().unmet, "no spike with a sink after it");
+  context.stages = {context.survey.stages[1]};
+  const auto one = Claim(context).stage();
+  EXPECT_EQ(one.sinks, (std::vector<int64_t>{5}));
+  EXPECT_EQ(one.first_spike(), 4);
+  EXPECT_EQ(one.writers.front().neurons, (std::vector<int64_t>{8, 9}));
+  context.stages = context.survey.stages;
+  const auto all = Claim(context).stage();
+  EXPECT_EQ(all.sinks, (std::vector<int64_t>{2, 3, 5}));
+  EXPECT_EQ(all.first_spike(), 1);
+  EXPECT_EQ(all.last_spike(), 4);
+}
+
+/// A table: the stages of a call, and the spike that its metrics name.
+TEST(Claim, NamesItsStageInWhatIsJudgedAndNotInWhatIsDescribed) {
+  const auto stages = two_stages().survey.stages;
+  const std::vector<std::pair<std::vector<SinkStage>, std::optional<int64_t>>> cases = {
+      {{}, std::nullopt}, {{stages[0]}, 1}, {{stages[1]}, 4}, {stages, 0}};
+  for (const auto& [bound, spike] : cases) {
+    auto context = two_stages();
+    context.stages = bound;
+    const auto measurement = measured(context);
+    ASSERT_EQ(names(measurement), (std::vector<std::string>{"before", "sinks", "described"}));
+    for (const auto& metric : measurement.metrics) {
+      const bool placed = spike && metric.name != "described";
+      EXPECT_EQ(metric.where.contains("spike"), placed) << metric.name;
+      if (placed) {
+        EXPECT_EQ(metric.where.at("spike"), *spike);
+      }
+    }
   }
 }
 

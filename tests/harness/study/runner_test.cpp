@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "harness/study/claim.h"
+#include "harness/study/runner/measured_record.h"
 #include "models/core/watch.h"
+#include "tests/support/assets.h"
 #include "tests/support/small_file.h"
 #include "tests/support/temporary_folder.h"
 
@@ -23,6 +25,18 @@ void looks_at_norms(Claim& claim) {
   claim.report([=](Measure& measure) { measure.mean("norm", on, norms->layers().select(1, -1)); });
 }
 
+/// The same, judged, at each stage of the model: the norm above what the claim's stage asks.
+void looks_at_a_stage(Claim& claim) {
+  const auto spike = claim.stage().last_spike();
+  const auto on = claim.primary();
+  const auto norms = claim.run(on).add(watch_residual(
+      [](const Tensor& x) { return at::linalg_vector_norm(x.select(1, 0), 2, {-1}, false, at::kDouble); }));
+  claim.report([=](Measure& measure) {
+    const double asked = spike == 2 ? 1e9 : 0;
+    measure.judged("norm_beyond", on, norms->layers().select(1, -1) - asked);
+  });
+}
+
 /// Its probe throws while the pass runs, which no check of the plan can see.
 void throws_in_its_pass(Claim& claim) {
   claim.run(claim.primary()).add(watch_residual([](const Tensor& x) -> Tensor {
@@ -37,11 +51,12 @@ class OwnClaims {
   OwnClaims() {
     register_claim("first_look", &looks_at_norms, {"natural"});
     register_claim("second_look", &looks_at_norms, {"natural"});
+    register_claim("staged_look", &looks_at_a_stage, {"natural"});
     register_claim("planted_fault", &throws_in_its_pass, {"natural"});
   }
   ~OwnClaims() {
     auto& registry = const_cast<std::map<std::string, ClaimProcedures>&>(claim_registry());
-    for (const auto* id : {"first_look", "second_look", "planted_fault"}) registry.erase(id);
+    for (const auto* id : {"first_look", "second_look", "staged_look", "planted_fault"}) registry.erase(id);
   }
 };
 
@@ -50,42 +65,46 @@ class Runner : public testing::Test {
   Runner() {
     std::filesystem::create_directories(folder_ / "configs/models");
     small_file().write(folder_ / "small.gguf");
+    std::filesystem::copy_file(source_folder() / "configs/judging.yaml", folder_ / "configs/judging.yaml");
     folder_.write("configs/profiles/smoke.yaml",
                   "name: smoke\nmodel: " + (folder_ / "small.gguf").string() + "\nseed: 1\nbootstrap_resamples: 50\n");
     std::string prose, ids;
     for (int line = 0; line < 2000; ++line) prose += std::to_string(line * 7919 % 10007) + " lines of some prose\n";
     folder_.write("assets/prose/prose.txt", prose);
-    for (int sequence = 0; sequence < 4; ++sequence) {
+    for (int sequence = 0; sequence < 8; ++sequence) {
       ids += "[";
-      for (int i = 0; i < 16; ++i) ids += (i ? ", " : "") + std::to_string(sequence * 31 + i * 7);
+      for (int i = 0; i < 16; ++i) ids += (i ? ", " : "") + std::to_string((sequence * 31 + i * 7) % 256);
       ids += "]\n";
     }
     folder_.write("tokens.jsonl", ids);
   }
 
-  void add(const std::string& id) const {
+  void add(const std::string& id, const std::string& judging = "criteria: []\n") const {
     folder_.write("configs/claims/" + id + ".yaml", "id: " + id +
                                                         "\ntitle: a title\nkind: mechanism\nstatement: a statement\n"
                                                         "paper: {figures: [], expected: an expectation}\n"
-                                                        "parameters: {natural: {sequences: 4, length: 16}}\n"
-                                                        "criteria: []\n");
+                                                        "parameters: {natural: {sequences: 4, length: 16}}\n" +
+                                                        judging);
+  }
+
+  RunRequest request() const {
+    return {.settings = resolve(load_settings({.configs = folder_ / "configs",
+                                               .assets = folder_ / "assets",
+                                               .profile = "smoke",
+                                               .model = (folder_ / "small.gguf").string(),
+                                               .only = "",
+                                               .overrides = {},
+                                               .seed = 1})),
+            .assets = folder_ / "assets",
+            .tokens = folder_ / "tokens.jsonl",
+            .out = folder_ / "run",
+            .training = folder_ / "training",
+            .command = "test"};
   }
 
   std::map<std::string, Record> run() const {
-    RunRequest request{.settings = resolve(load_settings({.configs = folder_ / "configs",
-                                                          .assets = folder_ / "assets",
-                                                          .profile = "smoke",
-                                                          .model = (folder_ / "small.gguf").string(),
-                                                          .only = "",
-                                                          .overrides = {},
-                                                          .seed = 1})),
-                       .assets = folder_ / "assets",
-                       .tokens = folder_ / "tokens.jsonl",
-                       .out = folder_ / "run",
-                       .training = folder_ / "training",
-                       .command = "test"};
     std::map<std::string, Record> records;
-    for (auto& record : run_claims(request, *make_progress()).records) records[record.claim] = std::move(record);
+    for (auto& record : run_claims(request(), *make_progress()).records) records[record.claim] = std::move(record);
     std::filesystem::remove_all(folder_ / "run");
     return records;
   }
@@ -110,6 +129,106 @@ TEST_F(Runner, AClaimThatFailsInASharedPassTakesNoOtherWithIt) {
     EXPECT_EQ(with.at(id).measurement.metrics[0].low, without.at(id).measurement.metrics[0].low);
     EXPECT_EQ(with.at(id).verdict, without.at(id).verdict);
   }
+}
+
+/// What a survey of a model with two spikes would say.
+Survey survey_of_two_stages() {
+  Survey survey;
+  survey.stages = {{.spike = 1, .first = 2, .last = 2, .sinks = {2}},
+                   {.spike = 2, .first = 3, .last = 3, .sinks = {3}}};
+  survey.stage_writers = {{.spike = 1}, {.spike = 2}};
+  return survey;
+}
+
+std::vector<int64_t> spikes_of(const Record& record) {
+  std::vector<int64_t> spikes;
+  for (const auto& stage : record.stages) spikes.push_back(stage.spike);
+  return spikes;
+}
+
+class StagedRunner : public Runner {
+ protected:
+  StagedRunner() {
+    add("staged_look",
+        "version: 2\nfamily: beyond\nunits: 8\nstages: each and all\n"
+        "requires: [{metric: norm_beyond, op: \">\", threshold: 0, source: a test}]\n");
+  }
+
+  /// Measured with this survey in place of the model's.
+  static Record record_of(Session& session, const Survey& survey) {
+    const auto& settings = session.settings.claims.front();
+    auto claim = start(session, settings);
+    session.surveys[session.survey_for(settings, claim.judged.context)] = survey;
+    prepare(session, claim);
+    replicate::run(claim.plan, {});
+    auto record = blank_record(session, settings);
+    measure_and_judge(session, claim, record);
+    return record;
+  }
+};
+
+TEST_F(StagedRunner, TheFirstStageIsTheVerdictAndTheOthersStandBesideIt) {
+  const auto request = this->request();
+  Session session(request);
+  const auto record = record_of(session, survey_of_two_stages());
+  EXPECT_EQ(spikes_of(record), (std::vector<int64_t>{1, 2, 0}));
+  EXPECT_EQ(record.verdict, Verdict::pass) << record.reason;
+  EXPECT_EQ(record.stages[0].verdict, Verdict::pass);
+  EXPECT_EQ(record.stages[1].verdict, Verdict::fail) << "it asks more of layer 2, and all together do, too";
+  EXPECT_EQ(record.stages[2].verdict, Verdict::fail);
+  EXPECT_EQ(record.stages[2].sinks, (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(record.bearing, Bearing::supports);
+  EXPECT_EQ(record.standing, Standing::unregistered);
+  EXPECT_EQ(record.edition, 2);
+  EXPECT_EQ(record.version, 2);
+  EXPECT_EQ(record.measurement.metrics.size(), 3u);
+  EXPECT_EQ(record.measurement.samples.size(), 3u);
+}
+
+TEST_F(StagedRunner, AModelWithoutAStageIsNoModelForTheClaim) {
+  const auto request = this->request();
+  Session session(request);
+  const auto record = record_of(session, Survey());
+  EXPECT_EQ(record.verdict, Verdict::not_applicable);
+  EXPECT_EQ(record.reason, "no spike with a sink after it");
+  EXPECT_TRUE(record.stages.empty());
+  EXPECT_EQ(record.bearing, Bearing::silent);
+}
+
+TEST_F(StagedRunner, JudgesARecordAgainAsItWasJudged) {
+  const auto request = this->request();
+  Session session(request);
+  const auto before = record_of(session, survey_of_two_stages());
+  auto again = blank_record(session, session.settings.claims.front());
+  again.measurement = before.measurement;
+  judge_record(session.settings.claims.front(), before.stages, again);
+  ASSERT_EQ(spikes_of(again), spikes_of(before));
+  for (size_t i = 0; i < before.stages.size(); ++i) {
+    EXPECT_EQ(again.stages[i].verdict, before.stages[i].verdict);
+    EXPECT_EQ(again.stages[i].reason, before.stages[i].reason);
+  }
+  EXPECT_EQ(again.reason, before.reason);
+}
+
+TEST_F(StagedRunner, AVariationAgreesWhereItsPointEstimatesDo) {
+  const auto request = this->request();
+  Session session(request);
+  const auto& settings = session.settings.claims.front();
+  auto record = record_of(session, survey_of_two_stages());
+  Measurement varied;
+  varied.metrics = {
+      {.name = "norm_beyond", .value = 0.1, .low = {}, .high = {}, .n = 8, .inputs = "natural", .where = {}}};
+  const Variation variation{"k5", "target: 5", {}, {}};
+  EXPECT_EQ(compared(variation, varied, settings, record).agrees, true);
+  varied.metrics[0].value = -0.1;
+  EXPECT_EQ(compared(variation, varied, settings, record).agrees, false);
+  record.verdict = Verdict::fail;
+  EXPECT_EQ(compared(variation, varied, settings, record).agrees, true);
+  record.verdict = Verdict::inconclusive;
+  EXPECT_EQ(compared(variation, varied, settings, record).agrees, std::nullopt);
+  record.verdict = Verdict::pass;
+  varied.unmet = "no spike with a sink after it";
+  EXPECT_EQ(compared(variation, varied, settings, record).reason, "no spike with a sink after it");
 }
 
 }  // namespace
