@@ -1,9 +1,12 @@
-// A position that may attend only to itself, in every layer, keeps the variance of its own value vector as
-// position 0 does, and becomes a sink (paper, figures 5 and 19). That isolates "sees only itself" from "is
-// first", not variance from everything else: see variance_scaling.
-// Controls: blocked from position 0 only; self-only in the layers after the last spike only.
-// Cost: one forward pass per lane; no lane shares much, because the mask acts from layer 1 on.
-// experiments/described/masked_attention_maps.cpp shows the attention.
+// A position that may attend only to itself, in every layer, keeps the variance of its own value vector as position 0
+// does, and becomes a sink (paper, figures 5 and 19). That isolates "sees only itself" from "is first", not variance
+// from everything else: see variance_scaling.
+//
+// Judged over the sink layers of a stage, mean over heads and the queries after the target: at k = 10 and at three of
+// the targets at least, the masked target draws a share of what position 0 draws in the same pass, and many times what
+// it drew untouched. Fewer visible positions make a stronger sink. Controls at k = 10: blocked from position 0 only;
+// self-only after the stage's spike only. Cost: one forward pass per target twice, and six more; a mask acts from layer
+// 1 on, so that they share little.
 
 #include <numeric>
 
@@ -15,123 +18,75 @@
 namespace replicate {
 namespace {
 
-/// One pass and what is observed of its target k.
-struct Observed {
+/// How many earlier positions the target sees beside itself, and the weight of each in the linear contrast.
+struct MaskDose {
+  int64_t visible;
+  double weight;
+};
+constexpr MaskDose kMaskDoses[] = {{0, 3}, {1, 1}, {3, -1}, {7, -3}};
+
+/// The judged condition in one call, at one stage.
+struct MaskedStage {
   Condition on;
-  TargetAttention attention;
-  std::shared_ptr<Watch> norm;      // [B, L + 1] norm of k's residual
-  std::shared_ptr<Watch> received;  // [B, L, T - 1] mean attention that each position gets from later queries
+  Stage stage;
+  int64_t layers;  // of the model
+
+  /// Over the stage's sink layers, of what a pass shows by layer [B, L]: [B].
+  Tensor mean(const Tensor& by_layer) const { return mean_over_layers(by_layer, stage.sinks); }
+  Tensor to_target(const TargetAttention& pass) const { return mean(pass.to_target()); }
 };
 
-/// The untouched pass and the one in which k sees only itself.
-struct Effect {
-  Observed before, after;
-};
-
-/// Attention received per position, mean over heads and over the queries after it: [b, T - 1].
-Tensor mean_received(const AttentionStatistics& statistics) {
-  const auto received = statistics.received.mean(1, false, at::kDouble);  // [b, T]
-  const auto length = received.size(1);
-  const auto queries = at::arange(length - 1, 0, -1, received.options());
-  return received.slice(1, 0, length - 1) / queries;
+TargetAttention watch_masked(Claim& claim, const MaskedStage& at, int64_t target, std::vector<Patch> patches) {
+  check_target(target, at.on, "mask_induced_sink");
+  return watch_target(claim.run(at.on, std::move(patches)), at.on, target);
 }
 
-LayerRange all_layers(const Claim& claim) { return {1, claim.config().layers}; }
-
-Observed observe(Claim& claim, const Condition& on, std::vector<Patch> patches) {
-  const auto target = target_of(claim);
-  check_target(target, on, "mask_induced_sink");
-  auto run = claim.run(on, std::move(patches));
-  return {on, watch_target(run, on, target), run.add(watch_norm_at(target)),
-          run.add(watch_attention({.received = true}, mean_received))};
+TargetAttention watch_untouched(Claim& claim, const MaskedStage& at, int64_t target) {
+  return watch_masked(claim, at, target, {});
 }
 
-// --- The effect -----------------------------------------------------------------------------------------------
-
-void report_series(const Effect& effect, Measure& measure) {
-  const auto& before = effect.before;
-  const auto& after = effect.after;
-  const auto show = [&](const std::string& name, const Tensor& values) {
-    measure.by_layer(name, after.on, values, after.on.layers());
-  };
-  show("attention_to_target_before", before.attention.to_target());
-  show("attention_to_target_after", after.attention.to_target());
-  show("attention_to_first_before", before.attention.to_first());
-  show("attention_to_first_after", after.attention.to_first());
-  show("target_norm_before", before.norm->layers());
-  show("target_norm_after", after.norm->layers());
+TargetAttention watch_self_only(Claim& claim, const MaskedStage& at, int64_t target) {
+  return watch_masked(claim, at, target, {only_itself(target, {1, at.layers})});
 }
 
-void report_metrics(const Effect& effect, const std::vector<int64_t>& sinks, Measure& measure) {
-  const auto& on = effect.after.on;
-  const auto target_before = mean_over_layers(effect.before.attention.to_target(), sinks);  // [B]
-  const auto target_after = mean_over_layers(effect.after.attention.to_target(), sinks);    // [B]
-  const auto first_after = mean_over_layers(effect.after.attention.to_first(), sinks);      // [B]
-  measure.mean("attention_to_target_before", on, target_before);
-  measure.mean("attention_to_target_after", on, target_after);
-  measure.mean("attention_to_first_after", on, first_after);
-  measure.ratio("target_to_first_ratio", on, target_after, first_after);
-  measure.ratio("target_after_to_before_ratio", on, target_after, target_before);
-}
-
-Effect mask_target(Claim& claim, const Condition& on) {
-  const Effect effect{observe(claim, on, {}), observe(claim, on, {only_itself(target_of(claim), all_layers(claim))})};
-  claim.report([effect, sinks = claim.sinks()](Measure& measure) {
-    report_series(effect, measure);
-    report_metrics(effect, sinks, measure);
-  });
-  return effect;
-}
-
-/// Which positions get the attention, over the layers with a sink.
-void report_by_position(Claim& claim, const Effect& effect) {
-  claim.report([effect, sinks = claim.sinks()](Measure& measure) {
-    const auto positions = counted(effect.after.on.length() - 1, 0);
-    const auto show = [&](const std::string& name, const Observed& one) {
-      measure.series(name, one.on, "position", positions, mean_over_layers(one.received->layers(), sinks));
-    };
-    show("attention_received_by_position_before", effect.before);
-    show("attention_received_by_position_after", effect.after);
+/// Both contrasts of one target.
+void judge_target(Claim& claim, const MaskedStage& at, int64_t target) {
+  const auto untouched = watch_untouched(claim, at, target), masked = watch_self_only(claim, at, target);
+  const auto share = claim.parameters.real("share_of_first"), times = claim.parameters.real("times_untouched");
+  claim.report([=](Measure& measure) {
+    const auto suffix = "_k" + std::to_string(target);
+    const auto drawn = at.to_target(masked);  // [B]
+    measure.judged("masked_beyond_share_of_first" + suffix, at.on, drawn - share * at.mean(masked.to_first()));
+    measure.judged("masked_beyond_times_untouched" + suffix, at.on, drawn - times * at.to_target(untouched));
   });
 }
 
-// --- Controls -------------------------------------------------------------------------------------------------
-
-/// Attention to k by layer, and its mean over some layers.
-void report_control(const std::string& name, const Observed& one, const std::vector<int64_t>& layers,
-                    Measure& measure) {
-  const auto to_target = one.attention.to_target();  // [B, L]
-  measure.by_layer(name, one.on, to_target, one.on.layers());
-  measure.mean(name, one.on, mean_over_layers(to_target, layers));
-}
+// --- At k = 10 ----------------------------------------------------------------------------------------------------
 
 /// k sees every position up to itself but the first.
-void block_first(Claim& claim, const Condition& on) {
-  std::vector<int64_t> but_first(target_of(claim));
-  std::iota(but_first.begin(), but_first.end(), 1);
-  const auto blocked = observe(claim, on, {RowMask{all_layers(claim), {target_of(claim), {but_first}}}});
-  claim.report([blocked, sinks = claim.sinks()](Measure& measure) {
-    report_control("attention_to_target_blocked_first", blocked, sinks, measure);
-  });
+RowMask without_first(int64_t target, int64_t layers) {
+  std::vector<int64_t> keys(target);
+  std::iota(keys.begin(), keys.end(), 1);
+  return {{1, layers}, {target, {std::move(keys)}}};
 }
 
-/// k sees only itself after the last spike; compared where that has acted, for sink layers before it would only dilute
-/// what it does.
-void mask_late(Claim& claim, const Effect& effect) {
-  const auto after_spike = layers_after_last_spike(claim);
-  if (!after_spike) return;
-  const auto late = observe(claim, effect.after.on, {only_itself(target_of(claim), after_spike->range)});
-  claim.report([=, layers = after_spike->sinks](Measure& measure) {
-    report_control("attention_to_target_late", late, layers, measure);
-    measure.mean("attention_to_target_after_late_layers", late.on,
-                 mean_over_layers(effect.after.attention.to_target(), layers));
+/// What the mask adds to the attention that k draws, and what its controls add.
+void judge_controls(Claim& claim, const MaskedStage& at) {
+  const auto target = target_of(claim);
+  const auto untouched = watch_untouched(claim, at, target), masked = watch_self_only(claim, at, target);
+  const auto blocked = watch_masked(claim, at, target, {without_first(target, at.layers)});
+  const LayerRange after_spike{at.stage.last_spike() + 1, at.layers};
+  const auto late = watch_masked(claim, at, target, {only_itself(target, after_spike)});
+  claim.report([=](Measure& measure) {
+    const auto added = [&](const TargetAttention& pass) { return at.to_target(pass) - at.to_target(untouched); };
+    measure.judged("mask_added_attention", at.on, added(masked));
+    measure.judged("mask_added_attention_blocked_first", at.on, added(blocked));
+    measure.judged("mask_added_attention_after_spike", at.on, added(late));
   });
 }
-
-// --- Dose -----------------------------------------------------------------------------------------------------
 
 /// k sees itself and n earlier positions, drawn anew for every sequence.
-MaskedRow itself_and_earlier(int64_t target, int64_t n, int64_t sequences, Random& random) {
+MaskedRow itself_and_random(int64_t target, int64_t n, int64_t sequences, Random& random) {
   MaskedRow row{target, {}};
   for (int64_t b = 0; b < sequences; ++b) {
     auto keys = random.permutation(target);
@@ -143,37 +98,30 @@ MaskedRow itself_and_earlier(int64_t target, int64_t n, int64_t sequences, Rando
   return row;
 }
 
-void vary_dose(Claim& claim, const Condition& on) {
-  if (claim.given) return;
-  Random random(derive_seed(claim.seed, "mask_induced_sink/dose"));
-  std::vector<double> visible;
-  std::vector<Observed> observed;
-  for (const auto n : claim.parameters.integers("dose")) {
-    if (n < 0 || n > target_of(claim)) continue;
-    const auto row = itself_and_earlier(target_of(claim), n, on.tokens->sequences(), random);
-    visible.push_back(static_cast<double>(n));
-    observed.push_back(observe(claim, on, {RowMask{all_layers(claim), row}}));
+void judge_dose(Claim& claim, const MaskedStage& at) {
+  Random random(derive_seed(claim.seed, "mask_induced_sink/judged dose"));
+  const auto target = target_of(claim);
+  std::vector<TargetAttention> passes;
+  for (const auto& dose : kMaskDoses) {
+    const auto row = itself_and_random(target, dose.visible, at.on.tokens->sequences(), random);
+    passes.push_back(watch_masked(claim, at, target, {RowMask{{1, at.layers}, row}}));
   }
-  if (observed.empty()) return;
-  claim.report([=, sinks = claim.sinks()](Measure& measure) {
-    std::vector<Tensor> attention;  // [B] each
-    for (const auto& one : observed) attention.push_back(mean_over_layers(one.attention.to_target(), sinks));
-    measure.series("attention_to_target_dose", on, "visible_positions", visible, at::stack(attention, 1));
+  claim.report([=](Measure& measure) {
+    auto contrast = at::zeros({at.on.tokens->sequences()}, at::kDouble);  // [B]
+    for (size_t i = 0; i < passes.size(); ++i) contrast += kMaskDoses[i].weight * at.to_target(passes[i]);
+    measure.judged("dose_contrast", at.on, contrast);
   });
 }
 
 void mask_induced_sink(Claim& claim) {
-  claim.sinks();
-  const auto on = claim.primary();
-  const auto effect = mask_target(claim, on);
-  report_by_position(claim, effect);
-  block_first(claim, on);
-  mask_late(claim, effect);
-  vary_dose(claim, on);
-  if (const auto random = claim.condition("random")) mask_target(claim, *random);
+  const MaskedStage at{claim.primary(), claim.stage(), claim.config().layers};
+  for (const auto target : claim.parameters.integers("targets")) judge_target(claim, at, target);
+  judge_controls(claim, at);
+  judge_dose(claim, at);
 }
 
-REPLICATE_CLAIM(mask_induced_sink, "natural", "random", "target", "dose");
+REPLICATE_CLAIM(mask_induced_sink, "judged_on", "natural", "random", "target", "targets", "share_of_first",
+                "times_untouched");
 
 }  // namespace
 }  // namespace replicate
