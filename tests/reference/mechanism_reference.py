@@ -66,20 +66,6 @@ class Survey:
 
 
 @dataclass
-class Alone:
-    """In every layer, every position sees only itself."""
-
-    layers = None
-
-
-def row_mask(length, row):
-    if not isinstance(row, Alone):
-        return additive_mask(length, torch.float32, row)
-    seen = torch.eye(length, dtype=torch.bool)
-    return torch.zeros(length, length).masked_fill(~seen, torch.finfo(torch.float32).min)[None, None]
-
-
-@dataclass
 class Trace:
     """Everything one forward leaves behind, float32; lists are over layers. H heads of width K, G KV heads."""
 
@@ -97,8 +83,8 @@ class Trace:
 LISTS = ("hidden", "attention", "query", "key", "value", "heads", "ffn_input", "activation")
 
 
-def run(model, ids, edits=(), row=None, last=None, onto=None, with_loss=False):
-    """`edits`: (module, function of the module's input) pairs. `last`: stop behind this layer. `onto` = (trace, layer):
+def run(model, ids, edits=(), row=None, onto=None, with_loss=False):
+    """`edits`: (module, function of the module's input) pairs. `onto` = (trace, layer):
     take over what comes before `layer` from `trace`; for edits that change nothing there."""
     base, first = onto or (None, 1)
     trace = Trace()
@@ -115,7 +101,7 @@ def run(model, ids, edits=(), row=None, last=None, onto=None, with_loss=False):
         return out, weights
 
     def change_row(_module, args, kwargs):
-        return args, {**kwargs, "attention_mask": row_mask(ids.shape[1], row)}
+        return args, {**kwargs, "attention_mask": additive_mask(ids.shape[1], torch.float32, row)}
 
     with ExitStack() as undo, torch.no_grad():
         before = lambda module, f, **how: undo.callback(module.register_forward_pre_hook(f, **how).remove)
@@ -135,7 +121,7 @@ def run(model, ids, edits=(), row=None, last=None, onto=None, with_loss=False):
         undo.callback(setattr, modeling_llama, "eager_attention_forward", eager)
         undo.callback(setattr, model.model, "layers", blocks)
         modeling_llama.eager_attention_forward = attend
-        model.model.layers = blocks[first - 1 : last]
+        model.model.layers = blocks[first - 1 :]
         start = base.hidden[first - 1] if base else model.model.embed_tokens(ids)
         final = model.model(inputs_embeds=start, attention_mask=mask, use_cache=False).last_hidden_state
         if with_loss:
@@ -215,20 +201,17 @@ def deviation(heads, value):
     return ((by_head - value) ** 2).mean((0, 2, 3))
 
 
-def variance_discrepancy(model, ids, trace):
+def variance_discrepancy(trace):
     result = {}
-    alone = run(model, ids, row=Alone(), last=2)
     for layer in (1, 2):
         observed = variance(trace.heads[layer - 1])
         independent, correlated = predicted_variance(trace.attention[layer - 1], trace.value[layer - 1])
         positions = min(LAST + 1, len(observed))
         rank = spearmanr(np.arange(positions), observed[:positions]).statistic
         result[per_layer("variance_ratio_first_to_rest", layer)] = first_to_rest(observed)
-        result[per_layer("variance_excess", layer)] = first_to_rest(observed) - 1
         result[per_layer("variance_position_spearman", layer)] = rank
         result[per_layer("averaging_r2", layer)] = r_squared(observed, independent)
         result[per_layer("averaging_r2_correlated", layer)] = r_squared(observed, correlated)
-        result[per_layer("variance_excess_self_only", layer)] = first_to_rest(variance(alone.heads[layer - 1])) - 1
     result["deviation_ratio_first_to_rest"] = first_to_rest(deviation(trace.heads[0], trace.value[0]))
     return result
 
@@ -792,7 +775,7 @@ def sink_source(ids, trace, survey, target):
 
 def claims(model, ids, survey, target):
     trace = run(model, ids, with_loss=True)
-    yield "variance_discrepancy", variance_discrepancy(model, ids, trace)
+    yield "variance_discrepancy", variance_discrepancy(trace)
     yield "output_projection_alignment", output_projection_alignment(model, trace)
     yield "head_imbalance", head_imbalance(trace, survey)
     if survey.writers:

@@ -164,6 +164,7 @@ class ExperimentBench {
   std::vector<std::string> limits() const {
     std::vector<std::string> overrides;
     const auto limit = [&](const ClaimSettings& claim, const std::string& key, int64_t most) {
+      if (claim.judging.requirements) most = std::max(most, kPopulationBlocks);  // fewer units can judge nothing
       if (!claim.parameters.has(key) || claim.parameters.integer(key) <= most) return;
       overrides.push_back("claims." + claim.id + "." + key + "=" + std::to_string(most));
     };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "harness/study/measures/rank_correlation.h"
 #include "harness/study/population.h"
 
 namespace replicate {
@@ -33,9 +34,23 @@ void require_positions(const Condition& condition, const std::string& claim) {
               "use sequences of at least 32 tokens");
 }
 
+std::vector<Condition> conditions_with_positions(const Context& context) {
+  auto conditions = context.conditions();
+  std::erase_if(conditions, [](const Condition& on) { return on.length() < kVariancePositions; });
+  return conditions;
+}
+
 bool same_first_token(const Condition& condition) {
   const auto first = condition.tokens->ids.select(1, 0);  // [B]
   return first.size(0) > 1 && first.eq(first[0]).all().item<bool>();
+}
+
+std::optional<std::string> why_no_variance(const Context& context, const Condition& condition) {
+  if (context.given) return "judged on random ids, and ids were given";
+  if (context.bos) return "measured with BOS: every sequence begins with it, so position 0 does not vary";
+  if (same_first_token(condition)) return "every sequence begins with the same token, so position 0 does not vary";
+  if (context.config().layers < kVarianceLayer) return "the model has no layer 2";
+  return std::nullopt;
 }
 
 Tensor even_weights(int64_t n) { return at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble); }
@@ -98,6 +113,11 @@ Tensor PositionVariance::ratio_by_layer(const Tensor& weights) const {
   std::vector<Tensor> ratios;
   for (const auto& [layer, products] : first_and_rest_) ratios.push_back(products.ratio(weights));
   return at::stack(ratios, 1);
+}
+
+Tensor position_spearman(const Tensor& variances) {
+  const auto positions = at::arange(variances.size(1), at::kDouble).expand_as(variances);
+  return spearman_of_rows(positions, variances);
 }
 
 void measure_by_layer(const std::string& name, const Condition& condition, const PositionVariance& variance,

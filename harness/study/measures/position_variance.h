@@ -10,8 +10,9 @@ namespace replicate {
 
 inline constexpr int64_t kVariancePositions = 32;  ///< P: position 0 and "the rest", 1..31
 
-/// The layers that variance claims are measured in: 1, where the values of random tokens are independent, and 2, the
-/// paper's "layer 1".
+inline constexpr int64_t kVarianceLayer = 2;  ///< where variance claims are judged: the paper's "layer 1"
+
+/// The layers that variance claims are measured in: 1, where the values of random tokens are independent, and 2.
 std::vector<int64_t> variance_layers(const ModelConfig& config);
 
 /// 0..P-1, the x of series by position.
@@ -23,8 +24,14 @@ std::string in_layer(const std::string& name, int64_t layer);
 /// Error unless the condition's sequences have P positions.
 void require_positions(const Condition& condition, const std::string& claim);
 
+/// The claim's conditions whose sequences have P positions: given ids may be shorter.
+std::vector<Condition> conditions_with_positions(const Context& context);
+
 /// Every sequence begins with the same token: the variance at position 0 is 0 by construction.
 bool same_first_token(const Condition& condition);
+
+/// Why the judged layer has nothing to say of how much position 0 varies over random ids; nothing where it has.
+std::optional<std::string> why_no_variance(const Context& context, const Condition& condition);
 
 /// [1, n]: every sequence counts alike.
 Tensor even_weights(int64_t n);
@@ -64,6 +71,9 @@ class PositionVariance : public Probe {
   std::map<int64_t, FirstAndRest> first_and_rest_;   // by layer
   std::map<int64_t, std::vector<Tensor>> products_;  // by layer, P times [B, B]
 };
+
+/// Spearman's correlation of position and variance [R, P]: [R].
+Tensor position_spearman(const Tensor& variances);
 
 /// The ratio of first to rest in layers 1..L, as a series; every layer must have been observed.
 void measure_by_layer(const std::string& name, const Condition& condition, const PositionVariance& variance,
