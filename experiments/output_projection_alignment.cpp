@@ -1,174 +1,65 @@
-// W_O reads most from the value dimensions that vary most at position 0, so that position 0 is still the outlier
-// after it (paper, figure 7: Kendall's tau between the absolute weights of each output and position 0's input
-// variance, mean 0.32 in Llama-2's layer 1, our layer 2). Tau depends on the basis of the value space (W_V -> S W_V,
-// W_O -> W_O S^-1 leaves the function alone); what survives W_O does not, and holds by arithmetic at random
-// initialisation. Tau is held against permutations of the value dimensions and against the variance at positions
-// 10 to 30; the projection against W_O with its inputs permuted.
-// Cost: the judged sequences through all layers once, for the ratio by layer; two layers for everything else.
-
-#include <cstdio>
+// W_O reads most from the value dimensions that vary most at position 0, so that position 0 is still the outlier after
+// it (paper, figure 7: Kendall's tau between the absolute weights of each output and position 0's input variance, mean
+// 0.32 in Llama-2's layer 1, our layer 2). Position 0 sees only itself, so its variance is exact: one forward pass of
+// every ordinary id. Tau is held against permutations of the value dimensions within each key/value head. That the
+// outlier survives W_O is arithmetic: a projection that knows nothing of the variances keeps their ratio. Cost: every
+// ordinary id of the vocabulary and the random sequences through two layers.
 
 #include "harness/study/claim.h"
 #include "harness/study/measures/output_alignment.h"
 #include "harness/study/measures/position_variance.h"
+#include "harness/study/measures/value_variance.h"
 
 namespace replicate {
 namespace {
 
-constexpr double kPaperTau = 0.32;                    // Llama-2, figure 7
-constexpr int64_t kFirstLater = 10, kLastLater = 30;  // positions whose variance position 0's is held against
-constexpr int64_t kQuantiles = 101;                   // of tau over outputs
+constexpr double kPaperTau = 0.32;  // Llama-2, figure 7
 
-/// What is observed of one condition.
-struct Observed {
-  Condition on;
-  std::shared_ptr<PositionVariance> before, after;  // of W_O
-  std::shared_ptr<ProjectionProbe> projection;
-};
-
-using Permutations = std::vector<Tensor>;  // of the G K value dimensions
-
-Permutations draw_permutations(const Claim& claim) {
-  Random random(derive_seed(claim.seed, "output_projection_alignment/permutations"));
-  const auto dimensions = claim.config().kv_heads * claim.config().head_width;
-  Permutations permutations;
-  for (int64_t i = 0; i < claim.parameters.integer("permutations"); ++i) {
-    permutations.push_back(at::tensor(random.permutation(dimensions), at::kLong));
+/// The variances [G, K], each head's in an order of its own.
+Tensor permuted_within_heads(const Tensor& variance, Random& random) {
+  std::vector<Tensor> heads;
+  for (int64_t g = 0; g < variance.size(0); ++g) {
+    heads.push_back(variance[g].index_select(0, at::tensor(random.permutation(variance.size(1)), at::kLong)));
   }
-  return permutations;
+  return at::stack(heads);
 }
 
-/// Variances after a W_O that does not know where they lie: mean over permutations of its inputs.
-FirstAndRest by_permuted_projection(const Claim& claim, const Observed& one, int64_t layer,
-                                    const Permutations& permutations) {
-  const auto some =
-      std::min(static_cast<size_t>(claim.parameters.integer("permuted_projections")), permutations.size());
-  const auto metric =
-      permuted_metric(claim.config(), one.projection->weight(layer), std::span(permutations).first(some));
-  return FirstAndRest(one.projection->outputs(layer).flatten(2), metric);
-}
-
-void report_variance(const std::string& name, const Condition& on, const PositionVariance& variance, int64_t layer,
-                     Measure& measure) {
-  measure.population_series(in_layer(name, layer), on, "position", variance_positions(),
-                            [&](const Tensor& weights) { return variance.by_position(layer, weights); });
-}
-
-/// Whether position 0 is the outlier after W_O too, and how much of that any W_O would leave.
-void report_projected(const Claim& claim, const Observed& one, int64_t layer, const Permutations& permutations,
-                      Measure& measure) {
-  report_variance("variance_by_position", one.on, *one.before, layer, measure);
-  report_variance("variance_by_position_projected", one.on, *one.after, layer, measure);
-  const auto permuted = by_permuted_projection(claim, one, layer, permutations);
-  const auto ratios = [&](const Tensor& weights) {
-    const auto after = one.after->ratio(layer, weights), by_chance = permuted.ratio(weights);  // [R]
-    return at::stack({one.before->ratio(layer, weights), after, by_chance, after / by_chance}, 1);
-  };
-  measure.population({"variance_ratio_before", "variance_ratio_after", "variance_ratio_after_permuted",
-                      "variance_ratio_after_to_permuted"},
-                     one.on, ratios, {{"layer", layer}});
-}
-
-/// Tau with position 0's variances: itself, over permutations, over later positions, from the paper's.
-void report_tau(const Claim& claim, const Condition& on, int64_t layer, const OutputAlignment& alignment,
-                const Permutations& permutations, Measure& measure) {
-  const auto by_chance = alignment.permuted_tau(permutations, 0.95);
-  const auto resamples = claim.parameters.integer("tau_resamples");
-  const auto taus = [&](const Tensor& weights) {
-    const auto first = alignment.mean_tau(weights, 0);  // [R]
-    const auto later = alignment.mean_tau(weights, kFirstLater, kLastLater);
-    return at::stack({first, first - by_chance, first - later, first - kPaperTau}, 1);
-  };
-  measure.population(
-      {"kendall_tau_mean", "kendall_tau_over_permutations", "kendall_tau_over_later", "kendall_tau_distance_to_paper"},
-      on, taus, {{"layer", layer}}, {.most = resamples});
-  if (layer != 2) return;  // the paper's layer 1, by a name that a model's file can judge
-  measure.population({"kendall_tau_mean_layer2"}, on,
-                     [&](const Tensor& weights) { return alignment.mean_tau(weights, 0).unsqueeze(1); }, {},
-                     {.most = resamples});
-}
-
-/// Of each output, by rising tau.
-void report_quantiles(const Condition& on, int64_t layer, const std::vector<double>& taus, Measure& measure) {
-  std::vector<double> share, quantiles;
-  for (int64_t i = 0; i < kQuantiles; ++i) {
-    share.push_back(static_cast<double>(i) / (kQuantiles - 1));
-    quantiles.push_back(quantile(taus, share.back()));
-  }
-  measure.curve(in_layer("kendall_tau", layer), on, "output_quantile", share, at::tensor(quantiles));
-}
-
-/// Mean over outputs, with the variances at each position.
-void report_tau_by_position(const Condition& on, int64_t layer, const OutputAlignment& alignment, Measure& measure) {
-  const auto even = even_weights(on.tokens->sequences());
-  std::vector<double> taus;
-  for (int64_t p = 0; p < kVariancePositions; ++p) taus.push_back(alignment.mean_tau(even, p).item<double>());
-  measure.curve(in_layer("kendall_tau_by_position", layer), on, "position", variance_positions(), at::tensor(taus));
-}
-
-std::string distance_to_paper(int64_t layer, double tau) {
-  char text[200];
-  std::snprintf(
-      text, sizeof text, "Layer %lld: mean tau %.3f, %.3f %s the %.2f of Llama-2's layer 2 (the paper's layer 1).",
-      static_cast<long long>(layer), tau, std::abs(tau - kPaperTau), tau < kPaperTau ? "below" : "above", kPaperTau);
-  return text;
-}
-
-void report_layer(const Claim& claim, const Observed& one, int64_t layer, const Permutations& permutations,
-                  bool is_judged, Measure& measure) {
-  report_projected(claim, one, layer, permutations, measure);
-  const OutputAlignment alignment(claim.config(), one.projection->outputs(layer), one.projection->weight(layer));
-  report_tau(claim, one.on, layer, alignment, permutations, measure);
-  const auto taus = alignment.taus();
-  report_quantiles(one.on, layer, taus, measure);
-  report_tau_by_position(one.on, layer, alignment, measure);
-  if (is_judged) measure.note(distance_to_paper(layer, mean(taus)));
-}
-
-Observed observe(Claim& claim, const Condition& on, const std::vector<int64_t>& layers, bool every_layer) {
-  require_positions(on, "output_projection_alignment");
-  auto run = claim.run(on);
-  return {on, run.add(std::make_shared<PositionVariance>(Site::head_output, layers, false)),
-          run.add(std::make_shared<PositionVariance>(Site::projected, layers, every_layer)),
-          run.add(std::make_shared<ProjectionProbe>(layers))};
-}
-
-/// Position 0's outlier after W_O: by layer, and by how much it exceeds the null model's.
-void report_beside(const Claim& claim, const Observed& judged, const Observed& last, const std::vector<int64_t>& layers,
-                   Measure& measure) {
-  if (claim.reports_others) measure_by_layer("variance_ratio_after", judged.on, *judged.after, measure);
-  if (last.on.suffix != "_null" || !same_ids(*last.on.tokens, *judged.on.tokens)) return;
-  measure_minus_null("variance_ratio_after_minus_null", judged.on, layers, *judged.after, *last.after, measure);
-}
-
-/// `observed`: the judged condition first, the null model last.
-void report_all(const Claim& claim, const std::vector<Observed>& observed, const std::vector<int64_t>& layers,
-                const Permutations& permutations, Measure& measure) {
-  const auto& judged = observed.front();
-  if (same_first_token(judged.on)) {
-    measure.inapplicable("every sequence begins with the same token: the variance at position 0 is 0 by construction");
-    return;
-  }
-  for (const auto& one : observed) {
-    if (same_first_token(one.on)) continue;
-    for (const auto layer : layers) report_layer(claim, one, layer, permutations, &one == &judged, measure);
-  }
-  report_beside(claim, judged, observed.back(), layers, measure);
+/// How many of the permutations have a mean tau as large as the layer's own.
+int64_t permutations_reaching(double tau, int64_t permutations, const ProjectionTau& of, const Tensor& variance,
+                              Random random) {
+  int64_t reaching = 0;
+  for (int64_t i = 0; i < permutations; ++i) reaching += of(permuted_within_heads(variance, random)) >= tau;
+  return reaching;
 }
 
 void output_projection_alignment(Claim& claim) {
-  const bool beside = claim.reports_others;
-  const auto layers = variance_layers(claim.config());
-  const auto permutations = draw_permutations(claim);
-  std::vector<Observed> observed;
-  for (const auto& on : beside ? claim.conditions() : std::vector{claim.primary()}) {
-    observed.push_back(observe(claim, on, layers, beside && observed.empty()));
+  const auto on = claim.primary();
+  if (const auto why = why_no_variance(claim, on)) {
+    return claim.report([=](Measure& measure) { measure.inapplicable(*why); });
   }
-  claim.report([=, &claim](Measure& measure) { report_all(claim, observed, layers, permutations, measure); });
+  require_positions(on, "output_projection_alignment");
+  const Condition each{claim.maker->one_token_each(claim.parameters.integer("most_ids")), claim.model, ""};
+  const auto values = claim.run(each).add(std::make_shared<ValueVariance>(kVarianceLayer));
+  const auto projected = claim.run(on).add(
+      std::make_shared<PositionVariance>(Site::projected, std::vector<int64_t>{kVarianceLayer}, false));
+  const auto permutations = claim.parameters.integer("permutations");
+  const Random random(derive_seed(claim.seed, "output_projection_alignment/permutations"));
+  claim.report([=, config = claim.config()](Measure& measure) {
+    const ProjectionTau of(config, values->weight());
+    const auto variance = values->variance();  // [G, K]
+    const auto tau = of(variance);
+    const auto reaching = permutations_reaching(tau, permutations, of, variance, random);
+    measure.value("kendall_tau_exact", each, tau, {{"layer", kVarianceLayer}});
+    measure.value("kendall_tau_exact_distance_to_paper", each, tau - kPaperTau, {{"layer", kVarianceLayer}});
+    measure.value("permutations_reaching_tau", each, static_cast<double>(reaching), {{"layer", kVarianceLayer}});
+    measure.judged_population(
+        "log_variance_ratio_after", on,
+        [&](const Tensor& weights) { return projected->ratio(kVarianceLayer, weights).log().unsqueeze(1); }, {},
+        {{"layer", kVarianceLayer}});
+  });
 }
 
-REPLICATE_CLAIM(output_projection_alignment, "judged_on", "random", "natural", "null_model", "permutations",
-                "permuted_projections", "tau_resamples");
+REPLICATE_CLAIM(output_projection_alignment, "judged_on", "random", "natural", "most_ids", "permutations");
 
 }  // namespace
 }  // namespace replicate

@@ -111,6 +111,20 @@ std::vector<int64_t> InputMaker::ordinary_ids(int64_t n, const std::string& purp
   return ids;
 }
 
+Tokens InputMaker::one_token_each(int64_t most) {
+  auto& made = made_["one_token_each/" + std::to_string(most)];
+  if (made) return made;
+  auto ids = ordinary_;
+  if (static_cast<int64_t>(ids.size()) > most) {
+    Random random(derive_seed(seed_, "one_token_each"));
+    const auto order = random.permutation(static_cast<int64_t>(ids.size()));
+    for (int64_t i = 0; i < most; ++i) ids[i] = ordinary_[order[i]];
+    ids.resize(most);
+  }
+  const InputShape shape{static_cast<int64_t>(ids.size()), 1};
+  return made = finish("one_token_each", "vocabulary", ids, shape, false);
+}
+
 std::vector<int64_t> InputMaker::draw(InputKind kind, InputShape shape, Region region) {
   if (kind == InputKind::natural) return natural(shape, region);
   Random random(derive_seed(seed_, purpose(kind, region)));

@@ -41,6 +41,9 @@ class InputMaker {
   /// n ordinary ids, the same ones for the same purpose.
   std::vector<int64_t> ordinary_ids(int64_t n, const std::string& purpose) const;
 
+  /// Sequences of one token, [N, 1]: every ordinary id once, or, where there are more than `most`, so many of them.
+  Tokens one_token_each(int64_t most);
+
   int64_t bos() const;  ///< Error without one
   bool has_bos() const { return tokenizer_->bos().has_value(); }
 

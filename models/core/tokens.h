@@ -8,7 +8,7 @@ namespace replicate {
 struct TokenIds {
   Tensor ids;          ///< [B, T] int64 on the CPU, contiguous
   std::string label;   ///< of metrics: natural | natural_bos | random | repeated | tokens | validation | ...
-  std::string kind;    ///< natural | random | repeated | tokens | validation
+  std::string kind;    ///< natural | random | repeated | vocabulary | tokens | validation
   bool bos = false;    ///< each sequence begins with BOS
   std::string sha256;  ///< over the ids, little-endian int64, row major
 

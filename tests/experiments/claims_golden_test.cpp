@@ -26,7 +26,7 @@ void add_claims(GoldenMetrics& all, const std::string& name, std::shared_ptr<con
 
 /// Many weights in the planted W_O are equal, so rounding decides how tau ranks them. Fresh weights have no ties.
 void leave_out_ties(GoldenMetrics& all) {
-  for (const auto* metric : {"kendall_tau_over_permutations", "kendall_tau_over_later"}) {
+  for (const auto* metric : {"kendall_tau_exact", "permutations_reaching_tau"}) {
     all.at(std::string("planted/output_projection_alignment/") + metric) = {
         {"value", "left out"}, {"why", "equal weights in the planted W_O: tau depends on rounding"}};
   }

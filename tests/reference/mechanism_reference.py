@@ -13,8 +13,8 @@ How the definitions are read where words leave room:
 - Quotients are quotients of averages over sequences. "Sink layers behind the spike": sink layers > the dominant one.
 - Predicted variances, C(d) and vbar are of positions 0-31 alone, whatever the length.
 - `kendall_tau_mean`: for each output i of W_O, tau-b of its absolute weights |W_O[i, j]| with the variance of input j
-  at position 0; the mean over i. `_over_later`: less the mean of the same at positions 10-30. What is compared with
-  permutations is given as the range over several draws of them: the run draws its own.
+  at position 0; the mean over i. `_over_later`: less the mean of the same at positions 10-30. What a permuted W_O
+  leaves is given as the range over several draws of permutations: the run draws its own.
 - `positive_score_share`: queries q >= 1 with q.k_0 > 0. `_others`: mean over positions 1-31 and queries behind them,
   v1 being that of all queries >= 1. Scores are scaled by 1 / sqrt K everywhere.
 - `activation_first`, `activation_rest_max`: means of |z|; `up_activation_*`, `gate_cosine_*`: signed means.
@@ -261,7 +261,6 @@ def output_projection_alignment(model, trace):
         if abs(of(by_dimension[0]) - tau) > 1e-9:
             raise RuntimeError(f"mean tau is {tau}, from all pairs {of(by_dimension[0])}")
         draw = lambda: permuted_inputs(groups, heads, weight.shape[1] // heads, generator)
-        chance = [np.quantile([of(by_dimension[0][draw()]) for _ in range(200)], 0.95) for _ in range(20)]
         by_chance, after = [], first_to_rest(variance(o @ torch.from_numpy(weight.T)))
         deviations = o.numpy()[:, : LAST + 1] - o.numpy()[:, : LAST + 1].mean(0)
         for _ in range(8):
@@ -269,9 +268,7 @@ def output_projection_alignment(model, trace):
             by_chance.append(first_to_rest(np.mean(curves, axis=0)))
         result |= {
             per_layer("kendall_tau_mean", layer): tau,
-            per_layer("kendall_tau_distance_to_paper", layer): tau - 0.32,
             per_layer("kendall_tau_over_later", layer): tau - np.mean([of(by_dimension[p]) for p in range(10, 31)]),
-            per_layer("kendall_tau_over_permutations", layer): spread_of([tau - c for c in chance]),
             per_layer("variance_ratio_before", layer): first_to_rest(variance(o)),
             per_layer("variance_ratio_after", layer): after,
             per_layer("variance_ratio_after_permuted", layer): spread_of(by_chance),

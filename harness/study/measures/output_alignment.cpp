@@ -64,6 +64,15 @@ Tensor permuted_metric(const ModelConfig& config, const Tensor& weight, std::spa
   return sum / static_cast<double>(permutations.size());
 }
 
+ProjectionTau::ProjectionTau(const ModelConfig& config, const Tensor& weight)
+    : dimensions_(value_dimensions(config)),
+      magnitude_(weight.abs().contiguous()),
+      mean_tau_(weights_of(magnitude_), static_cast<size_t>(weight.size(1))) {}
+
+double ProjectionTau::operator()(const Tensor& variance) const {
+  return mean_tau_(numbers(variance.flatten().index_select(0, dimensions_)));
+}
+
 OutputAlignment::OutputAlignment(const ModelConfig& config, const Tensor& outputs, const Tensor& weight)
     : config_(config),
       outputs_(outputs),
@@ -108,17 +117,6 @@ std::vector<double> OutputAlignment::taus() const {
     all.push_back(kendall_tau_b(numbers(rows[i]), numbers(variances)));
   }
   return all;
-}
-
-double OutputAlignment::permuted_tau(std::span<const Tensor> permutations, double share) const {
-  const auto variances = value_variances(even())[0];
-  const auto dimensions = value_dimensions(config_);
-  std::vector<double> all;
-  for (const auto& permutation : permutations) {
-    const auto order = permutation.index_select(0, dimensions);
-    all.push_back(mean_tau_(numbers(variances.index_select(0, order))));
-  }
-  return quantile(std::move(all), share);
 }
 
 }  // namespace replicate

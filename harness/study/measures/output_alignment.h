@@ -34,6 +34,17 @@ Tensor input_order(const ModelConfig& config, const Tensor& permutation);
 /// where it lies. weight [D, H K] -> [H K, H K]
 Tensor permuted_metric(const ModelConfig& config, const Tensor& weight, std::span<const Tensor> permutations);
 
+/// Tau-b of |W_O[i, :]| with variances of the value dimensions that W_O's inputs carry, mean over outputs i.
+class ProjectionTau {
+ public:
+  ProjectionTau(const ModelConfig& config, const Tensor& weight);  ///< [D, H K]
+  double operator()(const Tensor& variance) const;                 ///< [G, K]: query heads of a group share them
+
+ private:
+  Tensor dimensions_, magnitude_;
+  MeanTau mean_tau_;
+};
+
 /// Tau-b of |W_O[i, :]| with the variance over sequences of W_O's inputs at one position, in one layer.
 class OutputAlignment {
  public:
@@ -47,8 +58,6 @@ class OutputAlignment {
 
   // Of all sequences, with position 0's variances.
   std::vector<double> taus() const;  ///< of each output: D values
-  /// The mean tau that this share of the permutations of the value dimensions stay below.
-  double permuted_tau(std::span<const Tensor> permutations, double share) const;
 
  private:
   Tensor value_variances(const Tensor& weights) const;

@@ -224,20 +224,20 @@ void flip_verdict(const std::filesystem::path& file) {
 
 TEST_F(Program, EndsWithOneWhereFailOnAsksForItAndNowhereElse) {
   const auto run = [&](const std::string& out, const std::string& more) {
-    return program("--only '^(sink_onset|rank_collapse)$' --profile smoke --model " + path("small.gguf") + " --out " +
-                   path(out) + more)
+    return program("--only '^(output_projection_alignment|rank_collapse)$' --profile smoke --model " +
+                   path("small.gguf") + " --out " + path(out) + more)
         .code;
   };
   const auto junit = [&](const std::string& out) { return read_text(folder_ / out / "junit.xml"); };
   EXPECT_EQ(run("first", " --fail-on any"), 1);
-  EXPECT_EQ(record("first", "sink_onset")["verdict"], "fail");
+  EXPECT_EQ(record("first", "output_projection_alignment")["verdict"], "fail");
   EXPECT_NE(junit("first").find("<failure"), std::string::npos);
   EXPECT_EQ(program("report " + path("first")).code, 0);
   EXPECT_EQ(junit("first").find("<failure"), std::string::npos);
   EXPECT_EQ(program("report " + path("first") + " --fail-on any").code, 1);
   EXPECT_EQ(run("second", " --fail-on new"), 0);  // of this model nothing is known
   EXPECT_EQ(run("third", " --fail-on new --against " + path("second")), 0);
-  flip_verdict(folder_ / "second/sink_onset/record.json");
+  flip_verdict(folder_ / "second/output_projection_alignment/record.json");
   EXPECT_EQ(run("fourth", " --fail-on new --against " + path("second")), 1);
   EXPECT_NE(junit("fourth").find("pass became fail"), std::string::npos) << junit("fourth");
   EXPECT_NE(junit("fourth").find("failures=\"1\""), std::string::npos) << junit("fourth");
@@ -263,19 +263,20 @@ TEST_F(Program, ANightEndsWithOneOnlyWhereSomethingChanged) {
   const auto night = [&] {
     const auto command = "sleep 1; REPLICATE_PRESET=test NIGHTLY_DIR=" + path("nights") + " " +
                          (root / "scripts/nightly.sh").string() +
-                         " --profile smoke --only '^(sink_onset|rank_collapse)$' --model " + path("small.gguf") + " >" +
-                         path("output") + " 2>&1";
+                         " --profile smoke --only '^(output_projection_alignment|rank_collapse)$' --model " +
+                         path("small.gguf") + " >" + path("output") + " 2>&1";
     return WEXITSTATUS(std::system(command.c_str()));
   };
   const auto output = [&] { return read_text(folder_ / "output"); };
   EXPECT_EQ(night(), 0) << output();
   EXPECT_EQ(night(), 0) << output();
   EXPECT_NE(output().find("nothing changed beyond noise"), std::string::npos) << output();
-  EXPECT_NE(output().find("- 2 fail: `sink_onset`, `rank_collapse`"), std::string::npos) << output();
-  flip_verdict(folder_ / "nights/last/sink_onset/record.json");
+  EXPECT_NE(output().find("- 2 fail: `output_projection_alignment`, `rank_collapse`"), std::string::npos) << output();
+  flip_verdict(folder_ / "nights/last/output_projection_alignment/record.json");
   EXPECT_EQ(night(), 1) << output();
   const auto summary = read_text(folder_ / "nights/last/summary.md");
-  EXPECT_LT(summary.find("| `sink_onset` | verdict | pass became fail"), summary.find("### Verdicts")) << summary;
+  EXPECT_LT(summary.find("| `output_projection_alignment` | verdict | pass became fail"), summary.find("### Verdicts"))
+      << summary;
   file_with_a_bad_row('a').write(folder_ / "small.gguf");
   EXPECT_EQ(night(), 3) << output();  // and the next night is compared with the last whole one
   small_file().write(folder_ / "small.gguf");

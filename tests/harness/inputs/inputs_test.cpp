@@ -182,6 +182,18 @@ TEST_F(InputsTest, OrdinaryIdsAreNeverSpecialAndTheSameForOnePurpose) {
   EXPECT_TRUE(made.ordinary_ids(0, "a test").empty());
 }
 
+TEST_F(InputsTest, OneTokenEachIsEveryOrdinaryIdOnce) {
+  auto made = maker();
+  const auto all = made.one_token_each(1 << 20);
+  EXPECT_EQ(all->kind, "vocabulary");
+  EXPECT_TRUE(all->ids.flatten().equal(at::arange(kVocabulary - 1)));  // all but BOS
+  const auto some = made.one_token_each(20);
+  EXPECT_EQ(some->ids.sizes(), (std::vector<int64_t>{20, 1}));
+  EXPECT_EQ(std::get<0>(at::_unique(some->ids)).numel(), 20);
+  EXPECT_TRUE(same_ids(*some, *maker().one_token_each(20)));
+  EXPECT_FALSE(same_ids(*some, *maker(2).one_token_each(20)));
+}
+
 TEST_F(InputsTest, BosIsThatOfTheVocabulary) {
   const auto made = maker();
   EXPECT_TRUE(made.has_bos());

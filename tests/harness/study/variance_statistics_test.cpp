@@ -5,6 +5,7 @@
 #include "base/statistics.h"
 #include "harness/study/measures/output_alignment.h"
 #include "harness/study/measures/value_aggregation.h"
+#include "harness/study/measures/value_variance.h"
 #include "models/core/watch.h"
 #include "tests/support/small_model.h"
 
@@ -25,7 +26,7 @@ class VarianceStatistics : public testing::Test {
     ASSERT_TRUE(run({{model_,
                       random_tokens(kB, kP + 8),
                       {},
-                      {variance_, aggregation_, projection_, outputs_, values_, attention_}}},
+                      {variance_, aggregation_, projection_, of_values_, outputs_, values_, attention_}}},
                     {.batch_tokens = 200}));
   }
 
@@ -58,6 +59,7 @@ class VarianceStatistics : public testing::Test {
       std::make_shared<PositionVariance>(Site::head_output, layers_, true);
   const std::shared_ptr<AggregationProbe> aggregation_ = std::make_shared<AggregationProbe>(layers_);
   const std::shared_ptr<ProjectionProbe> projection_ = std::make_shared<ProjectionProbe>(layers_);
+  const std::shared_ptr<ValueVariance> of_values_ = std::make_shared<ValueVariance>(2);
   std::shared_ptr<Watch> outputs_, values_, attention_;
   const Tensor even_ = even_weights(kB);
 };
@@ -101,6 +103,18 @@ TEST_F(VarianceStatistics, MeanTauIsTheMeanOfEveryOutputsTau) {
     taus.push_back(kendall_tau_b({weight[i].const_data_ptr<double>(), v.size()}, v));
   }
   EXPECT_NEAR(alignment.mean_tau(even_, 5).item<double>(), mean(taus), 1e-12);
+}
+
+TEST_F(VarianceStatistics, ValuesOfManyBatchesHaveTheVarianceOfAll) {
+  expect_nearly(of_values_->variance(), values(2).select(2, 0).var(0, true), 1e-12);
+  EXPECT_TRUE(of_values_->weight().equal(model_->weights->block(2).output));
+}
+
+TEST_F(VarianceStatistics, TauOfValueVariancesIsThatOfTheInputsTheyReach) {
+  const auto variance = values(1).select(2, 0).var(0, true);  // [G, K]
+  const OutputAlignment alignment(model_->config, projection_->outputs(1), projection_->weight(1));
+  EXPECT_NEAR(ProjectionTau(model_->config, projection_->weight(1))(variance),
+              alignment.mean_tau(even_, 0).item<double>(), 1e-12);
 }
 
 TEST_F(VarianceStatistics, PermutedInputsCarryPermutedValues) {
