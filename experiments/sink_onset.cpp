@@ -1,8 +1,10 @@
-// The attention sink on the first position starts at one layer, right after a layer that blows up the
-// norm of that position's residual (paper, figures 3 and 18; Llama-2-7B and Llama-3-8B: the third layer).
-// Cost: one forward pass per condition.
-
-#include <cstdio>
+// The attention sink on the first position starts at one layer, right after the layer that makes that position's
+// residual vector many times longer than the others' (paper, figures 3 and 18; Llama-2-7B and Llama-3-8B: the third
+// layer). Judged in two ways. Sequence by sequence, over layers: excess attention goes with the norm at the same
+// layer's input, and more so than with the norm at the input of its neighbours. And over a grid of what the words mean
+// (how long is long, how much attention is a sink, how long the text is): the first layer with a sink is the first
+// whose input is long.
+// Cost: one forward pass; shorter texts come out of the same pass, because attention is causal.
 
 #include "harness/study/claim.h"
 #include "harness/study/measures/sink_probes.h"
@@ -10,131 +12,136 @@
 namespace replicate {
 namespace {
 
-/// What is observed of one condition.
-struct Observed {
-  std::shared_ptr<Watch> column;      // attention to position 0, mean over heads: [B, L, 1, T]
-  std::shared_ptr<Watch> head_share;  // alpha of Gu et al. per head: [B, L, H]
-  std::shared_ptr<Watch> norms;       // [B, L + 1, 3]
-  Condition on;
-  double eps;  // alpha above which a head is a sink
+constexpr int64_t kLeastLayers = 8;    // a correlation over fewer says nothing
+constexpr int64_t kFarthestShift = 3;  // layers by which the norm is moved for comparison
 
-  Tensor column_of_first() const { return column->layers().select(2, 0); }  // [B, L, T]
-  Tensor excess() const { return excess_attention(column_of_first(), 0, on.length()); }
-  /// Share of heads that are sinks: [B, L].
-  Tensor sink_rate() const { return (head_share->layers() > eps).to(at::kDouble).mean(2); }
+/// What is observed of the judged condition, cut to each of several lengths.
+struct Observed {
+  Condition on;
+  std::vector<int64_t> lengths;
+  std::shared_ptr<Watch> column;  // attention to position 0, mean over heads: [B, L, 1, T]
+  std::shared_ptr<Watch> norms;   // at layer inputs: position 0, then the others' median at each length: [B, L, 1 + n]
+
+  /// At the i-th length: [B, L].
+  Tensor excess(size_t i) const { return excess_attention(column->layers().select(2, 0), 0, lengths[i]); }
+  Tensor first_norm() const { return norms->layers().select(2, 0); }
+  Tensor other_norm(size_t i) const { return norms->layers().select(2, static_cast<int64_t>(i) + 1); }
 };
 
-/// Gu et al. 2024, equation 1: per head, the mean of column 0 over all of the first `length` queries.
-std::shared_ptr<Watch> watch_head_share(int64_t length) {
-  return watch_attention({.columns = {0}}, [length](const AttentionStatistics& statistics) {
-    const auto column = statistics.column(0);  // [B, H, T]
-    return column.slice(2, 0, std::min(length, column.size(2))).mean(2);
+/// [b, T, D] -> [b, 1 + n]
+std::shared_ptr<Watch> watch_norms_at(const std::vector<int64_t>& lengths) {
+  return watch(Site::block_input, [lengths](const Tensor& hidden) {
+    const auto norms = at::linalg_vector_norm(hidden, 2, {-1}, false, at::kDouble);  // [b, T]
+    std::vector<Tensor> columns{norms.select(1, 0)};
+    for (const auto length : lengths) columns.push_back(at::quantile(norms.slice(1, 1, length), 0.5, 1));
+    return at::stack(columns, 1);
   });
 }
 
-/// The mean excess attention in the layers after the dominant spike; 0 without a spike.
-double excess_after_spike(const SinkSeries& series, const SinkProfile& profile) {
-  if (profile.dominant_spike == 0) return 0;
-  const auto after = series.excess.subspan(profile.dominant_spike);
-  return after.empty() ? 0 : mean(after);
+// --- Over layers ----------------------------------------------------------------------------------------------
+
+/// What layer l + shift has, edge values repeated: [B, L].
+Tensor shifted(const Tensor& by_layer, int64_t shift) {
+  const auto last = by_layer.size(1) - 1;
+  return by_layer.index_select(1, (at::arange(last + 1, at::kLong) + shift).clamp(0, last));
 }
 
-const std::vector<std::string> kOnsetMetrics = {
-    "onset_layer",          "onset_after_spike", "excess_attention_after_spike",
-    "max_excess_attention", "dominant_spike",    "onset_after_dominant_spike"};
-
-std::vector<double> onset_metrics(const SinkSeries& series) {
-  const auto profile = series.profile();
-  const bool follows = onset_follows_spike(profile, series.first_norm, series.rest_norm);
-  return {static_cast<double>(profile.onset_layer()),
-          static_cast<double>(follows),
-          excess_after_spike(series, profile),
-          *std::max_element(series.excess.begin(), series.excess.end()),
-          static_cast<double>(profile.dominant_spike),
-          static_cast<double>(profile.dominant_spike > 0 && profile.onset_layer() == profile.dominant_spike + 1)};
+/// Pearson's correlation over layers, [B, L] twice: [B].
+Tensor correlation(const Tensor& x, const Tensor& y) {
+  const auto a = x - x.mean(1, true), b = y - y.mean(1, true);
+  return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).sqrt();
 }
 
-/// After which spike the sink begins: with several, it need not be the large one.
-std::string stages(const SinkProfile& profile) {
-  if (profile.onset_layer() == 0) return "No layer has a sink.";
-  std::string text = "The sink begins in layer " + std::to_string(profile.onset_layer()) + ". Spikes:";
-  for (const auto& spike : profile.spikes) {
-    char one[120];
-    std::snprintf(one, sizeof one, " layer %lld (norm ratio x %.1f, norm + %.0f)%s",
-                  static_cast<long long>(spike.layer), spike.growth, spike.norm_added,
-                  spike.layer == profile.dominant_spike ? ", the dominant one;" : ";");
-    text += one;
+/// The largest correlation of excess attention with the norm ratio at the input of another layer nearby: [B].
+Tensor largest_shifted(const Tensor& excess, const Tensor& log_ratio) {
+  std::vector<Tensor> all;
+  for (int64_t shift = -kFarthestShift; shift <= kFarthestShift; ++shift) {
+    if (shift != 0) all.push_back(correlation(excess, shifted(log_ratio, shift)));
   }
-  text.back() = '.';
-  return text;
+  return at::stack(all).amax(0);
 }
 
-/// Columns of samples, one per layer from 1 to `last`.
-void add_columns(const std::string& name, int64_t last, std::vector<SampleColumn>& columns) {
-  for (int64_t l = 1; l <= last; ++l) columns.push_back({name, {{"layer", l}}});
+// --- Over the grid --------------------------------------------------------------------------------------------
+
+/// The first layer, from 1, that reaches the limit; 0 where none does.
+int64_t first_reaching(const Tensor& by_layer, double limit) {
+  const auto layers = by_layer.ge(limit).nonzero();  // [n, 1], ascending
+  return layers.size(0) == 0 ? 0 : layers[0][0].item<int64_t>() + 1;
 }
 
-void report_series(const Observed& one, Measure& measure) {
-  const auto layers = one.on.layers();
-  const auto norms = one.norms->layers();
-  measure.by_layer("attention_to_first", one.on, attention_to(one.column_of_first(), 0, one.on.length()), layers);
-  measure.by_layer("excess_attention", one.on, one.excess(), layers);
-  measure.by_layer("sink_rate", one.on, one.sink_rate(), layers);
-  measure.by_layer("first_token_norm", one.on, norms.select(2, 0), layers);
-  measure.by_layer("other_token_norm", one.on, norms.select(2, 1), layers);
-}
+/// What the words may mean.
+struct Grid {
+  std::vector<double> ratios, excesses;
+};
 
-/// The onset and the spikes, found on the means over sequences, and again on those of each resample.
-SinkProfile report_onset(const Observed& one, Measure& measure) {
-  const auto layers = one.on.layers();
-  std::vector<SampleColumn> columns;  // those of pack_sink_series
-  add_columns("excess_attention", layers, columns);
-  add_columns("first_token_norm", layers + 1, columns);
-  add_columns("other_token_median_norm", layers + 1, columns);
-  const auto packed = pack_sink_series(one.excess(), one.norms->layers());
-  measure.of_means(kOnsetMetrics, one.on, columns, packed,
-                   [layers](std::span<const double> means) { return onset_metrics(SinkSeries(means, layers)); });
-  const auto means = packed.mean(0);
-  const SinkSeries series({means.const_data_ptr<double>(), static_cast<size_t>(means.numel())}, layers);
-  for (const auto& spike : series.profile().spikes) {
-    measure.value("spike_layers", one.on, static_cast<double>(spike.layer), {{"layer", spike.layer}});
-    measure.value("spike_growth", one.on, spike.growth, {{"layer", spike.layer}});
+struct Cells {
+  int64_t all = 0, met = 0, with_sink = 0;
+};
+
+/// The grid at one length, from means over sequences [L]. A run of long inputs that starts in layer 1 has no layer
+/// before it that could have caused it.
+Cells cells_of(const Tensor& excess, const Tensor& ratio, const Grid& grid) {
+  Cells cells;
+  for (const double long_from : grid.ratios) {
+    for (const double sink_from : grid.excesses) {
+      const auto onset = first_reaching(excess, sink_from), run = first_reaching(ratio, long_from);
+      ++cells.all;
+      cells.with_sink += onset > 0;
+      cells.met += run > 1 && onset == run;
+    }
   }
-  return series.profile();
+  return cells;
 }
 
-/// What the threshold eps decides: the sink rate of the layer with most sinks, and over all layers as Gu et al. give
-/// it.
-void report_sink_rates(const Observed& one, Measure& measure) {
-  std::vector<SampleColumn> columns;
-  add_columns("sink_rate", one.on.layers(), columns);
-  measure.of_means({"max_sink_rate", "mean_sink_rate"}, one.on, columns, one.sink_rate(),
-                   [](std::span<const double> rate) {
-                     return std::vector{*std::max_element(rate.begin(), rate.end()), mean(rate)};
-                   });
+/// The whole grid: every length but the first, which is the judged one.
+Cells cells_of(const Observed& seen, const Grid& grid) {
+  Cells cells;
+  for (size_t i = 1; i < seen.lengths.size(); ++i) {
+    const auto one = cells_of(seen.excess(i).mean(0), seen.first_norm().mean(0) / seen.other_norm(i).mean(0), grid);
+    cells.all += one.all;
+    cells.met += one.met;
+    cells.with_sink += one.with_sink;
+  }
+  return cells;
+}
+
+// --------------------------------------------------------------------------------------------------------------
+
+/// The judged length, then those of the grid; all within the sequences.
+std::vector<int64_t> lengths_of(const Parameters& parameters, int64_t longest) {
+  auto lengths = parameters.integers("grid.length");
+  std::erase_if(lengths, [&](int64_t length) { return length > longest; });
+  lengths.insert(lengths.begin(), std::min(parameters.integer("judged_length"), longest));
+  return lengths;
+}
+
+void report_onset(const Observed& seen, const Grid& grid, Measure& measure) {
+  const auto cells = cells_of(seen, grid);
+  if (cells.with_sink == 0) return measure.inapplicable("no sink: no layer has one in any cell of the grid");
+  const auto excess = seen.excess(0), log_ratio = (seen.first_norm() / seen.other_norm(0)).log();  // [B, L]
+  const auto here = correlation(excess, log_ratio);                                                // [B]
+  measure.judged("onset_correlation", seen.on, here);
+  measure.judged("onset_correlation_lead", seen.on, here - largest_shifted(excess, log_ratio));
+  measure.value("onset_cells_share", seen.on, static_cast<double>(cells.met) / static_cast<double>(cells.all));
+  measure.value("onset_cells_met", seen.on, static_cast<double>(cells.met));
+  measure.value("onset_cells", seen.on, static_cast<double>(cells.all));
 }
 
 void sink_onset(Claim& claim) {
-  const auto share_length = claim.parameters.integer("sink_rate.length");
-  const auto eps = claim.parameters.real("sink_rate.eps");
-  bool is_primary = true;
-  for (const auto& on : claim.conditions()) {
-    auto run = claim.run(on);
-    const Observed one{run.add(watch_columns({0})), run.add(watch_head_share(share_length)), run.add(watch_norms()), on,
-                       eps};
-    claim.report([=](Measure& measure) {
-      report_series(one, measure);
-      const auto profile = report_onset(one, measure);
-      if (on.suffix.empty() && on.tokens->label != "random" && on.tokens->label != "repeated") {
-        measure.note(stages(profile));
-      }
-      if (is_primary) report_sink_rates(one, measure);
-    });
-    is_primary = false;
+  const auto on = claim.primary();
+  require_other_positions(on, "sink_onset");
+  const Grid grid{claim.parameters.reals("grid.ratio"), claim.parameters.reals("grid.excess")};
+  const auto lengths = lengths_of(claim.parameters, on.length());
+  if (on.layers() < kLeastLayers) {
+    return claim.report([](Measure& measure) { measure.inapplicable("fewer than 8 layers"); });
   }
+  auto run = claim.run(on);
+  const Observed seen{on, lengths, run.add(watch_columns({0})), run.add(watch_norms_at(lengths))};
+  claim.report([=](Measure& measure) { report_onset(seen, grid, measure); });
 }
 
-REPLICATE_CLAIM(sink_onset, "natural", "random", "repeated", "bos", "null_model", "sink_rate.length", "sink_rate.eps");
+REPLICATE_CLAIM(sink_onset, "judged_on", "natural", "random", "judged_length", "grid.ratio", "grid.excess",
+                "grid.length");
 
 }  // namespace
 }  // namespace replicate
