@@ -67,19 +67,34 @@ Tested test_exact(const Metric& metric, const Requirement& requirement) {
   return open(criterion.metric, value + " is open: " + wanted(criterion));
 }
 
+/// The units; missing ones have the worst value among the others and the threshold.
+std::vector<double> with_worst_for_missing(std::vector<double> values, const Criterion& criterion) {
+  const bool up = upwards(criterion.op);
+  double worst = criterion.threshold;
+  for (const double value : values) {
+    if (std::isfinite(value)) worst = up ? std::min(worst, value) : std::max(worst, value);
+  }
+  std::replace_if(
+      values.begin(), values.end(), [](double value) { return !std::isfinite(value); }, worst);
+  return values;
+}
+
 /// A mean of per-unit values against the threshold.
 Tested test_mean(const Samples& samples, const Requirement& requirement, double level) {
   const auto& criterion = requirement.criterion;
-  const MeanTest test(samples.values);
+  const MeanTest test(requirement.missing_is_worst ? with_worst_for_missing(samples.values, criterion)
+                                                   : samples.values);
   const auto [low, high] = test.interval();
-  Tested tested{.name = criterion.metric};
+  Tested tested{.name = criterion.metric, .too_few_units = least_p(test.n()) > level};
   tested.clause = criterion.metric + " = " + short_number(test.mean());
   if (!std::isfinite(low) || !std::isfinite(high)) {
     return open(criterion.metric, tested.clause + " has no interval: " + wanted(criterion));
   }
   tested.clause += " [" + short_number(low) + ", " + short_number(high) + "]";
-  if (least_p(test.n()) > level) {
-    return open(criterion.metric, tested.clause + " comes from too few units: " + std::to_string(test.n()));
+  if (tested.too_few_units) {
+    tested.outcome = Outcome::inconclusive;
+    tested.clause += " comes from too few units: " + std::to_string(test.n());
+    return tested;
   }
   const double above = test.p_above(criterion.threshold), below = test.p_below(criterion.threshold);
   tested.p = upwards(criterion.op) ? above : below;
@@ -121,6 +136,7 @@ Tested test_group(const Judged& judged, const Requirement& group, double level) 
   std::vector<double> p, opposite;
   for (const auto& member : group.members) {
     tested.members.push_back(test(judged, member, level));
+    tested.too_few_units |= tested.members.back().too_few_units;
     p.push_back(tested.members.back().p);
     opposite.push_back(tested.members.back().opposite);
   }
@@ -201,10 +217,23 @@ std::vector<Tested> deciding(const Ruling& ruling) {
   return decide;
 }
 
-std::string unmet_checks(const std::vector<Tested>& checks) {
+/// What is wrong, and the checks that say so: "the intervention did not take: a = 1, > 2 wanted; b = ...".
+std::string unmet_checks(const Requirements& requirements, const std::vector<Tested>& tested) {
+  std::string text, before;
+  for (size_t i = 0; i < tested.size(); ++i) {
+    if (tested[i].outcome == Outcome::pass) continue;
+    const auto& unmet = requirements.checks[i].unmet;
+    const auto what = unmet.empty() ? "the intervention did not take" : unmet;
+    add_clause(text, (what == before ? "" : what + ": ") + tested[i].clause);
+    before = what;
+  }
+  return text;
+}
+
+std::string too_few_units(const std::vector<Tested>& all) {
   std::string text;
-  for (const auto& check : checks) {
-    if (check.outcome != Outcome::pass) add_clause(text, check.clause);
+  for (const auto& one : all) {
+    if (one.too_few_units) add_clause(text, one.clause);
   }
   return text;
 }
@@ -240,7 +269,7 @@ std::string line_of(const Requirement& requirement) {
     return criterion.metric + " " + to_string(criterion.op) + " " + exact_number(criterion.threshold) +
            (requirement.exact ? " exact" : "") +
            (requirement.fails_at ? " fails at " + exact_number(*requirement.fails_at) : "") +
-           (requirement.arithmetic ? " by arithmetic" : "");
+           (requirement.missing_is_worst ? " missing is worst" : "") + (requirement.arithmetic ? " by arithmetic" : "");
   }
   auto text =
       requirement.at_least ? "at least " + std::to_string(*requirement.at_least) + " of (" : std::string("all of (");
@@ -340,8 +369,9 @@ Ruling rule(const Judged& judged, const Requirements& requirements) {
   }
   ruling.by_arithmetic = std::all_of(ruling.requirements.begin(), ruling.requirements.end(),
                                      [](const Tested& one) { return one.arithmetic; });
-  if (const auto unmet = unmet_checks(ruling.checks); !unmet.empty()) {
-    ruling.reason = "the intervention did not take: " + unmet;
+  if (const auto unmet = unmet_checks(requirements, ruling.checks); !unmet.empty()) {
+    ruling.reason = too_few_units(ruling.requirements);
+    add_clause(ruling.reason, unmet);
     return ruling;
   }
   ruling.may_contradict = std::all_of(
@@ -388,6 +418,14 @@ double least_attainable_p(const Requirement& requirement) {
   std::vector<double> p;
   for (const auto& member : requirement.members) p.push_back(least_attainable_p(member));
   return requirement.at_least ? at_least_p(p, *requirement.at_least) : *std::max_element(p.begin(), p.end());
+}
+
+int64_t fewest_units(const Requirements& requirements) {
+  const bool sampled = std::any_of(requirements.all.begin(), requirements.all.end(),
+                                   [](const Requirement& one) { return least_attainable_p(one) > 0; });
+  int64_t units = 0;
+  while (sampled && least_p(units) > requirements.level) ++units;
+  return units;
 }
 
 }  // namespace replicate

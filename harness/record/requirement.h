@@ -17,10 +17,13 @@ struct Requirement {
   std::optional<double> fails_at = {};  ///< an exact number that is neither met nor past this one is open
   bool arithmetic = false;              ///< holds in any weights or by definition, so it decides nothing
   int64_t units = 0;                    ///< of sampling, as registered; 0 for exact numbers
+  bool missing_is_worst = false;        ///< a unit without a value counts against the criterion, else it leaves it open
 
   std::string name = {};  ///< of a group
   std::vector<Requirement> members = {};
   std::optional<int64_t> at_least = {};  ///< so many members must hold; nothing: all
+
+  std::string unmet = {};  ///< of a check: what it means that it is unmet
 
   bool is_group() const { return !members.empty(); }
 };
@@ -56,6 +59,7 @@ struct Tested {
   double opposite = 1;  ///< that it fails by chance
   std::string clause = {};
   bool arithmetic = false;
+  bool too_few_units = false;  ///< for the level, whatever their values
   std::vector<Tested> members = {};
 };
 
@@ -77,7 +81,9 @@ struct Judged {
   const Samples* samples(const std::string& name) const;  ///< of `metric(name)`
 };
 
-/// - A criterion with samples: Hall's transformed t test of their mean against the threshold (base/mean_test.h).
+/// - A criterion with samples: Hall's transformed t test of their mean against the threshold (base/mean_test.h). Where
+///   the claim says so, a missing unit (NaN: a run that diverged) has the value of the threshold or of the worst other
+///   unit, whichever is worse.
 /// - An exact criterion is met or not met; between its threshold and `fails_at` it is open.
 /// - A group of which all must hold has the largest p of its members, and the smallest of their opposites. One of which
 /// u
@@ -92,7 +98,8 @@ Tested test(const Judged& judged, const Requirement& requirement, double level);
 /// Paired where both come from the same units, else Welch's test of the two means. Two-sided: s control in either sign.
 Tested test(const Judged& judged, const JointControl& control, double level);
 
-/// - A check that is unmet: inconclusive, the intervention did not take.
+/// - A check that is unmet: inconclusive, with what that means (if the claim does not say: the intervention did not
+///   take), after the criteria that have too few units.
 /// - pass: every requirement passes and every control is negative; fail: a requirement fails or a control fires; else
 ///   inconclusive, with the remark that 95% is reached where every p is at most 0.025.
 /// Requirements that hold by arithmetic decide only where there are no others.
@@ -109,6 +116,9 @@ std::string canonical_text(const Requirements& requirements);
 
 /// The smallest p that the requirement can have with its registered units: above the level it can never pass.
 double least_attainable_p(const Requirement& requirement);
+
+/// The fewest units with which any verdict is possible; 0 where nothing is sampled.
+int64_t fewest_units(const Requirements& requirements);
 
 /// Partial conjunction over n p values: that at least u of their hypotheses hold.
 double at_least_p(std::vector<double> p, int64_t u);

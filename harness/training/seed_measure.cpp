@@ -35,7 +35,7 @@ std::vector<double> present(const std::vector<double>& values) {
 
 void SeedMeasure::judged(const std::string& name, const std::vector<double>& values,
                          std::map<std::string, int64_t> where) {
-  const MeanTest test(values);
+  const MeanTest test(present(values));
   const auto [low, high] = test.interval();
   if (!std::isfinite(test.mean())) without_value_.push_back(name);
   measurement_.samples.push_back({name, inputs_, where, values});

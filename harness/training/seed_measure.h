@@ -16,7 +16,9 @@ class SeedMeasure {
   void measured_on(std::string inputs) { inputs_ = std::move(inputs); }  ///< the label from here on
 
   /// What is judged: one value per seed, such as a contrast of two arms. Their mean has the interval of its test
-  /// (base/mean_test.h); the values are kept as samples, from which the verdict is computed.
+  /// (base/mean_test.h); the values are kept as samples, from which the verdict is computed. A seed without a value
+  /// (NaN) is kept, too, and left out of the mean; how it counts is the claim's business
+  /// (harness/record/requirement.h).
   void judged(const std::string& name, const std::vector<double>& values, std::map<std::string, int64_t> where = {});
 
   /// The mean of one value per seed with its 95% t interval; values[i] belongs to seed i and goes to samples.csv. A

@@ -64,10 +64,10 @@ void sort_as_in_paper(std::vector<ClaimDraft>& claims) {
 
 ClaimDraft read_claim(const fs::path& file, const JudgingRules& rules) {
   const Yaml yaml = Yaml::read(file);
-  yaml.allow({"id",       "title",          "kind",     "statement", "calibration", "arithmetic",    "arms",
-              "paper",    "parameters",     "sweep",    "family",    "units",       "version",       "stages",
-              "bearing",  "contradicts_if", "requires", "checks",    "minimum_n",   "minimum_scale", "criteria",
-              "controls", "rivals",         "panels",   "notes",     "otherwise",   "deviations"});
+  yaml.allow({"id",       "title",      "kind",           "statement", "calibration", "arithmetic",    "arms",
+              "paper",    "parameters", "sweep",          "family",    "units",       "missing_units", "version",
+              "stages",   "bearing",    "contradicts_if", "requires",  "checks",      "minimum_n",     "minimum_scale",
+              "criteria", "controls",   "rivals",         "panels",    "notes",       "otherwise",     "deviations"});
   check_name(yaml, "id", file.stem().string());
   ClaimDraft draft;
   draft.file = file.string();

@@ -36,9 +36,27 @@ SuperNeuronRule read_super_neuron_rule(const Yaml& yaml) {
           read_above_zero(yaml.at("selectivity"), kAboveZero), yaml.at("else_largest").integer(1, kMostNeurons)};
 }
 
-Requirement read_exact(const Yaml& yaml) { return {.criterion = read_criterion(yaml), .exact = true}; }
+Requirement read_check(const Yaml& yaml) {
+  yaml.allow({"metric", "op", "threshold", "unmet", "source"});
+  return {.criterion = criterion_of(yaml), .exact = true, .unmet = yaml.text_or("unmet", {})};
+}
 
-Requirement read_criterion_of(const Yaml& yaml, int64_t units) {
+/// What all criteria of a claim have, unless they say otherwise.
+struct Units {
+  int64_t count = 0;
+  bool missing_is_worst = false;
+};
+
+Units read_units(const Yaml& claim) {
+  Units units{claim.at("units").integer(2, kLargestSample)};
+  if (const auto missing = claim.find("missing_units")) {
+    if (missing->text() != "worst") missing->fail("is no way to count what is missing", "say worst, or leave it out");
+    units.missing_is_worst = true;
+  }
+  return units;
+}
+
+Requirement read_criterion_of(const Yaml& yaml, const Units& units) {
   yaml.allow({"metric", "op", "threshold", "source", "exact", "fails_at", "arithmetic", "units"});
   Requirement one{.criterion = criterion_of(yaml)};
   one.exact = yaml.flag_or("exact", false);
@@ -47,11 +65,13 @@ Requirement read_criterion_of(const Yaml& yaml, int64_t units) {
     if (!one.exact) fails_at->fail("is for exact numbers", "add exact: yes, or leave it out");
     one.fails_at = fails_at->real();
   }
-  one.units = one.exact ? 0 : yaml.integer_or("units", units, 2, kLargestSample);
+  if (one.exact) return one;
+  one.units = yaml.integer_or("units", units.count, 2, kLargestSample);
+  one.missing_is_worst = units.missing_is_worst;
   return one;
 }
 
-Requirement read_requirement(const Yaml& yaml, int64_t units) {
+Requirement read_requirement(const Yaml& yaml, const Units& units) {
   if (!yaml.has("of")) return read_criterion_of(yaml, units);
   yaml.allow({"name", "at_least", "of", "arithmetic"});
   Requirement group;
@@ -71,7 +91,7 @@ Requirement read_requirement(const Yaml& yaml, int64_t units) {
 }
 
 /// A requirement that decides and cannot hold is a slip: too few units for the level.
-Requirement read_attainable(const Yaml& yaml, int64_t units, double level) {
+Requirement read_attainable(const Yaml& yaml, const Units& units, double level) {
   auto requirement = read_requirement(yaml, units);
   const double least = least_attainable_p(requirement);
   if (!requirement.arithmetic && least > level) {
@@ -134,11 +154,11 @@ Requirements read_requirements(const Yaml& claim, const JudgingRules& rules) {
   }
   Requirements requirements;
   requirements.level = level_of(claim.at("family"), rules);
-  const auto units = claim.at("units").integer(2, kLargestSample);
+  const auto units = read_units(claim);
   const auto requirement = [&](const Yaml& yaml) { return read_attainable(yaml, units, requirements.level); };
   requirements.all = read_list(claim, "requires", requirement);
   if (requirements.all.empty()) claim.at("family").fail("is given, but nothing is required", "add requires:");
-  requirements.checks = read_list(claim, "checks", read_exact);
+  requirements.checks = read_list(claim, "checks", read_check);
   requirements.controls = read_list(claim, "controls", read_joint_control);
   requirements.version = claim.at("version").integer(1, kLargestVersion);
   if (const auto stages = claim.find("stages")) requirements.stages = word_of<StageCalls>(*stages);

@@ -9,6 +9,11 @@ namespace {
 /// The part of a minimum_scale that is known beforehand.
 constexpr const char* kTokensPerParameter = "tokens_per_parameter";
 
+int64_t units_needed(const Judging& judging) {
+  if (judging.requirements) return fewest_units(*judging.requirements);
+  return judging.criteria.empty() ? 0 : judging.minimum_n;
+}
+
 }  // namespace
 
 std::vector<ClaimRun> take_training_claims(std::vector<ClaimRun>& claims) {
@@ -48,11 +53,10 @@ std::vector<std::string> arms_of(const std::vector<ClaimRun>& claims) {
 }
 
 std::string futility(Session& session, const ClaimSettings& settings) {
-  if (session.settings.training.flag("even_if_inconclusive") || settings.judging.criteria.empty()) return {};
-  const auto seeds = planned_units(session, settings);
-  if (seeds < settings.judging.minimum_n) {
-    return "not trained: " + std::to_string(seeds) + " seeds of the baseline, " +
-           std::to_string(settings.judging.minimum_n) + " needed";
+  if (session.settings.training.flag("even_if_inconclusive")) return {};
+  const auto seeds = planned_units(session, settings), needed = units_needed(settings.judging);
+  if (seeds < needed) {
+    return "not trained: " + std::to_string(seeds) + " seeds of the baseline, " + std::to_string(needed) + " needed";
   }
   const auto& planned = session.study().results();
   const double scale = planned.tokens(planned.steps) / static_cast<double>(parameters(planned.config));

@@ -64,6 +64,18 @@ TEST_F(RequirementSettings, AreReadWhole) {
   EXPECT_EQ(read.contradicts_if[0].criterion.metric, "at_dose_8");
 }
 
+TEST_F(RequirementSettings, SayHowMissingUnitsCountAndWhatAnUnmetCheckMeans) {
+  EXPECT_FALSE(requirements(kWhole).all[0].missing_is_worst);
+  EXPECT_EQ(requirements(kWhole).checks[0].unmet, "");
+  const auto strict = requirements(replaced(replaced(kWhole, "units: 16\n", "units: 16\nmissing_units: worst\n"),
+                                            "threshold: 0.2, source", "threshold: 0.2, unmet: no sink, source"));
+  EXPECT_TRUE(strict.all[0].missing_is_worst);
+  EXPECT_FALSE(strict.all[1].missing_is_worst) << "an exact number has no units";
+  EXPECT_TRUE(strict.all[3].members[1].members[0].missing_is_worst);
+  EXPECT_EQ(strict.checks[0].unmet, "no sink");
+  EXPECT_NE(canonical_text(strict), canonical_text(requirements(kWhole)));
+}
+
 TEST_F(RequirementSettings, TellWhichMetricsAreJudged) {
   EXPECT_EQ(judged_metrics(requirements(kWhole)),
             (std::set<std::string>{"at_dose_8", "at_random", "beyond_half", "cells", "change", "identity", "induced",
@@ -79,6 +91,7 @@ TEST_F(RequirementSettings, RefuseWhatCannotBeJudged) {
       {"family: pretrained", "family: pretraind", "did you mean 'pretrained'?"},
       {"units: 16", "units: 8", "can never hold: its units show a p of 0.0039 at best"},
       {"units: 16", "units: 1", "out of range"},
+      {"units: 16", "units: 16\nmissing_units: best", "'missing_units' is no way to count what is missing"},
       {"at_least: 2", "at_least: 4", "out of range"},
       {"at_least: 2", "at_least: 0", "out of range"},
       {"exact: yes, ", "", "'requires[1].fails_at' is for exact numbers"},

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -124,6 +125,43 @@ TEST(Requirement, WhatIsNotFiniteIsOpen) {
   }
 }
 
+TEST(Requirement, AMissingUnitMayCountAsTheWorst) {
+  auto strict = above("effect");
+  strict.missing_is_worst = true;
+  const auto clause_of = [&](std::vector<double> values, Operator op, double threshold) {
+    Measurement measurement;
+    add(measurement, "effect", values);
+    strict.criterion.op = op;
+    strict.criterion.threshold = threshold;
+    return test({measurement}, strict, kLevel).clause;
+  };
+  auto values = units(1, 0.1), worst_known = values, at_threshold = values;
+  values[3] = kNaN;
+  worst_known[3] = *std::ranges::min_element(worst_known);
+  at_threshold[3] = 0.2;
+  EXPECT_EQ(clause_of(values, Operator::above, 2), clause_of(worst_known, Operator::above, 2));
+  EXPECT_EQ(clause_of(values, Operator::above, 0.2), clause_of(at_threshold, Operator::above, 0.2));
+  worst_known[3] = *std::ranges::max_element(worst_known);
+  EXPECT_EQ(clause_of(values, Operator::below, 0.2), clause_of(worst_known, Operator::below, 0.2));
+  EXPECT_NE(clause_of(values, Operator::below, 0.2), clause_of(at_threshold, Operator::below, 0.2));
+}
+
+TEST(Requirement, ManyMissingUnitsLoseAPassAndNeverMakeAFail) {
+  auto strict = above("effect");
+  strict.missing_is_worst = true;
+  auto values = units(1, 0.1);
+  const auto outcome = [&] {
+    Measurement measurement;
+    add(measurement, "effect", values);
+    return test({measurement}, strict, kLevel).outcome;
+  };
+  EXPECT_EQ(outcome(), Outcome::pass);
+  std::fill_n(values.begin(), 12, kNaN);
+  EXPECT_EQ(outcome(), Outcome::inconclusive);
+  values.assign(16, kNaN);
+  EXPECT_EQ(outcome(), Outcome::inconclusive);
+}
+
 TEST(Requirement, WithoutPerUnitValuesItIsOpenAndWithoutAMetricAnError) {
   Measurement measurement;
   add_exact(measurement, "effect", 5);
@@ -189,6 +227,14 @@ TEST(Requirement, ItsLeastPSaysWhetherItCanPassAtAll) {
   EXPECT_EQ(least_attainable_p(all_of({above("a"), few})), std::ldexp(1.0, -8));
   EXPECT_EQ(least_attainable_p(some_of(1, {above("a"), few})), 2 * std::ldexp(1.0, -16));
   EXPECT_EQ(least_attainable_p(exactly("cells", Operator::above, 1)), 0);
+}
+
+TEST(Requirement, TheLevelSaysHowManyUnitsAVerdictNeeds) {
+  EXPECT_EQ(fewest_units(claim({above("effect")})), 9);  // 2^-9 < 0.003 < 2^-8
+  auto training = claim({exactly("cells", Operator::above, 1), above("effect")});
+  training.level = 0.007;
+  EXPECT_EQ(fewest_units(training), 8);
+  EXPECT_EQ(fewest_units(claim({exactly("cells", Operator::above, 1)})), 0);
 }
 
 // ---- controls
@@ -298,6 +344,33 @@ TEST(Ruling, OfAnInterventionThatDidNotTakeIsOpen) {
   EXPECT_EQ(ruling.reason, "the intervention did not take: induced = 0.1, >= 0.2 wanted");
   measurement.metrics.back().value = kNaN;
   EXPECT_EQ(rule({measurement}, requirements).verdict, Verdict::inconclusive);
+}
+
+TEST(Ruling, SaysWhatAnUnmetCheckMeansAfterTooFewUnits) {
+  Measurement measurement;
+  add(measurement, "effect", units(-1, 0.1));
+  add_exact(measurement, "seeds_with_sink", 3);
+  add_exact(measurement, "growth", 1.5);
+  add_exact(measurement, "headroom", 0);
+  const auto with_meaning = [](Requirement check, const std::string& meaning) {
+    check.unmet = meaning;
+    return check;
+  };
+  auto requirements = claim({above("effect")});
+  requirements.checks = {with_meaning(exactly("seeds_with_sink", Operator::at_least, 8), "no sink"),
+                         with_meaning(exactly("growth", Operator::at_least, 2), "no sink"),
+                         with_meaning(exactly("headroom", Operator::at_least, 0.1), "nothing left to gain")};
+  const std::string unmet =
+      "no sink: seeds_with_sink = 3, >= 8 wanted; growth = 1.5, >= 2 wanted; "
+      "nothing left to gain: headroom = 0, >= 0.1 wanted";
+  EXPECT_EQ(rule({measurement}, requirements).reason, unmet);
+  measurement.metrics.clear();
+  measurement.samples.clear();
+  add(measurement, "effect", units(-1, 0.1, 4));
+  for (const auto* name : {"seeds_with_sink", "growth", "headroom"}) add_exact(measurement, name, 0);
+  const auto few = rule({measurement}, requirements);
+  EXPECT_EQ(few.verdict, Verdict::inconclusive);
+  EXPECT_LT(few.reason.find("comes from too few units: 4"), few.reason.find("no sink:")) << few.reason;
 }
 
 TEST(Ruling, WhatHoldsByArithmeticDecidesNothing) {

@@ -22,14 +22,20 @@ TEST(SeedMeasure, WhatIsJudgedKeepsItsSeedsAndHasTheIntervalOfItsTest) {
   EXPECT_EQ(measurement.samples[0].where, measurement.metrics[0].where);
 }
 
-TEST(SeedMeasure, ASeedWithoutAValueLeavesNoneAndIsNamed) {
+TEST(SeedMeasure, ASeedWithoutAValueIsLeftOutOfTheMeanAndKeptAmongTheSamples) {
+  const std::vector<double> some = {-0.3, std::nan(""), -0.1}, none = {std::nan(""), std::nan("")};
   SeedMeasure measure;
-  measure.judged("contrast", {-0.3, std::nan(""), -0.1});
+  measure.judged("some", some);
+  measure.judged("none", none);
   const auto measurement = measure.take();
-  EXPECT_TRUE(std::isnan(measurement.metrics[0].value));
-  EXPECT_FALSE(measurement.metrics[0].low);
+  EXPECT_NEAR(measurement.metrics[0].value, -0.2, 1e-15);
+  EXPECT_EQ(measurement.metrics[0].n, 2);
+  ASSERT_EQ(measurement.samples[0].values.size(), 3U);
+  EXPECT_TRUE(std::isnan(measurement.samples[0].values[1]));
+  EXPECT_TRUE(std::isnan(measurement.metrics[1].value));
+  EXPECT_FALSE(measurement.metrics[1].low);
   ASSERT_EQ(measurement.notes.size(), 1u);
-  EXPECT_NE(measurement.notes[0].find("contrast"), std::string::npos);
+  EXPECT_NE(measurement.notes[0].find("none"), std::string::npos);
 }
 
 }  // namespace
