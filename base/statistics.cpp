@@ -32,18 +32,6 @@ std::vector<size_t> sorted_indices(std::span<const double> x) {
   return order;
 }
 
-/// Ranks from 1; values that tie share the average of their ranks.
-std::vector<double> average_ranks(std::span<const double> x) {
-  const std::vector<size_t> order = sorted_indices(x);
-  std::vector<double> ranks(x.size());
-  for (size_t first = 0, last = 0; first < order.size(); first = last) {
-    while (last < order.size() && x[order[last]] == x[order[first]]) ++last;
-    const double rank = 0.5 * static_cast<double>(first + 1 + last);
-    for (size_t i = first; i < last; ++i) ranks[order[i]] = rank;
-  }
-  return ranks;
-}
-
 double pearson(std::span<const double> x, std::span<const double> y) {
   const double mean_x = mean(x), mean_y = mean(y);
   double xx = 0, yy = 0, xy = 0;
@@ -120,6 +108,17 @@ uint64_t fnv1a(const std::string& text) {
 }
 
 }  // namespace
+
+std::vector<double> average_ranks(std::span<const double> x) {
+  const std::vector<size_t> order = sorted_indices(x);
+  std::vector<double> ranks(x.size());
+  for (size_t first = 0, last = 0; first < order.size(); first = last) {
+    while (last < order.size() && x[order[last]] == x[order[first]]) ++last;
+    const double rank = 0.5 * static_cast<double>(first + 1 + last);
+    for (size_t i = first; i < last; ++i) ranks[order[i]] = rank;
+  }
+  return ranks;
+}
 
 double mean(std::span<const double> x) {
   if (x.empty()) return kNaN;

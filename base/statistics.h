@@ -17,6 +17,9 @@ double median(std::vector<double> x);
 /// NaN.
 double quantile(std::vector<double> x, double q);
 
+/// Ranks from 1; values that tie share the average of their ranks.
+std::vector<double> average_ranks(std::span<const double> x);
+
 /// Spearman's rank correlation with average ranks for ties. NaN when one side is constant or holds
 /// NaN; Error when the lengths differ (as for tau-b).
 double spearman(std::span<const double> x, std::span<const double> y);
