@@ -40,6 +40,24 @@ void register_judged(const std::string& id, bool trains, Claim::Procedure proced
   add_keys(parameters, claim.parameters);
 }
 
+void register_described(const std::string& id, Claim::Procedure procedure, const std::vector<std::string>& parameters) {
+  auto& claim = registry()[id];
+  claim.described.push_back(std::move(procedure));
+  add_keys(parameters, claim.parameters);
+}
+
+Claim::Procedure about_training(void (*procedure)(TrainingClaim&)) {
+  return [procedure](Claim& claim) { procedure(dynamic_cast<TrainingClaim&>(claim)); };
+}
+
+/// What it reports would be lost on a claim about training.
+Claim::Procedure about_a_model(void (*procedure)(Claim&)) {
+  return [procedure](Claim& claim) {
+    if (claim.training) throw Error("a claim about training has a description about a model", "experiments", kDefect);
+    procedure(claim);
+  };
+}
+
 /// Forward passes that hold the same values at every site.
 bool are_equal(const Lane& a, const Lane& b) {
   return a.model == b.model && a.tokens == b.tokens && a.patches == b.patches;
@@ -111,9 +129,6 @@ void Claim::declare(const Procedure& procedure) {
 }
 
 void Claim::describe(const Procedure& procedure) {
-  if (training) {
-    throw Error("only a function about a model can be described", "experiments/described", "report it from the claim");
-  }
   try {
     procedure(*this);
   } catch (const Unmet&) {  // what is not judged has no say in the verdict
@@ -134,6 +149,12 @@ Measurement Claim::measure() const {
 
 TrainingClaim::TrainingClaim(Context context) : Claim(std::move(context)) {
   if (!training) throw Error("nothing was trained for a training claim", "training", "correct the runner");
+}
+
+ComparedArms TrainingClaim::compared(const std::vector<std::string>& needed) const {
+  ComparedArms compared(training->own_rate, needed);
+  if (const auto missing = compared.missing(needed); !missing.empty()) unmet(missing);
+  return compared;
 }
 
 Run TrainingClaim::run(const TrainedModel& kept, const Tokens& tokens) { return Claim::run({tokens, kept.model, ""}); }
@@ -172,15 +193,17 @@ void register_claim(const std::string& id, void (*procedure)(Claim&), const std:
 
 void register_claim(const std::string& id, void (*procedure)(TrainingClaim&),
                     const std::vector<std::string>& parameters) {
-  register_judged(
-      id, true, [procedure](Claim& claim) { procedure(static_cast<TrainingClaim&>(claim)); }, parameters);
+  register_judged(id, true, about_training(procedure), parameters);
 }
 
 void register_description(const std::string& id, void (*procedure)(Claim&),
                           const std::vector<std::string>& parameters) {
-  auto& claim = registry()[id];
-  claim.described.emplace_back(procedure);
-  add_keys(parameters, claim.parameters);
+  register_described(id, about_a_model(procedure), parameters);
+}
+
+void register_description(const std::string& id, void (*procedure)(TrainingClaim&),
+                          const std::vector<std::string>& parameters) {
+  register_described(id, about_training(procedure), parameters);
 }
 
 }  // namespace replicate

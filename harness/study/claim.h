@@ -101,6 +101,8 @@ class TrainingClaim : public Claim {
   explicit TrainingClaim(Context context);
 
   const TrainingResults& trained() const { return *training; }
+  /// These arms, each at its own best learning rate; ends the call with a sentence where one of them was not trained.
+  ComparedArms compared(const std::vector<std::string>& needed) const;
   /// Declares a forward pass of one kept state of a run.
   Run run(const TrainedModel& kept, const Tokens& tokens);
   void report(std::function<void(SeedMeasure&)> report) { reports_.push_back(std::move(report)); }
@@ -133,6 +135,8 @@ void register_claim(const std::string& id, void (*procedure)(Claim&), const std:
 void register_claim(const std::string& id, void (*procedure)(TrainingClaim&),
                     const std::vector<std::string>& parameters);
 void register_description(const std::string& id, void (*procedure)(Claim&), const std::vector<std::string>& parameters);
+void register_description(const std::string& id, void (*procedure)(TrainingClaim&),
+                          const std::vector<std::string>& parameters);
 
 /// Registers the function `id`, in the file of the claim of that id. After it: the parameters that it reads, by their
 /// dotted keys. The name of a condition (natural, random, repeated, bos, null_model) stands for the condition's

@@ -38,6 +38,16 @@ void ComparedArms::note_stopped(SeedMeasure& measure) const {
   }
 }
 
+std::string arm_suffix(const std::string& arm, const std::string& judged) { return arm == judged ? "" : "_" + arm; }
+
+std::vector<double> final_losses(std::span<const TrainedRun> runs) {
+  std::vector<double> losses;
+  for (const auto& run : runs) {
+    losses.push_back(finished(run) ? run.final_loss() : std::numeric_limits<double>::quiet_NaN());
+  }
+  return losses;
+}
+
 std::vector<int64_t> kept_steps(std::span<const TrainedRun> runs) {
   std::vector<int64_t> steps;
   for (const auto& run : runs) {

@@ -40,6 +40,12 @@ class ComparedArms {
   int64_t seeds_ = 0;
 };
 
+/// What the names of an arm's metrics end with: nothing where the claim judges this arm, "_<arm>" elsewhere.
+std::string arm_suffix(const std::string& arm, const std::string& judged);
+
+/// The validation loss at the end of each run, in nats per token; NaN where a run did not reach its end.
+std::vector<double> final_losses(std::span<const TrainedRun> runs);
+
 /// Steps at which an arm's models were kept, by the first of its runs that reached its end; empty without one.
 std::vector<int64_t> kept_steps(std::span<const TrainedRun> runs);
 

@@ -8,12 +8,12 @@ namespace replicate {
 namespace {
 
 const std::vector<Arm>& all_arms() {
-  static const std::vector<Arm> arms = {{.name = "baseline"},
-                                        {.name = "head_rms_norm", .head_rms_norm = true},
-                                        {.name = "sigmoid_attention", .sigmoid_attention = true},
-                                        {.name = "gated_attention", .output_gate = true},
-                                        {.name = "constant_gain", .constant_gain = true},
-                                        {.name = "dense_down", .dense_down = true}};
+  static const std::vector<Arm> arms = {{.name = kBaseline},
+                                        {.name = kHeadRmsNorm, .head_rms_norm = true},
+                                        {.name = kSigmoidAttention, .sigmoid_attention = true},
+                                        {.name = kGatedAttention, .output_gate = true},
+                                        {.name = kConstantGain, .constant_gain = true},
+                                        {.name = kDenseDown, .dense_down = true}};
   return arms;
 }
 

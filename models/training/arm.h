@@ -13,6 +13,12 @@ namespace replicate {
 inline constexpr const char* kBaseline = "baseline";
 inline constexpr const char* kBaselineAgain = "baseline_again";
 
+inline constexpr const char* kHeadRmsNorm = "head_rms_norm";
+inline constexpr const char* kSigmoidAttention = "sigmoid_attention";
+inline constexpr const char* kGatedAttention = "gated_attention";
+inline constexpr const char* kConstantGain = "constant_gain";
+inline constexpr const char* kDenseDown = "dense_down";
+
 /// What is trained in place of the plain model.
 struct Arm {
   std::string name;

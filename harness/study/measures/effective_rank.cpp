@@ -8,6 +8,7 @@ namespace replicate {
 namespace {
 
 constexpr int64_t kColumns = 64;
+constexpr double kMassiveRow = 5;  // in median norms
 
 /// [b, n, D] -> [D, D] float64.
 Tensor gram_matrix(const Tensor& hidden) {
@@ -24,6 +25,15 @@ Tensor gram_matrix(const Tensor& hidden) {
 }
 
 Tensor rank_of_gram(const Tensor& gram) { return effective_rank(at::linalg_eigvalsh(gram).clamp_min(0)); }
+
+/// Of rows [n, D].
+double rank_of_rows(const Tensor& rows) { return effective_rank(spectrum(rows)).item<double>(); }
+
+/// [n, D] -> the rows that are not massive.
+Tensor ordinary_rows(const Tensor& rows) {
+  const auto norms = at::linalg_vector_norm(rows, 2, {-1}, false, at::kDouble);  // [n]
+  return rows.index_select(0, (norms <= kMassiveRow * at::quantile(norms, 0.5)).nonzero().flatten());
+}
 
 }  // namespace
 
@@ -69,6 +79,20 @@ void StackedRank::take_ranks(Gram& gram) {
   ranks_.push_back(ranks[0]);
   others_.push_back(ranks[1]);
   gram = {};
+}
+
+ProbeNeeds RankOfTokens::needs(int64_t layer, int64_t layers) const {
+  ProbeNeeds needs;
+  if (layer <= layers) needs.sites = {Site::block_input};
+  return needs;
+}
+
+void RankOfTokens::observe(const Place&, Site, const Tensor& hidden) { rows_.push_back(hidden.flatten(0, 1).clone()); }
+
+void RankOfTokens::finish_layer(int64_t) {
+  const auto rows = at::cat(std::exchange(rows_, {}), 0).slice(0, 0, tokens_).cpu();
+  ranks_.push_back(rank_of_rows(rows));
+  without_massive_.push_back(rank_of_rows(ordinary_rows(rows)));
 }
 
 void require_stackable(int64_t tokens, int64_t width, const std::string& claim) {

@@ -38,6 +38,26 @@ class StackedRank : public Probe {
   std::vector<Tensor> ranks_, others_;
 };
 
+/// Effective rank of the first n tokens of a lane stacked into one [n, D] matrix, at the input of every layer, and the
+/// same without massive rows: those of more than 5 times the median norm, of which one alone lowers any rank. A rank
+/// grows with n, so models are compared at one n. Only the rows of the current layer are kept.
+class RankOfTokens : public Probe {
+ public:
+  explicit RankOfTokens(int64_t tokens) : tokens_(tokens) {}
+
+  ProbeNeeds needs(int64_t layer, int64_t layers) const override;
+  void observe(const Place& place, Site site, const Tensor& hidden) override;
+  void finish_layer(int64_t layer) override;
+
+  const std::vector<double>& layers() const { return ranks_; }  ///< L values
+  const std::vector<double>& layers_without_massive() const { return without_massive_; }
+
+ private:
+  int64_t tokens_;
+  std::vector<Tensor> rows_;  // [b T, D] of the current layer
+  std::vector<double> ranks_, without_massive_;
+};
+
 /// Error when so many tokens are too few for a stacked rank at this width.
 void require_stackable(int64_t tokens, int64_t width, const std::string& claim);
 
