@@ -16,7 +16,7 @@ void add_training(Session& session, std::vector<ClaimRun>& claims, CostTable& ta
   const auto error = what_throws([&] {
     for (auto& claim : claims) {
       claim.futile = futility(session, *claim.settings);
-      if (!claim.futile.empty()) table.add_failure(claim.settings->id, "inconclusive, " + claim.futile);
+      if (!claim.futile.empty()) table.add_failure(claim.settings->id, claim.futile);
     }
     const auto steps = session.study().steps_left(arms_of(claims));
     const double seconds = steps > 0 ? session.study().measured_step_seconds() : 0;

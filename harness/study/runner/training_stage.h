@@ -14,8 +14,7 @@ bool train_for(Session& session, std::vector<ClaimRun>& claims, Progress& progre
 /// The arms of all claims that are not futile.
 std::vector<std::string> arms_of(const std::vector<ClaimRun>& claims);
 
-/// Why a training claim ends inconclusive whatever it measures: hours need not be spent on that. Empty where it may
-/// not.
+/// Why a training claim comes to no verdict whatever it measures: hours need not be spent on that. Empty where it may.
 std::string futility(Session& session, const ClaimSettings& settings);
 
 /// Units of sampling of a claim's judged metrics.

@@ -1,0 +1,111 @@
+// Losses and tokens of training that never took place.
+
+#include <gtest/gtest.h>
+
+#include "tests/support/made_up_training.h"
+
+namespace replicate {
+namespace {
+
+TrainingTrial of_losses(const TrainingResults& results) { return judged("convergence_speedup", results); }
+
+TEST(ConvergenceSpeedup, PassesForAFasterArm) {
+  const auto results = faster_training();
+  const auto trial = of_losses(results);
+  EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
+  // The baseline ends its constant rate at step 80 with a loss lower by 0.8; the arm has that at step 64.
+  EXPECT_NEAR(trial.value("log_tokens_to_baseline_loss"), std::log(0.8), 1e-9);
+  double expected = 0;  // the baseline ends at 3.5 + 0.01 seed, the arm 0.25 below
+  for (int seed = 1; seed <= 10; ++seed) expected -= 0.25 / (3.5 + 0.01 * seed) / 10;
+  EXPECT_NEAR(trial.value("relative_loss_difference"), expected, 1e-9);
+  EXPECT_EQ(trial.find("relative_loss_difference")->n, 10);
+}
+
+TEST(ConvergenceSpeedup, FailsForASlowerArmThatNeverGetsThere) {
+  const auto trial = judged("convergence_speedup", faster_training(0.008), {"lowest_known_loss=3"});
+  EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
+  EXPECT_NEAR(trial.value("log_tokens_to_baseline_loss"), std::log(2), 1e-12);
+}
+
+TEST(ConvergenceSpeedup, FailsForAGainThatIsTooSmall) {
+  auto results = faster_training();
+  results.own_rate[kHeadRmsNorm] = falling_runs(kHeadRmsNorm, 0.01, 0.005);  // 0.14%
+  results.own_rate[kConstantGain] = falling_runs(kConstantGain, 0.0125);     // leaves no doubt of headroom
+  const auto trial = of_losses(results);
+  EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
+  EXPECT_EQ(trial.judgement.reason.rfind("relative_loss_difference = -0.0014", 0), 0U) << trial.judgement.reason;
+}
+
+TEST(ConvergenceSpeedup, SaysOneOfTwoEqualArmsHoweverNoisy) {
+  auto results = faster_training();
+  for (auto& [arm, runs] : results.own_rate) {
+    runs = runs_with_loss(arm, [](uint64_t seed, int64_t step) {
+      return 5 + static_cast<double>(seed) - 0.01 * static_cast<double>(step) +
+             0.2 * static_cast<double>((step / kEvery) % 2);
+    });
+  }
+  EXPECT_NEAR(of_losses(results).value("log_tokens_to_baseline_loss"), 0, 1e-12);
+}
+
+TEST(ConvergenceSpeedup, IsOpenOnAnExhaustedTask) {
+  const auto trial = of_losses(faster_training(0.0105));
+  EXPECT_EQ(trial.judgement.verdict, Verdict::inconclusive);
+  EXPECT_EQ(
+      trial.judgement.reason.rfind("the baseline has nearly nothing left to gain on this data: headroom = 0.02", 0), 0U)
+      << trial.judgement.reason;
+  const auto known = judged("convergence_speedup", faster_training(0.0105), {"lowest_known_loss=2"});
+  EXPECT_EQ(known.judgement.verdict, Verdict::pass) << known.judgement.reason;
+}
+
+TEST(ConvergenceSpeedup, SetsConstantGainsAndTheBaselineItselfBesideTheArm) {
+  auto results = faster_training();
+  results.own_rate[kConstantGain] = falling_runs(kConstantGain, 0.011);
+  results.own_rate[kBaselineAgain] = falling_runs(kBaselineAgain, 0.01);
+  results.shared_rate[kBaseline] = results.own_rate[kBaseline];
+  results.shared_rate[kHeadRmsNorm] = falling_runs(kHeadRmsNorm, 0.012);
+  const auto trial = of_losses(results);
+  EXPECT_EQ(trial.value("relative_loss_difference_baseline_again"), 0);
+  EXPECT_NEAR(trial.value("log_tokens_to_baseline_loss_constant_gain"), -std::log(1.1), 1e-9);
+  EXPECT_NEAR(trial.value("final_loss_difference"), -0.25, 1e-9);
+  EXPECT_NEAR(trial.value("final_loss_difference_constant_gain"), -0.1, 1e-9);
+  EXPECT_NEAR(trial.value("final_loss_difference_shared_rate"), -0.2, 1e-9);
+  EXPECT_NEAR(trial.value("final_train_loss_difference"), -0.25, 1e-9);
+  EXPECT_EQ(trial.judgement.criteria.size(), 2U);
+}
+
+TEST(ConvergenceSpeedup, DescribesCurvesAndRates) {
+  const auto trial = of_losses(faster_training());
+  EXPECT_NEAR(trial.value("tokens_per_run"), 100 * 100 * 64, 0);
+  EXPECT_EQ(trial.value("seeds"), 10);
+  EXPECT_EQ(trial.series("validation_loss", "baseline").x.back(), 640000);
+  EXPECT_EQ(trial.series("train_loss", "baseline").x.front(), 64000);
+  EXPECT_EQ(trial.series("validation_loss_difference", kHeadRmsNorm).x.front(), 128000);  // the steep part is left out
+  EXPECT_EQ(trial.series("rate_sweep", "baseline").y[1], 999);
+  EXPECT_EQ(trial.value("learning_rate_baseline"), 0.003);
+}
+
+TEST(ConvergenceSpeedup, KeepsTheCurveOfARunThatDiverged) {
+  auto results = faster_training();
+  stop(results, kHeadRmsNorm, 2);
+  const auto trial = of_losses(results);
+  EXPECT_TRUE(trial.notes("Seed 2 of head_rms_norm did not reach its end: the loss was no number at step 40."))
+      << trial.all_notes();
+  EXPECT_EQ(trial.find("relative_loss_difference")->n, 9);
+  EXPECT_TRUE(std::isnan(trial.value("final_loss_difference")));
+  const auto& curve = trial.series("validation_loss", kHeadRmsNorm);
+  EXPECT_FALSE(std::isnan(curve.y[4]));
+  EXPECT_TRUE(std::isnan(curve.y[5]));
+}
+
+TEST(ConvergenceSpeedup, IsNotJudgedWithoutTheArm) {
+  auto results = faster_training();
+  results.own_rate[kHeadRmsNorm].pop_back();  // fewer seeds than the baseline
+  const auto without = of_losses(results);
+  EXPECT_EQ(without.judgement.verdict, Verdict::not_run);
+  EXPECT_NE(without.judgement.reason.find("trains no head_rms_norm"), std::string::npos);
+  const auto nothing = of_losses(results_for(small_model()->config));
+  EXPECT_NE(nothing.judgement.reason.find("trains no baseline"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace replicate
