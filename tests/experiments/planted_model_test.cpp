@@ -200,7 +200,7 @@ TEST(PlantedModel, ANamedNeuronIsJudgedByWhatItWrites) {
   EXPECT_EQ(named(1 << 20, 0).judgement.verdict, Verdict::error);
 }
 
-TEST(PlantedModel, ANamedLayersDominanceIsMeasuredBehindItsNorm) {
+TEST(PlantedModel, ANamedLayersDominanceIsMeasuredAfterItsNorm) {
   ExperimentBench bench(planted_model(1));
   const auto after = [&](int64_t layer) {
     return metric(bench.run("dimension_disparity", {"named_layer=" + std::to_string(layer)}),
@@ -220,7 +220,7 @@ struct Expectation {
 
 const std::map<std::string, Expectation> kExpected = {
     {"variance_discrepancy", {Verdict::pass, Verdict::pass}},
-    {"dimension_disparity", {Verdict::pass, Verdict::fail}},
+    {"dimension_disparity", {Verdict::pass, Verdict::not_applicable}},
     {"rank_collapse", {Verdict::pass, Verdict::fail}},
     {"super_neuron_alignment", {Verdict::pass, Verdict::fail}},
     {"qk_locking", {Verdict::pass, Verdict::fail}},

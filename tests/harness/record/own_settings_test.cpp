@@ -42,9 +42,9 @@ TEST(OwnSettings, EveryProfileLoads) {
 /// The files hold the prefix of each claim's inputs alike, so that their passes are shared.
 TEST(OwnSettings, ClaimsThatOnlyLookShareTheirInputs) {
   for (const char* profile : {"smoke", "cpu", "nightly"}) {
-    const Settings settings = resolve(load_settings(
-        {kOwnConfigs, "/assets", profile, "", "sink_onset|dimension_disparity|rank_collapse", {}, std::nullopt}));
-    ASSERT_EQ(settings.claims.size(), 3u);
+    const Settings settings = resolve(
+        load_settings({kOwnConfigs, "/assets", profile, "", "dimension_disparity|rank_collapse", {}, std::nullopt}));
+    ASSERT_EQ(settings.claims.size(), 2u);
     const Parameters& first = settings.claims[0].parameters;
     for (const auto& claim : settings.claims) {
       for (const char* key : {"natural.sequences", "natural.length", "random.sequences", "random.length",

@@ -1,0 +1,72 @@
+#pragma once
+
+// Variants of the planted model for tests of single claims, and what a claim came to on them.
+
+#include <algorithm>
+#include <functional>
+#include <stdexcept>
+
+#include "tests/support/experiment_fixture.h"
+#include "tests/support/planted_model.h"
+
+namespace replicate {
+
+using ChangeBlock = std::function<void(int64_t layer, BlockWeights& weights)>;
+
+/// The planted weights, each block changed by a function.
+class PlantedVariant : public WeightSource {
+ public:
+  explicit PlantedVariant(ChangeBlock change, Circuit circuit) : planted_(1, 1, circuit), change_(std::move(change)) {}
+
+  BlockWeights block(int64_t layer) const override {
+    auto weights = planted_.block(layer);
+    change_(layer, weights);
+    return weights;
+  }
+  Tensor embed(const Tensor& ids) const override { return planted_.embed(ids); }
+  Tensor final_norm() const override { return planted_.final_norm(); }
+  Tensor head() const override { return planted_.head(); }
+
+ private:
+  PlantedWeights planted_;
+  ChangeBlock change_;
+};
+
+inline std::shared_ptr<const Model> planted_variant(ChangeBlock change, Circuit circuit = Circuit::whole) {
+  return std::make_shared<const Model>(
+      Model{"variant", planted_config(), std::make_shared<PlantedVariant>(std::move(change), circuit)});
+}
+
+/// The spike's layer also writes `size` into one dimension at every position.
+inline std::shared_ptr<const Model> planted_with_shared_dimension(double size) {
+  return planted_variant([size](int64_t layer, BlockWeights& weights) {
+    if (layer != kPlantedSpike) return;
+    weights.down_bias = at::zeros({weights.down.size(0)});
+    weights.down_bias[kPlantedDimension + 1] = size;
+  });
+}
+
+/// The first metric of that name; it must have been measured.
+inline const Metric& metric_in(const Trial& trial, const std::string& name) {
+  const auto& metrics = trial.measurement.metrics;
+  const auto found =
+      std::find_if(metrics.begin(), metrics.end(), [&](const Metric& metric) { return metric.name == name; });
+  if (found == metrics.end()) throw std::runtime_error(name + " was not measured: " + trial.judgement.reason);
+  return *found;
+}
+
+inline Outcome criterion_in(const Trial& trial, const std::string& name) {
+  for (const auto& finding : trial.judgement.criteria) {
+    if (finding.metric == name) return finding.outcome;
+  }
+  throw std::runtime_error(name + " is no criterion: " + trial.judgement.reason);
+}
+
+inline ControlOutcome control_in(const Trial& trial, const std::string& name) {
+  for (const auto& finding : trial.judgement.controls) {
+    if (finding.metric == name) return finding.outcome;
+  }
+  throw std::runtime_error(name + " is no control: " + trial.judgement.reason);
+}
+
+}  // namespace replicate
