@@ -1,127 +1,98 @@
-// Representations collapse in effective rank across the layer that makes the sink (paper, figures 15 and
-// 21). Much of that drop is the spike itself: one huge row makes any matrix look like rank one, so the
-// ranks without position 0 and without all massive tokens stand beside it.
-// Cost: one forward pass per condition plus eigenvalues of four T x T matrices per sequence and layer.
+// Representations collapse in effective rank across the layer that makes the sink (paper, figures 15 and 21). One huge
+// row makes any matrix look like rank one, so most of that drop can be the spike itself. Judged is whether the ordinary
+// rows of a text collapse, too: rows that are massive after the spike are left out on both sides of it.
+// Cost: one forward pass, and the eigenvalues of six T x T matrices per sequence.
+// experiments/described/rank_by_layer.cpp has all layers, as the figures plot them.
 
 #include <cstdio>
 
 #include "harness/study/claim.h"
 #include "harness/study/measures/effective_rank.h"
-#include "harness/study/measures/sink_probes.h"
-#include "models/core/each_by_one_thread.h"
+#include "models/core/watch.h"
 
 namespace replicate {
 namespace {
 
-constexpr double kMassive = 5;  // a massive token's norm, in medians of its sequence (definition)
-
-Tensor centred(const Tensor& hidden) { return hidden - hidden.mean(-2, true, at::kDouble); }
-
-/// Effective rank of one sequence [T, D] without tokens whose norm exceeds kMassive medians.
-Tensor rank_without_massive(const Tensor& hidden) {
-  const auto norms = at::linalg_vector_norm(hidden, 2, {-1}, false, at::kDouble);
-  const auto keep = norms <= kMassive * at::quantile(norms, 0.5);
-  return effective_rank(spectrum(hidden.index_select(0, keep.nonzero().flatten())));
+/// Inner products of a text's rows, [b, T, D] -> [b, T, T] float64: all that the rank of some of the rows depends on.
+Tensor row_products(const Tensor& hidden) {
+  const auto x = hidden.to(at::kDouble);
+  return at::matmul(x, x.mT());
 }
 
-// The forms of the rank, in the order in which `ranks` returns them.
-enum Form : int64_t { kPlain, kSquared, kCentred, kWithoutFirst, kWithoutMassive };
-const std::vector<std::pair<Form, std::string>> kForms = {{kPlain, "effective_rank"},
-                                                          {kSquared, "effective_rank_squared"},
-                                                          {kCentred, "effective_rank_centred"},
-                                                          {kWithoutFirst, "effective_rank_without_first"},
-                                                          {kWithoutMassive, "effective_rank_without_massive"}};
-
-/// All forms for one sequence [T, D]: [5].
-Tensor ranks_of_sequence(const Tensor& hidden) {
-  const auto squared = spectrum(hidden);
-  return at::stack({effective_rank(squared), effective_count(squared), effective_rank(spectrum(centred(hidden))),
-                    effective_rank(spectrum(hidden.slice(0, 1))), rank_without_massive(hidden)});
+/// Effective rank of some rows [n] of one text, from the inner products [T, T] of all.
+double rank_of_rows(const Tensor& products, const Tensor& rows) {
+  const auto chosen = products.index_select(0, rows).index_select(1, rows);  // [n, n]
+  return effective_rank(at::linalg_eigvalsh(chosen).clamp_min(0)).item<double>();
 }
 
-/// All forms for [b, T, D]: [b, 5].
-Tensor ranks(const Tensor& hidden) {
-  const auto on_host = hidden.cpu();
-  std::vector<Tensor> all(on_host.size(0));
-  each_by_one_thread(on_host.size(0), on_host.device(), [&](int64_t b) { all[b] = ranks_of_sequence(on_host[b]); });
-  return at::stack(all);
+/// Rows of one text whose norm is at most `massive` times the median, from their inner products [T, T]: [n].
+Tensor ordinary_rows(const Tensor& products, double massive) {
+  const auto norms = products.diagonal().sqrt();
+  return (norms <= massive * at::quantile(norms, 0.5)).nonzero().flatten();
 }
 
-/// What is observed of one condition.
-struct Observed {
+enum Rows : int64_t { kAll, kWithoutFirst, kOrdinary };
+
+/// Ranks at the spike's input and output: [B, 3] each, in the order of Rows.
+struct RanksAcross {
   Condition on;
-  std::shared_ptr<Watch> ranks;  // [B, L + 1, 5]
+  Tensor before, after;
 
-  Tensor before(int64_t layer, Form form) const { return ranks->layer(layer).select(1, form); }  // [B]
-  Tensor after(int64_t layer, Form form) const { return before(layer + 1, form); }               // [B]
+  Tensor before_of(Rows rows) const { return before.select(1, rows); }          // [B]
+  Tensor lost_by(Rows rows) const { return (before - after).select(1, rows); }  // [B]
+  double drop(Rows rows) const { return (lost_by(rows).mean() / before_of(rows).mean()).item<double>(); }
 };
 
-void report_series(const Observed& one, Measure& measure) {
-  const auto layers = one.on.layers();
-  const auto all = one.ranks->layers();  // [B, L + 1, 5]
-  for (const auto& [form, name] : kForms) measure.by_layer(name, one.on, all.select(2, form), layers);
-  measure.mean("effective_rank_layer_mean", one.on, all.select(2, kPlain).slice(1, 0, layers).mean(1));
-}
-
-/// The rank of all tokens together, the form of the paper's numbers, where there are enough of them.
-void observe_stacked(Claim& claim, const Condition& on) {
-  const auto needed = 2 * claim.config().width;
-  if (on.tokens->sequences() * on.length() < needed) {
-    claim.report([=](Measure& measure) {
-      measure.note("The stacked effective rank needs " + std::to_string(needed) + " tokens and was left out.");
-    });
-    return;
+/// From the inner products before and after the spike, [B, T, T] each. After it is told which rows are ordinary.
+RanksAcross ranks_across(const Condition& on, const Tensor& before, const Tensor& after, double massive) {
+  const auto all = at::arange(on.length());
+  std::vector<double> ranks_before, ranks_after;
+  for (int64_t b = 0; b < before.size(0); ++b) {
+    for (const auto& rows : {all, all.slice(0, 1), ordinary_rows(after[b], massive)}) {
+      ranks_before.push_back(rank_of_rows(before[b], rows));
+      ranks_after.push_back(rank_of_rows(after[b], rows));
+    }
   }
-  const auto stacked = claim.run(on).add(std::make_shared<StackedRank>());
-  claim.report([=](Measure& measure) {
-    const auto ranks = stacked->residual().slice(0, 0, on.layers());  // [L]
-    measure.curve("effective_rank_stacked", on, "layer", layer_numbers(on.layers()), ranks);
-    measure.value("effective_rank_stacked_layer_mean", on, ranks.mean().item<double>());
-  });
+  const auto by_sequence = [](const std::vector<double>& x) { return at::tensor(x, at::kDouble).view({-1, 3}); };
+  return {on, by_sequence(ranks_before), by_sequence(ranks_after)};
 }
 
-/// 1 - rank after the spike's layer / rank before it, of the means over sequences.
-void report_drops(const Observed& one, int64_t spike, Measure& measure) {
-  const auto drop = [&](const std::string& name, Form form) {
-    const auto before = one.before(spike, form);
-    measure.ratio(name, one.on, before - one.after(spike, form), before);
+/// Quotients of means. The first two are what the figures plot.
+void report_drops(const RanksAcross& ranks, Measure& measure) {
+  const auto drop = [&](const std::string& name, Rows rows) {
+    measure.ratio(name, ranks.on, ranks.lost_by(rows), ranks.before_of(rows));
   };
-  drop("effective_rank_drop", kPlain);
-  drop("effective_rank_drop_without_first", kWithoutFirst);
-  drop("effective_rank_drop_without_massive", kWithoutMassive);
-  drop("effective_rank_drop_centred", kCentred);
+  drop("rank_drop_of_all_rows", kAll);
+  drop("rank_drop_without_first_row", kWithoutFirst);
+  drop("rank_drop_of_ordinary_rows", kOrdinary);
 }
 
-/// Position 0 alone can make the whole drop; the reader must see how much is left without it.
-std::string what_survives(const Observed& one, int64_t spike) {
-  const auto drop = [&](Form form) {
-    const auto left = one.after(spike, form).mean() / one.before(spike, form).mean();
-    return 100 * (1 - left.item<double>());
-  };
+std::string what_collapses(const RanksAcross& ranks, int64_t spike, double least_drop) {
   char text[300];
   std::snprintf(text, sizeof text,
-                "Across layer %lld the effective rank falls by %.0f%%; without position 0 by %.0f%%, "
-                "without all massive tokens by %.0f%%. With one huge row in the matrix the drop is nearly "
-                "automatic, so the last two numbers say whether the other tokens collapse.",
-                static_cast<long long>(spike), drop(kPlain), drop(kWithoutFirst), drop(kWithoutMassive));
-  return text;
+                "Across layer %lld the effective rank of a text changes by %+.0f%% (†, one huge row suffices), without "
+                "position 0 by %+.0f%% (†), and by %+.0f%% without all massive rows.",
+                static_cast<long long>(spike), -100 * ranks.drop(kAll), -100 * ranks.drop(kWithoutFirst),
+                -100 * ranks.drop(kOrdinary));
+  const bool of_massive_rows = ranks.drop(kAll) > least_drop && ranks.drop(kOrdinary) < least_drop;
+  return std::string(text) + (of_massive_rows ? " The figure's drop is there and is the massive rows' own." : "");
 }
 
 void rank_collapse(Claim& claim) {
-  std::vector<Observed> observed;  // the judged condition first
-  for (const auto& on : claim.conditions()) {
-    observed.push_back({on, claim.run(on).add(watch_residual(ranks))});
-    claim.report([one = observed.back()](Measure& measure) { report_series(one, measure); });
-  }
-  observe_stacked(claim, observed.front().on);
-  const auto spike = claim.spike();
-  for (const auto& one : observed) {
-    claim.report([=](Measure& measure) { report_drops(one, spike, measure); });
-  }
-  claim.report([=, judged = observed.front()](Measure& measure) { measure.note(what_survives(judged, spike)); });
+  const auto spike = claim.stage().first_spike();
+  const auto on = claim.primary();
+  const auto massive = claim.parameters.real("massive"), least_drop = claim.parameters.real("least_drop");
+  require_other_positions(on, "rank_collapse");
+  const auto products = claim.run(on).add(only_in({spike, spike + 1}, watch_residual(row_products)));
+  claim.report([=](Measure& measure) {
+    const auto ranks = ranks_across(on, products->layer(spike), products->layer(spike + 1), massive);
+    measure.judged("ordinary_rank_lost_beyond", on, ranks.lost_by(kOrdinary) - least_drop * ranks.before_of(kOrdinary));
+    report_drops(ranks, measure);
+    measure.note(what_collapses(ranks, spike, least_drop));
+  });
 }
 
-REPLICATE_CLAIM(rank_collapse, "natural", "random", "null_model");
+REPLICATE_CLAIM(rank_collapse, "natural", "massive", "least_drop");
 
 }  // namespace
 }  // namespace replicate

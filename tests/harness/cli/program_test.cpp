@@ -155,9 +155,9 @@ TEST_F(Program, ResumeKeepsFinishedClaimsAndComputesTheRest) {
 
 TEST_F(Program, ResumeJudgesAgainWhenOnlyAThresholdChanged) {
   program(small_run("run"));
-  const auto before = record("run", "rank_collapse");
-  program(small_run("run", "--resume --set claims.rank_collapse.criteria.effective_rank_drop.threshold=0.9"));
-  const auto after = record("run", "rank_collapse");
+  const auto before = record("run", "sink_source");
+  program(small_run("run", "--resume --set claims.sink_source.criteria.excess_attention_plain.threshold=0.9"));
+  const auto after = record("run", "sink_source");
   EXPECT_EQ(after["seconds"], before["seconds"]);
   EXPECT_EQ(after["criteria"][0]["threshold"], 0.9);
   EXPECT_NE(after["thresholds_sha256"], before["thresholds_sha256"]);
@@ -271,7 +271,7 @@ TEST_F(Program, ANightEndsWithOneOnlyWhereSomethingChanged) {
   EXPECT_EQ(night(), 0) << output();
   EXPECT_EQ(night(), 0) << output();
   EXPECT_NE(output().find("nothing changed beyond noise"), std::string::npos) << output();
-  EXPECT_NE(output().find("- 2 fail: `output_projection_alignment`, `rank_collapse`"), std::string::npos) << output();
+  EXPECT_NE(output().find("- 1 fail: `output_projection_alignment`"), std::string::npos) << output();
   flip_verdict(folder_ / "nights/last/output_projection_alignment/record.json");
   EXPECT_EQ(night(), 1) << output();
   const auto summary = read_text(folder_ / "nights/last/summary.md");
