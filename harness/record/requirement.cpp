@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/mean_test.h"
@@ -208,13 +209,39 @@ bool any(const std::vector<Tested>& all, Outcome outcome) {
   return std::any_of(all.begin(), all.end(), [&](const Tested& one) { return one.outcome == outcome; });
 }
 
-/// Those that decide: what holds by arithmetic decides only where there is nothing else.
+/// Those that decide: what does not apply decides nothing, and what holds by arithmetic only where there is nothing
+/// else.
 std::vector<Tested> deciding(const Ruling& ruling) {
   std::vector<Tested> decide;
   for (const auto& one : ruling.requirements) {
+    if (one.outcome == Outcome::not_measured) continue;
     if (!one.arithmetic || ruling.by_arithmetic) decide.push_back(one);
   }
   return decide;
+}
+
+bool is_measured(const Judged& judged, const Requirement& requirement) {
+  if (!requirement.is_group()) return judged.metric(requirement.criterion.metric) != nullptr;
+  return std::ranges::all_of(requirement.members, [&](const Requirement& one) { return is_measured(judged, one); });
+}
+
+bool is_left_out(const Judged& judged, const Requirement& requirement) {
+  return requirement.optional && !is_measured(judged, requirement);
+}
+
+bool is_left_out(const Judged& judged, const JointControl& control) {
+  return control.optional && !(judged.metric(control.metric) && judged.metric(control.of));
+}
+
+Tested left_out(const std::string& name) {
+  return {.name = name, .outcome = Outcome::not_measured, .clause = name + " does not apply"};
+}
+
+Tested left_out(const Requirement& requirement) {
+  auto tested = left_out(requirement.is_group() ? requirement.name : requirement.criterion.metric);
+  tested.arithmetic = requirement.arithmetic;
+  for (const auto& member : requirement.members) tested.members.push_back(left_out(member));
+  return tested;
 }
 
 /// What is wrong, and the checks that say so: "the intervention did not take: a = 1, > 2 wanted; b = ...".
@@ -241,7 +268,8 @@ std::string too_few_units(const std::vector<Tested>& all) {
 void decide(Ruling& ruling) {
   auto all = deciding(ruling);
   const bool requirement_fails = any(all, Outcome::fail);
-  all.insert(all.end(), ruling.controls.begin(), ruling.controls.end());
+  std::ranges::copy_if(ruling.controls, std::back_inserter(all),
+                       [](const Tested& one) { return one.outcome != Outcome::not_measured; });
   if (any(all, Outcome::fail)) {
     ruling.verdict = Verdict::fail;
     ruling.by_a_control_alone = !requirement_fails;
@@ -269,17 +297,20 @@ std::string line_of(const Requirement& requirement) {
     return criterion.metric + " " + to_string(criterion.op) + " " + exact_number(criterion.threshold) +
            (requirement.exact ? " exact" : "") +
            (requirement.fails_at ? " fails at " + exact_number(*requirement.fails_at) : "") +
-           (requirement.missing_is_worst ? " missing is worst" : "") + (requirement.arithmetic ? " by arithmetic" : "");
+           (requirement.missing_is_worst ? " missing is worst" : "") + (requirement.arithmetic ? " by arithmetic" : "") +
+           (requirement.optional ? " where it applies" : "");
   }
   auto text =
       requirement.at_least ? "at least " + std::to_string(*requirement.at_least) + " of (" : std::string("all of (");
   for (const auto& member : requirement.members) text += line_of(member) + "; ";
-  return text + ")" + (requirement.arithmetic ? " by arithmetic" : "");
+  return text + ")" + (requirement.arithmetic ? " by arithmetic" : "") +
+         (requirement.optional ? " where it applies" : "");
 }
 
 // Point estimates.
 
 bool holds(const Judged& judged, const Requirement& requirement) {
+  if (is_left_out(judged, requirement)) return true;
   if (!requirement.is_group())
     return holds(requirement.criterion, required(judged, requirement.criterion.metric).value);
   const auto holding = std::count_if(requirement.members.begin(), requirement.members.end(),
@@ -288,6 +319,7 @@ bool holds(const Judged& judged, const Requirement& requirement) {
 }
 
 bool holds(const Judged& judged, const JointControl& control) {
+  if (is_left_out(judged, control)) return true;
   const double sign = upwards(control.op) ? 1 : -1;
   const double change = sign * required(judged, control.metric).value,
                effect = sign * required(judged, control.of).value;
@@ -362,13 +394,18 @@ Tested test(const Judged& judged, const JointControl& control, double level) {
 
 Ruling rule(const Judged& judged, const Requirements& requirements) {
   Ruling ruling;
-  for (const auto& one : requirements.all) ruling.requirements.push_back(test(judged, one, requirements.level));
-  for (const auto& one : requirements.controls) ruling.controls.push_back(test(judged, one, requirements.level));
+  for (const auto& one : requirements.all) {
+    ruling.requirements.push_back(is_left_out(judged, one) ? left_out(one) : test(judged, one, requirements.level));
+  }
+  for (const auto& one : requirements.controls) {
+    const bool applies = !is_left_out(judged, one);
+    ruling.controls.push_back(applies ? test(judged, one, requirements.level) : left_out(one.metric));
+  }
   for (const auto& check : requirements.checks) {
     ruling.checks.push_back(test_exact(required(judged, check.criterion.metric), check));
   }
-  ruling.by_arithmetic = std::all_of(ruling.requirements.begin(), ruling.requirements.end(),
-                                     [](const Tested& one) { return one.arithmetic; });
+  ruling.by_arithmetic = std::ranges::all_of(
+      ruling.requirements, [](const Tested& one) { return one.arithmetic || one.outcome == Outcome::not_measured; });
   if (const auto unmet = unmet_checks(requirements, ruling.checks); !unmet.empty()) {
     ruling.reason = too_few_units(ruling.requirements);
     add_clause(ruling.reason, unmet);
@@ -406,9 +443,9 @@ std::string canonical_text(const Requirements& requirements) {
     text += to_string(verdict) + " " + to_string(bearing) + "\n";
   }
   if (requirements.stages != StageCalls::once) text += "stages " + to_string(requirements.stages) + "\n";
-  for (const auto& [metric, of, op, fraction, two_sided, source] : requirements.controls) {
+  for (const auto& [metric, of, op, fraction, two_sided, optional, source] : requirements.controls) {
     text += "control " + metric + " of " + of + " " + to_string(op) + " " + exact_number(fraction) +
-            (two_sided ? " two-sided" : "") + "\n";
+            (two_sided ? " two-sided" : "") + (optional ? " where it applies" : "") + "\n";
   }
   return text;
 }

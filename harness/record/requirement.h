@@ -16,6 +16,7 @@ struct Requirement {
   bool exact = false;                   ///< of a number without sampling: it is met or it is not
   std::optional<double> fails_at = {};  ///< an exact number that is neither met nor past this one is open
   bool arithmetic = false;              ///< holds in any weights or by definition, so it decides nothing
+  bool optional = false;                ///< is left out where a claim does not measure it, since it does not apply there
   int64_t units = 0;                    ///< of sampling, as registered; 0 for exact numbers
   bool missing_is_worst = false;        ///< a unit without a value counts against the criterion, else it leaves it open
 
@@ -35,6 +36,7 @@ struct JointControl {
   Operator op = Operator::above;
   double fraction = 0.2;
   bool two_sided = false;  ///< a change in the other direction counts as well
+  bool optional = false;   ///< is left out where a claim does not measure it, since it does not apply there
   std::string source = {};
 };
 
@@ -102,7 +104,8 @@ Tested test(const Judged& judged, const JointControl& control, double level);
 ///   take), after the criteria that have too few units.
 /// - pass: every requirement passes and every control is negative; fail: a requirement fails or a control fires; else
 ///   inconclusive, with the remark that 95% is reached where every p is at most 0.025.
-/// Requirements that hold by arithmetic decide only where there are no others.
+/// Requirements that hold by arithmetic decide only where there are no others. An optional requirement or control that
+/// was not measured decides nothing.
 Ruling rule(const Judged& judged, const Requirements& requirements);
 
 /// The metrics that the verdict, or its bearing, depends on.

@@ -1,6 +1,7 @@
 #include "harness/record/stages.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 
 #include "base/error.h"
@@ -32,6 +33,21 @@ std::vector<SinkStage> stages_with_sinks(const std::vector<SinkStage>& stages) {
   std::vector<SinkStage> found;
   std::copy_if(stages.begin(), stages.end(), std::back_inserter(found),
                [](const SinkStage& stage) { return stage.has_spike_and_sink(); });
+  return found;
+}
+
+int64_t largest_growth_apart(std::span<const double> ratio, const std::vector<SinkStage>& stages) {
+  int64_t found = 0;
+  double most = 0;
+  for (size_t i = 0; i + 1 < ratio.size(); ++i) {
+    const auto layer = static_cast<int64_t>(i) + 1;
+    const bool apart = std::ranges::none_of(
+        stages, [&](const SinkStage& stage) { return stage.spike > 0 && std::abs(stage.spike - layer) <= 1; });
+    const auto growth = ratio[i + 1] / ratio[i];
+    if (!apart || !(growth > most)) continue;
+    found = layer;
+    most = growth;
+  }
   return found;
 }
 

@@ -54,6 +54,10 @@ std::vector<SinkStage> stages_with_sinks(const std::vector<SinkStage>& stages);
 /// How metrics name the stages that they were measured at (`where: {spike: L}`): all together are 0.
 inline int64_t spike_of(const std::vector<SinkStage>& stages) { return stages.size() == 1 ? stages.front().spike : 0; }
 
+/// The layer across which the ratio grows most, among those that are no stage's spike nor next to one; 0: none. ratio:
+/// of L + 1 values, the last of them at the model's end.
+int64_t largest_growth_apart(std::span<const double> ratio, const std::vector<SinkStage>& stages);
+
 /// The first layer with a sink, in a stage or not; 0 where none has one.
 int64_t first_sink_layer(std::span<const double> excess, const StageRule& rule);
 

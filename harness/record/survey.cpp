@@ -9,7 +9,7 @@
 namespace replicate {
 namespace {
 
-constexpr int kSurveySchema = 3;
+constexpr int kSurveySchema = 4;
 constexpr int64_t kLargest = int64_t{1} << 24;  // as of a model's counts
 
 [[noreturn]] void fail(const std::string& where) {
@@ -22,6 +22,18 @@ bool between(int64_t least, const std::vector<int64_t>& values) {
 
 bool are_layers(const std::vector<int64_t>& values) { return between(1, values) && std::ranges::is_sorted(values); }
 
+nlohmann::ordered_json writers_to_json(const StageWriters& one) {
+  return {{"spike", one.spike}, {"neurons", one.neurons}, {"by_rule", one.by_rule}, {"dimensions", one.dimensions}};
+}
+
+StageWriters writers_from_json(const nlohmann::json& json) {
+  return {json.at("spike"), json.at("neurons"), json.at("by_rule"), json.at("dimensions")};
+}
+
+bool are_sound(const StageWriters& one) {
+  return between(1, {one.spike}) && between(0, one.neurons) && between(0, one.dimensions);
+}
+
 /// Layers, neurons and dimensions that some model has, and layers in ascending order: experiments make room for as
 /// many, and search them.
 bool is_sound(const Survey& survey) {
@@ -33,9 +45,8 @@ bool is_sound(const Survey& survey) {
       if (!between(0, *list)) return false;
     }
   }
-  for (const auto& one : survey.stage_writers) {
-    if (!between(1, {one.spike}) || !between(0, one.neurons) || !between(0, one.dimensions)) return false;
-  }
+  if (!std::ranges::all_of(survey.stage_writers, are_sound)) return false;
+  if (survey.writers_apart && !are_sound(*survey.writers_apart)) return false;
   for (const auto& stage : survey.stages) {
     const bool ordered = stage.spike + 1 == stage.first && stage.first <= stage.last;
     if (!ordered || !between(1, {stage.first, stage.last}) || !are_layers(stage.sinks)) return false;
@@ -131,10 +142,8 @@ std::string survey_to_json(const Survey& survey) {
         {{"spike", stage.spike}, {"first", stage.first}, {"last", stage.last}, {"sinks", stage.sinks}});
   }
   json["stage_writers"] = nlohmann::ordered_json::array();
-  for (const auto& one : survey.stage_writers) {
-    json["stage_writers"].push_back(
-        {{"spike", one.spike}, {"neurons", one.neurons}, {"by_rule", one.by_rule}, {"dimensions", one.dimensions}});
-  }
+  for (const auto& one : survey.stage_writers) json["stage_writers"].push_back(writers_to_json(one));
+  if (survey.writers_apart) json["writers_apart"] = writers_to_json(*survey.writers_apart);
   json["ratio"] = survey.ratio;
   json["rest_norm"] = survey.rest_norm;
   json["excess"] = survey.excess;
@@ -159,9 +168,8 @@ Survey survey_from_json(const std::string& text, const std::string& where) {
     for (const auto& stage : json.at("stages")) {
       survey.stages.push_back({stage.at("spike"), stage.at("first"), stage.at("last"), stage.at("sinks")});
     }
-    for (const auto& one : json.at("stage_writers")) {
-      survey.stage_writers.push_back({one.at("spike"), one.at("neurons"), one.at("by_rule"), one.at("dimensions")});
-    }
+    for (const auto& one : json.at("stage_writers")) survey.stage_writers.push_back(writers_from_json(one));
+    if (json.contains("writers_apart")) survey.writers_apart = writers_from_json(json.at("writers_apart"));
     survey.ratio = json.at("ratio").get<std::vector<double>>();
     survey.rest_norm = json.at("rest_norm").get<std::vector<double>>();
     survey.excess = json.at("excess").get<std::vector<double>>();

@@ -79,7 +79,9 @@ struct Survey {
   SinkProfile sinks;
   std::vector<SpikeWriters> writers;  ///< one per spike, in the order of sinks.spikes
   std::vector<SinkStage> stages;
-  std::vector<StageWriters> stage_writers;  ///< one per stage that has a spike, in their order
+  std::vector<StageWriters> stage_writers;    ///< one per stage that has a spike, in their order
+  std::optional<StageWriters> writers_apart;  ///< of the layer across which the ratio grows most away from any spike
+                                              ///< (largest_growth_apart); nothing where there is none
   std::vector<double> ratio;  ///< [L + 1] norm of position 0 over the others' median, at the input of each layer and at
                               ///< the end
   std::vector<double> rest_norm;  ///< [L + 1] that median

@@ -256,7 +256,7 @@ void add_findings(const Requirement& requirement, const Tested* tested, std::vec
   findings.push_back({requirement.criterion});
   if (!tested) return;
   findings.back().outcome = tested->outcome;
-  findings.back().p = tested->p;
+  if (tested->outcome != Outcome::not_measured) findings.back().p = tested->p;
 }
 
 Control control_of(const JointControl& control) {
@@ -264,6 +264,7 @@ Control control_of(const JointControl& control) {
 }
 
 ControlOutcome control_outcome(Outcome outcome) {
+  if (outcome == Outcome::not_measured) return ControlOutcome::not_measured;
   if (outcome == Outcome::pass) return ControlOutcome::negative;
   return outcome == Outcome::fail ? ControlOutcome::fires : ControlOutcome::inconclusive;
 }
@@ -302,7 +303,8 @@ Judgement judge_requirements(const Judged& judged, const Judging& judging) {
   judgement.checks = findings_of(requirements.checks, ruling.checks);
   for (size_t i = 0; i < requirements.controls.size(); ++i) {
     const auto& tested = ruling.controls[i];
-    judgement.controls.push_back({control_of(requirements.controls[i]), control_outcome(tested.outcome), tested.p});
+    judgement.controls.push_back({control_of(requirements.controls[i]), control_outcome(tested.outcome)});
+    if (tested.outcome != Outcome::not_measured) judgement.controls.back().p = tested.p;
   }
   return judgement;
 }

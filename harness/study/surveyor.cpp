@@ -56,6 +56,9 @@ Survey Surveyor::reduce(int64_t layers, int64_t length) const {
   for (const auto& stage : survey.stages) {
     if (stage.spike > 0) survey.stage_writers.push_back(stage_writers(stage.spike));
   }
+  if (const auto apart = largest_growth_apart(survey.ratio, survey.stages); apart > 0) {
+    survey.writers_apart = stage_writers(apart);
+  }
   return survey;
 }
 

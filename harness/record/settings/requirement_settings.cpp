@@ -1,5 +1,7 @@
 #include "harness/record/settings/requirement_settings.h"
 
+#include <algorithm>
+
 #include "base/did_you_mean.h"
 #include "base/error.h"
 #include "base/number_text.h"
@@ -57,10 +59,11 @@ Units read_units(const Yaml& claim) {
 }
 
 Requirement read_criterion_of(const Yaml& yaml, const Units& units) {
-  yaml.allow({"metric", "op", "threshold", "source", "exact", "fails_at", "arithmetic", "units"});
+  yaml.allow({"metric", "op", "threshold", "source", "exact", "fails_at", "arithmetic", "optional", "units"});
   Requirement one{.criterion = criterion_of(yaml)};
   one.exact = yaml.flag_or("exact", false);
   one.arithmetic = yaml.flag_or("arithmetic", false);
+  one.optional = yaml.flag_or("optional", false);
   if (const auto fails_at = yaml.find("fails_at")) {
     if (!one.exact) fails_at->fail("is for exact numbers", "add exact: yes, or leave it out");
     one.fails_at = fails_at->real();
@@ -73,13 +76,16 @@ Requirement read_criterion_of(const Yaml& yaml, const Units& units) {
 
 Requirement read_requirement(const Yaml& yaml, const Units& units) {
   if (!yaml.has("of")) return read_criterion_of(yaml, units);
-  yaml.allow({"name", "at_least", "of", "arithmetic"});
+  yaml.allow({"name", "at_least", "of", "arithmetic", "optional"});
   Requirement group;
   group.name = filled_text(yaml.at("name"));
   group.arithmetic = yaml.flag_or("arithmetic", false);
+  group.optional = yaml.flag_or("optional", false);
   group.members = read_list(yaml, "of", [&](const Yaml& member) {
-    if (const auto arithmetic = member.find("arithmetic")) {
-      arithmetic->fail("is for a requirement by itself", "take it out of the group");
+    for (const std::string key : {"arithmetic", "optional"}) {
+      if (const auto found = member.find(key)) {
+        found->fail("is for a requirement by itself", "take it out of the group");
+      }
     }
     return read_requirement(member, units);
   });
@@ -103,13 +109,14 @@ Requirement read_attainable(const Yaml& yaml, const Units& units, double level) 
 }
 
 JointControl read_joint_control(const Yaml& yaml) {
-  yaml.allow({"metric", "of", "op", "fraction", "two_sided", "source"});
+  yaml.allow({"metric", "of", "op", "fraction", "two_sided", "optional", "source"});
   JointControl control;
   control.metric = filled_text(yaml.at("metric"));
   control.of = filled_text(yaml.at("of"));
   control.op = word_of<Operator>(yaml.at("op"));
   control.fraction = read_above_zero(yaml.at("fraction"), "give the share of the effect that is too much");
   control.two_sided = yaml.flag_or("two_sided", false);
+  control.optional = yaml.flag_or("optional", false);
   control.source = filled_text(yaml.at("source"));
   return control;
 }
@@ -158,6 +165,9 @@ Requirements read_requirements(const Yaml& claim, const JudgingRules& rules) {
   const auto requirement = [&](const Yaml& yaml) { return read_attainable(yaml, units, requirements.level); };
   requirements.all = read_list(claim, "requires", requirement);
   if (requirements.all.empty()) claim.at("family").fail("is given, but nothing is required", "add requires:");
+  if (std::ranges::all_of(requirements.all, &Requirement::optional)) {
+    claim.at("requires").fail("has nothing that always applies", "let one requirement not be optional");
+  }
   requirements.checks = read_list(claim, "checks", read_check);
   requirements.controls = read_list(claim, "controls", read_joint_control);
   requirements.version = claim.at("version").integer(1, kLargestVersion);

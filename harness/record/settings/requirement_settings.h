@@ -32,6 +32,9 @@ JudgingRules read_judging_rules(const std::filesystem::path& configs);
 ///   requires:
 ///     - {metric: removal_beyond_half, op: ">", threshold: 0, source: half of what the paper says}
 ///     - {metric: cells_met, op: ">=", threshold: 24, fails_at: 3, exact: yes, source: a convention}
+///     - {metric: constancy, op: ">", threshold: 0, optional: yes, source: a null}  # left out where it is not
+///     measured;
+///                                                                                 # controls can be optional, too
 ///     - name: targets
 ///       at_least: 3            # without: all
 ///       of: [...]

@@ -22,7 +22,7 @@ units: 16
 requires:
   - {metric: beyond_half, op: ">", threshold: 0, source: half of the paper's}
   - {metric: cells, op: ">=", threshold: 24, fails_at: 3, exact: yes, source: a convention}
-  - {metric: identity, op: ">", threshold: 0, arithmetic: yes, source: arithmetic}
+  - {metric: identity, op: ">", threshold: 0, arithmetic: yes, optional: yes, source: arithmetic}
   - name: targets
     at_least: 2
     of:
@@ -33,7 +33,7 @@ requires:
           - {metric: k10_rise, op: ">", threshold: 0, source: the paper's}
       - {metric: k20, op: "<", threshold: 1, source: the paper's}
 checks: [{metric: induced, op: ">=", threshold: 0.2, source: a convention}]
-controls: [{metric: at_random, of: change, op: "<", fraction: 0.1, two_sided: yes, source: a convention}]
+controls: [{metric: at_random, of: change, op: "<", fraction: 0.1, two_sided: yes, optional: yes, source: a convention}]
 bearing: {pass: silent}
 contradicts_if: [{metric: at_dose_8, op: "<", threshold: 0, source: a convention}]
 )";
@@ -46,6 +46,8 @@ TEST_F(RequirementSettings, AreReadWhole) {
   EXPECT_TRUE(read.all[1].exact);
   EXPECT_EQ(read.all[1].fails_at, 3);
   EXPECT_TRUE(read.all[2].arithmetic);
+  EXPECT_TRUE(read.all[2].optional);
+  EXPECT_FALSE(read.all[1].optional);
   ASSERT_TRUE(read.all[3].is_group());
   EXPECT_EQ(read.all[3].at_least, 2);
   EXPECT_EQ(read.all[3].members[0].units, 32);
@@ -56,6 +58,7 @@ TEST_F(RequirementSettings, AreReadWhole) {
   ASSERT_EQ(read.controls.size(), 1u);
   EXPECT_EQ(read.controls[0].op, Operator::below);
   EXPECT_TRUE(read.controls[0].two_sided);
+  EXPECT_TRUE(read.controls[0].optional);
   EXPECT_EQ(read.controls[0].fraction, 0.1);
   EXPECT_EQ(read.version, 2);
   EXPECT_EQ(read.stages, StageCalls::each_and_all);
@@ -111,6 +114,12 @@ TEST_F(RequirementSettings, RefuseWhatCannotBeJudged) {
     expect_has(message_of([&, from = from, to = to] { requirements(replaced(kWhole, from, to)); }), message);
   }
   expect_has(message_of([&] { requirements("{version: 2, family: beyond, units: 16}"); }), "nothing is required");
+  expect_has(message_of([&] {
+               requirements(
+                   "{version: 2, family: beyond, units: 16, requires: [{metric: a, op: '>', threshold: 0, "
+                   "optional: yes, source: a test}]}");
+             }),
+             "nothing that always applies");
 }
 
 TEST_F(RequirementSettings, TheLevelDecidesHowManyUnitsAreNeeded) {

@@ -162,6 +162,33 @@ TEST(Requirement, ManyMissingUnitsLoseAPassAndNeverMakeAFail) {
   EXPECT_EQ(outcome(), Outcome::inconclusive);
 }
 
+TEST(Requirement, IsLeftOutWhereItIsOptionalAndWasNotMeasured) {
+  Measurement measurement;
+  add(measurement, "effect", units(1, 0.5));
+  auto extra = above("extra");
+  extra.optional = true;
+  auto at_random = control("at_random");
+  at_random.optional = true;
+  const auto rules = claim({above("effect"), extra}, {at_random});
+  const auto ruling = rule({measurement}, rules);
+  EXPECT_EQ(ruling.verdict, Verdict::pass) << ruling.reason;
+  EXPECT_EQ(ruling.requirements[1].outcome, Outcome::not_measured);
+  EXPECT_EQ(ruling.controls[0].outcome, Outcome::not_measured);
+  EXPECT_TRUE(holds_in_point_estimates({measurement}, rules));
+  add(measurement, "extra", units(-1, 0.5));
+  EXPECT_EQ(rule({measurement}, rules).verdict, Verdict::fail);
+  EXPECT_FALSE(holds_in_point_estimates({measurement}, rules));
+}
+
+TEST(Requirement, ThatIsLeftOutMakesNoArithmeticDecideLess) {
+  Measurement measurement;
+  add(measurement, "identity", units(1, 0.5));
+  auto identity = above("identity"), extra = above("extra");
+  identity.arithmetic = true;
+  extra.optional = true;
+  EXPECT_TRUE(rule({measurement}, claim({identity, extra})).by_arithmetic);
+}
+
 TEST(Requirement, WithoutPerUnitValuesItIsOpenAndWithoutAMetricAnError) {
   Measurement measurement;
   add_exact(measurement, "effect", 5);

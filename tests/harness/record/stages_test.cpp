@@ -50,6 +50,15 @@ TEST(Stages, AreRunsOfLayersAfterASpike) {
   }
 }
 
+TEST(Stages, LeaveALayerOfLargestGrowthApartFromTheirSpikes) {
+  const std::vector<SinkStage> one = {{.spike = 2, .first = 3, .last = 6}}, early = {{.first = 1, .last = 6}};
+  const std::vector<double> ratio = {1, 2, 20, 60, 61, 90, 80};  // growth 2, 10, 3, 1.02, 1.5, 0.9
+  EXPECT_EQ(largest_growth_apart(ratio, one), 5);                // 1, 2 and 3 are the spike and next to it
+  EXPECT_EQ(largest_growth_apart(ratio, early), 2);              // a run from layer 1 on has no spike
+  EXPECT_EQ(largest_growth_apart(ratio, {}), 2);
+  EXPECT_EQ(largest_growth_apart(std::vector<double>{1, 2, 20, 60}, one), 0);
+}
+
 TEST(Stages, OfSeriesThatDoNotFitAreADefect) {
   expect_error(
       [] {

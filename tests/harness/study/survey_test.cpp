@@ -76,6 +76,7 @@ Survey with_writers() {
                     {12, {1229}, true, {40}, {507, 3, 4, 5}, {11, 12, 13, 14}}};
   survey.stages = {{.spike = 3, .first = 4, .last = 10, .sinks = {4, 5}}, {.spike = 12, .first = 13, .last = 30}};
   survey.stage_writers = {{3, {90}, true, {507, 1}}, {12, {1229, 3}, false, {507, 3}}};
+  survey.writers_apart = {.spike = 7, .neurons = {5, 6}, .by_rule = false, .dimensions = {1}};
   survey.ratio = {1, 2, 1.0 / 3};
   survey.rest_norm = {0.1, 30, 4};
   survey.excess = {0.01, 0.7};
@@ -99,6 +100,9 @@ TEST(Survey, WritersSurviveItsFile) {
   EXPECT_EQ(read.stages[1].last, 30);
   EXPECT_EQ(read.stage_writers_of(12).neurons, (Layers{1229, 3}));
   EXPECT_FALSE(read.stage_writers_of(12).by_rule);
+  ASSERT_TRUE(read.writers_apart);
+  EXPECT_EQ(read.writers_apart->spike, 7);
+  EXPECT_EQ(read.writers_apart->neurons, (Layers{5, 6}));
   EXPECT_EQ(read.ratio, survey.ratio);
   EXPECT_EQ(read.writers_of(12).neurons, (Layers{1229}));
 }
@@ -113,7 +117,7 @@ TEST(Survey, NamesNoWritersOfALayerThatIsNoSpike) {
 /// The runner makes a survey again whose key is not the one it wants; an empty one never is.
 TEST(Survey, OfAnOlderVersionIsMadeAgain) {
   auto text = survey_to_json(with_writers());
-  const std::string now = "\"schema\": 3";
+  const std::string now = "\"schema\": 4";
   ASSERT_NE(text.find(now), std::string::npos);
   text.replace(text.find(now), now.size(), "\"schema\": 1");
   const auto read = survey_from_json(text, "survey.json");
@@ -147,6 +151,7 @@ TEST(Survey, OfLayersThatNoModelHasIsNone) {
   refused([](Survey& survey) { survey.writers[0].matched_dimensions = {INT64_MAX}; });
   refused([](Survey& survey) { survey.stage_writers[0].spike = 0; });
   refused([](Survey& survey) { survey.stage_writers[0].dimensions = {-1}; });
+  refused([](Survey& survey) { survey.writers_apart->spike = 0; });
   refused([](Survey& survey) { survey.stages[0].first = 6; });
   refused([](Survey& survey) { survey.stages[0].last = 3; });
   refused([](Survey& survey) { survey.stages[0].sinks = {0}; });
