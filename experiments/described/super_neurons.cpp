@@ -1,8 +1,9 @@
 // What surrounds the claim super_neuron_alignment: in each layer what the neuron that contributes most adds and how
 // selective the most selective one is, then every number of the survey's super neurons and of the neurons matched to
-// them, and the dominant spike's layer as figures 8 to 10 show it.
+// them, the dominant spike's layer as figures 8 to 10 show it, and the neuron that others have named for a model.
 // Cost: the claim's forward passes, in all layers.
 
+#include "base/error.h"
 #include "harness/study/bins.h"
 #include "harness/study/claim.h"
 #include "harness/study/measures/neuron_probes.h"
@@ -162,6 +163,35 @@ void report_pictures(const Observed& seen, const SpikeWriters& writers, Measure&
   report_vectors(matched(seen.on), *seen.traces, layer, count, measure);
 }
 
+/// What the largest writer of the dominant spike writes, which may not meet the rule.
+void report_largest(const Condition& on, const NeuronProbe& neurons, int64_t spike, Measure& measure) {
+  const auto share = neurons.written_share(spike);  // [B, F]
+  measure.population({"largest_written_share"}, on,
+                     [&](const Tensor& weights) { return at::matmul(weights, share).amax(1, true); });
+}
+
+/// 1 where the neuron writes most into one of these dimensions. A fact of the weights, the same for every text.
+double writes_into(const NeuronWeights& weights, int64_t neuron, const std::vector<int64_t>& dimensions) {
+  const auto dimension = weights.outlier_dimension[neuron].item<int64_t>();
+  return std::ranges::find(dimensions, dimension) == dimensions.end() ? 0 : 1;
+}
+
+/// The neuron that the claim's settings name: what it writes, how selective it is, and whether into those dimensions.
+void report_named(const Condition& on, const NeuronProbe& neurons, const Parameters& parameters, Measure& measure) {
+  const auto layer = parameters.integer("named.layer"), neuron = parameters.integer("named.neuron");
+  const auto first = neurons.first(layer), rest_max = neurons.rest_max(layer);  // [B, F]
+  if (neuron >= first.size(1)) {
+    throw Error("the named neuron is beyond the layer's last", "super_neuron_alignment", "correct named.neuron");
+  }
+  measure.mean("named_neuron_written_share", on, neurons.written_share(layer).select(1, neuron));
+  measure.population({"named_neuron_selectivity"}, on, [&](const Tensor& weights) {
+    const auto at_first = at::matmul(weights, first.select(1, neuron));
+    return (at_first / at::matmul(weights, rest_max.select(1, neuron))).unsqueeze(1);
+  });
+  const auto writes = writes_into(neurons.weights(layer), neuron, parameters.integers("named.dimensions"));
+  measure.mean("named_neuron_writes_named_dimension", on, at::full({on.tokens->sequences()}, writes, at::kDouble));
+}
+
 /// The survey's super neurons of each spike layer, followed by the neurons matched to them.
 NeuronTraces::NeuronsByLayer chosen_neurons(const Survey& survey) {
   NeuronTraces::NeuronsByLayer chosen;
@@ -184,6 +214,11 @@ void super_neurons(Claim& claim) {
   if (!claim.config().gated_ffn) return;
   std::vector<std::shared_ptr<NeuronProbe>> neurons;  // of the judged condition first
   for (const auto& on : claim.conditions()) neurons.push_back(observe(claim, on));
+  if (claim.parameters.integer("named.layer") > 0) {
+    claim.report([=, on = claim.primary(), &claim, judged = neurons.front()](Measure& measure) {
+      report_named(on, *judged, claim.parameters, measure);
+    });
+  }
   const auto chosen = chosen_neurons(claim.survey);
   if (chosen.empty()) return;
   const auto on = claim.primary();
@@ -192,11 +227,13 @@ void super_neurons(Claim& claim) {
     claim.report([=](Measure& measure) { report_writers(seen, writers, measure); });
   }
   claim.report([seen, writers = claim.survey.writers_of(claim.spike())](Measure& measure) {
+    report_largest(seen.on, *seen.neurons, writers.layer, measure);
     report_pictures(seen, writers, measure);
   });
 }
 
-REPLICATE_DESCRIPTION(super_neuron_alignment, super_neurons);
+REPLICATE_DESCRIPTION(super_neuron_alignment, super_neurons, "random", "null_model", "named.layer", "named.neuron",
+                      "named.dimensions");
 
 }  // namespace
 }  // namespace replicate

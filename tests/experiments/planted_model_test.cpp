@@ -222,7 +222,7 @@ const std::map<std::string, Expectation> kExpected = {
     {"variance_discrepancy", {Verdict::pass, Verdict::pass}},
     {"dimension_disparity", {Verdict::pass, Verdict::not_applicable}},
     {"rank_collapse", {Verdict::fail, Verdict::not_applicable}},  // the drop is position 0's own
-    {"super_neuron_alignment", {Verdict::pass, Verdict::fail}},
+    {"super_neuron_alignment", {Verdict::pass, Verdict::not_applicable}},
     {"qk_locking", {Verdict::pass, Verdict::fail}},
     {"mask_induced_sink", {Verdict::pass, Verdict::not_applicable}},
     {"variance_scaling", {Verdict::pass, Verdict::not_applicable}},
@@ -232,6 +232,8 @@ const std::map<std::string, Expectation> kExpected = {
     {"falsification", {Verdict::pass, Verdict::not_applicable}},
     {"sink_source", {Verdict::pass, Verdict::not_applicable}},
 };
+
+constexpr Sizes kForBlocks{.sequences = kPopulationBlocks};
 
 class OnThePlantedModel : public testing::TestWithParam<std::string> {
  protected:
@@ -245,12 +247,12 @@ class OnThePlantedModel : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(OnThePlantedModel, IsJudgedAsWeKnowItToBe) {
-  static ExperimentBench bench(planted_model(1));
+  static ExperimentBench bench(planted_model(1), kForBlocks);
   expect(bench, &Expectation::planted);
 }
 
 TEST_P(OnThePlantedModel, IsNotSeenWithoutTheWrite) {
-  static ExperimentBench bench(planted_model(0));
+  static ExperimentBench bench(planted_model(0), kForBlocks);
   expect(bench, &Expectation::without);
 }
 
@@ -286,11 +288,15 @@ ExperimentBench& bench_in(at::ScalarType type) {
       .first->second;
 }
 
-/// What the claim's criteria and controls look at.
+/// What the claim's criteria and controls look at, and the model has.
 std::set<std::string> judged_metrics(const Judgement& judgement) {
   std::set<std::string> names;
-  for (const auto& criterion : judgement.criteria) names.insert(criterion.metric);
-  for (const auto& control : judgement.controls) names.insert({control.metric, control.of});
+  for (const auto& criterion : judgement.criteria) {
+    if (criterion.outcome != Outcome::not_measured) names.insert(criterion.metric);
+  }
+  for (const auto& control : judgement.controls) {
+    if (control.outcome != ControlOutcome::not_measured) names.insert({control.metric, control.of});
+  }
   return names;
 }
 

@@ -331,16 +331,7 @@ def super_neuron_alignment(model, trace, survey):
                 result |= {f"{name}{suffix}[layer={layer},neuron={n}]": values[n] for n in neurons}
         if layer != survey.dominant:
             continue
-        outlier = (s["gate_norm_z"] > 3) & (s["up_norm_z"] > 3) & (s["down_kurtosis_over_median"] > 10)
-        selective = outlier & (s["selectivity"] > 10)
-        result |= {
-            "candidate_neurons": int(outlier.sum()),
-            "super_neurons": int(selective.sum()),
-            "written_energy_share": s["written_share"][selective].sum(),
-            "written_energy_share_surveyed": s["written_share"][writer["neurons"]].sum(),
-            "written_energy_share_matched": s["written_share"][writer["matched_neurons"]].sum(),
-            "largest_written_share": s["written_share"].max(),
-        }
+        result["largest_written_share"] = s["written_share"].max()
     return result
 
 
@@ -414,7 +405,6 @@ def lock_layers(model, ids, trace, layers):
     return result | {
         "key_constancy_distinct": None if distinct[0] is None else np.mean(distinct),
         "key_constancy_over_others": result["key_constancy"] - result["key_constancy_others"],
-        "positive_score_excess": share - 0.5,
         "positive_score_share_over_others": share - result["positive_score_share_others"],
         "alignment_positivity_spearman": spearmanr(
             by_head("key_query_alignment"), by_head("positive_score_share")
