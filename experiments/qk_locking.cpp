@@ -1,192 +1,135 @@
 // At a sink the first position's key is nearly the same whatever the token was, and points along the principal
-// direction of the queries, so that nearly all scores on it are positive (paper, figure 12: both near 1).
-// The share of positive scores is no property of attention (softmax ignores a shift of all scores), so the margin of
-// the score over all other keys together stands beside it.
-// Controls: the keys of other positions; layer 1, which has no sink; the null model is reported.
-// Cost: one forward pass per condition, the scores a second time, and one K x K eigenproblem per sequence and head.
+// direction of the queries, so nearly all scores on it are positive (paper, figure 12: both near 1). Judged in the
+// first sink layer after the spike, in means over its heads. "Principal direction" can be read in two ways, and either
+// will do: the first right singular vector of the queries after RoPE, or the first left one of W_Q with the norm's gain
+// folded in. Control: the share of positive scores beyond other positions' in layer 1, which has no sink. Cost: one
+// forward pass, the scores of two layers a second time, one K x K eigenproblem per sequence and head; where attention
+// has biases, a second pass. experiments/described/keys_by_layer.cpp has all layers and heads.
+
+#include <set>
 
 #include "base/error.h"
+#include "base/statistics.h"
 #include "harness/study/claim.h"
 #include "harness/study/measures/query_key_probe.h"
+#include "harness/study/measures/without_biases.h"
 #include "harness/study/population.h"
+#include "models/core/tensor_values.h"
 
 namespace replicate {
 namespace {
 
-using Layers = std::vector<int64_t>;
+/// Fewer distinct first tokens say nothing about the constancy of a key: a constant BOS makes it trivial.
+constexpr int64_t kFirstTokens = 8;
 
-const std::vector<std::pair<QueryKey, std::string>> kQuantities = {
-    {QueryKey::alignment, "key_query_alignment"},
-    {QueryKey::weights_alignment, "key_query_alignment_weights"},
-    {QueryKey::positive_share, "positive_score_share"},
-    {QueryKey::margin, "score_margin"},
-    {QueryKey::alignment_others, "key_query_alignment_others"},
-    {QueryKey::positive_share_others, "positive_score_share_others"},
-    {QueryKey::margin_others, "score_margin_others"}};
-
-/// What is observed of one condition.
-struct Observed {
+/// The queries and keys of the first sink layer and of layer 1.
+struct LockedKeys {
   Condition on;
+  int64_t sink;
   std::shared_ptr<QueryKeyProbe> probe;
+
+  Tensor mean(QueryKey quantity) const { return mean_in(sink, quantity); }  // [B]
+  Tensor mean_in(int64_t layer, QueryKey quantity) const { return probe->heads(layer, quantity).mean(1); }
+  Tensor share_over_others(int64_t layer) const {  // [B]
+    return mean_in(layer, QueryKey::positive_share) - mean_in(layer, QueryKey::positive_share_others);
+  }
 };
 
-/// Mean over the layers of f(layer) [...]: [...].
-template <typename F>
-Tensor mean_over(const Layers& layers, F f) {
-  std::vector<Tensor> all;
-  for (const auto layer : layers) all.push_back(f(layer));
-  return at::stack(all).mean(0);
+void judge_scores(const LockedKeys& keys, Measure& measure) {
+  measure.judged("sink_key_alignment", keys.on, keys.mean(QueryKey::alignment));
+  measure.judged("sink_key_alignment_weights", keys.on, keys.mean(QueryKey::weights_alignment));
+  measure.judged("sink_key_positive_share", keys.on, keys.mean(QueryKey::positive_share));
+  measure.judged("sink_key_positive_share_over_others", keys.on, keys.share_over_others(keys.sink));
 }
 
-/// One quantity, mean over heads and layers: [B].
-Tensor over_heads(const Observed& one, const Layers& layers, QueryKey quantity) {
-  return mean_over(layers, [&](int64_t layer) { return one.probe->heads(layer, quantity).mean(1); });
+/// Pairs of texts whose first tokens differ, [B, B]: two that begin alike have one first key in every model.
+Tensor pairs_that_differ(const Condition& on) {
+  const auto ids = on.tokens->ids.select(1, 0);  // [B]
+  return ids.unsqueeze(0).ne(ids.unsqueeze(1)).to(at::kDouble);
 }
 
-/// Of the keys of two sequences, of position 0 or of the others, mean over layers: [B, B].
-Tensor key_cosines(const Observed& one, const Layers& layers, bool first) {
-  return mean_over(layers, [&](int64_t layer) { return one.probe->key_cosines(layer, first); });
+/// Mean of x [B, B] over pairs [B, B] of sequences, from weights [R, B] of the sequences: [R].
+Tensor mean_over_pairs(const Tensor& weights, const Tensor& x, const Tensor& pairs) {
+  const auto sum = [&](const Tensor& y) { return (at::matmul(weights, y) * weights).sum(-1); };
+  return sum(x * pairs) / sum(pairs);
 }
 
-/// Mean pairwise cosine of keys, from weights [R, B]: [R].
-Tensor constancy(const Observed& one, const Layers& layers, bool first, const Tensor& weights) {
-  return mean_pairwise(weights, key_cosines(one, layers, first));
-}
-
-/// The same of position 0 over pairs of sequences that begin with different tokens: [R]. Texts often begin alike
-/// (a line break), and then the first keys are one and the same vector in every model.
-Tensor constancy_distinct(const Observed& one, const Layers& layers, const Tensor& weights) {
-  const auto ids = one.on.tokens->ids.select(1, 0);                           // [B]
-  const auto differ = ids.unsqueeze(0).ne(ids.unsqueeze(1)).to(at::kDouble);  // [B, B]
-  const auto sum = [&](const Tensor& x) { return (at::matmul(weights, x) * weights).sum(-1); };
-  return sum(key_cosines(one, layers, true) * differ) / sum(differ);
-}
-
-/// f(layer) [X] of each layer 1..L: [X, L].
-template <typename F>
-Tensor each_layer(int64_t layers, F f) {
-  std::vector<Tensor> all;
-  for (int64_t layer = 1; layer <= layers; ++layer) all.push_back(f(layer));
-  return at::stack(all, 1);
-}
-
-void report_by_layer(const Observed& one, Measure& measure) {
-  const auto layers = one.on.layers();
-  for (const auto& [quantity, name] : kQuantities) {
-    const auto of_layer = [&, wanted = quantity](int64_t layer) { return over_heads(one, {layer}, wanted); };
-    measure.by_layer(name, one.on, each_layer(layers, of_layer), layers);
+void judge_constancy(const LockedKeys& keys, Measure& measure) {
+  const auto ids = to_vector<int64_t>(keys.on.tokens->ids.select(1, 0));
+  if (static_cast<int64_t>(std::set(ids.begin(), ids.end()).size()) < kFirstTokens) {
+    measure.note("The texts begin with fewer than 8 different tokens: whether the key is constant is not applicable.");
+    return;
   }
-  for (const bool first : {true, false}) {
-    measure.population_series(first ? "key_constancy" : "key_constancy_others", one.on, "layer", layer_numbers(layers),
-                              [&](const Tensor& weights) {
-                                return each_layer(
-                                    layers, [&](int64_t layer) { return constancy(one, {layer}, first, weights); });
-                              });
-  }
+  const auto pairs = pairs_that_differ(keys.on);
+  const auto first = [=](const Tensor& weights) {
+    return mean_over_pairs(weights, keys.probe->key_cosines(keys.sink, true), pairs);
+  };
+  const auto over_others = [=](const Tensor& weights) {
+    return first(weights) - mean_pairwise(weights, keys.probe->key_cosines(keys.sink, false));
+  };
+  const auto as_column = [](const auto& f) { return [=](const Tensor& weights) { return f(weights).unsqueeze(1); }; };
+  measure.judged_population("sink_key_constancy", keys.on, as_column(first), {-1, 1});
+  measure.judged_population("sink_key_constancy_over_others", keys.on, as_column(over_others), {-2, 2});
 }
 
-/// How the keys and scores on position 0 are, beside those on other positions, in the layers with a sink.
-void report_over_sinks(const Observed& one, const Layers& sinks, Measure& measure) {
-  for (const auto& [quantity, name] : kQuantities) measure.mean(name, one.on, over_heads(one, sinks, quantity));
-  const auto share = over_heads(one, sinks, QueryKey::positive_share);
-  measure.mean("positive_score_share_over_others", one.on,
-               share - over_heads(one, sinks, QueryKey::positive_share_others));
-  measure.mean("positive_score_excess", one.on, share - 0.5);
-  measure.population({"key_constancy", "key_constancy_others", "key_constancy_over_others", "key_constancy_distinct"},
-                     one.on, [&](const Tensor& weights) {
-                       const auto first = constancy(one, sinks, true, weights);
-                       const auto others = constancy(one, sinks, false, weights);
-                       const auto distinct = constancy_distinct(one, sinks, weights);
-                       return at::stack({first, others, first - others, distinct}, 1);
-                     });
+/// Rank correlation over the heads of the mean alignment and the mean share of positive scores.
+double alignment_with_positivity(const LockedKeys& keys) {
+  const auto by_head = [&](QueryKey quantity) {
+    return to_vector<double>(keys.probe->heads(keys.sink, quantity).mean(0));  // [H]
+  };
+  return spearman(by_head(QueryKey::alignment), by_head(QueryKey::positive_share));
 }
 
-/// The control: a layer without a sink.
-void report_layer_one(const Observed& one, Measure& measure) {
-  const Layers layer{1};
-  for (const auto& [quantity, name] : kQuantities) {
-    measure.mean(name + "_layer1", one.on, over_heads(one, layer, quantity));
-  }
-  const auto share = over_heads(one, layer, QueryKey::positive_share);
-  measure.mean("positive_score_excess_layer1", one.on, share - 0.5);
-  measure.mean("positive_score_share_over_others_layer1", one.on,
-               share - over_heads(one, layer, QueryKey::positive_share_others));
-  measure.population({"key_constancy_layer1", "key_constancy_distinct_layer1"}, one.on, [&](const Tensor& weights) {
-    return at::stack({constancy(one, layer, true, weights), constancy_distinct(one, layer, weights)}, 1);
+void report_beside(const LockedKeys& keys, Measure& measure) {
+  measure.mean("sink_key_score_margin", keys.on, keys.mean(QueryKey::margin));
+  if (keys.probe->heads(keys.sink, QueryKey::alignment).size(1) < 3) return;
+  measure.value("sink_key_alignment_positivity_spearman", keys.on, alignment_with_positivity(keys));
+}
+
+LockedKeys observe_keys(Claim& claim, const Condition& on, std::vector<int64_t> layers) {
+  const auto sink = layers.front();
+  return {
+      on, sink,
+      claim.run(on).add(std::make_shared<QueryKeyProbe>(std::move(layers), claim.config().head_width, on.length()))};
+}
+
+/// What the biases of queries and keys contribute, where attention has any.
+void report_without_biases(Claim& claim, Condition on, int64_t sink) {
+  if (!claim.config().qkv_bias) return;
+  on.model = without_query_key_biases(on.model, sink);
+  on.suffix = "_without_biases";
+  claim.report([keys = observe_keys(claim, on, {sink})](Measure& measure) {
+    measure.mean("sink_key_alignment", keys.on, keys.mean(QueryKey::alignment));
+    measure.mean("sink_key_alignment_weights", keys.on, keys.mean(QueryKey::weights_alignment));
+    measure.mean("sink_key_positive_share", keys.on, keys.mean(QueryKey::positive_share));
   });
 }
 
-/// One quantity of every head of every layer, layer by layer: [B, layers x H].
-Tensor all_heads(const Observed& one, const Layers& layers, QueryKey quantity) {
-  std::vector<Tensor> all;
-  for (const auto layer : layers) all.push_back(one.probe->heads(layer, quantity));
-  return at::cat(all, 1);
+void judge_layer_one(const LockedKeys& keys, Measure& measure) {
+  measure.judged("layer1_positive_share_over_others", keys.on, keys.share_over_others(1));
 }
 
-/// Whether the heads with the best aligned keys are those with most positive scores.
-void report_across_heads(const Observed& one, const Layers& sinks, Measure& measure) {
-  const auto aligned = all_heads(one, sinks, QueryKey::alignment);
-  const auto share = all_heads(one, sinks, QueryKey::positive_share);
-  const auto heads = aligned.size(1) / static_cast<int64_t>(sinks.size());
-  std::vector<SampleColumn> columns;
-  for (const auto* name : {"key_query_alignment", "positive_score_share"}) {
-    for (const auto layer : sinks) {
-      for (int64_t h = 1; h <= heads; ++h) columns.push_back({name, {{"layer", layer}, {"head", h}}});
-    }
-  }
-  measure.of_means({"alignment_positivity_spearman"}, one.on, columns, at::cat({aligned, share}, 1),
-                   [](std::span<const double> means) {
-                     const auto half = means.size() / 2;
-                     return std::vector<double>{spearman(means.first(half), means.subspan(half))};
-                   });
-}
-
-/// Figure 12's scatter as two curves over the heads of all sink layers, sorted by alignment.
-void report_sorted_heads(const Observed& one, const Layers& sinks, Measure& measure) {
-  const auto aligned = all_heads(one, sinks, QueryKey::alignment);
-  const auto share = all_heads(one, sinks, QueryKey::positive_share);
-  const auto order = aligned.mean(0).argsort();  // [sinks x H]
-  const auto ranks = counted(order.numel());
-  measure.series("key_query_alignment_by_head", one.on, "head_rank", ranks, aligned.index_select(1, order));
-  measure.series("positive_score_share_by_head", one.on, "head_rank", ranks, share.index_select(1, order));
-}
-
-Layers with_layer_one(Layers layers) {
-  layers.push_back(1);
-  return layers;
-}
-
-/// In these layers, all when there are none.
-Observed observe(Claim& claim, const Condition& on, const Layers& layers) {
+void qk_locking(Claim& claim) {
+  const auto stage = claim.stage();
+  const auto sink = stage.sinks.front();
+  const bool has_control = stage.first_spike() > 1;  // else layer 1 writes what layer 2 locks to
+  const auto on = claim.primary();
   if (on.length() < 3) {
     throw Error("no other position has later queries in sequences of " + std::to_string(on.length()), "qk_locking",
                 "use sequences of 3 tokens at least");
   }
-  return {on, claim.run(on).add(std::make_shared<QueryKeyProbe>(layers, claim.config().head_width, on.length()))};
-}
-
-void qk_locking(Claim& claim) {
-  const bool beside = claim.reports_others;  // a variation does without the null model, which no control needs
-  std::vector<Observed> observed;            // the judged condition first
-  for (const auto& on : beside ? claim.conditions() : std::vector{claim.primary()}) {
-    observed.push_back(observe(claim, on, beside ? Layers{} : with_layer_one(claim.sinks())));
-    if (beside) claim.report([one = observed.back()](Measure& measure) { report_by_layer(one, measure); });
-  }
-  const auto sinks = claim.sinks();
-  for (const auto& one : observed) {
-    claim.report([=](Measure& measure) {
-      report_over_sinks(one, sinks, measure);
-      if (beside) report_across_heads(one, sinks, measure);
-      if (sinks.front() != 1) report_layer_one(one, measure);
-    });
-  }
-  claim.report([=, judged = observed.front()](Measure& measure) {
-    if (sinks.front() == 1) measure.note("Layer 1 is a sink layer itself: that control does not exist.");
-    if (beside) report_sorted_heads(judged, sinks, measure);
+  const auto keys = observe_keys(claim, on, has_control ? std::vector<int64_t>{sink, 1} : std::vector<int64_t>{sink});
+  claim.report([=](Measure& measure) {
+    judge_scores(keys, measure);
+    judge_constancy(keys, measure);
+    report_beside(keys, measure);
+    if (has_control) judge_layer_one(keys, measure);
+    if (!has_control) measure.note("The stage starts in layer 2, so layer 1 is no control.");
   });
+  report_without_biases(claim, on, sink);
 }
 
-REPLICATE_CLAIM(qk_locking, "natural", "random", "null_model");
+REPLICATE_CLAIM(qk_locking, "natural");
 
 }  // namespace
 }  // namespace replicate

@@ -54,6 +54,11 @@ void keep(std::vector<Samples>& kept, Samples samples) {
   if (!known) kept.push_back(std::move(samples));
 }
 
+/// Of all sequences alike.
+double of_all(const OfWeights& f, int64_t n) {
+  return f(at::full({1, n}, 1.0 / static_cast<double>(n), at::kDouble)).item<double>();
+}
+
 }  // namespace
 
 std::vector<double> counted(int64_t n, double first) {
@@ -93,7 +98,7 @@ void Measure::judged_population(const std::string& name, const Condition& condit
                                 std::map<std::string, int64_t> where) {
   constexpr auto kBlocks = kPopulationBlocks;
   const auto block = condition.tokens->sequences() / kBlocks;
-  if (block == 0) return value(name, condition, kNone, std::move(where));
+  if (block == 0) return value(name, condition, of_all(f, condition.tokens->sequences()), std::move(where));
   auto weights = at::zeros({kBlocks + 1, condition.tokens->sequences()}, at::kDouble);  // the last row: all blocks
   weights.slice(1, 0, kBlocks * block).fill_(1);
   for (int64_t i = 0; i < kBlocks; ++i) weights[i].slice(0, i * block, (i + 1) * block).zero_();

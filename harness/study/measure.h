@@ -53,8 +53,8 @@ class Measure {
   /// A statistic of the population of sequences (f gives one column), such as the log of a ratio of variances. The
   /// units are its pseudo-values over kPopulationBlocks equal blocks of sequences, of which the last few are left out
   /// where their number is no multiple of it: G theta - (G - 1) theta_without_i. Their mean, and its interval, are cut
-  /// to the range; the statistic of all blocks stands beside it as `<name>_plug_in`. Without a value for fewer
-  /// sequences than blocks.
+  /// to the range; the statistic of all blocks stands beside it as `<name>_plug_in`. Of fewer sequences than
+  /// blocks it is the statistic itself, without units: enough for a variation, and too little to be judged.
   void judged_population(const std::string& name, const Condition& condition, const OfWeights& f, Range range = {},
                          std::map<std::string, int64_t> where = {});
 

@@ -68,6 +68,7 @@ struct Sizes {
   int64_t sequences = 12, length = 64;
   int64_t beside = 4;  ///< sequences of conditions that are reported beside the judged ones: repeated, bos
   int64_t calibration = 256, resamples = 300;
+  bool bos = false;  ///< natural inputs begin with BOS
 };
 
 /// What came of one claim on one model.
@@ -123,7 +124,7 @@ class ExperimentBench {
 
  private:
   Survey surveyed(InputKind kind) {
-    const auto tokens = maker_.make(kind, {8, sizes_.length}, false, Region::survey);
+    const auto tokens = maker_.make(kind, {8, sizes_.length}, sizes_.bos && kind == InputKind::natural, Region::survey);
     const Surveyor surveyor(survey_rules());
     replicate::run({{model_, tokens, {}, surveyor.probes()}}, {});
     return surveyor.reduce(model_->config.layers, sizes_.length);
@@ -144,6 +145,7 @@ class ExperimentBench {
     context.survey = survey_;
     context.maker = &maker_;
     context.seed = seed_;
+    context.bos = sizes_.bos;
     context.bootstrap = {sizes_.resamples, derive_seed(seed_, "bootstrap")};
     return context;
   }

@@ -192,12 +192,13 @@ TEST(Judged, IsCutToTheRangeOfTheMetric) {
   EXPECT_LT(*metric.low, 15);
 }
 
-TEST(Judged, APopulationOfFewerSequencesThanBlocksHasNoValue) {
+TEST(Judged, APopulationOfFewerSequencesThanBlocksHasAValueAndNoUnits) {
   Measure measure(kOptions);
-  measure.judged_population("m", sequences(15), weighted_mean_of(at::ones({15}, at::kDouble)));
+  measure.judged_population("m", sequences(15), weighted_mean_of(at::arange(15, at::kDouble)));
   const auto measurement = measure.take();
   ASSERT_EQ(measurement.metrics.size(), 1u);
-  EXPECT_TRUE(std::isnan(measurement.metrics[0].value));
+  EXPECT_NEAR(measurement.metrics[0].value, 7, 1e-12);
+  EXPECT_FALSE(measurement.metrics[0].low);
   EXPECT_TRUE(measurement.samples.empty());
 }
 
