@@ -1,41 +1,38 @@
-// If the dominant spike's super neurons and what they write make the sink, then taking that away at position 0 has to
-// make it go, or move, and taking it away elsewhere must not (what the referee asked for; the paper has no figure of
-// it). What the super neurons write is set to zero at position 0. Controls: the same at all other positions, and at
-// position 0 as many neurons of that layer that contribute alike at other positions.
-// Cost: one forward pass, and three edits that cost the layers from the spike on; twice with random ids.
-// experiments/described/other_edits.cpp has the other edits.
+// If what the super neurons of a spike write makes the sink, then taking it away at position 0 has to take the sink
+// away. The seeds of this project ask for that test: "remove or densify the down-projections ... measure whether
+// attention sinks disappear or shift". This is the first half; falsification_densify is the second.
+// Removal is the attention to position 0 that the edit takes, over the stage's sink layers. Control: at position 0,
+// from the residual stream after the spike, a random vector is taken that is as long as what the super neurons write.
+// Cost: one forward pass, and two that cost the layers from the spike on.
+// experiments/described/edits_of_writes.cpp tables the other edits.
 
 #include "harness/study/claim.h"
 #include "harness/study/measures/sink_under_edits.h"
+#include "harness/study/measures/super_neuron_writes.h"
 
 namespace replicate {
 namespace {
 
-/// The untouched pass, the edit and its two controls.
-void compare(Claim& claim, const Condition& on, const DominantStage& stage, bool remarks) {
-  const auto& writers = stage.writers;
-  const auto zeroed = [&](const std::string& suffix, const std::vector<int64_t>& neurons,
-                          const std::vector<int64_t>& positions) {
-    return edit_sink(claim, on, suffix, {zero_neurons(writers.layer, neurons, positions)});
+void falsification(Claim& claim) {
+  const auto stage = claim.stage();
+  const auto on = claim.primary();
+  const auto observe = [&](std::vector<Patch> patches) {
+    return watch_sink(claim.run(on, std::move(patches)), on, stage.sinks, claim.parameters.integer("queries"));
   };
-  const auto untouched = edit_sink(claim, on, "", {});
-  const auto zero = zeroed("_zero", writers.neurons, {0});
-  const auto elsewhere = zeroed("_zero_elsewhere", writers.neurons, all_but_the_first(on.length()));
-  const auto matched = zeroed("_zero_matched", writers.matched_neurons, {0});
-  claim.report([=, layers = stage.sinks](Measure& measure) {
-    report_edit(on, untouched, nullptr, layers, measure);
-    for (const auto& edit : {zero, elsewhere, matched}) report_edit(on, edit, &untouched, layers, measure);
-    if (remarks) note_what_is_left(on, zero, "Super neurons of the dominant spike", measure);
+  const auto untouched = observe({});
+  const auto zero = observe(at_each_spike(stage, zero_write));
+  const auto random = observe(random_vectors(claim, on, stage, 0, {}, zero_write));
+  claim.report([=](Measure& measure) {
+    measure.judged("removal_zero_beyond_half", on, removal_beyond_half(untouched, zero));
+    measure.judged("removal_zero", on, removal(untouched, zero));
+    measure.judged("removal_random_vector", on, removal(untouched, random));
+    measure.ratio("removed_share_zero", on, removal(untouched, zero), untouched.to_first());
+    note_shift("what the super neurons write is removed", untouched, zero, measure);
+    note_stand_ins(stage, measure);
   });
 }
 
-void falsification(Claim& claim) {
-  const auto stage = claim.dominant_stage();
-  compare(claim, claim.primary(), stage, true);
-  if (const auto random = claim.condition("random")) compare(claim, *random, stage, false);
-}
-
-REPLICATE_CLAIM(falsification, "natural", "random", "queries");
+REPLICATE_CLAIM(falsification, "judged_on", "natural", "random", "queries");
 
 }  // namespace
 }  // namespace replicate

@@ -25,9 +25,15 @@ def recorded_claims():
             if os.path.exists(os.path.join(RUNS, run, claim, "record.json"))}
 
 
+def judged(claim):
+    """Names of the metrics that the claim is judged by, on the models of the tests."""
+    golden = json.loads(read("tests", "golden", "claims.json"))
+    return {name.split("/")[2] for name in golden if name.split("/")[1] == claim}
+
+
 def measured(claim):
-    """Names of the metrics and series of a claim in the kept runs."""
-    names = set()
+    """Names of the metrics and series of a claim in the kept runs, and of those that it is judged by."""
+    names = judged(claim)
     for run in os.listdir(RUNS):
         path = os.path.join(RUNS, run, claim, "record.json")
         if os.path.exists(path):

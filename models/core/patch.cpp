@@ -39,14 +39,14 @@ Tensor apply(const AffinePatch& patch, int64_t layer, const Tensor& value) {
   });
 }
 
-/// One standard normal weight for each recorded sequence, drawn for each sequence of the lane by itself, so that
-/// batches do not matter, and the same in all layers, which keeps the recorded coherence between them: [b, B'].
-Tensor normal_weights(uint64_t seed, int64_t first_sequence, int64_t sequences, int64_t recorded) {
+/// `count` standard normal numbers, drawn for each sequence of the lane by itself, so that batches do not matter, and
+/// the same in all layers: [b, count]. As weights of recorded sequences they keep the coherence between layers.
+Tensor normal_weights(uint64_t seed, int64_t first_sequence, int64_t sequences, int64_t count) {
   std::vector<Tensor> rows;
   for (int64_t b = 0; b < sequences; ++b) {
     auto generator = at::detail::createCPUGenerator();
     generator.set_current_seed(seed ^ (0x9E3779B97F4A7C15u * static_cast<uint64_t>(first_sequence + b + 1)));
-    rows.push_back(at::randn({recorded}, generator, at::kFloat));
+    rows.push_back(at::randn({count}, generator, at::kFloat));
   }
   return at::stack(rows);
 }
@@ -68,22 +68,35 @@ Tensor combined(const Transplant& patch, const Tensor& recorded, int64_t first_s
 
 Tensor apply(const Transplant& patch, const Tensor& recorded, int64_t first_sequence, const Tensor& value) {
   const auto r = combined(patch, recorded, first_sequence, value.size(0));
+  const auto norm = [](const Tensor& v) { return at::linalg_vector_norm(v, 2, {-1}, true); };
   return change_at(patch.site, patch.positions, patch.dimensions, value, [&](const Tensor& x) {
     const auto wanted = x * patch.scale + r * patch.weight;
-    if (!patch.norm_only) return wanted;
-    const auto norm = [](const Tensor& v) { return at::linalg_vector_norm(v, 2, {-1}, true); };
-    return x * (norm(wanted) / norm(x).clamp_min(1e-30));
+    if (patch.norm_only) return x * (norm(wanted) / norm(x).clamp_min(1e-30));
+    if (!patch.turned) return wanted;
+    const auto drawn = normal_weights(patch.seed, first_sequence, x.size(0), x.size(1) * x.size(2)).view(x.sizes());
+    return wanted + (drawn / norm(drawn)).to(x.device()) * norm(x - wanted);
   });
 }
 
+/// [neurons, D], or [b, neurons, D] where each sequence has its own.
+Tensor changes_of(const WriteEdit& edit, int64_t first_sequence, int64_t sequences) {
+  const auto matrix = [](const std::vector<std::vector<float>>& rows) {
+    std::vector<Tensor> all;
+    for (const auto& row : rows) all.push_back(at::tensor(row, at::kFloat));
+    return at::stack(all);
+  };
+  if (edit.delta.size() == 1) return matrix(edit.delta.front());
+  std::vector<Tensor> by_sequence;
+  for (int64_t b = 0; b < sequences; ++b) by_sequence.push_back(matrix(edit.delta[first_sequence + b]));
+  return at::stack(by_sequence);
+}
+
 /// W_down's output with what the neurons write otherwise; hidden [b, T, F].
-Tensor apply(const WriteEdit& edit, const Tensor& hidden, const Tensor& output) {
-  std::vector<Tensor> delta;
-  for (const auto& row : edit.delta) delta.push_back(at::tensor(row, at::kFloat));
-  const auto matrix = at::stack(delta).to(output.device());  // [neurons, D]
-  const auto active = pick(pick(hidden, 1, edit.positions), 2, edit.neurons);
+Tensor apply(const WriteEdit& edit, const Tensor& hidden, int64_t first_sequence, const Tensor& output) {
+  const auto changes = changes_of(edit, first_sequence, output.size(0)).to(output.device());
+  const auto active = pick(pick(hidden, 1, edit.positions), 2, edit.neurons);  // [b, P, neurons]
   return change_at(Site::ffn_output, edit.positions, {}, output,
-                   [&](const Tensor& x) { return x + at::matmul(active, matrix); });
+                   [&](const Tensor& x) { return x + at::matmul(active, changes); });
 }
 
 /// Whether a patch needs the activations that W_down reads.
@@ -124,10 +137,14 @@ void check_affine(const AffinePatch& patch, int64_t length) {
   }
 }
 
-void check_edit(const WriteEdit& edit, int64_t length) {
+void check_edit(const WriteEdit& edit, int64_t sequences, int64_t length) {
   check_positions(edit.positions, length);
   if (edit.layers.first != edit.layers.last) reject("a write edit belongs to one layer");
-  if (edit.neurons.size() != edit.delta.size()) reject("a write edit needs one vector a neuron");
+  const auto lists = static_cast<int64_t>(edit.delta.size());
+  if (lists != 1 && lists != sequences) reject("a write edit needs one list of vectors, or one per sequence");
+  for (const auto& list : edit.delta) {
+    if (list.empty() || edit.neurons.size() != list.size()) reject("a write edit needs one vector per neuron");
+  }
 }
 
 }  // namespace
@@ -175,7 +192,7 @@ Tensor PatchedSites::at(Site site, const Tensor& value) {
         if (patch.site == site) result = apply(patch, recorded_(patch.source), first_sequence_, result);
       },
       [&](const WriteEdit& edit) {
-        if (site == Site::ffn_output) result = apply(edit, hidden_, result);
+        if (site == Site::ffn_output) result = apply(edit, hidden_, first_sequence_, result);
       },
   };
   for (const auto& patch : active_) std::visit(change, patch);
@@ -189,7 +206,7 @@ void check_patches(const std::vector<Patch>& patches, int64_t layers, int64_t se
       [](const IdentityAttention&) {},
       [&](const AffinePatch& patch) { check_affine(patch, length); },
       [&](const Transplant& patch) { check_positions(patch.positions, length); },
-      [&](const WriteEdit& edit) { check_edit(edit, length); },
+      [&](const WriteEdit& edit) { check_edit(edit, sequences, length); },
   };
   for (const auto& patch : patches) {
     const auto& range = layers_of(patch);

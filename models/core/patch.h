@@ -57,17 +57,19 @@ struct Transplant {
   std::string source;  ///< the name of a recording
   Combine combine = Combine::each;
   bool norm_only = false;  ///< x keeps its direction and takes only the norm of that value
-  uint64_t seed = 0;       ///< of Combine::noise: one draw for each sequence, coherent over layers
+  uint64_t seed = 0;       ///< of Combine::noise: one draw for each sequence, coherent over layers; and of `turned`
+  bool turned = false;     ///< x keeps its distance from that value, in a random direction, one draw for each sequence
   bool operator==(const Transplant&) const = default;
 };
 
 /// In one layer and at some positions (all when empty) the neurons write W_down[:, neuron] + delta instead of
-/// W_down[:, neuron]: a change of low rank beside the weights, so that they stay mapped.
+/// W_down[:, neuron]: a change of low rank beside the weights, so that they stay mapped. One list of changes for all
+/// sequences, or one per sequence.
 struct WriteEdit {
   LayerRange layers;  ///< one layer
   std::vector<int64_t> positions;
   std::vector<int64_t> neurons;
-  std::vector<std::vector<float>> delta;  ///< [neurons][D]
+  std::vector<std::vector<std::vector<float>>> delta;  ///< [1 or sequences][neurons][D]
   bool operator==(const WriteEdit&) const = default;
 };
 

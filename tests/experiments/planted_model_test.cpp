@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "harness/study/measures/sink_probes.h"
@@ -227,9 +228,12 @@ const std::map<std::string, Expectation> kExpected = {
     {"mask_induced_sink", {Verdict::pass, Verdict::not_applicable}},
     {"variance_scaling", {Verdict::pass, Verdict::not_applicable}},
     {"side_effects", {Verdict::pass, Verdict::not_applicable}},
+    // The keys read one axis, from which a random vector as long as the write turns position 0 away: controls fire.
     {"super_neuron_mediation", {Verdict::pass, Verdict::not_applicable}},
     {"disparity_mediation", {Verdict::pass, Verdict::not_applicable}},
-    {"falsification", {Verdict::pass, Verdict::not_applicable}},
+    {"falsification", {Verdict::fail, Verdict::not_applicable}},
+    {"falsification_densify", {Verdict::pass, Verdict::not_applicable}},
+    {"write_direction", {Verdict::fail, Verdict::not_applicable}},
     {"sink_source", {Verdict::pass, Verdict::not_applicable}},
 };
 
@@ -257,11 +261,17 @@ TEST_P(OnThePlantedModel, IsNotSeenWithoutTheWrite) {
 }
 
 /// A parameter that is declared and never read would be a setting without effect. `named` is read where a model's file
-/// names a neuron.
+/// names a neuron, and the shape of random inputs perhaps only where a variation is judged on them.
 TEST_P(OnThePlantedModel, ReadsEveryParameterThatItDeclares) {
   static ExperimentBench bench(planted_model(1));
   auto unread = bench.run(GetParam()).unread;
   std::erase_if(unread, [](const std::string& key) { return key.starts_with("named."); });
+  if (!unread.empty() && std::ranges::all_of(unread, [](const auto& key) { return key.starts_with("random."); })) {
+    const auto on_random = bench.run(GetParam(), {"judged_on=random"});
+    ASSERT_NE(on_random.judgement.verdict, Verdict::error) << on_random.judgement.reason;
+    std::erase_if(unread,
+                  [&](const auto& key) { return std::ranges::find(on_random.unread, key) == on_random.unread.end(); });
+  }
   EXPECT_EQ(unread, std::vector<std::string>{});
 }
 

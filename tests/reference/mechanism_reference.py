@@ -22,10 +22,8 @@ How the definitions are read where words leave room:
 - side_effects: the dominant spike's neurons. `other_activation_share`: mean over sequences of the largest |z' - z| at
   positions behind k / mean |z'| at k; the largest over neurons. Activations at other positions: those behind k.
 - disparity_mediation clamps the input of the layer behind the spike, there only.
-- falsification's `mean`: over positions >= 1 of the sequence in the untouched model.
 
-Not here: null models, `densify` and `permute`, `_other_value` and `_noise` (all random weights or draws of the run's
-own), BOS and swapped tokens (the given ids carry none), largest logit differences (rounding alone).
+Not here: null models, `_other_value` and `_noise` (all random weights or draws of the run's own), falsification, BOS and swapped tokens (the given ids carry none), largest logit differences (rounding alone).
 """
 
 import argparse
@@ -77,13 +75,12 @@ class Trace:
     heads: list = field(default_factory=list)  # [B, T, H K]: what W_O reads
     ffn_input: list = field(default_factory=list)  # [B, T, D]: after the FFN's RMSNorm, gain included
     activation: list = field(default_factory=list)  # [B, T, F]: silu(gate) up, what W_down reads
-    loss: np.ndarray | None = None  # [B], nats per token
 
 
 LISTS = ("hidden", "attention", "query", "key", "value", "heads", "ffn_input", "activation")
 
 
-def run(model, ids, edits=(), row=None, onto=None, with_loss=False):
+def run(model, ids, edits=(), row=None, onto=None):
     """`edits`: (module, function of the module's input) pairs. `onto` = (trace, layer):
     take over what comes before `layer` from `trace`; for edits that change nothing there."""
     base, first = onto or (None, 1)
@@ -123,16 +120,8 @@ def run(model, ids, edits=(), row=None, onto=None, with_loss=False):
         modeling_llama.eager_attention_forward = attend
         model.model.layers = blocks[first - 1 :]
         start = base.hidden[first - 1] if base else model.model.embed_tokens(ids)
-        final = model.model(inputs_embeds=start, attention_mask=mask, use_cache=False).last_hidden_state
-        if with_loss:
-            trace.loss = loss(model, final, ids)
+        model.model(inputs_embeds=start, attention_mask=mask, use_cache=False)
     return trace
-
-
-def loss(model, final, ids):
-    """[B]: mean cross-entropy of the next token."""
-    one = lambda x, row: torch.nn.functional.cross_entropy(model.lm_head(x[:-1]).double(), row[1:]).item()
-    return np.array([one(x, row) for x, row in zip(final, ids)])
 
 
 def exact(x):
@@ -691,62 +680,6 @@ def disparity_mediation(model, ids, trace, lanes, survey, target):
     return mediation(model, ids, trace, lanes, survey, target, clamp, mean_at_first, kinds, ("", "_top2"))
 
 
-# --- interventions at position 0 and on the weights ----------------------------------------------------------
-
-
-def received(trace, layers, queries=16):
-    """-> [B, C], attention to each column from the queries behind it, at least `queries` of them, mean over layers;
-    [B], the mean over layers of the largest column's."""
-    length = trace.attention[0].shape[-1]
-    by_layer = []
-    for layer in layers:
-        a = exact(trace.attention[layer - 1])
-        columns = [a[:, :, p + 1 :, p].mean((1, 2)) for p in range(length - queries)]
-        by_layer.append(np.stack(columns, axis=1))
-    return np.mean(by_layer, axis=0), np.max(by_layer, axis=2).mean(0)
-
-
-def falsification(model, ids, trace, survey):
-    dominant, everywhere, elsewhere = survey.dominant_writer(), slice(None), slice(1, None)
-
-    def edit(writer, name, position, neurons="neurons"):
-        index, chosen = writer["layer"] - 1, writer[neurons]
-        mean = trace.activation[index][..., chosen][:, 1:].double().mean(1).float()
-        value = 0.0 if name == "zero" else mean if position == 0 else mean[:, None]
-        return model.model.layers[index].mlp.down_proj, set_at(position, value, chosen)
-
-    lanes = {}
-    for name in ("zero", "mean"):
-        lanes[f"_{name}"] = [edit(dominant, name, 0)]
-        lanes[f"_{name}_elsewhere"] = [edit(dominant, name, elsewhere)]
-        lanes[f"_{name}_everywhere"] = [edit(dominant, name, everywhere)]
-        if len(survey.writers) > 1:
-            lanes[f"_{name}_all"] = [edit(writer, name, 0) for writer in survey.writers]
-    lanes["_zero_matched"] = [edit(dominant, "zero", 0, "matched_neurons")]
-
-    result, level = {}, lambda t: attention_to(t, 0, 0, survey.late_sinks).mean()
-
-    def describe(suffix, lane):
-        result[f"attention_to_first{suffix}"] = level(lane)
-        if not suffix.endswith(("_elsewhere", "_matched")):
-            columns, largest = received(lane, survey.late_sinks)
-            position = columns.argmax(1)
-            result[f"max_column_attention{suffix}"] = largest.mean()
-            result[f"sink_position{suffix}"] = sorted(position)[(len(position) - 1) // 2]
-            result[f"sink_at_first{suffix}"] = (position == 0).mean()
-        if lane.loss is not None:
-            result[f"loss{suffix}"] = lane.loss.mean()
-
-    describe("", trace)
-    for suffix, edits in lanes.items():
-        first = survey.writers[0]["layer"] if suffix.endswith("_all") else survey.dominant
-        with_loss = suffix in ("_zero", "_zero_elsewhere", "_zero_everywhere")
-        lane = run(model, ids, edits, onto=(trace, first), with_loss=with_loss)
-        describe(suffix, lane)
-        result[f"attention_drop{suffix}"] = 1 - level(lane) / level(trace)
-    return result
-
-
 def sink_source(ids, trace, survey, target):
     """Only what the ids allow: they carry no BOS, so position 0 holds an ordinary token."""
     u, level = uniform(ids.shape[1]), attention_to(trace, 0, 0, survey.sinks).mean()
@@ -761,7 +694,7 @@ def sink_source(ids, trace, survey, target):
 
 
 def claims(model, ids, survey, target):
-    trace = run(model, ids, with_loss=True)
+    trace = run(model, ids)
     yield "variance_discrepancy", variance_discrepancy(trace)
     yield "output_projection_alignment", output_projection_alignment(model, trace)
     yield "head_imbalance", head_imbalance(trace, survey)
@@ -774,7 +707,6 @@ def claims(model, ids, survey, target):
     if survey.onset > 1:
         yield "variance_scaling", variance_scaling(model, ids, trace, survey, target)
     if survey.late_sinks and survey.dominant:
-        yield "falsification", falsification(model, ids, trace, survey)
         lanes = {"mask": Lane(row=RowMask(target, [target]))}
         if survey.onset > 1:
             change = lambda o, mu: amplified(o, mu, LAMBDAS[-1])

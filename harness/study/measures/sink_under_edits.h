@@ -1,39 +1,42 @@
 #pragma once
 
-// Where the sink is and how large, when what a few hidden neurons write is edited at some positions: shared by the
-// claim falsification and what is described around it.
+// Where the sink is and how large, when something is edited at position 0: shared by the claims that edit what super
+// neurons write there.
 
 #include "harness/study/claim.h"
 #include "models/core/watch.h"
 
 namespace replicate {
 
-/// The neurons of a layer write nothing at these positions. Error when no neuron is named, which would mean all.
-Patch zero_neurons(int64_t layer, const std::vector<int64_t>& neurons, const std::vector<int64_t>& positions);
-
 std::vector<int64_t> all_but_the_first(int64_t length);  ///< positions 1..length-1
 
-/// One pass and what is observed of its sink.
+/// One pass and what is observed of its sink, over the layers of the stage.
 struct SinkUnderEdit {
-  std::string suffix;                // of its metrics: "" untouched, "_zero", "_mean_elsewhere", ...
-  std::shared_ptr<Watch> received;   // [B, L, C] mean attention to each column
-  std::shared_ptr<Watch> dominance;  // [B, L] max|h| / mean|h| of position 0
+  int64_t length = 0;
+  std::vector<int64_t> layers;       ///< the stage's sink layers
+  std::shared_ptr<Watch> received;   ///< [B, L, C] mean attention, over heads and later queries, to each column
+  std::shared_ptr<Watch> dominance;  ///< [B, L, 2] of the layers' inputs: position 0's, and the mean of the others'
 
-  Tensor to_first() const { return received->layers().select(2, 0); }  ///< [B, L]
-  Tensor largest() const { return received->layers().amax(2); }        ///< [B, L]
+  Tensor to_first() const;           ///< attention to position 0: [B]
+  Tensor excess() const;             ///< excess attention to each column: [B, C]
+  Tensor largest_column() const;     ///< attention to the column that gets most: [B]
+  double dominance_to_rest() const;  ///< position 0's over the others', means over sequences and layers
 };
 
-/// Declares a pass. Attention to a column is that of the later queries; a column counts when at least `queries` of them
-/// see it.
-SinkUnderEdit edit_sink(Claim& claim, const Condition& on, const std::string& suffix, std::vector<Patch> patches);
+/// A column counts when at least so many later queries see it.
+SinkUnderEdit watch_sink(Run run, const Condition& on, const std::vector<int64_t>& layers, int64_t queries);
 
-/// Its series by layer, and its metrics over the layers of the stage's sink: attention to position 0, with its drop
-/// from the untouched pass (null for that pass itself), and, unless the edit leaves position 0's neurons alone, which
-/// position gets most.
-void report_edit(const Condition& on, const SinkUnderEdit& edit, const SinkUnderEdit* untouched,
-                 const std::vector<int64_t>& layers, Measure& measure);
+/// Attention to position 0 that the edit takes away: [B].
+Tensor removal(const SinkUnderEdit& untouched, const SinkUnderEdit& edited);
 
-/// A note on the layers that have a sink at position 0 all the same. `what` was zeroed.
-void note_what_is_left(const Condition& on, const SinkUnderEdit& edit, const std::string& what, Measure& measure);
+/// Whether it takes more than half away, as a contrast per sequence: removal - untouched / 2, [B].
+Tensor removal_beyond_half(const SinkUnderEdit& untouched, const SinkUnderEdit& edited);
+
+/// The position after the first that became a sink (excess attention of at least kSinkExcess in at least half of the
+/// sequences) and was none in the untouched pass. Of several that which gets most.
+std::optional<int64_t> shifted_to(const SinkUnderEdit& untouched, const SinkUnderEdit& edited);
+
+/// A note that says whether the sink has shifted, and where to. `edit`: "what the super neurons write is removed".
+void note_shift(const std::string& edit, const SinkUnderEdit& untouched, const SinkUnderEdit& edited, Measure& measure);
 
 }  // namespace replicate

@@ -269,7 +269,7 @@ TEST(StatesThatAreNotFinite, AreNamedWhateverPatchMadeThem) {
   refused(AffinePatch{Site::hidden, {2, 2}, {3}, {0}, 1, {{kNotANumber}}});
   refused(AffinePatch{Site::key, {2, 2}, {3}, {}, kNotANumber, {}});
   refused(AffinePatch{Site::block_output, {2, 2}, {3}, {}, kEndless, {}});
-  refused(WriteEdit{{2, 2}, {3}, {0}, {std::vector<float>(24, kEndless)}});
+  refused(WriteEdit{{2, 2}, {3}, {0}, {{std::vector<float>(24, kEndless)}}});
   const Recording recorded{"heads", Site::head_output, {2, 2}};
   const Transplant transplant{Site::head_output, {2, 2}, {}, {}, 1, kEndless, recorded.name};
   const auto model = small_model();

@@ -351,6 +351,44 @@ TEST(TransplantNoise, DependsOnTheSeedAndTheSequenceAlone) {
   EXPECT_LT(largest_difference(noise[0].slice(0, 0, 2), drawn_noise(lanes, 1, {})[0]), 1e-7);
 }
 
+// ---- another direction ------------------------------------------------------------------------------
+
+/// What a lane's site holds where each sequence is moved from its own values by as much as `quiet` moves it.
+Tensor turned_values(const Lanes& lanes, uint64_t seed, ExecutorOptions options = {}) {
+  const AffinePatch quiet{Site::hidden, {2, 2}, {5}, {3, 17}, 0, {}};
+  const auto recording = record(Site::block_output, {2, 2}, {5});
+  Transplant patch{Site::block_output, {2, 2}, {5}, {}, 0, 1, recording.name};
+  patch.turned = true;
+  patch.seed = seed;
+  const auto seen = values_at(Site::block_output, {2});
+  run({{lanes.model, lanes.reader, {}, {}, {recording}}, {lanes.model, lanes.reader, {quiet, patch}, {seen}}}, options);
+  return seen->layer(2);
+}
+
+TEST(TransplantTurned, KeepsTheDistanceAndNotTheDirection) {
+  const Lanes lanes;
+  const auto at_site = [&](std::vector<Patch> patches) {
+    const auto seen = values_at(Site::block_output, {2});
+    run({{lanes.model, lanes.reader, std::move(patches), {seen}}}, {});
+    return seen->layer(2);
+  };
+  const auto plain = at_site({});
+  const auto moved = at_site({AffinePatch{Site::hidden, {2, 2}, {5}, {3, 17}, 0, {}}}) - plain;
+  const auto turned = turned_values(lanes, 1) - plain;
+  const auto distance = [](const Tensor& x) { return x.select(1, 5).norm(2, {-1}); };
+  EXPECT_LT(((distance(turned) / distance(moved)) - 1).abs().max().item<double>(), 1e-3);
+  const auto cosine = (turned * moved).select(1, 5).sum(-1) / distance(turned) / distance(moved);
+  EXPECT_LT(cosine.abs().max().item<double>(), 0.9);
+  EXPECT_EQ(turned.index_select(1, at::tensor(Indices{0, 4, 6})).abs().max().item<double>(), 0);
+}
+
+TEST(TransplantTurned, DrawsPerSeedAndSequenceWhateverTheBatches) {
+  const Lanes lanes;
+  const auto turned = turned_values(lanes, 1);
+  EXPECT_LT(largest_difference(turned, turned_values(lanes, 1, {.batch_tokens = 1})), 1e-6);
+  EXPECT_GT(largest_difference(turned, turned_values(lanes, 2)), 1e-4);
+}
+
 // ---- WriteEdit --------------------------------------------------------------------------------------
 
 /// A model whose W_down columns of some neurons in one layer are others.
@@ -362,7 +400,7 @@ class EditedWeights : public WeightSource {
     auto weights = source_->block(layer);
     if (layer != edit_.layers.first) return weights;
     for (size_t n = 0; n < edit_.neurons.size(); ++n) {
-      weights.down.select(1, edit_.neurons[n]).add_(at::tensor(edit_.delta[n], at::kFloat));
+      weights.down.select(1, edit_.neurons[n]).add_(at::tensor(edit_.delta[0][n], at::kFloat));
     }
     return weights;
   }
@@ -384,9 +422,9 @@ struct Edited {
     auto generator = at::detail::createCPUGenerator();
     generator.set_current_seed(4);
     const Indices neurons{3, 17, 30};
-    edit = {{2, 2}, std::move(positions), neurons, {}};
+    edit = {{2, 2}, std::move(positions), neurons, {{}}};
     for (size_t n = 0; n < neurons.size(); ++n) {
-      edit.delta.push_back(floats(at::randn({model->config.width}, generator, at::kFloat)));
+      edit.delta[0].push_back(floats(at::randn({model->config.width}, generator, at::kFloat)));
     }
     edited = std::make_shared<const Model>(
         Model{"edited", model->config, std::make_shared<EditedWeights>(model->weights, edit)});
@@ -434,7 +472,7 @@ TEST(WriteEdit, ThatTakesTheColumnAwaySilencesTheNeuron) {
   Edited one;
   const auto down = one.model->weights->block(2).down;
   one.edit.neurons = {17};
-  one.edit.delta = {floats(-down.select(1, 17))};
+  one.edit.delta[0] = {floats(-down.select(1, 17))};
   const AffinePatch off{Site::hidden, {2, 2}, {}, {17}, 0, {}};
   EXPECT_LT(largest_difference(one.residual_of(one.model, {one.edit}), one.residual_of(one.model, {off})), 1e-6);
 }
@@ -444,6 +482,20 @@ TEST(WriteEdit, BatchesDoNotMatter) {
   EXPECT_LT(largest_difference(one.residual_of(one.model, {one.edit}),
                                one.residual_of(one.model, {one.edit}, {.batch_tokens = 1})),
             1e-6);
+}
+
+/// Each sequence of a lane is changed as it is with its own list alone, whatever the batches.
+TEST(WriteEdit, MayDifferFromSequenceToSequence) {
+  Edited one({0, 6});
+  one.edit.delta.push_back({floats(at::full({24}, 0.5)), floats(at::zeros({24})), floats(at::ones({24}))});
+  one.edit.delta.push_back({floats(at::zeros({24})), floats(-at::ones({24})), floats(at::zeros({24}))});
+  const auto together = one.residual_of(one.model, {one.edit});
+  for (int64_t b = 0; b < 3; ++b) {
+    auto alone = one.edit;
+    alone.delta = {one.edit.delta[b]};
+    EXPECT_LT(largest_difference(together[b], one.residual_of(one.model, {alone})[b]), 1e-6) << b;
+  }
+  EXPECT_LT(largest_difference(together, one.residual_of(one.model, {one.edit}, {.batch_tokens = 1})), 1e-6);
 }
 
 // ---- weights for probes -----------------------------------------------------------------------------
@@ -523,7 +575,7 @@ TEST(PatchErrors, PatchesThatMakeNoSense) {
   const auto reject = [](Patch patch, const std::string& part) {
     expect_error([&] { run({{small_model(), random_tokens(2, kPatchLength), {patch}, {residual()}}}, {}); }, part);
   };
-  const std::vector<float> column(24, 1);
+  const std::vector<std::vector<float>> column{std::vector<float>(24, 1)};
   const auto recording = record(Site::head_output, {1, 3});  // that no lane makes: what a patch says comes first
   reject(AffinePatch{Site::hidden, {2, 1}, {}, {}, 0, {}}, "no layer");
   reject(AffinePatch{Site::hidden, {1, 3}, {}, {}, 0, {{1}, {1}}}, "one a layer");
@@ -532,8 +584,10 @@ TEST(PatchErrors, PatchesThatMakeNoSense) {
   reject(Transplant{Site::head_output, {1, 4}, {}, {}, 0, 1, recording.name}, "outside the model");
   reject(WriteEdit{{1, 2}, {}, {3}, {column}}, "one layer");
   reject(WriteEdit{{2, 2}, {kPatchLength}, {3}, {column}}, "outside the sequence");
-  reject(WriteEdit{{2, 2}, {}, {3, 4}, {column}}, "one vector a neuron");
-  reject(WriteEdit{{2, 2}, {}, {}, {column}}, "one vector a neuron");
+  reject(WriteEdit{{2, 2}, {}, {3, 4}, {column}}, "one vector per neuron");
+  reject(WriteEdit{{2, 2}, {}, {}, {column}}, "one vector per neuron");
+  reject(WriteEdit{{2, 2}, {}, {3}, {column, column, column}}, "one per sequence");
+  reject(WriteEdit{{2, 2}, {}, {3}, {}}, "one per sequence");
 }
 
 }  // namespace
