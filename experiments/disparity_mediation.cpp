@@ -1,49 +1,133 @@
-// The sink that a position becomes when it may attend only to itself goes through the few residual dimensions that
-// the spike blows up: with these held, at that position and where the spike leaves its layer, at what they are
-// without the mask, it goes (the referee's "held constant"; the paper has no figure of it). Control: as many
-// dimensions that are of like size at other positions.
-// Cost: as super_neuron_mediation, and the two largest dimensions, and all but the four, by themselves.
-// harness/study/mediation.h has the method.
+// The sink that a position becomes when it may attend only to itself goes through the few residual dimensions that the
+// spike blows up: with these held, at that position and where the residual stream leaves the spike's layer, at what
+// they are without the mask, it goes (the referee's "held constant"; the paper has no figure of it). How many are held
+// is found on the survey's sequences: the first of 1, 2, 4, ... with which the position's dominance is no larger than
+// that of others. Control: the position's whole residual stream scaled to the norm that holding leaves, its direction
+// kept. Cost: a forward pass for each of the untouched and the masked lane, once more on the survey's sequences; for
+// each number of dimensions, two lanes on the judged sequences and one on the survey's, from the spike's layer on.
+// experiments/described/mediators_of_dominant_spike.cpp has what is reported beside it.
 
 #include <algorithm>
 
-#include "harness/study/mediation.h"
+#include "harness/study/measures/disparity.h"
+#include "harness/study/measures/mediated_sink.h"
+#include "harness/study/measures/sink_probes.h"
+#include "harness/study/target.h"
 
 namespace replicate {
 namespace {
 
-/// The `count` largest dimensions of position 0 after the spike.
-Mediators spike_dimensions(const SpikeWriters& writers, size_t count) {
-  Mediators mediators{Site::block_output, writers.dimensions, writers.matched_dimensions};
-  for (auto* list : {&mediators.dimensions, &mediators.matched}) {
-    list->resize(std::min(count, list->size()));
-  }
-  return mediators;
+constexpr int64_t kSurveySequences = 16;
+
+/// 1, 2, 4, ... up to 4 or a hundredth of the width.
+std::vector<int64_t> few(int64_t width) {
+  std::vector<int64_t> counts;
+  for (int64_t m = 1; m <= std::max<int64_t>(4, width / 100); m *= 2) counts.push_back(m);
+  return counts;
 }
 
-Mediators top4(const SpikeWriters& writers) { return spike_dimensions(writers, 4); }
-
-Mediators top2(const SpikeWriters& writers) { return spike_dimensions(writers, 2); }
-
-/// Every dimension but the four largest: is what the spike writes elsewhere needed?
-Mediators all_but_top4(const SpikeWriters& writers, int64_t width) {
-  const auto top = top4(writers).dimensions;
-  Mediators others{Site::block_output, {}, {}};
-  for (int64_t dimension = 0; dimension < width; ++dimension) {
-    if (std::ranges::find(top, dimension) == top.end()) others.dimensions.push_back(dimension);
-  }
-  return others;
-}
-
-void disparity_mediation(Claim& claim) {
-  mediate(claim, "disparity_mediation", top4, [&](const InducedSink& masked) {
-    const auto& writers = claim.dominant_stage().writers;
-    hold(claim, masked, "_but_top4", writers.layer, all_but_top4(writers, claim.config().width));
-    hold(claim, masked, "_top2", writers.layer, top2(writers));
+EditOfSpike hold_largest(Run untouched, int64_t target, int64_t count) {
+  return hold_at_target(std::move(untouched), Site::block_output, target, [count](const StageWriters& writers) {
+    const auto most = std::min<int64_t>(count, static_cast<int64_t>(writers.dimensions.size()));
+    return std::vector<int64_t>(writers.dimensions.begin(), writers.dimensions.begin() + most);
   });
 }
 
-REPLICATE_CLAIM(disparity_mediation, "natural", "random", "calibration.sequences", "target", "amplification");
+/// The target sees only itself, and its largest dimensions are held at each spike.
+std::vector<Patch> masked_and_held(const Stage& stage, const Condition& on, Run untouched, int64_t target,
+                                   int64_t count) {
+  std::vector<Patch> patches{only_itself(target, {1, on.layers()})};
+  for (auto& patch : at_each_spike(stage, hold_largest(std::move(untouched), target, count))) {
+    patches.push_back(std::move(patch));
+  }
+  return patches;
+}
+
+/// The target sees only itself, and after each spike it has the norm that it has in the other pass.
+std::vector<Patch> masked_and_scaled(const Stage& stage, const Condition& on, Run other, int64_t target) {
+  std::vector<Patch> patches{only_itself(target, {1, on.layers()})};
+  for (const auto& writers : stage.writers) {
+    const LayerRange here{writers.spike, writers.spike};
+    patches.push_back(Transplant{.site = Site::block_output,
+                                 .layers = here,
+                                 .positions = {target},
+                                 .dimensions = {},
+                                 .source = other.record({{}, Site::block_output, here, {target}}),
+                                 .norm_only = true});
+  }
+  return patches;
+}
+
+/// Dominance at layer inputs, of the target and the mean over the other later positions: [b, 2].
+std::shared_ptr<Watch> watch_dominance(int64_t target) {
+  return watch(Site::block_input, [target](const Tensor& hidden) {
+    const auto ratio = dominance_ratio(hidden);  // [b, T]
+    const auto at_target = ratio.select(1, target);
+    const auto others = (ratio.slice(1, 1).sum(1) - at_target) / static_cast<double>(ratio.size(1) - 2);
+    return at::stack({at_target, others}, 1);
+  });
+}
+
+/// So many dimensions held.
+struct HeldDimensions {
+  int64_t count = 0;
+  Mediation mediation;
+  std::shared_ptr<Watch> dominance;  // on the survey's sequences
+
+  /// The target's over the others', means over sequences and the stage's sink layers.
+  double dominance_to_rest() const {
+    const auto means = mean_over_layers(dominance->layers(), mediation.held.layers).mean(0);
+    return (means[0] / means[1]).item<double>();
+  }
+};
+
+/// The first with which the target stands out no more than others; the last where none is enough.
+const HeldDimensions& enough(const std::vector<HeldDimensions>& all) {
+  const auto found = std::ranges::find_if(all, [](const auto& one) { return one.dominance_to_rest() <= 1; });
+  return found == all.end() ? all.back() : *found;
+}
+
+Condition surveyed_sequences(const Claim& claim, const Condition& on) {
+  if (claim.given) return on;
+  const bool natural = on.tokens->kind == name_of(InputKind::natural);
+  return {claim.maker->make(natural ? InputKind::natural : InputKind::random, {kSurveySequences, on.length()},
+                            on.tokens->bos, Region::survey),
+          on.model, ""};
+}
+
+void report_dimensions(const std::vector<HeldDimensions>& all, Measure& measure) {
+  const auto& chosen = enough(all);
+  const auto& on = chosen.mediation.on;
+  report_mediation(chosen.mediation, "scaled", measure);
+  measure.value("dimensions_held", on, static_cast<double>(chosen.count));
+  measure.value("dominance_to_rest_held", on, chosen.dominance_to_rest());
+  if (chosen.dominance_to_rest() <= 1) return;
+  measure.note("No few dimensions carry it: with the " + std::to_string(chosen.count) +
+               " largest held, the target's dominance is still above the others'.");
+}
+
+void disparity_mediation(Claim& claim) {
+  const auto stage = claim.stage();
+  const auto on = claim.primary(), surveyed = surveyed_sequences(claim, on);
+  const auto target = target_of(claim);
+  check_target(target, on, "disparity_mediation");
+  const auto watch_sink_of = [&](Run run) { return watch_target_sink(run, on, stage.sinks, target); };
+  const auto untouched = claim.run(on), untouched_survey = claim.run(surveyed);
+  const auto watch_untouched = watch_sink_of(untouched);
+  const auto watch_masked = watch_sink_of(claim.run(on, {only_itself(target, {1, on.layers()})}));
+  std::vector<HeldDimensions> all;
+  for (const auto count : few(claim.config().width)) {
+    const auto held = claim.run(on, masked_and_held(stage, on, untouched, target, count));
+    const auto scaled = claim.run(on, masked_and_scaled(stage, on, held, target));
+    const Mediation mediation{on,           stage.last_spike(),  watch_untouched,
+                              watch_masked, watch_sink_of(held), watch_sink_of(scaled)};
+    auto survey = claim.run(surveyed, masked_and_held(stage, surveyed, untouched_survey, target, count));
+    all.push_back({count, mediation, survey.add(watch_dominance(target))});
+  }
+  claim.report([all](Measure& measure) { report_dimensions(all, measure); });
+}
+
+REPLICATE_CLAIM(disparity_mediation, "judged_on", "natural", "random", "target");
 
 }  // namespace
 }  // namespace replicate

@@ -1,32 +1,43 @@
 // The sink that a position becomes when it may attend only to itself goes through the super neurons: with their
-// activations at that position held at what they are without the mask, it goes (the referee's "held constant";
-// the paper has no figure of it). Control: as many neurons of that layer that contribute alike elsewhere.
-// Cost: a forward pass for each of the untouched, the masked and the amplified lane; what is held acts from its
-// spike's layer on, and only from there those lanes cost anything. harness/study/mediation.h has the method.
+// activations at that position held at what they are without the mask, it goes (the referee's "held constant"; the
+// paper has no figure of it). Control: from the position's residual stream after the spike, under the mask, a random
+// vector is taken that is as long as what holding takes. Cost: a forward pass for each of the untouched and the masked
+// lane; what is held acts from its spike's layer on. experiments/described/mediators_of_dominant_spike.cpp has what is
+// reported beside it.
 
-#include "harness/study/mediation.h"
+#include "harness/study/measures/mediated_sink.h"
+#include "harness/study/target.h"
 
 namespace replicate {
 namespace {
 
-Mediators super_neurons(const SpikeWriters& writers) {
-  return {Site::hidden, writers.neurons, writers.matched_neurons};
-}
-
-void note_stand_ins(const Survey& survey, Measure& measure) {
-  for (const auto& writers : survey.writers) {
-    if (writers.by_criteria) continue;
-    measure.note("In layer " + std::to_string(writers.layer) + " no neuron meets the criteria of a super neuron; the " +
-                 std::to_string(writers.neurons.size()) + " that contribute most to the spike stand in for them.");
-  }
-}
+std::vector<int64_t> super_neurons_of(const StageWriters& writers) { return writers.neurons; }
 
 void super_neuron_mediation(Claim& claim) {
-  claim.report([&claim](Measure& measure) { note_stand_ins(claim.survey, measure); });
-  mediate(claim, "super_neuron_mediation", super_neurons);
+  const auto stage = claim.stage();
+  const auto on = claim.primary();
+  const auto target = target_of(claim);
+  check_target(target, on, "super_neuron_mediation");
+  const auto observe = [&](std::vector<Patch> patches) {
+    return watch_target_sink(claim.run(on, std::move(patches)), on, stage.sinks, target);
+  };
+  const std::vector<Patch> mask{only_itself(target, {1, on.layers()})};
+  const auto hold = hold_at_target(claim.run(on), Site::hidden, target, super_neurons_of);
+  auto held = mask;
+  for (auto& patch : at_each_spike(stage, hold)) held.push_back(std::move(patch));
+  const Mediation mediation{.on = on,
+                            .last_spike = stage.last_spike(),
+                            .untouched = observe({}),
+                            .masked = observe(mask),
+                            .held = observe(held),
+                            .control = observe(random_vectors(claim, on, stage, target, mask, hold))};
+  claim.report([=](Measure& measure) {
+    report_mediation(mediation, "random_vector", measure);
+    note_stand_ins(stage, measure);
+  });
 }
 
-REPLICATE_CLAIM(super_neuron_mediation, "natural", "random", "calibration.sequences", "target", "amplification");
+REPLICATE_CLAIM(super_neuron_mediation, "judged_on", "natural", "random", "target");
 
 }  // namespace
 }  // namespace replicate

@@ -191,12 +191,8 @@ void replace_at_first(Claim& claim, const InducedSink& sink, int64_t spike, cons
 }  // namespace
 
 void hold(Claim& claim, const InducedSink& sink, const std::string& suffix, int64_t spike, const Mediators& mediators) {
-  std::vector<HeldPass> held{{"clamped", hold_also(claim, sink, {clamp(claim, sink, spike, mediators)})}};
-  if (!mediators.matched.empty()) {
-    const auto controls = clamp(claim, sink, spike, {mediators.site, mediators.matched, {}});
-    held.push_back({"clamped_matched", hold_also(claim, sink, {controls})});
-  }
-  report_held(claim, sink, held, suffix, spike);
+  const auto held = hold_also(claim, sink, {clamp(claim, sink, spike, mediators)});
+  report_held(claim, sink, {{"clamped", held}}, suffix, spike);
 }
 
 void mediate(Claim& claim, const std::string& id, const MediatorsOf& mediators,
@@ -206,15 +202,10 @@ void mediate(Claim& claim, const std::string& id, const MediatorsOf& mediators,
   const auto held = mediators(writers);
   const auto masked = induce_by_mask(claim, id, claim.primary());
   hold(claim, masked, "", spike, held);
-  if (claim.reports_others) {
-    if (also_held) also_held(masked);
-    hold_other_spikes(claim, masked, mediators);
-    if (const auto amplified = induce_by_amplification(claim, masked)) hold(claim, *amplified, "", spike, held);
-  }
-  if (const auto random = claim.condition("random")) {
-    hold(claim, induce_by_mask(claim, id, *random), "", spike, held);
-  }
-  if (claim.reports_others) replace_at_first(claim, masked, spike, held);
+  if (also_held) also_held(masked);
+  hold_other_spikes(claim, masked, mediators);
+  if (const auto amplified = induce_by_amplification(claim, masked)) hold(claim, *amplified, "", spike, held);
+  replace_at_first(claim, masked, spike, held);
 }
 
 }  // namespace replicate

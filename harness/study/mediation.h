@@ -9,12 +9,10 @@
 
 namespace replicate {
 
-/// The hypothesised mediators (neurons or residual dimensions of the spike's layer), and equally many matched controls
-/// or none.
+/// The hypothesised mediators: neurons or residual dimensions of the spike's layer.
 struct Mediators {
   Site site = Site::hidden;
   std::vector<int64_t> dimensions;
-  std::vector<int64_t> matched;
 };
 
 using MediatorsOf = std::function<Mediators(const SpikeWriters& writers)>;
@@ -34,15 +32,15 @@ struct InducedSink {
 };
 
 /// The intervention again, with the target's mediators in the layer of a spike held at what they are in the untouched
-/// pass; and with their matched controls held. Reports which share of the induced attention and of the target's norm
-/// that removes, under names with the suffix.
+/// pass. Reports which share of the induced attention and of the target's norm that removes, under names with the
+/// suffix.
 void hold(Claim& claim, const InducedSink& sink, const std::string& suffix, int64_t spike, const Mediators& mediators);
 
-/// The whole of the mediation claim `id`: the mediators of the dominant spike held under the mask, on the judged inputs
-/// and on random ids. Beside that, what `also_held` holds under the judged mask; the mediators of other spikes, and of
-/// all; those of the dominant one where the target was amplified in place of masked (its head outputs o become mu +
-/// lambda (o - mu) in the layers before the onset, mu the mean over other sequences, lambda the parameter
-/// `amplification`); and position 0 with the sequence's mean over other positions in place of its own mediators.
+/// What is described beside the mediation claim `id`: the mediators of the dominant spike held under the mask, what
+/// `also_held` holds under the judged mask; the mediators of other spikes, and of all; those of the dominant one where
+/// the target was amplified in place of masked (its head outputs o become mu + lambda (o - mu) in the layers before the
+/// onset, mu the mean over other sequences, lambda the parameter `amplification`); and position 0 with the sequence's
+/// mean over other positions in place of its own mediators.
 void mediate(Claim& claim, const std::string& id, const MediatorsOf& mediators,
              const std::function<void(const InducedSink& masked)>& also_held = {});
 

@@ -588,19 +588,19 @@ class Mediation:
         attention = attention_to(lane, self.target, self.target, self.survey.sinks_after(spike)).mean()
         return attention, lane.hidden[spike][:, self.target].double().norm(dim=-1).mean().item()
 
-    def removal(self, lane, edits, induced, spike, which, suffix, shown=True):
+    def removal(self, lane, edits, induced, spike, suffix, shown=True):
         """`lane`: what `edits` are added to, as for `run`."""
         held = run(self.model, self.ids, lane.edits + edits, lane.row, onto=(induced, spike))
-        return self.compare(held, induced, spike, which, suffix, shown)
+        return self.compare(held, induced, spike, suffix, shown)
 
-    def compare(self, held, induced, spike, which, suffix, shown):
+    def compare(self, held, induced, spike, suffix, shown):
         untouched, before, after = (self.levels(t, spike) for t in (self.trace, induced, held))
         result = {}
         for i, (kind, level) in enumerate((("attention", "attention_to_target"), ("norm", "target_norm"))):
             there = before[i] > untouched[i]
             share = 1 - (after[i] - untouched[i]) / (before[i] - untouched[i]) if there else None
-            result[f"{kind}_removed{which}{suffix}"] = share
-            result[f"{level}_clamped{which}{suffix}"] = after[i]
+            result[f"{kind}_removed{suffix}"] = share
+            result[f"{level}_clamped{suffix}"] = after[i]
             if shown:
                 result[f"{level}_untouched{suffix}"], result[f"{level}_induced{suffix}"] = untouched[i], before[i]
         return result
@@ -612,30 +612,25 @@ class Lane:
     row: RowMask | None = None
 
 
-def mediation(model, ids, trace, lanes, survey, target, clamp, mean_at_first, kinds, matched_kinds):
-    """`clamp(writer, kind, which)`: the edit that holds the carriers of one kind ("" the judged ones) at the target;
-    `mean_at_first(writer)`: that gives position 0 their mean over the other positions."""
+def mediation(model, ids, trace, lanes, survey, target, clamp, mean_at_first, kinds):
+    """`clamp(writer, kind)`: the edit that holds the carriers of one kind ("" the four largest dimensions, or the neurons) at
+    the target; `mean_at_first(writer)`: that gives position 0 their mean over the other positions."""
     method, writer = Mediation(model, ids, trace, survey, target), survey.dominant_writer()
     (mask, masked), result = lanes["mask"], {}
     for kind in kinds:
-        for which in ("", "_matched") if kind in matched_kinds else ("",):
-            held = [clamp(writer, kind, which)]
-            result |= method.removal(mask, held, masked, writer["layer"], which, kind, kind == "")
+        result |= method.removal(mask, [clamp(writer, kind)], masked, writer["layer"], kind, kind == "")
     if len(survey.writers) > 1:
         for other in survey.writers:
             layer = other["layer"]
             if layer != writer["layer"] and survey.sinks_after(layer):
-                held = [clamp(other, "", "")]
-                result |= method.removal(mask, held, masked, layer, "", f"_spike{layer}")
-        held = [clamp(other, "", "") for other in survey.writers]
+                result |= method.removal(mask, [clamp(other, "")], masked, layer, f"_spike{layer}")
+        held = [clamp(other, "") for other in survey.writers]
         first = min(other["layer"] for other in survey.writers)
         lane = run(model, ids, held, mask.row, onto=(masked, first))
-        result |= method.compare(lane, masked, writer["layer"], "", "_all", False)
+        result |= method.compare(lane, masked, writer["layer"], "_all", False)
     if "amplify" in lanes:
         amplify, induced = lanes["amplify"]
-        for which in ("", "_matched"):
-            held = [clamp(writer, "", which)]
-            result |= method.removal(amplify, held, induced, writer["layer"], which, "_amplified")
+        result |= method.removal(amplify, [clamp(writer, "")], induced, writer["layer"], "_amplified")
     without = run(model, ids, [mean_at_first(writer)], onto=(trace, writer["layer"]))
     result["attention_to_first_untouched"] = attention_to(trace, 0, 0, survey.late_sinks).mean()
     result["attention_to_first_clamped"] = attention_to(without, 0, 0, survey.late_sinks).mean()
@@ -643,41 +638,37 @@ def mediation(model, ids, trace, lanes, survey, target, clamp, mean_at_first, ki
 
 
 def super_neuron_mediation(model, ids, trace, lanes, survey, target):
-    chosen = lambda writer, which: writer["matched_neurons" if which else "neurons"]
     down = lambda writer: model.model.layers[writer["layer"] - 1].mlp.down_proj
-    z = lambda writer, neurons: trace.activation[writer["layer"] - 1][..., neurons]
+    z = lambda writer: trace.activation[writer["layer"] - 1][..., writer["neurons"]]
 
-    def clamp(writer, _kind, which):
-        neurons = chosen(writer, which)
-        return down(writer), set_at(target, z(writer, neurons)[:, target], neurons)
+    def clamp(writer, _kind):
+        return down(writer), set_at(target, z(writer)[:, target], writer["neurons"])
 
     def mean_at_first(writer):
-        neurons = chosen(writer, "")
-        return down(writer), set_at(0, z(writer, neurons)[:, 1:].double().mean(1).float(), neurons)
+        return down(writer), set_at(0, z(writer)[:, 1:].double().mean(1).float(), writer["neurons"])
 
-    return mediation(model, ids, trace, lanes, survey, target, clamp, mean_at_first, ("",), ("",))
+    return mediation(model, ids, trace, lanes, survey, target, clamp, mean_at_first, ("",))
 
 
 def disparity_mediation(model, ids, trace, lanes, survey, target):
     blocks = [*model.model.layers, model.model.norm]
 
-    def chosen(writer, kind, which):
-        names = writer["matched_dimensions" if which else "dimensions"]
+    def chosen(writer, kind):
+        names = writer["dimensions"]
         if kind == "_but_top4":
             return [d for d in range(model.config.hidden_size) if d not in names[:4]]
         return names[: 2 if kind == "_top2" else 4]
 
-    def clamp(writer, kind, which):
-        layer, dimensions = writer["layer"], chosen(writer, kind, which)
+    def clamp(writer, kind):
+        layer, dimensions = writer["layer"], chosen(writer, kind)
         return blocks[layer], set_at(target, trace.hidden[layer][:, target, dimensions], dimensions)
 
     def mean_at_first(writer):
-        layer, dimensions = writer["layer"], chosen(writer, "", "")
+        layer, dimensions = writer["layer"], chosen(writer, "")
         mean = trace.hidden[layer][:, 1:, dimensions].double().mean(1).float()
         return blocks[layer], set_at(0, mean, dimensions)
 
-    kinds = ("", "_top2", "_but_top4")
-    return mediation(model, ids, trace, lanes, survey, target, clamp, mean_at_first, kinds, ("", "_top2"))
+    return mediation(model, ids, trace, lanes, survey, target, clamp, mean_at_first, ("", "_top2", "_but_top4"))
 
 
 def sink_source(ids, trace, survey, target):

@@ -1,0 +1,152 @@
+// The claims super_neuron_mediation and disparity_mediation on planted models of which we know what an induced sink
+// goes through.
+
+#include <gtest/gtest.h>
+
+#include "harness/study/measures/sink_probes.h"
+#include "harness/study/target.h"
+#include "models/core/tensor_values.h"
+#include "tests/support/experiment_fixture.h"
+#include "tests/support/planted_lock.h"
+
+namespace replicate {
+namespace {
+
+constexpr Sizes kMediationSizes{.sequences = 16, .length = 64, .calibration = 32};
+
+Trial mediated(const std::shared_ptr<const Model>& model, const std::string& claim) {
+  ExperimentBench bench(model, kMediationSizes);
+  return bench.run(claim);
+}
+
+double mediated_metric(const Trial& trial, const std::string& name) {
+  for (const auto& metric : trial.measurement.metrics) {
+    if (metric.name == name) return metric.value;
+  }
+  ADD_FAILURE() << name << " was not measured: " << trial.judgement.reason;
+  return 0;
+}
+
+std::shared_ptr<const Model> with_change(const std::shared_ptr<const Model>& model, ChangedWeights::Change change) {
+  return std::make_shared<const Model>(
+      Model{"changed", model->config, std::make_shared<ChangedWeights>(model->weights, std::move(change))});
+}
+
+// ---- super_neuron_mediation -------------------------------------------------------------------------
+
+TEST(SuperNeuronMediation, PassesWhereTheWriteMakesTheSink) {
+  ExperimentBench bench(planted_lock(Lock::any_large_vector), kMediationSizes);
+  // Two sinks share the attention, and a random vector moves some of it from one to the other in either direction.
+  const auto trial = bench.run("super_neuron_mediation", {"natural.sequences=64"});
+  EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
+  EXPECT_GT(mediated_metric(trial, "induced_removed_share"), 0.95);
+  EXPECT_GT(mediated_metric(trial, "spike_norm_taken"), 0.9);
+}
+
+TEST(SuperNeuronMediation, FailsWhereABackupNeuronTakesOver) {
+  const auto trial = mediated(planted_model(1, 1, Circuit::backup), "super_neuron_mediation");
+  EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
+  EXPECT_LT(mediated_metric(trial, "induced_removed_share"), 0.5);
+}
+
+/// Where the keys read one axis alone, a random vector of that length costs the sink as well.
+TEST(SuperNeuronMediation, ItsControlFiresWhereAnyPushCostsTheSink) {
+  const auto trial = mediated(planted_model(1), "super_neuron_mediation");
+  EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
+  EXPECT_EQ(trial.judgement.criteria.front().outcome, Outcome::pass);
+  ASSERT_EQ(trial.judgement.controls.size(), 1U);
+  EXPECT_EQ(trial.judgement.controls.front().outcome, ControlOutcome::fires);
+}
+
+/// Attention to the target in one sequence, mean over the layers after the planted spike.
+double attention_to_target(const std::shared_ptr<const Model>& model, const Tokens& tokens,
+                           std::vector<Patch> patches) {
+  const auto columns = watch_columns({10});
+  run({{model, tokens, std::move(patches), {columns}}}, {});
+  return attention_to(columns->layers().select(2, 0), 10, tokens->length())
+      .slice(1, kPlantedSpike)
+      .mean()
+      .item<double>();
+}
+
+TEST(SuperNeuronMediation, IsTheAttentionWithTheActivationHeldByHand) {
+  const auto model = planted_model(1);
+  ExperimentBench bench(model, kMediationSizes);
+  const auto trial = bench.run("super_neuron_mediation");
+  const auto all = bench.maker().make(InputKind::natural, {16, 64});
+  const auto activations = only_in({kPlantedSpike}, watch(Site::hidden, [](const Tensor& z) { return z; }));
+  run({{model, all, {}, {activations}}}, {});
+  const auto held = activations->layer(kPlantedSpike).select(1, 10).select(1, kPlantedNeuron);  // [B]
+  for (const auto& samples : trial.measurement.samples) {
+    if (samples.metric != "induced_removed") continue;
+    for (int64_t b = 0; b < 4; ++b) {
+      const auto tokens = make_tokens(all->ids.slice(0, b, b + 1));
+      const Patch mask = only_itself(10, {1, 6});
+      const AffinePatch clamp{
+          Site::hidden, {kPlantedSpike, kPlantedSpike}, {10}, {kPlantedNeuron}, 0, {{held[b].item<float>()}}};
+      const double expected =
+          attention_to_target(model, tokens, {mask}) - attention_to_target(model, tokens, {mask, clamp});
+      EXPECT_NEAR(samples.values[static_cast<size_t>(b)], expected, 1e-5) << b;
+    }
+    return;
+  }
+  ADD_FAILURE() << trial.judgement.reason;
+}
+
+TEST(Mediation, NeedsASpikeWithASink) {
+  for (const auto* claim : {"super_neuron_mediation", "disparity_mediation"}) {
+    EXPECT_EQ(mediated(planted_model(0), claim).judgement.verdict, Verdict::not_applicable) << claim;
+  }
+}
+
+// ---- disparity_mediation ----------------------------------------------------------------------------
+
+TEST(DisparityMediation, PassesWhereOneAxisCarriesTheSink) {
+  const auto trial = mediated(planted_model(1), "disparity_mediation");
+  EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
+  EXPECT_LE(mediated_metric(trial, "dimensions_held"), 4);
+}
+
+/// The neuron writes as much into a dense direction, too, and any large vector is a sink.
+TEST(DisparityMediation, FailsWhereTheRestOfTheVectorIsEnough) {
+  const auto both = with_change(planted_lock(Lock::any_large_vector), [](int64_t layer, BlockWeights& weights) {
+    if (layer != kPlantedSpike) return;
+    const auto signs = at::where(at::arange(64).remainder(3).eq(0), -1.0, 1.0).to(at::kFloat);
+    weights.down.select(1, kPlantedNeuron).add_(17.0 / 8 * signs);
+  });
+  const auto trial = mediated(both, "disparity_mediation");
+  EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
+  EXPECT_LT(mediated_metric(trial, "induced_removed_share"), 0.5);
+}
+
+/// A neuron of layer 3 answers to the axis with 60 c, which drowns what is left of a vector that was scaled down.
+TEST(DisparityMediation, ItsControlFiresWhereTheNormIsWhatCounts) {
+  constexpr int64_t kAnswering = 100;
+  const auto model = with_change(planted_model(1), [](int64_t layer, BlockWeights& weights) {
+    if (layer != kPlantedSpike + 1) return;
+    const auto common = weights.query[7] / weights.query[7].norm();
+    for (auto* row : {&weights.gate, &weights.up}) {
+      (*row)[kAnswering].zero_();
+      (*row)[kAnswering][kPlantedDimension] = row == &weights.gate ? 1 : 0.125;
+    }
+    weights.down.select(1, kAnswering).copy_(60.0 / 8 * common);
+  });
+  const auto trial = mediated(model, "disparity_mediation");
+  EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
+  EXPECT_EQ(trial.judgement.criteria.front().outcome, Outcome::pass);
+  EXPECT_EQ(trial.judgement.controls.front().outcome, ControlOutcome::fires);
+}
+
+/// Nine dimensions hold the vector, so the four that may be held leave the target lopsided.
+TEST(DisparityMediation, SaysSoWhereNoFewDimensionsCarryIt) {
+  const auto spread = with_change(planted_lock(Lock::any_large_vector), [](int64_t layer, BlockWeights& weights) {
+    if (layer != kPlantedSpike) return;
+    for (int64_t d = 12; d < 20; ++d) weights.down[d][kPlantedNeuron] += 17;
+  });
+  const auto trial = mediated(spread, "disparity_mediation");
+  EXPECT_EQ(trial.judgement.verdict, Verdict::inconclusive) << trial.judgement.reason;
+  EXPECT_NE(trial.judgement.reason.find("did not take"), std::string::npos) << trial.judgement.reason;
+}
+
+}  // namespace
+}  // namespace replicate
