@@ -297,8 +297,8 @@ std::string line_of(const Requirement& requirement) {
     return criterion.metric + " " + to_string(criterion.op) + " " + exact_number(criterion.threshold) +
            (requirement.exact ? " exact" : "") +
            (requirement.fails_at ? " fails at " + exact_number(*requirement.fails_at) : "") +
-           (requirement.missing_is_worst ? " missing is worst" : "") + (requirement.arithmetic ? " by arithmetic" : "") +
-           (requirement.optional ? " where it applies" : "");
+           (requirement.missing_is_worst ? " missing is worst" : "") +
+           (requirement.arithmetic ? " by arithmetic" : "") + (requirement.optional ? " where it applies" : "");
   }
   auto text =
       requirement.at_least ? "at least " + std::to_string(*requirement.at_least) + " of (" : std::string("all of (");

@@ -16,9 +16,9 @@ struct Requirement {
   bool exact = false;                   ///< of a number without sampling: it is met or it is not
   std::optional<double> fails_at = {};  ///< an exact number that is neither met nor past this one is open
   bool arithmetic = false;              ///< holds in any weights or by definition, so it decides nothing
-  bool optional = false;                ///< is left out where a claim does not measure it, since it does not apply there
-  int64_t units = 0;                    ///< of sampling, as registered; 0 for exact numbers
-  bool missing_is_worst = false;        ///< a unit without a value counts against the criterion, else it leaves it open
+  bool optional = false;          ///< is left out where a claim does not measure it, since it does not apply there
+  int64_t units = 0;              ///< of sampling, as registered; 0 for exact numbers
+  bool missing_is_worst = false;  ///< a unit without a value counts against the criterion, else it leaves it open
 
   std::string name = {};  ///< of a group
   std::vector<Requirement> members = {};

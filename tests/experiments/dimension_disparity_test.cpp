@@ -19,9 +19,9 @@ TEST(DimensionDisparity, IsJudgedInTheSinkLayerWhereItIsLeast) {
   const auto trial = bench.run("dimension_disparity");
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
   const auto stream = residual();
-  run({{planted_model(1), bench.maker().make(InputKind::natural, {12, 64}), {}, {stream}}}, {});
+  run({{planted_model(1), bench.maker().make(InputKind::natural, {16, 64}), {}, {stream}}}, {});
   double dominance = 0, contrast = 0, energy = 0;
-  for (int64_t b = 0; b < 12; ++b) {
+  for (int64_t b = 0; b < 16; ++b) {
     std::vector<double> ratios, contrasts, energies;
     for (int64_t layer = kPlantedSpike + 1; layer <= planted_config().layers; ++layer) {
       const auto size = stream->layer(layer)[b].abs();  // [T, D]
@@ -31,9 +31,9 @@ TEST(DimensionDisparity, IsJudgedInTheSinkLayerWhereItIsLeast) {
       const auto sorted = std::get<0>(size[0].square().sort(0, true));
       energies.push_back((sorted.slice(0, 0, 4).sum() / sorted.sum()).item<double>());
     }
-    dominance += *std::ranges::min_element(ratios) / 64 / 12;
-    contrast += *std::ranges::min_element(contrasts) / 12;
-    energy += *std::ranges::min_element(energies) / 12;
+    dominance += *std::ranges::min_element(ratios) / 64 / 16;
+    contrast += *std::ranges::min_element(contrasts) / 16;
+    energy += *std::ranges::min_element(energies) / 16;
   }
   EXPECT_NEAR(metric_in(trial, "dominance_per_dimension_least").value, dominance, 1e-4 * dominance);
   EXPECT_NEAR(metric_in(trial, "dominance_beyond_others_least").value, contrast, 1e-4 * contrast);

@@ -94,7 +94,7 @@ TEST(HeadImbalance, IsTheRankCorrelationWrittenOut) {
 TEST(HeadImbalance, DoesNotApplyToFewHeads) {
   ExperimentBench bench(planted_model(1));
   const auto trial = bench.run("head_imbalance");
-  EXPECT_EQ(trial.judgement.verdict, Verdict::skipped);
+  EXPECT_EQ(trial.judgement.verdict, Verdict::not_applicable);
   EXPECT_EQ(trial.judgement.reason.rfind("fewer than 8 heads", 0), 0U) << trial.judgement.reason;
 }
 

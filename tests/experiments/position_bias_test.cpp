@@ -69,13 +69,13 @@ TEST(PositionBias, FailsWhereTheTokenMakesThem) {
 
 TEST(PositionBias, DoesNotApplyWhereNothingIsToTell) {
   const auto few = bias_of(planted_model(1), {"secondary_excess=0.9"});
-  EXPECT_EQ(few.judgement.verdict, Verdict::skipped);
+  EXPECT_EQ(few.judgement.verdict, Verdict::not_applicable);
   EXPECT_EQ(few.judgement.reason, "too few secondary sinks to tell");
   const auto none = bias_of(planted_model(0));
-  EXPECT_EQ(none.judgement.verdict, Verdict::skipped);
+  EXPECT_EQ(none.judgement.verdict, Verdict::not_applicable);
   EXPECT_EQ(none.judgement.reason.rfind("no sink", 0), 0U) << none.judgement.reason;
   const auto unseen = bias_of(planted_model(1), {"queries=63"});
-  EXPECT_EQ(unseen.judgement.verdict, Verdict::skipped);
+  EXPECT_EQ(unseen.judgement.verdict, Verdict::not_applicable);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ const std::vector<std::string> kFewTexts = {"validation.sequences=8"};
 TrainingTrial ranks_of(const TrainingResults& results) { return judged("rank_preservation", results, kFewTexts); }
 
 /// exp(entropy of the singular values) of rows [n, D].
-double rank_by_svd(const Tensor& rows) {
+double rank_of_tokens_by_svd(const Tensor& rows) {
   const auto s = at::linalg_svdvals(rows.to(at::kDouble));
   const auto p = s / s.sum();
   return (-(p * p.log()).sum()).exp().item<double>();
@@ -34,8 +34,8 @@ TEST(RankOfTokens, AgreesWithSingularValuesOfTheFirstTokens) {
   ASSERT_EQ(rank->layers().size(), 6U);
   for (int64_t layer = 1; layer <= 6; ++layer) {
     const auto rows = hidden->layer(layer).flatten(0, 1).slice(0, 0, 90);
-    EXPECT_NEAR(rank->layers()[layer - 1], rank_by_svd(rows), 1e-4) << layer;
-    EXPECT_NEAR(rank->layers_without_massive()[layer - 1], rank_by_svd(without_massive(rows)), 1e-4) << layer;
+    EXPECT_NEAR(rank->layers()[layer - 1], rank_of_tokens_by_svd(rows), 1e-4) << layer;
+    EXPECT_NEAR(rank->layers_without_massive()[layer - 1], rank_of_tokens_by_svd(without_massive(rows)), 1e-4) << layer;
   }
   EXPECT_EQ(without_massive(hidden->layer(6).flatten(0, 1).slice(0, 0, 90)).size(0), 85);  // position 0 of 5 texts
 }

@@ -113,13 +113,13 @@ TEST(SinkOnset, FailsWhereASinkHasNoSpike) {
 
 TEST(SinkOnset, DoesNotApplyWhereNoLayerHasASink) {
   const auto trial = onset_of(deep_model(kNever));
-  EXPECT_EQ(trial.judgement.verdict, Verdict::skipped);
+  EXPECT_EQ(trial.judgement.verdict, Verdict::not_applicable);
   EXPECT_EQ(trial.judgement.reason.rfind("no sink", 0), 0U) << trial.judgement.reason;
 }
 
 TEST(SinkOnset, DoesNotApplyToFewLayers) {
   const auto trial = onset_of(planted_model(1));
-  EXPECT_EQ(trial.judgement.verdict, Verdict::skipped);
+  EXPECT_EQ(trial.judgement.verdict, Verdict::not_applicable);
   EXPECT_EQ(trial.judgement.reason, "fewer than 8 layers");
 }
 
@@ -127,7 +127,7 @@ TEST(SinkOnset, ShorterTextsLeaveFewerCells) {
   const auto trial = onset_of(deep_model(3), {"natural.length=96"});
   EXPECT_EQ(onset_metric(trial, "onset_cells"), 9);
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
-  EXPECT_EQ(onset_of(deep_model(3), {"natural.length=48"}).judgement.verdict, Verdict::skipped);
+  EXPECT_EQ(onset_of(deep_model(3), {"natural.length=48"}).judgement.verdict, Verdict::not_applicable);
 }
 
 /// Pearson's correlation over layers of attention with the norm ratio `shift` layers on, edges repeated.

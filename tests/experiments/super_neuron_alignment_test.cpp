@@ -31,16 +31,16 @@ TEST(SuperNeuronAlignment, AgreesWithPlainTensors) {
   const auto see = [](Site site) { return only_in({kPlantedSpike}, watch(site, [](const Tensor& x) { return x; })); };
   const auto input = see(Site::ffn_normed), hidden = see(Site::hidden), output = see(Site::ffn_output);
   const auto model = planted_model(1);
-  run({{model, bench.maker().make(InputKind::natural, {12, 64}), {}, {input, hidden, output}}}, {});
+  run({{model, bench.maker().make(InputKind::natural, {16, 64}), {}, {input, hidden, output}}}, {});
   const auto weights = model->weights->block(kPlantedSpike);
   const auto gate = weights.gate[kPlantedNeuron].to(at::kDouble), down = weights.down.select(1, kPlantedNeuron);
   double share = 0, contrast = 0;
-  for (int64_t b = 0; b < 12; ++b) {
+  for (int64_t b = 0; b < 16; ++b) {
     const auto x = input->layer(kPlantedSpike)[b], written = output->layer(kPlantedSpike)[b][0];  // [T, D], [D]
     const auto z = hidden->layer(kPlantedSpike)[b][0][kPlantedNeuron];
-    share += (z * at::dot(down.to(at::kDouble), written) / at::dot(written, written)).item<double>() / 12;
+    share += (z * at::dot(down.to(at::kDouble), written) / at::dot(written, written)).item<double>() / 16;
     const auto cosine = at::matmul(x, gate) / (x.square().sum(1).sqrt() * gate.square().sum().sqrt());  // [T]
-    contrast += (cosine[0] - cosine.slice(0, 1).mean()).item<double>() / 12;
+    contrast += (cosine[0] - cosine.slice(0, 1).mean()).item<double>() / 16;
   }
   EXPECT_NEAR(metric_in(trial, kShare).value, share, 1e-4);
   EXPECT_NEAR(metric_in(trial, kCosine).value, contrast, 1e-4);

@@ -90,7 +90,7 @@ TEST(VarianceDiscrepancy, DoesNotApplyToASingleLayer) {
   config.layers = 1;
   ExperimentBench bench(changed_model(config, [](int64_t, BlockWeights&) {}));
   const auto trial = bench.run("variance_discrepancy");
-  EXPECT_EQ(trial.judgement.verdict, Verdict::skipped);
+  EXPECT_EQ(trial.judgement.verdict, Verdict::not_applicable);
   EXPECT_EQ(trial.judgement.reason, "the model has no layer 2");
 }
 

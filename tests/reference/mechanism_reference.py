@@ -501,7 +501,7 @@ def variance_scaling(model, ids, trace, survey, target):
         result["attention_to_target_variance_late_layers"] = level(most, target, late_sinks).mean()
     curve = []
     for factor in LAMBDAS:
-        lane = run(model, ids, edits(lambda o, mu: amplified(o, mu, factor)), last=survey.onset)
+        lane = run(model, ids, edits(lambda o, mu: amplified(o, mu, factor)))
         curve.append(level(lane, target, [survey.onset]).mean())
     result["variance_lambda_spearman"] = spearmanr(LAMBDAS, curve).statistic
 

@@ -27,6 +27,10 @@ void apply_model_criterion(Judging& judging, const Yaml& entry) {
 void apply_model_claim(ClaimDraft& claim, const Yaml& yaml) {
   yaml.allow({"parameters", "criteria", "controls", "calibration"});
   Judging& judging = claim.settings.judging;
+  for (const std::string key : {"criteria", "controls"}) {
+    const auto own = yaml.find(key);
+    if (own && judging.requirements) own->fail("would change a definition", "a model's file may set parameters only");
+  }
   claim.settings.calibration = yaml.text_or("calibration", claim.settings.calibration);
   if (const auto parameters = yaml.find("parameters")) claim.parameters.merge(*parameters);
   read_list(yaml, "criteria", [&](const Yaml& entry) {

@@ -630,6 +630,10 @@ TEST(RealModel, NumbersDoNotDependOnThreadsOrBatches) {
   for (const auto& claim : all_claims()) {
     ASSERT_EQ(one[claim].size(), two[claim].size());
     for (size_t i = 0; i < one[claim].size(); ++i) {
+      if (one[claim][i]["value"].is_null()) {
+        EXPECT_TRUE(two[claim][i]["value"].is_null()) << claim << one[claim][i]["name"];
+        continue;
+      }
       const double a = one[claim][i]["value"], b = two[claim][i]["value"];
       EXPECT_LE(std::abs(a - b), 1e-5 * std::max(std::abs(b), 1e-2)) << claim << one[claim][i]["name"];
     }

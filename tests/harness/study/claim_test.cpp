@@ -132,14 +132,6 @@ TEST(Claim, KeepsItsVerdictWhereWhatDescribesItIsUnmet) {
   EXPECT_TRUE(measurement.notes.empty());
 }
 
-TEST(Claim, IsDescribedOnlyAsAFunctionAboutAModel) {
-  const TrainingResults trained;
-  auto context = small_context();
-  context.training = &trained;
-  expect_error([&] { declare_claim({.trains = true, .judged = no_claim, .described = {describes}}, context); },
-               "only a function about a model can be described");
-}
-
 TEST(Claim, MakesAPreconditionThatAReportAsksForItsError) {
   Claim claim(small_context());
   claim.declare([](Claim& called) { called.report([&called](Measure&) { called.sinks(); }); });
