@@ -22,13 +22,18 @@ std::string criterion_row(const std::string& claim, const std::string& metric, d
              significant_text(power(effect_size, units), 2), needed ? std::to_string(*needed) : "-");
 }
 
+/// Effects that were recorded under another definition say nothing of today's criteria.
+bool is_recorded_as_defined(const ClaimSettings& claim) {
+  return claim.registered && claim.registered->reference.thresholds_sha256 == thresholds_sha256(claim.judging);
+}
+
 }  // namespace
 
 std::string power_table(const std::vector<ClaimSettings>& claims,
                         const std::function<int64_t(const ClaimSettings&)>& units) {
   std::string rows;
   for (const auto& claim : claims) {
-    if (!claim.registered) continue;
+    if (!is_recorded_as_defined(claim)) continue;
     for (const auto& [metric, effect_size] : claim.registered->effect_sizes) {
       rows += criterion_row(claim.id, metric, effect_size, units(claim));
     }

@@ -152,6 +152,7 @@ Tested test_group(const Judged& judged, const Requirement& group, double level) 
   tested.outcome = outcome_of(tested.p, tested.opposite, level);
   const auto how_many = group.at_least ? std::to_string(*group.at_least) + " of " + std::to_string(n) : "all";
   tested.clause = group.name + " (" + how_many + " wanted), p = " + significant_text(tested.p, 2);
+  if (tested.outcome == Outcome::pass) return tested;  // its members' numbers stand in the table of criteria
   std::string clauses;
   for (const auto& member : tested.members) add_clause(clauses, member.clause);
   tested.clause += ": " + clauses;

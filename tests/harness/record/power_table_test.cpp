@@ -8,9 +8,11 @@ namespace {
 ClaimSettings claim(const std::string& id, std::vector<std::pair<std::string, double>> effect_sizes) {
   ClaimSettings settings;
   settings.id = id;
-  settings.registered =
-      RegisteredClaim{{.run = "cpu-tiny", .profile = "cpu", .thresholds_sha256 = "abc", .verdict = Verdict::pass},
-                      std::move(effect_sizes)};
+  settings.registered = RegisteredClaim{{.run = "cpu-tiny",
+                                         .profile = "cpu",
+                                         .thresholds_sha256 = thresholds_sha256(settings.judging),
+                                         .verdict = Verdict::pass},
+                                        std::move(effect_sizes)};
   return settings;
 }
 
@@ -25,6 +27,12 @@ TEST(PowerTable, SaysHowManyUnitsEachCriterionNeeds) {
   EXPECT_TRUE(has_row("strong_claim", "      2.5      4    0.9         4")) << text;
   EXPECT_TRUE(has_row("weak_claim", "      0.3     16    0.2        90")) << text;  // as TTestPower has it
   EXPECT_NE(text.find("       -1     16"), std::string::npos) << text;
+}
+
+TEST(PowerTable, LeavesOutWhatWasRecordedUnderAnotherDefinition) {
+  auto changed = claim("changed", {{"effect", 2.5}});
+  changed.judging.criteria = {{"effect", Operator::above, 1, "a test"}};
+  EXPECT_EQ(power_table({changed}, [](const ClaimSettings&) { return 4; }), "");
 }
 
 TEST(PowerTable, IsEmptyWhereNothingIsRecorded) {

@@ -348,6 +348,18 @@ TEST(Ruling, FailsByAControlAlone) {
   EXPECT_FALSE(both.by_a_control_alone);
 }
 
+TEST(Requirement, AGroupNamesItsMembersWhereItDoesNotPass) {
+  Measurement measurement;
+  add(measurement, "a", units(1, 0.5));
+  add(measurement, "b", units(-1, 0.5));
+  const auto passes = test({measurement}, some_of(1, {above("a"), above("b")}), kLevel);
+  EXPECT_EQ(passes.outcome, Outcome::pass);
+  EXPECT_EQ(passes.clause.find("a = "), std::string::npos) << passes.clause;
+  const auto fails = test({measurement}, all_of({above("a"), above("b")}), kLevel);
+  EXPECT_EQ(fails.outcome, Outcome::fail);
+  EXPECT_NE(fails.clause.find("b = -1"), std::string::npos) << fails.clause;
+}
+
 TEST(Ruling, SaysWhereOnly95PercentAreReached) {
   Measurement measurement;
   add(measurement, "effect", units(1, 1.6));
