@@ -8,8 +8,6 @@
 // self-only after the stage's spike only. Cost: one forward pass per target twice, and six more; a mask acts from layer
 // 1 on, so that they share little.
 
-#include <numeric>
-
 #include "harness/study/claim.h"
 #include "harness/study/measures/sink_probes.h"
 #include "harness/study/measures/target_attention.h"
@@ -63,18 +61,11 @@ void judge_target(Claim& claim, const MaskedStage& at, int64_t target) {
 
 // --- At k = 10 ----------------------------------------------------------------------------------------------------
 
-/// k sees every position up to itself but the first.
-RowMask without_first(int64_t target, int64_t layers) {
-  std::vector<int64_t> keys(target);
-  std::iota(keys.begin(), keys.end(), 1);
-  return {{1, layers}, {target, {std::move(keys)}}};
-}
-
 /// What the mask adds to the attention that k draws, and what its controls add.
 void judge_controls(Claim& claim, const MaskedStage& at) {
   const auto target = target_of(claim);
   const auto untouched = watch_untouched(claim, at, target), masked = watch_self_only(claim, at, target);
-  const auto blocked = watch_masked(claim, at, target, {without_first(target, at.layers)});
+  const auto blocked = watch_masked(claim, at, target, {all_but_first(target, {1, at.layers})});
   const LayerRange after_spike{at.stage.last_spike() + 1, at.layers};
   const auto late = watch_masked(claim, at, target, {only_itself(target, after_spike)});
   claim.report([=](Measure& measure) {
@@ -83,19 +74,6 @@ void judge_controls(Claim& claim, const MaskedStage& at) {
     measure.judged("mask_added_attention_blocked_first", at.on, added(blocked));
     measure.judged("mask_added_attention_after_spike", at.on, added(late));
   });
-}
-
-/// k sees itself and n earlier positions, drawn anew for every sequence.
-MaskedRow itself_and_random(int64_t target, int64_t n, int64_t sequences, Random& random) {
-  MaskedRow row{target, {}};
-  for (int64_t b = 0; b < sequences; ++b) {
-    auto keys = random.permutation(target);
-    keys.resize(n);
-    keys.push_back(target);
-    std::ranges::sort(keys);
-    row.keys.push_back(std::move(keys));
-  }
-  return row;
 }
 
 void judge_dose(Claim& claim, const MaskedStage& at) {

@@ -25,12 +25,6 @@ double rank_of_rows(const Tensor& products, const Tensor& rows) {
   return effective_rank(at::linalg_eigvalsh(chosen).clamp_min(0)).item<double>();
 }
 
-/// Rows of one text whose norm is at most `massive` times the median, from their inner products [T, T]: [n].
-Tensor ordinary_rows(const Tensor& products, double massive) {
-  const auto norms = products.diagonal().sqrt();
-  return (norms <= massive * at::quantile(norms, 0.5)).nonzero().flatten();
-}
-
 enum Rows : int64_t { kAll, kWithoutFirst, kOrdinary };
 
 /// Ranks at the spike's input and output: [B, 3] each, in the order of Rows.
@@ -48,7 +42,7 @@ RanksAcross ranks_across(const Condition& on, const Tensor& before, const Tensor
   const auto all = at::arange(on.length());
   std::vector<double> ranks_before, ranks_after;
   for (int64_t b = 0; b < before.size(0); ++b) {
-    for (const auto& rows : {all, all.slice(0, 1), ordinary_rows(after[b], massive)}) {
+    for (const auto& rows : {all, all.slice(0, 1), ordinary_rows(after[b].diagonal().sqrt(), massive)}) {
       ranks_before.push_back(rank_of_rows(before[b], rows));
       ranks_after.push_back(rank_of_rows(after[b], rows));
     }

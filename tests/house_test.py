@@ -18,8 +18,8 @@ TYPE = re.compile(r"\b(?:struct|class|union|enum(?:\s+class|\s+struct)?)\s+(?:al
 
 
 def statements_of(source):
-    """(scopes, head, sign) of what stands at namespace scope: the namespaces around it, the text before a { or ; and which of
-    them ends it. An unnamed namespace is ""."""
+    """(scopes, head, sign) of each statement at namespace scope: the namespaces around it, the text before its { or ;, and
+    that sign. An unnamed namespace is ""."""
     code = NOT_CODE.sub(" ", source)
     scopes, begin = [], 0  # a scope: the namespace's name, or None for a type's or a function's braces
     for at, sign in ((m.start(), m.group()) for m in re.finditer(r"[{};]", code)):

@@ -2,8 +2,6 @@
 // attention goes, partial and late masks, and a dose, over all sink layers of the model, on natural and random ids.
 // Cost: the claim's passes, and those on random ids.
 
-#include <numeric>
-
 #include "harness/study/claim.h"
 #include "harness/study/measures/sink_probes.h"
 #include "harness/study/measures/target_attention.h"
@@ -104,9 +102,7 @@ void report_control(const std::string& name, const Observed& one, const std::vec
 
 /// k sees every position up to itself but the first.
 void block_first(Claim& claim, const Condition& on) {
-  std::vector<int64_t> but_first(target_of(claim));
-  std::iota(but_first.begin(), but_first.end(), 1);
-  const auto blocked = observe(claim, on, {RowMask{all_layers(claim), {target_of(claim), {but_first}}}});
+  const auto blocked = observe(claim, on, {all_but_first(target_of(claim), all_layers(claim))});
   claim.report([blocked, sinks = claim.sinks()](Measure& measure) {
     report_control("attention_to_target_blocked_first", blocked, sinks, measure);
   });
@@ -127,19 +123,6 @@ void mask_late(Claim& claim, const Effect& effect) {
 
 // --- Dose -----------------------------------------------------------------------------------------------------
 
-/// k sees itself and n earlier positions, drawn anew for every sequence.
-MaskedRow itself_and_earlier(int64_t target, int64_t n, int64_t sequences, Random& random) {
-  MaskedRow row{target, {}};
-  for (int64_t b = 0; b < sequences; ++b) {
-    auto keys = random.permutation(target);
-    keys.resize(n);
-    keys.push_back(target);
-    std::ranges::sort(keys);
-    row.keys.push_back(std::move(keys));
-  }
-  return row;
-}
-
 void vary_dose(Claim& claim, const Condition& on) {
   if (claim.given) return;
   Random random(derive_seed(claim.seed, "mask_induced_sink/dose"));
@@ -147,7 +130,7 @@ void vary_dose(Claim& claim, const Condition& on) {
   std::vector<Observed> observed;
   for (const auto n : claim.parameters.integers("dose")) {
     if (n < 0 || n > target_of(claim)) continue;
-    const auto row = itself_and_earlier(target_of(claim), n, on.tokens->sequences(), random);
+    const auto row = itself_and_random(target_of(claim), n, on.tokens->sequences(), random);
     visible.push_back(static_cast<double>(n));
     observed.push_back(observe(claim, on, {RowMask{all_layers(claim), row}}));
   }

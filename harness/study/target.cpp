@@ -1,7 +1,10 @@
 #include "harness/study/target.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "harness/inputs/inputs.h"
+#include "models/core/tensor_values.h"
 
 namespace replicate {
 
@@ -15,6 +18,22 @@ void check_target(int64_t target, const Condition& condition, const std::string&
 }
 
 RowMask only_itself(int64_t target, LayerRange layers) { return {layers, {target, {{target}}}}; }
+
+RowMask all_but_first(int64_t target, LayerRange layers) {
+  return {layers, {target, {to_vector<int64_t>(at::arange(1, target + 1))}}};
+}
+
+MaskedRow itself_and_random(int64_t target, int64_t n, int64_t sequences, Random& random) {
+  MaskedRow row{target, {}};
+  for (int64_t b = 0; b < sequences; ++b) {
+    auto keys = random.permutation(target);
+    keys.resize(n);
+    keys.push_back(target);
+    std::ranges::sort(keys);
+    row.keys.push_back(std::move(keys));
+  }
+  return row;
+}
 
 Tokens calibration_for(const Condition& condition, const Context& context, int64_t target) {
   if (context.given) return context.given;

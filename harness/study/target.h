@@ -16,6 +16,12 @@ void check_target(int64_t target, const Condition& condition, const std::string&
 /// In these layers the target sees nothing but itself, as position 0 cannot help but do.
 RowMask only_itself(int64_t target, LayerRange layers);
 
+/// In these layers the target sees every position up to itself but the first.
+RowMask all_but_first(int64_t target, LayerRange layers);
+
+/// The target sees itself and n earlier positions, drawn anew for every sequence.
+MaskedRow itself_and_random(int64_t target, int64_t n, int64_t sequences, Random& random);
+
 /// Other sequences of the condition's kind, just long enough to hold the target, for means over samples; as many as
 /// the parameter calibration.sequences says. With --tokens the given sequences themselves.
 Tokens calibration_for(const Condition& condition, const Context& context, int64_t target);

@@ -1,5 +1,7 @@
 #include "models/core/cast_weights.h"
 
+#include "models/core/changed_weights.h"
+
 namespace replicate {
 namespace {
 
@@ -16,27 +18,11 @@ BlockWeights cast(BlockWeights weights, at::ScalarType type) {
   return weights;
 }
 
-class CastWeights : public WeightSource {
- public:
-  CastWeights(std::shared_ptr<const WeightSource> source, at::ScalarType type)
-      : source_(std::move(source)), type_(type) {}
-
-  BlockWeights block(int64_t layer) const override { return cast(source_->block(layer), type_); }
-  Tensor embed(const Tensor& ids) const override { return source_->embed(ids); }
-  Tensor final_norm() const override { return source_->final_norm(); }
-  Tensor final_norm_bias() const override { return source_->final_norm_bias(); }
-  Tensor head() const override { return source_->head(); }
-  void release(int64_t layer) const override { source_->release(layer); }
-
- private:
-  std::shared_ptr<const WeightSource> source_;
-  at::ScalarType type_;
-};
-
 }  // namespace
 
 std::shared_ptr<WeightSource> cast_weights(std::shared_ptr<const WeightSource> source, at::ScalarType type) {
-  return std::make_shared<CastWeights>(std::move(source), type);
+  return std::make_shared<ChangedWeights>(std::move(source),
+                                          [type](int64_t, BlockWeights& weights) { weights = cast(weights, type); });
 }
 
 BlockWeights widened(BlockWeights weights) { return cast(std::move(weights), at::kFloat); }

@@ -3,25 +3,17 @@
 #include <gtest/gtest.h>
 
 #include "harness/study/measures/sink_probes.h"
-#include "tests/support/experiment_fixture.h"
-#include "tests/support/planted_model.h"
+#include "tests/support/planted_variant.h"
 
 namespace replicate {
 namespace {
-
-const Metric& metric_of(const Trial& trial, const std::string& name) {
-  for (const auto& metric : trial.measurement.metrics) {
-    if (metric.name == name) return metric;
-  }
-  throw std::runtime_error(name + " was not measured: " + trial.judgement.reason);
-}
 
 TEST(MaskInducedSink, PassesWhereOnlyWhatAPositionSeesDecides) {
   ExperimentBench bench(planted_model(1), {.sequences = 16, .length = 64});
   const auto trial = bench.run("mask_induced_sink");
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
   EXPECT_EQ(trial.judgement.bearing, Bearing::supports);
-  EXPECT_EQ(metric_of(trial, "dose_contrast").where.at("spike"), kPlantedSpike);
+  EXPECT_EQ(metric_in(trial, "dose_contrast").where.at("spike"), kPlantedSpike);
 }
 
 TEST(MaskInducedSink, FailsWhereTheTargetDrawsLessThanItsShare) {
@@ -64,8 +56,8 @@ TEST(MaskInducedSink, MeasuresWhatItSays) {
   };
   const auto share = (mean(*columns, 1) - 0.5 * mean(*columns, 0)).mean().item<double>();
   const auto times = (mean(*columns, 1) - 5 * mean(*untouched, 0)).mean().item<double>();
-  EXPECT_NEAR(metric_of(trial, "masked_beyond_share_of_first_k10").value, share, 1e-6);
-  EXPECT_NEAR(metric_of(trial, "masked_beyond_times_untouched_k10").value, times, 1e-6);
+  EXPECT_NEAR(metric_in(trial, "masked_beyond_share_of_first_k10").value, share, 1e-6);
+  EXPECT_NEAR(metric_in(trial, "masked_beyond_times_untouched_k10").value, times, 1e-6);
 }
 
 TEST(MaskInducedSink, IsNotApplicableWithoutAStage) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/study/measures/trained_variance.h"
+#include "models/core/changed_weights.h"
 #include "tests/support/made_up_training.h"
 
 namespace replicate {
@@ -12,31 +13,16 @@ constexpr int64_t kJudgedLayer = 2;
 
 /// A planted model that has a gate in every layer: half open but in layer 2, where `closes` shuts it at position 0 (1),
 /// or everywhere else (-1).
-class GatedWeights : public WeightSource {
- public:
-  GatedWeights(uint64_t seed, double closes) : planted_(0, seed), closes_(closes) {}
-
-  BlockWeights block(int64_t layer) const override {
-    auto weights = planted_.block(layer);
-    const auto heads = planted_config().heads * planted_config().head_width;
-    weights.output_gate = at::zeros({heads, planted_config().width});
-    // What the super neuron reads is 4 at position 0 and below -5 elsewhere.
-    if (layer == kJudgedLayer) weights.output_gate -= closes_ * weights.gate[kPlantedNeuron];
-    return weights;
-  }
-  Tensor embed(const Tensor& ids) const override { return planted_.embed(ids); }
-  Tensor final_norm() const override { return planted_.final_norm(); }
-  Tensor head() const override { return planted_.head(); }
-
- private:
-  PlantedWeights planted_;
-  double closes_;
-};
-
 std::shared_ptr<const Model> gated_model(uint64_t seed, double closes) {
   auto config = planted_config();
   config.output_gate = true;
-  return std::make_shared<const Model>(Model{"gated", config, std::make_shared<GatedWeights>(seed, closes)});
+  const auto gate = [=](int64_t layer, BlockWeights& weights) {
+    weights.output_gate = at::zeros({config.heads * config.head_width, config.width});
+    // What the super neuron reads is 4 at position 0 and below -5 elsewhere.
+    if (layer == kJudgedLayer) weights.output_gate -= closes * weights.gate[kPlantedNeuron];
+  };
+  const auto planted = std::make_shared<PlantedWeights>(0, seed);
+  return std::make_shared<const Model>(Model{"gated", config, std::make_shared<ChangedWeights>(planted, gate)});
 }
 
 /// Gates that were half open and that training closed.

@@ -3,38 +3,19 @@
 // Variants of the planted model for tests of single claims, and what a claim came to on them.
 
 #include <algorithm>
-#include <functional>
 #include <stdexcept>
 
+#include "models/core/changed_weights.h"
 #include "tests/support/experiment_fixture.h"
 #include "tests/support/planted_model.h"
 
 namespace replicate {
 
-using ChangeBlock = std::function<void(int64_t layer, BlockWeights& weights)>;
-
-/// The planted weights, each block changed by a function.
-class PlantedVariant : public WeightSource {
- public:
-  explicit PlantedVariant(ChangeBlock change, Circuit circuit) : planted_(1, 1, circuit), change_(std::move(change)) {}
-
-  BlockWeights block(int64_t layer) const override {
-    auto weights = planted_.block(layer);
-    change_(layer, weights);
-    return weights;
-  }
-  Tensor embed(const Tensor& ids) const override { return planted_.embed(ids); }
-  Tensor final_norm() const override { return planted_.final_norm(); }
-  Tensor head() const override { return planted_.head(); }
-
- private:
-  PlantedWeights planted_;
-  ChangeBlock change_;
-};
-
-inline std::shared_ptr<const Model> planted_variant(ChangeBlock change, Circuit circuit = Circuit::whole) {
+/// The planted model, each block changed by a function.
+inline std::shared_ptr<const Model> planted_variant(ChangedWeights::Change change, Circuit circuit = Circuit::whole) {
+  const auto planted = std::make_shared<PlantedWeights>(1, 1, circuit);
   return std::make_shared<const Model>(
-      Model{"variant", planted_config(), std::make_shared<PlantedVariant>(std::move(change), circuit)});
+      Model{"variant", planted_config(), std::make_shared<ChangedWeights>(planted, std::move(change))});
 }
 
 /// The spike's layer also writes `size` into one dimension at every position.

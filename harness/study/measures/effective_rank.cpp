@@ -30,9 +30,9 @@ Tensor rank_of_gram(const Tensor& gram) { return effective_rank(at::linalg_eigva
 double rank_of_rows(const Tensor& rows) { return effective_rank(spectrum(rows)).item<double>(); }
 
 /// [n, D] -> the rows that are not massive.
-Tensor ordinary_rows(const Tensor& rows) {
+Tensor without_massive(const Tensor& rows) {
   const auto norms = at::linalg_vector_norm(rows, 2, {-1}, false, at::kDouble);  // [n]
-  return rows.index_select(0, (norms <= kMassiveRow * at::quantile(norms, 0.5)).nonzero().flatten());
+  return rows.index_select(0, ordinary_rows(norms, kMassiveRow));
 }
 
 }  // namespace
@@ -47,6 +47,10 @@ Tensor spectrum(const Tensor& hidden) {
 Tensor effective_count(const Tensor& p) { return entropy_terms(p / p.sum(-1, true)).sum(-1).exp(); }
 
 Tensor effective_rank(const Tensor& squared) { return effective_count(squared.sqrt()); }
+
+Tensor ordinary_rows(const Tensor& norms, double times) {
+  return (norms <= times * at::quantile(norms, 0.5)).nonzero().flatten();
+}
 
 ProbeNeeds StackedRank::needs(int64_t layer, int64_t layers) const {
   if (layer > layers) return {};
@@ -92,7 +96,7 @@ void RankOfTokens::observe(const Place&, Site, const Tensor& hidden) { rows_.pus
 void RankOfTokens::finish_layer(int64_t) {
   const auto rows = at::cat(std::exchange(rows_, {}), 0).slice(0, 0, tokens_).cpu();
   ranks_.push_back(rank_of_rows(rows));
-  without_massive_.push_back(rank_of_rows(ordinary_rows(rows)));
+  without_massive_.push_back(rank_of_rows(without_massive(rows)));
 }
 
 void require_stackable(int64_t tokens, int64_t width, const std::string& claim) {

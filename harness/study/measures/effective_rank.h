@@ -15,6 +15,9 @@ Tensor effective_count(const Tensor& p);
 /// Effective rank from squared singular values.
 Tensor effective_rank(const Tensor& squared);
 
+/// Which rows are not massive, from the norms [n] of all: those of at most `times` the median. Indices [m].
+Tensor ordinary_rows(const Tensor& norms, double times);
+
 /// Effective rank of all tokens of a lane stacked into one [B T, D] matrix, at the input of every layer and where the
 /// residual stream ends: the form that the paper's 343.71 compares with. It needs 2 D tokens at least to mean
 /// something. Only D x D Gram matrices of the current layer are kept.

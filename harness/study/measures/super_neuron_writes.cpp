@@ -43,7 +43,7 @@ Tensor rotated(const Tensor& rows, uint64_t seed) {
   return at::matmul(frame, factor).t();
 }
 
-/// Of each sequence by itself, so that it does not depend on how many there are.
+/// Of each sequence by itself, so it does not depend on how many there are.
 uint64_t seed_of(uint64_t seed, const std::string& edit, int64_t spike, int64_t sequence) {
   return derive_seed(seed, edit + "/" + std::to_string(spike) + "/" + std::to_string(sequence));
 }

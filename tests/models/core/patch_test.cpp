@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/study/measures/neuron_probes.h"
+#include "models/core/changed_weights.h"
 #include "models/core/site_values.h"
 #include "models/core/watch.h"
 #include "tests/support/compared_tensors.h"
@@ -392,26 +393,14 @@ TEST(TransplantTurned, DrawsPerSeedAndSequenceWhateverTheBatches) {
 // ---- WriteEdit --------------------------------------------------------------------------------------
 
 /// A model whose W_down columns of some neurons in one layer are others.
-class EditedWeights : public WeightSource {
- public:
-  EditedWeights(std::shared_ptr<const WeightSource> source, WriteEdit edit)
-      : source_(std::move(source)), edit_(std::move(edit)) {}
-  BlockWeights block(int64_t layer) const override {
-    auto weights = source_->block(layer);
-    if (layer != edit_.layers.first) return weights;
-    for (size_t n = 0; n < edit_.neurons.size(); ++n) {
-      weights.down.select(1, edit_.neurons[n]).add_(at::tensor(edit_.delta[0][n], at::kFloat));
+ChangedWeights::Change apply_to_weights(const WriteEdit& edit) {
+  return [edit](int64_t layer, BlockWeights& weights) {
+    if (layer != edit.layers.first) return;
+    for (size_t n = 0; n < edit.neurons.size(); ++n) {
+      weights.down.select(1, edit.neurons[n]).add_(at::tensor(edit.delta[0][n], at::kFloat));
     }
-    return weights;
-  }
-  Tensor embed(const Tensor& ids) const override { return source_->embed(ids); }
-  Tensor final_norm() const override { return source_->final_norm(); }
-  Tensor head() const override { return source_->head(); }
-
- private:
-  std::shared_ptr<const WeightSource> source_;
-  WriteEdit edit_;
-};
+  };
+}
 
 struct Edited {
   std::shared_ptr<const Model> model = small_model(), edited;
@@ -427,7 +416,7 @@ struct Edited {
       edit.delta[0].push_back(floats(at::randn({model->config.width}, generator, at::kFloat)));
     }
     edited = std::make_shared<const Model>(
-        Model{"edited", model->config, std::make_shared<EditedWeights>(model->weights, edit)});
+        Model{"edited", model->config, std::make_shared<ChangedWeights>(model->weights, apply_to_weights(edit))});
   }
   Tensor residual_of(const std::shared_ptr<const Model>& which, std::vector<Patch> patches,
                      ExecutorOptions options = {}) const {
