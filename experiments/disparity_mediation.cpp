@@ -1,10 +1,11 @@
 // The sink that a position becomes when it may attend only to itself goes through the few residual dimensions that the
 // spike blows up: with these held, at that position and where the residual stream leaves the spike's layer, at what
 // they are without the mask, it goes (the referee's "held constant"; the paper has no figure of it). How many are held
-// is found on the survey's sequences: the first of 1, 2, 4, ... with which the position's dominance is no larger than
-// that of others. Control: the position's whole residual stream scaled to the norm that holding leaves, its direction
-// kept. Cost: a forward pass for each of the untouched and the masked lane, once more on the survey's sequences; for
-// each number of dimensions, two lanes on the judged sequences and one on the survey's, from the spike's layer on.
+// is found on the survey's sequences: the first of 1, 2, 4, ... with which neither measure of dimension_disparity, the
+// dominance ratio and the top-4 energy, is more than a tenth larger at that position than at others.
+// Control: the position's whole residual stream scaled to the norm that holding leaves, its direction kept.
+// Cost: a forward pass for each of the untouched and the masked lane, once more on the survey's sequences; for each
+// number of dimensions, two lanes on the judged sequences and one on the survey's, from the spike's layer on.
 // experiments/described/mediators_of_dominant_spike.cpp has what is reported beside it.
 
 #include <algorithm>
@@ -18,6 +19,7 @@ namespace replicate {
 namespace {
 
 constexpr int64_t kSurveySequences = 16;
+constexpr double kAsOthers = 1.1;  // times the others' mean; also the threshold of the checks
 
 /// 1, 2, 4, ... up to 4 or a hundredth of the width.
 std::vector<int64_t> few(int64_t width) {
@@ -58,12 +60,12 @@ std::vector<Patch> masked_and_scaled(const Stage& stage, const Condition& on, Ru
   return patches;
 }
 
-/// Dominance at layer inputs, of the target and the mean over the other later positions: [b, 2].
-std::shared_ptr<Watch> watch_dominance(int64_t target) {
-  return watch(Site::block_input, [target](const Tensor& hidden) {
-    const auto ratio = dominance_ratio(hidden);  // [b, T]
-    const auto at_target = ratio.select(1, target);
-    const auto others = (ratio.slice(1, 1).sum(1) - at_target) / static_cast<double>(ratio.size(1) - 2);
+/// A measure of disparity at layer inputs, of the target and the mean over the other later positions: [b, 2].
+std::shared_ptr<Watch> watch_disparity(int64_t target, Tensor (*by_position)(const Tensor&)) {
+  return watch(Site::block_input, [=](const Tensor& hidden) {
+    const auto disparity = by_position(hidden);  // [b, T]
+    const auto at_target = disparity.select(1, target);
+    const auto others = (disparity.slice(1, 1).sum(1) - at_target) / static_cast<double>(disparity.size(1) - 2);
     return at::stack({at_target, others}, 1);
   });
 }
@@ -72,18 +74,19 @@ std::shared_ptr<Watch> watch_dominance(int64_t target) {
 struct HeldDimensions {
   int64_t count = 0;
   Mediation mediation;
-  std::shared_ptr<Watch> dominance;  // on the survey's sequences
+  std::shared_ptr<Watch> dominance, energy;  // on the survey's sequences
 
   /// The target's over the others', means over sequences and the stage's sink layers.
-  double dominance_to_rest() const {
-    const auto means = mean_over_layers(dominance->layers(), mediation.held.layers).mean(0);
+  double to_rest(const std::shared_ptr<Watch>& disparity) const {
+    const auto means = mean_over_layers(disparity->layers(), mediation.held.layers).mean(0);
     return (means[0] / means[1]).item<double>();
   }
+  bool enough() const { return std::max(to_rest(dominance), to_rest(energy)) <= kAsOthers; }
 };
 
 /// The first with which the target stands out no more than others; the last where none is enough.
-const HeldDimensions& enough(const std::vector<HeldDimensions>& all) {
-  const auto found = std::ranges::find_if(all, [](const auto& one) { return one.dominance_to_rest() <= 1; });
+const HeldDimensions& first_enough(const std::vector<HeldDimensions>& all) {
+  const auto found = std::ranges::find_if(all, &HeldDimensions::enough);
   return found == all.end() ? all.back() : *found;
 }
 
@@ -95,15 +98,26 @@ Condition surveyed_sequences(const Claim& claim, const Condition& on) {
           on.model, ""};
 }
 
+/// How much each number of dimensions removes, and how lopsided it leaves the target.
+void report_count(const HeldDimensions& held, Measure& measure) {
+  const std::map<std::string, int64_t> where{{"dimensions", held.count}};
+  const auto& on = held.mediation.on;
+  measure.mean("induced_removed_by_count", on, held.mediation.removed(), where);
+  measure.value("dominance_to_rest_by_count", on, held.to_rest(held.dominance), where);
+  measure.value("top4_energy_to_rest_by_count", on, held.to_rest(held.energy), where);
+}
+
 void report_dimensions(const std::vector<HeldDimensions>& all, Measure& measure) {
-  const auto& chosen = enough(all);
+  const auto& chosen = first_enough(all);
   const auto& on = chosen.mediation.on;
   report_mediation(chosen.mediation, "scaled", measure);
   measure.value("dimensions_held", on, static_cast<double>(chosen.count));
-  measure.value("dominance_to_rest_held", on, chosen.dominance_to_rest());
-  if (chosen.dominance_to_rest() <= 1) return;
+  measure.value("dominance_to_rest_held", on, chosen.to_rest(chosen.dominance));
+  measure.value("top4_energy_to_rest_held", on, chosen.to_rest(chosen.energy));
+  for (const auto& one : all) report_count(one, measure);
+  if (chosen.enough()) return;
   measure.note("No few dimensions carry it: with the " + std::to_string(chosen.count) +
-               " largest held, the target's dominance is still above the others'.");
+               " largest held, the target's vector is still more lopsided than the others'.");
 }
 
 void disparity_mediation(Claim& claim) {
@@ -122,7 +136,8 @@ void disparity_mediation(Claim& claim) {
     const Mediation mediation{on,           stage.last_spike(),  watch_untouched,
                               watch_masked, watch_sink_of(held), watch_sink_of(scaled)};
     auto survey = claim.run(surveyed, masked_and_held(stage, surveyed, untouched_survey, target, count));
-    all.push_back({count, mediation, survey.add(watch_dominance(target))});
+    all.push_back({count, mediation, survey.add(watch_disparity(target, dominance_ratio)),
+                   survey.add(watch_disparity(target, top4_energy))});
   }
   claim.report([all](Measure& measure) { report_dimensions(all, measure); });
 }

@@ -137,6 +137,28 @@ TEST(DisparityMediation, ItsControlFiresWhereTheNormIsWhatCounts) {
   EXPECT_EQ(trial.judgement.controls.front().outcome, ControlOutcome::fires);
 }
 
+/// How lopsided so many held dimensions leave the target, compared with others.
+double lopsided(const Trial& trial, const std::string& measure, int64_t dimensions) {
+  for (const auto& metric : trial.measurement.metrics) {
+    if (metric.name != measure + "_to_rest_by_count" || metric.where.at("dimensions") != dimensions) continue;
+    return metric.value;
+  }
+  ADD_FAILURE() << measure << " with " << dimensions << ": " << trial.judgement.reason;
+  return 0;
+}
+
+/// With the axis held no dimension stands out more than at other positions, but the next four do together.
+TEST(DisparityMediation, HoldsMoreWhereFewDimensionsStillHoldTheVector) {
+  const auto several = with_change(planted_model(1), [](int64_t layer, BlockWeights& weights) {
+    if (layer != kPlantedSpike) return;
+    for (int64_t d = 12; d < 16; ++d) weights.down[d][kPlantedNeuron] += 17.0 / 88;
+  });
+  const auto trial = mediated(several, "disparity_mediation");
+  EXPECT_LE(lopsided(trial, "dominance", 1), 1.1);
+  EXPECT_GT(lopsided(trial, "top4_energy", 1), 1.1);
+  EXPECT_EQ(mediated_metric(trial, "dimensions_held"), 2) << trial.judgement.reason;
+}
+
 /// Nine dimensions hold the vector, so the four that may be held leave the target lopsided.
 TEST(DisparityMediation, SaysSoWhereNoFewDimensionsCarryIt) {
   const auto spread = with_change(planted_lock(Lock::any_large_vector), [](int64_t layer, BlockWeights& weights) {

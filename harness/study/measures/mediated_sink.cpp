@@ -51,7 +51,7 @@ void report_mediation(const Mediation& mediation, const std::string& control, Me
   const auto& on = mediation.on;
   const auto masked = mediation.masked.to_target();
   const auto induced = masked - mediation.untouched.to_target();
-  const auto removed = masked - mediation.held.to_target();
+  const auto removed = mediation.removed();
   measure.judged("induced_removed_beyond_share", on, removed - kShareThroughMediator * induced);
   measure.judged("induced_removed", on, removed);
   measure.judged("induced_removed_" + control, on, masked - mediation.control.to_target());

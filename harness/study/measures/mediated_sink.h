@@ -30,6 +30,8 @@ struct Mediation {
   Condition on;
   int64_t last_spike = 0;
   TargetSink untouched, masked, held, control;
+
+  Tensor removed() const { return masked.to_target() - held.to_target(); }  ///< by holding: [B]
 };
 
 /// Judged, per sequence: whether holding removes more than 0.8 of what the mask induces, what it removes, and what the
