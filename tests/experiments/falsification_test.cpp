@@ -40,9 +40,11 @@ std::vector<double> units(const Trial& trial, const std::string& name) {
 // ---- falsification ----------------------------------------------------------------------------------
 
 TEST(Falsification, PassesWhereTheWriteMakesTheSink) {
-  const auto trial = judged_on(planted_lock(Lock::any_large_vector), "falsification");
-  EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
-  EXPECT_GT(measured(trial, "removed_share_zero"), 0.9);
+  for (const auto& model : {planted_model(1), planted_lock(Lock::any_large_vector)}) {
+    const auto trial = judged_on(model, "falsification");
+    EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
+    EXPECT_GT(measured(trial, "removed_share_zero"), 0.9);
+  }
 }
 
 TEST(Falsification, FailsWhereABackupNeuronTakesOver) {
@@ -51,13 +53,12 @@ TEST(Falsification, FailsWhereABackupNeuronTakesOver) {
   EXPECT_LT(measured(trial, "removed_share_zero"), 0.5);
 }
 
-/// Where the sink hangs on one axis alone, a random vector of that length turns the residual stream away from it too.
 TEST(Falsification, ItsControlFiresWhereAnyPushCostsTheSink) {
-  const auto trial = judged_on(planted_model(1), "falsification");
+  const auto trial = judged_on(planted_lock(Lock::undisturbed), "falsification");
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
   ASSERT_EQ(trial.judgement.controls.size(), 1U);
   EXPECT_EQ(trial.judgement.controls.front().outcome, ControlOutcome::fires);
-  EXPECT_EQ(trial.judgement.criteria.front().outcome, Outcome::pass);
+  EXPECT_EQ(trial.judgement.criteria.front().outcome, Outcome::pass) << trial.judgement.reason;
 }
 
 TEST(Falsification, NeedsASpikeWithASink) {
@@ -103,6 +104,19 @@ TEST(FalsificationDensify, FailsWhereAnyLargeVectorIsASink) {
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
   EXPECT_EQ(trial.judgement.bearing, Bearing::contradicts);
   EXPECT_LT(measured(trial, "removed_share_densify"), 0.2);
+}
+
+TEST(FalsificationDensify, ItsControlFiresWhereTheSinkOutlivesTheWrite) {
+  const auto model = planted_lock(Lock::axis_or_cause);
+  ExperimentBench bench(model, kEnough);
+  // A dense direction keeps the sink by luck in every fourth sequence.
+  const auto trial = bench.run("falsification_densify", {"natural.sequences=128"});
+  EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
+  EXPECT_EQ(trial.judgement.criteria.front().outcome, Outcome::pass) << trial.judgement.reason;
+  ASSERT_EQ(trial.judgement.controls.size(), 1U);
+  EXPECT_EQ(trial.judgement.controls.front().outcome, ControlOutcome::fires);
+  EXPECT_EQ(trial.judgement.bearing, Bearing::silent);
+  EXPECT_EQ(judged_on(model, "falsification").judgement.bearing, Bearing::contradicts);
 }
 
 /// Its dominance does not fall where a second neuron writes into the axis as well.

@@ -49,9 +49,8 @@ TEST(SuperNeuronMediation, FailsWhereABackupNeuronTakesOver) {
   EXPECT_LT(mediated_metric(trial, "induced_removed_share"), 0.5);
 }
 
-/// Where the keys read one axis alone, a random vector of that length costs the sink as well.
 TEST(SuperNeuronMediation, ItsControlFiresWhereAnyPushCostsTheSink) {
-  const auto trial = mediated(planted_model(1), "super_neuron_mediation");
+  const auto trial = mediated(planted_lock(Lock::undisturbed), "super_neuron_mediation");
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
   EXPECT_EQ(trial.judgement.criteria.front().outcome, Outcome::pass);
   ASSERT_EQ(trial.judgement.controls.size(), 1U);

@@ -12,11 +12,40 @@ enum class Lock {
   any_large_vector,  ///< keys turn away from c, which all positions have unless another vector outweighs it
   any_axis,          ///< keys read every axis of the residual stream alike, and a dense direction at random
   one_axis,          ///< keys read the axis m and nothing else
+  axis_or_cause,     ///< keys read the axis m, and r, which makes the super neuron fire: so the sink outlives the write
+  undisturbed,       ///< keys read the axis m, which layer 3 clears where it finds anything that no position ever has
 };
 
+/// Directions in which no position of the planted model has anything but noise: [D, 5].
+inline Tensor spare_directions(const WeightSource& planted) {
+  const auto first = planted.block(1);
+  const auto axis = at::eye(planted_config().width).slice(1, kPlantedDimension, kPlantedDimension + 1);
+  const auto used = at::cat({planted.head().t(), first.output, first.down, axis}, 1);
+  constexpr int64_t kUsed = 59;  // c, r, e_j, f_j and m
+  return std::get<0>(at::linalg_svd(used, false)).slice(1, kUsed);
+}
+
+/// A pair of neurons per spare direction, which write against the axis m what they find there, squared.
+inline void clear_where_disturbed(const Tensor& spare, BlockWeights& weights) {
+  for (int64_t i = 0; i < 2 * spare.size(1); ++i) {
+    const auto reads = 12 * (i % 2 ? -1 : 1) * spare.select(1, i / 2);
+    weights.gate[i].copy_(reads);
+    weights.up[i].copy_(reads);
+    weights.down.select(1, i).zero_();
+    weights.down[kPlantedDimension][i] = -10;
+  }
+}
+
 inline std::shared_ptr<const Model> planted_lock(Lock lock, Circuit circuit = Circuit::whole) {
-  const auto change = [lock](int64_t layer, BlockWeights& weights) {
+  const auto planted = std::make_shared<PlantedWeights>(1, 1, circuit);
+  const auto spare = spare_directions(*planted);
+  const auto writes_cause = planted->block(1).down.select(1, 0);
+  const auto change = [=, cause = writes_cause / writes_cause.norm()](int64_t layer, BlockWeights& weights) {
     if (layer <= kPlantedSpike) return;
+    if (lock == Lock::undisturbed) {
+      if (layer == kPlantedSpike + 1) clear_where_disturbed(spare, weights);
+      return;
+    }
     const auto config = planted_config();
     const auto slowest = config.head_width / 2 - 1;
     const auto common = weights.query[slowest].clone();  // 0.65 c
@@ -32,9 +61,9 @@ inline std::shared_ptr<const Model> planted_lock(Lock lock, Circuit circuit = Ci
         weights.key[g * config.head_width][kPlantedDimension] = 1;  // read, by a row to which no query answers
       }
       if (lock == Lock::any_axis) row.copy_(0.65 * every);
+      if (lock == Lock::axis_or_cause) row.add_(0.65 * 8 / 1.9 * cause);
     }
   };
-  const auto planted = std::make_shared<PlantedWeights>(1, 1, circuit);
   return std::make_shared<const Model>(
       Model{"planted", planted_config(), std::make_shared<ChangedWeights>(planted, change)});
 }
