@@ -91,6 +91,7 @@ const HeldDimensions& first_enough(const std::vector<HeldDimensions>& all) {
 }
 
 Condition surveyed_sequences(const Claim& claim, const Condition& on) {
+  if (claim.set_aside) return {claim.set_aside, on.model, ""};
   if (claim.given) return on;
   const bool natural = on.tokens->kind == name_of(InputKind::natural);
   return {claim.maker->make(natural ? InputKind::natural : InputKind::random, {kSurveySequences, on.length()},

@@ -244,4 +244,13 @@ Tokens read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
   return finish("tokens", "tokens", ids, shape, false);
 }
 
+GivenTokens split(const Tokens& given) {
+  const auto all = given->sequences();
+  if (all < kFewestGiven) return {given, nullptr};
+  const auto part = [&](int64_t from, int64_t to) {
+    return make_tokens(given->ids.slice(0, from, to).contiguous(), given->label, given->kind, given->bos);
+  };
+  return {part(all / 3, all), part(0, all / 3)};
+}
+
 }  // namespace replicate

@@ -71,6 +71,7 @@ struct Measurement {
   std::optional<std::string> unmet;  ///< the precondition that this model does not meet, e.g. "no sink layer"
   std::optional<std::string>
       inapplicable;  ///< why this model or these inputs cannot answer the question: the verdict is `not applicable`
+  std::optional<std::string> too_few;  ///< why what was measured is too little to judge: the verdict is `inconclusive`
 };
 
 /// What a claim's YAML asks of a metric.

@@ -289,6 +289,7 @@ void fields(Visitor& visit, Record& record) {
   visit.optional("caution", record.caution);
   visit("environment", record.environment);
   fields(visit, record.measurement);
+  if (second) visit.nullable("too_few", record.measurement.too_few);
   visit("criteria", record.criteria);
   if (second) visit.optional("checks", record.checks);
   visit("controls", record.controls);

@@ -294,7 +294,11 @@ Judgement judge_requirements(const Judged& judged, const Judging& judging) {
     decide_missing(judged.measurement, judging, judgement);
     return judgement;
   }
-  const auto ruling = rule(judged, requirements);
+  auto ruling = rule(judged, requirements);
+  if (const auto& too_few = judged.measurement.too_few) {
+    ruling.verdict = Verdict::inconclusive;
+    ruling.reason = *too_few;
+  }
   judgement.verdict = ruling.verdict;
   judgement.reason = ruling.reason;
   judgement.bearing = bearing_of(ruling, requirements.bearing);
@@ -334,6 +338,9 @@ Judgement judge(const Measurement& measurement, const Judging& judging, const st
     judgement.reason = *measurement.inapplicable;
   } else if (measurement.unmet) {
     decide_unmet(measurement, judging, judgement);
+  } else if (measurement.too_few) {
+    judgement.verdict = Verdict::inconclusive;
+    judgement.reason = *measurement.too_few;
   } else if (judging.criteria.empty()) {
     judgement.verdict = Verdict::descriptive;
     judgement.reason = "nothing is judged";

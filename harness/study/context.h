@@ -40,6 +40,7 @@ class Context {
   Parameters parameters;          ///< of this claim
   InputMaker* maker = nullptr;    ///< shared by all claims of a run
   Tokens given;                   ///< --tokens: these ids and no others; null without
+  Tokens set_aside;               ///< of --tokens: for the survey and calibration; null without, or with too few
   bool reports_others = true;     ///< false in a variation: nothing beside the primary and the null model
   BootstrapOptions bootstrap;
   uint64_t seed = 0;

@@ -36,6 +36,7 @@ MaskedRow itself_and_random(int64_t target, int64_t n, int64_t sequences, Random
 }
 
 Tokens calibration_for(const Condition& condition, const Context& context, int64_t target) {
+  if (context.set_aside) return context.set_aside;
   if (context.given) return context.given;
   const auto& tokens = *condition.tokens;
   const bool natural = tokens.kind == name_of(InputKind::natural);

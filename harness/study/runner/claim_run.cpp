@@ -69,7 +69,7 @@ ClaimRun start(Session& session, const ClaimSettings& settings) {
       use(models, run.dtypes.back().context);
     }
   }
-  if (session.given) return run;
+  if (session.given.judged) return run;
   for (const auto& point : settings.sweep) run.sweep.push_back({session.context_for(settings, point)});
   return run;
 }

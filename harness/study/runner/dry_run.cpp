@@ -54,7 +54,7 @@ std::string dry_run(const RunRequest& request) {
       flops += claim.flops;
     }
   }
-  if (session.given) {
+  if (session.given.judged) {
     for (const auto& claim : training)
       table.add_failure(claim.settings->id, "skipped, --tokens says nothing of training");
   } else if (!training.empty()) {

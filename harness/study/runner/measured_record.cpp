@@ -17,7 +17,7 @@ namespace {
 
 /// A model that is named by its path has no file in configs that says so.
 std::optional<std::string> note_on_bos(const Session& session) {
-  if (!session.settings.model.from_path || session.given) return std::nullopt;
+  if (!session.settings.model.from_path || session.given.judged) return std::nullopt;
   if (session.begins_with_bos()) return "Natural inputs begin with BOS here; --bos off leaves it out.";
   if (!session.loaded.tokenizer->adds_bos()) return std::nullopt;
   return "The model's tokenizer begins a text with BOS, natural inputs here do not; --bos on adds it.";
@@ -167,6 +167,11 @@ Environment environment(const Session& session) {
 
 void measure_and_judge(const Session& session, ClaimRun& claim, Record& record) {
   record.measurement = measured(claim);
+  if (session.given.judged && !session.given.set_aside) {
+    record.measurement.too_few = "too few sequences: " + std::to_string(session.given.judged->sequences()) +
+                                 " are given, and from " + std::to_string(kFewestGiven) +
+                                 " on a third is set aside to find layers and neurons";
+  }
   add_dtype_errors(claim, record.measurement);
   auto& notes = record.measurement.notes;
   notes.insert(notes.begin(), claim.settings->notes.begin(), claim.settings->notes.end());

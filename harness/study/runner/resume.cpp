@@ -17,8 +17,17 @@ std::string training_fingerprint(Session& session, const ClaimSettings& settings
   std::string study_print;
   const auto error = what_throws([&] { study_print = session.study().fingerprint() + futility(session, settings); });
   const auto all = std::to_string(kMeasurementVersion) + "\n" + session.request.device.str() + "\n" + settings.id +
-                   "\n" + study_print + error + "\n" + settings.parameters.yaml() + (session.given ? "\n--tokens" : "");
+                   "\n" + study_print + error + "\n" + settings.parameters.yaml() +
+                   (session.given.judged ? "\n--tokens" : "");
   return sha256_hex(std::as_bytes(std::span(all)));
+}
+
+std::string text_of(const GivenTokens& given) {
+  std::string text;
+  for (const auto& tokens : {given.judged, given.set_aside}) {
+    if (tokens) text += tokens->sha256 + "/" + std::to_string(tokens->length());
+  }
+  return text;
 }
 
 std::string sweep_text(const ClaimSettings& settings) {
@@ -79,8 +88,7 @@ std::string fingerprint(Session& session, const ClaimSettings& settings) {
                    "\n" + std::to_string(session.settings.bootstrap_resamples) + "\n" +
                    (session.begins_with_bos() ? "on" : "off") + "\n" + session.settings.survey.yaml() + "\n" +
                    text_of(session.settings.rules) + settings.parameters.yaml() + "\n" + sweep_text(settings) + "\n" +
-                   (session.settings.dtype == "float32" ? "" : session.settings.dtype) +
-                   (session.given ? session.given->sha256 + "/" + std::to_string(session.given->length()) : "");
+                   (session.settings.dtype == "float32" ? "" : session.settings.dtype) + text_of(session.given);
   return sha256_hex(std::as_bytes(std::span(all)));
 }
 

@@ -10,7 +10,7 @@ Session::Session(const RunRequest& run_request)
       settings(run_request.settings),
       loaded(load_model(settings.model, settings.dtype, settings.seed, request.device)),
       maker(make_inputs(settings.seed)) {
-  if (request.tokens) given = read_tokens(*request.tokens, loaded.model->config.vocabulary);
+  if (request.tokens) given = split(read_tokens(*request.tokens, loaded.model->config.vocabulary));
   options.device = request.device;
   if (settings.batch_tokens > 0) options.batch_tokens = settings.batch_tokens;
 }
@@ -30,7 +30,8 @@ Context Session::context_for(const ClaimSettings& claim) const {
   Context context(claim.parameters);
   use(loaded, context);
   context.maker = maker.get();
-  context.given = given;
+  context.given = given.judged;
+  context.set_aside = given.set_aside;
   context.seed = settings.seed;
   context.bootstrap = {settings.bootstrap_resamples, derive_seed(settings.seed, "bootstrap")};
   context.bos = begins_with_bos();
@@ -53,7 +54,7 @@ Context Session::context_for(const ClaimSettings& claim, const SweepSettings& po
 }
 
 SurveyInputs Session::survey_for(const ClaimSettings& claim, const Context& context) const {
-  if (!claim.judging.requirements) return main_survey();
+  if (!claim.judging.requirements || given.judged) return main_survey();
   const auto kind = context.judged_on();
   return {kind, context.bos && kind == InputKind::natural};
 }

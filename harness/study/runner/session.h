@@ -25,7 +25,7 @@ class Session {
   const Settings& settings;
   LoadedModel loaded;
   std::shared_ptr<InputMaker> maker;
-  Tokens given;  ///< --tokens; null without
+  GivenTokens given;  ///< --tokens; null without
   std::string prose_sha256;
   ExecutorOptions options;
   std::map<SurveyInputs, Survey> surveys;

@@ -91,6 +91,7 @@ std::set<SurveyInputs> surveys_of(Session& session, const std::vector<ClaimRun>&
 }
 
 Lane survey_lane(Session& session, const SurveyInputs& inputs, const Surveyor& surveyor) {
+  if (session.given.set_aside) return {session.loaded.model, session.given.set_aside, {}, surveyor.probes()};
   const auto& sizes = session.settings.survey;
   const InputShape shape{sizes.integer("sequences"),
                          sizes.integer(inputs.kind == InputKind::random ? "random_length" : "length")};

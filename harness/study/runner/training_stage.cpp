@@ -25,7 +25,7 @@ std::vector<ClaimRun> take_training_claims(std::vector<ClaimRun>& claims) {
 }
 
 bool train_for(Session& session, std::vector<ClaimRun>& claims, Progress& progress) {
-  if (session.given) {
+  if (session.given.judged) {
     for (auto& claim : claims) claim.inapplicable = "--tokens: the given ids say nothing of training";
     return true;
   }
@@ -71,7 +71,7 @@ std::string futility(Session& session, const ClaimSettings& settings) {
 
 int64_t planned_units(const Session& session, const ClaimSettings& settings) {
   if (settings.judging.kind == ClaimKind::training) return session.settings.training.integer("seeds.baseline");
-  if (session.given) return session.given->sequences();
+  if (session.given.judged) return session.given.judged->sequences();
   const auto& parameters = settings.parameters;
   return parameters.integer((parameters.has("judged_on") ? parameters.text("judged_on") : "natural") + ".sequences");
 }

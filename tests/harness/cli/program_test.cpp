@@ -185,14 +185,38 @@ TEST_F(Program, ReportIsMadeAgainFromRecordsAlone) {
   EXPECT_EQ(read_text(folder_ / "run" / "report.html"), html);
 }
 
-TEST_F(Program, GivenTokensReplaceTheInputs) {
-  std::string tokens;
-  for (int b = 0; b < 3; ++b) {
+/// A line of 20 ids per sequence.
+std::string token_lines(int sequences) {
+  std::string lines;
+  for (int b = 0; b < sequences; ++b) {
     json ids;
     for (int t = 0; t < 20; ++t) ids.push_back((b * 31 + t * 17) % 256);
-    tokens += ids.dump() + "\n";
+    lines += ids.dump() + "\n";
   }
-  folder_.write("tokens.jsonl", tokens);
+  return lines;
+}
+
+TEST_F(Program, SetsAThirdOfTheGivenTokensAside) {
+  folder_.write("tokens.jsonl", token_lines(25));
+  program(small_run("run", "--tokens " + path("tokens.jsonl")));
+  const auto measured = record("run", "sink_onset");
+  EXPECT_EQ(measured["inputs"][0]["sequences"], 17);
+  EXPECT_TRUE(measured["too_few"].is_null());
+}
+
+TEST_F(Program, JudgesNothingOnFewGivenTokens) {
+  folder_.write("tokens.jsonl", token_lines(23));
+  const auto run = small_run("run", "--tokens " + path("tokens.jsonl"));
+  for (const auto& arguments : {run, run + " --resume"}) {
+    program(arguments);
+    const auto measured = record("run", "sink_onset");
+    EXPECT_EQ(measured["inputs"][0]["sequences"], 23);
+    EXPECT_NE(measured["too_few"].dump().find("23 are given"), std::string::npos);
+  }
+}
+
+TEST_F(Program, GivenTokensReplaceTheInputs) {
+  folder_.write("tokens.jsonl", token_lines(3));
   program(small_run("run", "--tokens " + path("tokens.jsonl")));
   const auto inputs = record("run", "sink_onset")["inputs"];
   ASSERT_EQ(inputs.size(), 1U);

@@ -222,6 +222,20 @@ TEST_F(InputsTest, TokensThatAreNoneAreSaidInOneShortLine) {
   expect_error([] { read_tokens("/dev/zero", 50); }, "cannot read the token file: this is a pipe or a device");
 }
 
+TEST_F(InputsTest, AThirdOfGivenSequencesIsSetAside) {
+  for (const int64_t all : {23, 24, 25, 60}) {
+    const auto ids = at::arange(all * 16).view({all, 16});
+    const auto [judged, set_aside] = split(make_tokens(ids));
+    if (all < 24) {
+      EXPECT_EQ(set_aside, nullptr);
+      EXPECT_TRUE(at::equal(judged->ids, ids));
+      continue;
+    }
+    EXPECT_GE(set_aside->sequences(), 8) << all;
+    EXPECT_TRUE(at::equal(at::cat({set_aside->ids, judged->ids}), ids)) << all;
+  }
+}
+
 TEST_F(InputsTest, TokensAreReadLineByLine) {
   folder_.write("good.jsonl", "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]\n\n[5,5,5,5,5,5,5,5,5,5,5,5,5,5,5,49]\r\n");
   const auto tokens = read_tokens(folder_ / "good.jsonl", 50);

@@ -48,6 +48,7 @@ Record full_record() {
   record.measurement.maps = {{"attention_map", "natural", "Attention", {{"layer", 3}}, {{1, 0}, {0.25, kNaN}}}};
   record.measurement.notes = {"a note"};
   record.measurement.unmet = "no sink";
+  record.measurement.too_few = "too few sequences";
   record.measurement.inapplicable = "too short";
   record.criteria = {{"selectivity", Operator::above, 0.1, "paper figure 6", Outcome::pass, 1.25, 0.0078125}};
   record.controls = {{"control", "selectivity", 0.2, "set before measuring", ControlOutcome::not_measured, 0.5}};
@@ -104,6 +105,7 @@ TEST(Record, RoundTripsEveryField) {
   EXPECT_EQ(again.known_verdict, Verdict::fail);
   EXPECT_EQ(again.measurement.unmet, "no sink");
   EXPECT_EQ(again.measurement.inapplicable, "too short");
+  EXPECT_EQ(again.measurement.too_few, "too few sequences");
   EXPECT_EQ(again.measurement.maps[0].values[1][0], 0.25);
   EXPECT_EQ(again.sweep[0].verdict, Verdict::inconclusive);
   EXPECT_EQ(again.criteria[0].effect_size, 1.25);
@@ -125,13 +127,14 @@ std::string keys(const OrderedJson& json) {
 /// Together with the round trip: what is written is read, and this is what is written.
 TEST(Record, WritesEveryFieldInAFixedOrder) {
   const OrderedJson json = OrderedJson::parse(record_to_json(full_record()));
-  EXPECT_EQ(keys(json),
-            "schema edition version claim title kind paper model inputs seed profile caution environment metrics "
-            "series maps notes "
-            "unmet inapplicable criteria checks controls rivals thresholds_sha256 calibration calibrated registered "
-            "error_rates verdict reason standing bearing fact stages variations registration "
-            "known_verdict known_why sweep panels arithmetic otherwise deviations parameters fingerprint command "
-            "seconds peak_memory_mb ");
+  EXPECT_EQ(
+      keys(json),
+      "schema edition version claim title kind paper model inputs seed profile caution environment metrics "
+      "series maps notes "
+      "unmet inapplicable too_few criteria checks controls rivals thresholds_sha256 calibration calibrated registered "
+      "error_rates verdict reason standing bearing fact stages variations registration "
+      "known_verdict known_why sweep panels arithmetic otherwise deviations parameters fingerprint command "
+      "seconds peak_memory_mb ");
   EXPECT_EQ(keys(json["paper"]), "figures statement expected ");
   EXPECT_EQ(keys(json["model"]),
             "name sha256 architecture parameters quantization layers width heads kv_heads vocabulary "

@@ -468,6 +468,21 @@ TEST(Ruling, FillsTheRecordsFindings) {
   EXPECT_EQ(judge(measurement, judging).reason, "no spike with a sink after it");
 }
 
+TEST(Ruling, IsOpenWhereTooFewSequencesWereGiven) {
+  for (const double mean : {1, -1}) {
+    Measurement measurement;
+    add(measurement, "effect", units(mean, 0.1));
+    measurement.too_few = "too few sequences";
+    Judging judging;
+    judging.requirements = claim({above("effect")});
+    const auto judgement = judge(measurement, judging);
+    EXPECT_EQ(judgement.verdict, Verdict::inconclusive);
+    EXPECT_EQ(judgement.reason, "too few sequences");
+    EXPECT_EQ(judgement.bearing, Bearing::silent);
+    EXPECT_EQ(judgement.criteria[0].outcome, mean > 0 ? Outcome::pass : Outcome::fail);
+  }
+}
+
 // ---- variations
 
 TEST(Variation, AgreesWhereEveryPointEstimateDoes) {
