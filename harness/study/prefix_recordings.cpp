@@ -7,6 +7,10 @@ namespace replicate {
 void prefix_recordings(Plan& plan, const std::string& prefix) {
   const Overloaded rename{
       [&](Transplant& patch) { patch.source = prefix + patch.source; },
+      [&](MatchedSpread& patch) {
+        patch.source = prefix + patch.source;
+        patch.reference = prefix + patch.reference;
+      },
       [](OneOf<RowMask, IdentityAttention, AffinePatch, WriteEdit> auto&) {},
   };
   for (auto& lane : plan) {

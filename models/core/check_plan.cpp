@@ -41,23 +41,19 @@ Sources sources_of(const Plan& plan) {
   return sources;
 }
 
-/// Whether each sequence of the reading lane takes the values of the source's sequence of the same number.
-bool takes_each_sequence(Combine combine) { return combine == Combine::each || combine == Combine::position_mean; }
-
-void check_transplant(const Transplant& patch, const Lane& lane, const Sources& sources) {
-  const auto found = sources.find(patch.source);
-  if (found == sources.end()) reject(patch.source, "is read, but no lane makes it");
+void check_read(const RecordingRead& read, const Lane& lane, const Sources& sources) {
+  const auto found = sources.find(read.source);
+  if (found == sources.end()) reject(read.source, "is read, but no lane makes it");
   const auto& [recording, maker] = found->second;
-  if (maker->model != lane.model)
-    reject(patch.source, "is made by a lane of another model than the lane that reads it");
-  if (recording->site != patch.site) reject(patch.source, "is of another site than the transplant that reads it");
-  if (!recording->layers.contains(patch.layers)) {
-    reject(patch.source, "does not keep every layer in which a transplant reads it");
+  if (maker->model != lane.model) reject(read.source, "is made by a lane of another model than the lane that reads it");
+  if (recording->site != read.site) reject(read.source, "is of another site than the patch that reads it");
+  if (!recording->layers.contains(read.layers)) {
+    reject(read.source, "does not keep every layer in which a patch reads it");
   }
-  const auto made = maker->tokens->sequences(), read = lane.tokens->sequences();
-  if (takes_each_sequence(patch.combine) && made != read) {
-    reject(patch.source,
-           "has " + std::to_string(made) + " sequences and the lane that reads it " + std::to_string(read));
+  const auto made = maker->tokens->sequences(), reading = lane.tokens->sequences();
+  if (read.by_sequence && made != reading) {
+    reject(read.source,
+           "has " + std::to_string(made) + " sequences and the lane that reads it " + std::to_string(reading));
   }
 }
 
@@ -68,7 +64,7 @@ void check_plan(const Plan& plan) {
   const auto sources = sources_of(plan);
   for (const auto& lane : plan) {
     for (const auto& patch : lane.patches) {
-      if (const auto* transplant = transplant_of(patch)) check_transplant(*transplant, lane, sources);
+      for (const auto& read : reads_of(patch)) check_read(read, lane, sources);
     }
   }
 }

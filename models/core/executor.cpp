@@ -211,7 +211,7 @@ bool records(const Group& group, const std::string& name) {
 std::vector<std::string> sources_of(const Group& group) {
   std::vector<std::string> sources;
   for (const auto& patch : group.active) {
-    if (const auto* transplant = transplant_of(patch)) sources.push_back(transplant->source);
+    for (const auto& read : reads_of(patch)) sources.push_back(read.source);
   }
   return sources;
 }

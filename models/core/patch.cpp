@@ -39,6 +39,18 @@ Tensor apply(const AffinePatch& patch, int64_t layer, const Tensor& value) {
   });
 }
 
+Tensor spread(const Tensor& recorded) { return recorded.to(at::kDouble).var(0).sum().sqrt(); }
+
+Tensor apply(const MatchedSpread& patch, const Recorded& recorded, const Tensor& value) {
+  const auto source = recorded(patch.source);
+  const auto factor = patch.dose * matching_factor(source, recorded(patch.reference)).to(at::kFloat);
+  return change_at(patch.site, patch.positions, {}, value, [&](const Tensor& x) {
+    if (!patch.around_mean) return x * factor;
+    const auto mean = source.mean(0, true);
+    return mean + factor * (x - mean);
+  });
+}
+
 /// `count` standard normal numbers, drawn for each sequence of the lane by itself, so that batches do not matter, and
 /// the same in all layers: [b, count]. As weights of recorded sequences they keep the coherence between layers.
 Tensor normal_weights(uint64_t seed, int64_t first_sequence, int64_t sequences, int64_t count) {
@@ -99,11 +111,15 @@ Tensor apply(const WriteEdit& edit, const Tensor& hidden, int64_t first_sequence
                    [&](const Tensor& x) { return x + at::matmul(active, changes); });
 }
 
+/// Whether each sequence of the reading lane takes the values of the source's sequence of the same number.
+bool takes_each_sequence(Combine combine) { return combine == Combine::each || combine == Combine::position_mean; }
+
 /// Whether a patch needs the activations that W_down reads.
 bool reads_hidden(const Patch& patch) {
   return std::visit(
-      Overloaded{[](const WriteEdit&) { return true; },
-                 [](const OneOf<RowMask, IdentityAttention, AffinePatch, Transplant> auto&) { return false; }},
+      Overloaded{
+          [](const WriteEdit&) { return true; },
+          [](const OneOf<RowMask, IdentityAttention, AffinePatch, Transplant, MatchedSpread> auto&) { return false; }},
       patch);
 }
 
@@ -153,12 +169,24 @@ const LayerRange& layers_of(const Patch& patch) {
   return std::visit([](const auto& p) -> const LayerRange& { return p.layers; }, patch);
 }
 
-const Transplant* transplant_of(const Patch& patch) {
-  using Read = const Transplant*;
-  return std::visit(
-      Overloaded{[](const Transplant& one) -> Read { return &one; },
-                 [](const OneOf<RowMask, IdentityAttention, AffinePatch, WriteEdit> auto&) -> Read { return nullptr; }},
-      patch);
+std::vector<RecordingRead> reads_of(const Patch& patch) {
+  using Reads = std::vector<RecordingRead>;
+  const Overloaded reads{
+      [](const Transplant& one) -> Reads {
+        return {{one.source, one.site, one.layers, takes_each_sequence(one.combine)}};
+      },
+      [](const MatchedSpread& one) -> Reads {
+        return {{one.source, one.site, one.layers, false}, {one.reference, one.site, one.layers, false}};
+      },
+      [](const OneOf<RowMask, IdentityAttention, AffinePatch, WriteEdit> auto&) -> Reads { return {}; },
+  };
+  return std::visit(reads, patch);
+}
+
+Tensor matching_factor(const Tensor& source, const Tensor& reference) {
+  TORCH_CHECK(source.size(0) > 1 && reference.size(0) > 1, "a standard deviation needs two recorded sequences");
+  const auto own = spread(source);
+  return at::where(own > 0, spread(reference) / own, at::ones_like(own)).clamp_min(1);
 }
 
 std::vector<Patch> active_patches(const std::vector<Patch>& patches, int64_t layer) {
@@ -175,7 +203,7 @@ AttentionSpec attention_spec(const std::vector<Patch>& active, double scale, int
   const Overloaded add{
       [&](const RowMask& mask) { spec.rows.push_back(slice(mask.row, first_sequence, sequences)); },
       [&](const IdentityAttention&) { spec.identity = true; },
-      [](const OneOf<AffinePatch, Transplant, WriteEdit> auto&) {},
+      [](const OneOf<AffinePatch, Transplant, MatchedSpread, WriteEdit> auto&) {},
   };
   for (const auto& patch : active) std::visit(add, patch);
   return spec;
@@ -191,6 +219,9 @@ Tensor PatchedSites::at(Site site, const Tensor& value) {
       [&](const Transplant& patch) {
         if (patch.site == site) result = apply(patch, recorded_(patch.source), first_sequence_, result);
       },
+      [&](const MatchedSpread& patch) {
+        if (patch.site == site) result = apply(patch, recorded_, result);
+      },
       [&](const WriteEdit& edit) {
         if (site == Site::ffn_output) result = apply(edit, hidden_, first_sequence_, result);
       },
@@ -205,7 +236,7 @@ void check_patches(const std::vector<Patch>& patches, int64_t layers, int64_t se
       [&](const RowMask& mask) { check_row(mask.row, sequences, length); },
       [](const IdentityAttention&) {},
       [&](const AffinePatch& patch) { check_affine(patch, length); },
-      [&](const Transplant& patch) { check_positions(patch.positions, length); },
+      [&](const OneOf<Transplant, MatchedSpread> auto& patch) { check_positions(patch.positions, length); },
       [&](const WriteEdit& edit) { check_edit(edit, sequences, length); },
   };
   for (const auto& patch : patches) {

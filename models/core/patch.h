@@ -62,6 +62,20 @@ struct Transplant {
   bool operator==(const Transplant&) const = default;
 };
 
+/// At these positions (all when empty) x becomes mu + dose lambda (x - mu), so that it varies over sequences `dose`
+/// times as much as another position does. mu is the mean over the sequences of what was recorded of x in another lane
+/// (`source`, [B', 1, X]); lambda = max(1, s' / s), where s is the standard deviation of that over the sequences, the
+/// variances of its X dimensions summed, and s' is that of the other position (`reference`, [B', 1, X]).
+struct MatchedSpread {
+  Site site = Site::head_output;
+  LayerRange layers = {};
+  std::vector<int64_t> positions = {};
+  float dose = 1;
+  std::string source = {}, reference = {};  ///< names of recordings
+  bool around_mean = true;                  ///< without: x becomes dose lambda x
+  bool operator==(const MatchedSpread&) const = default;
+};
+
 /// In one layer and at some positions (all when empty) the neurons write W_down[:, neuron] + delta instead of
 /// W_down[:, neuron]: a change of low rank beside the weights, so that they stay mapped. One list of changes for all
 /// sequences, or one per sequence.
@@ -73,12 +87,23 @@ struct WriteEdit {
   bool operator==(const WriteEdit&) const = default;
 };
 
-using Patch = std::variant<RowMask, IdentityAttention, AffinePatch, Transplant, WriteEdit>;
+using Patch = std::variant<RowMask, IdentityAttention, AffinePatch, Transplant, MatchedSpread, WriteEdit>;
 
 const LayerRange& layers_of(const Patch& patch);
 
-/// The transplant that a patch is; null for the kinds that read no recording.
-const Transplant* transplant_of(const Patch& patch);
+/// What a patch reads of other lanes.
+struct RecordingRead {
+  std::string source;  ///< the recording's name
+  Site site;
+  LayerRange layers;
+  bool by_sequence;  ///< each sequence takes the values of the source's sequence of the same number
+};
+
+std::vector<RecordingRead> reads_of(const Patch& patch);
+
+/// max(1, the standard deviation over sequences of `reference` [B', P, X] over that of `source` [B', P, X]), variances
+/// summed over P and X: a number, []. 1 where `source` does not vary.
+Tensor matching_factor(const Tensor& source, const Tensor& reference);
 
 /// The patches that act in `layer`, in their order.
 std::vector<Patch> active_patches(const std::vector<Patch>& patches, int64_t layer);

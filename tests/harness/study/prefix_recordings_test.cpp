@@ -34,6 +34,14 @@ TEST(PrefixRecordings, ChangesNamesAndNothingElse) {
   EXPECT_EQ(plan[1].patches, before[1].patches);
 }
 
+TEST(PrefixRecordings, ChangesEveryNameThatAPatchReads) {
+  Plan plan{{small_model(), random_tokens(2, 8, 50, 1), {MatchedSpread{.source = "own", .reference = "first"}}, {}}};
+  prefix_recordings(plan, "1/");
+  const auto& patch = std::get<MatchedSpread>(plan[0].patches[0]);
+  EXPECT_EQ(patch.source, "1/own");
+  EXPECT_EQ(patch.reference, "1/first");
+}
+
 TEST(PrefixRecordings, LetsPlansWithTheSameNamesRunAsOne) {
   const auto first = residual(), second = residual(), alone = residual();
   auto together = clamped(first), more = clamped(second);

@@ -1,5 +1,5 @@
-// Patches that take their values from other lanes (Recording, Transplant) or from an edit of weights (WriteEdit), held
-// against values that were seen in lanes of their own and put in as constants.
+// Patches that take their values from other lanes (Recording, Transplant, MatchedSpread) or from an edit of weights
+// (WriteEdit), held against values that were seen in lanes of their own and put in as constants.
 
 #include "models/core/patch.h"
 
@@ -321,7 +321,7 @@ TEST(TransplantNoise, HasTheRecordedCovariance) {
   const auto recorded =
       centred(pick(pick(lanes.alone(lanes.source, Site::head_output, 1), 1, {0, 5}), 2, dimensions).flatten(1));
   const auto expected = at::matmul(recorded.t(), recorded) / 4;
-  const auto sample = at::matmul(noise.t(), noise) / 6000;  // about zero, which is its mean
+  const auto sample = at::matmul(noise.t(), noise) / 6000;       // about zero, which is its mean
   // An entry's standard error is at most sqrt(2 / 6000) = 0.018 of the product of the two deviations.
   const auto deviation = expected.diagonal().sqrt();
   EXPECT_LT(((sample - expected) / at::outer(deviation, deviation)).abs().max().item<double>(), 0.08);
@@ -350,6 +350,85 @@ TEST(TransplantNoise, DependsOnTheSeedAndTheSequenceAlone) {
   EXPECT_GT(largest_difference(noise[0][0], noise[0][1]), 1e-4);
   lanes.reader = random_tokens(2, kPatchLength, 50, 77);  // other tokens and fewer of them
   EXPECT_LT(largest_difference(noise[0].slice(0, 0, 2), drawn_noise(lanes, 1, {})[0]), 1e-7);
+}
+
+// ---- MatchedSpread ----------------------------------------------------------------------------------
+
+struct SpreadCase {
+  float dose;
+  bool around_mean;
+};
+
+/// What the head outputs of the reader hold at position 3 of layer 2, where it is made to vary as position 0 of the
+/// source does: [B, X].
+Tensor spread_values(const Lanes& lanes, SpreadCase one, const Indices& positions, ExecutorOptions options = {}) {
+  const auto from = [&](std::string name, int64_t position) {
+    return Recording{std::move(name), Site::head_output, {2, 2}, {position}};
+  };
+  const MatchedSpread patch{.layers = {2, 2},
+                            .positions = {3},
+                            .dose = one.dose,
+                            .source = "own",
+                            .reference = "reference",
+                            .around_mean = one.around_mean};
+  const auto seen = values_at(Site::head_output, {2});
+  run({{lanes.model, lanes.source, {}, {}, {from("own", positions[0]), from("reference", positions[1])}},
+       {lanes.model, lanes.reader, {patch}, {seen}}},
+      options);
+  return seen->layer(2).select(1, 3);
+}
+
+double summed_deviation(const Tensor& x) { return x.var(0).sum().sqrt().item<double>(); }
+
+TEST(MatchedSpread, MovesFromTheMeanByTheQuotientOfTheSpreads) {
+  Lanes lanes;
+  lanes.source = random_tokens(40, kPatchLength, 50, 33);
+  const auto recorded = lanes.alone(lanes.source, Site::head_output, 2);
+  const auto mean = recorded.select(1, 3).mean(0);
+  const auto x = lanes.alone(lanes.reader, Site::head_output, 2).select(1, 3);
+  const double factor = summed_deviation(recorded.select(1, 0)) / summed_deviation(recorded.select(1, 3));
+  ASSERT_GT(factor, 1.2);  // position 0 averages nothing
+  for (const float dose : {0.5F, 1.0F, 4.0F}) {
+    EXPECT_LT(largest_difference(spread_values(lanes, {dose, true}, {3, 0}), mean + dose * factor * (x - mean)), 1e-5);
+    EXPECT_LT(largest_difference(spread_values(lanes, {dose, false}, {3, 0}), dose * factor * x), 1e-5);
+  }
+}
+
+/// Where the other position varies less, the dose alone counts.
+TEST(MatchedSpread, NeverShrinks) {
+  Lanes lanes;
+  lanes.source = random_tokens(40, kPatchLength, 50, 33);
+  const auto mean = lanes.alone(lanes.source, Site::head_output, 2).select(1, 0).mean(0);
+  const auto x = lanes.alone(lanes.reader, Site::head_output, 2).select(1, 3);
+  EXPECT_LT(largest_difference(spread_values(lanes, {2, true}, {0, 3}), mean + 2 * (x - mean)), 1e-5);
+}
+
+TEST(MatchedSpread, BatchesDoNotMatter) {
+  const Lanes lanes;
+  const auto whole = spread_values(lanes, {4, true}, {3, 0});
+  EXPECT_LT(largest_difference(whole, spread_values(lanes, {4, true}, {3, 0}, {.batch_tokens = 1})), 1e-6);
+}
+
+TEST(MatchedSpread, OfWhatDoesNotVaryIsOne) {
+  const auto constant = at::ones({5, 1, 3}), varied = at::arange(15, at::kDouble).view({5, 1, 3});
+  EXPECT_EQ(matching_factor(constant, varied).item<double>(), 1);
+  EXPECT_NEAR(matching_factor(varied, 3 * varied).item<double>(), 3, 1e-12);
+  EXPECT_THROW(matching_factor(varied.slice(0, 0, 1), varied), c10::Error);
+}
+
+/// Both recordings must be there.
+TEST(MatchedSpread, ReadsTwoRecordings) {
+  const MatchedSpread patch{.layers = {2, 3}, .positions = {3}, .source = "own", .reference = "reference"};
+  std::vector<std::string> names;
+  for (const auto& read : reads_of(patch)) names.push_back(read.source);
+  EXPECT_EQ(names, (std::vector<std::string>{"own", "reference"}));
+  const Lanes lanes;
+  const Recording own{"own", Site::head_output, {2, 3}, {3}};
+  expect_error(
+      [&] {
+        run({{lanes.model, lanes.source, {}, {}, {own}}, {lanes.model, lanes.reader, {patch}, {residual()}}}, {});
+      },
+      "the recording 'reference' is read, but no lane makes it");
 }
 
 // ---- another direction ------------------------------------------------------------------------------
