@@ -1,96 +1,127 @@
-// Position k becomes a sink when its head outputs o_k are moved away from their mean over samples, mu + lambda (o_k -
-// mu), in every layer before the sink's onset; scaled to the same norm, they do not make one (paper, figures 6 and
-// 20: attention to position 10 grows with lambda). mu is a mean over samples: over dimensions it is about 0, and the
-// intervention would scale the norm.
-// Controls: lambda o_k; o_k with the norm of what the claim puts there; the claim's change after the last spike only.
-// Cost: a pass to the onset for every lambda and curve; to the end for the largest lambda and the late control.
-// experiments/described/scaling_beyond_onset.cpp has the layers after the onset, and substitutes for o_k that tell
-// "variance" from "looks like a value vector".
+// Position k becomes a sink when its head outputs o_k are moved away from their mean over samples in every layer up to
+// a stage's spike, o_k := mu + dose lambda (o_k - mu); scaled to the same norm, they do not make one (paper, figures 6
+// and 20). mu is a mean over samples: over dimensions it is about 0, and the intervention would scale the norm. lambda
+// makes o_k vary as much as position 0's head outputs do, so dose 1 is what the paper's account is about, and dose 4 is
+// judged. mu and lambda are measured layer by layer, on other sequences in which the earlier layers are changed at that
+// dose already.
+// Judged in the stage's first sink layer: k draws a share of what position 0 draws in the same pass, and more than at
+// dose 1. Controls at dose 4: dose lambda o_k; o_k at the amplified norm; the amplification after the spike.
+// Cost: per dose a pass to the first sink layer, and one over the calibration sequences per layer up to the spike,
+// which share all layers but two; the late control goes to the end. experiments/described/scaling_by_dose.cpp has the
+// curve over doses, dose 1 among them.
 
+#include "harness/record/clauses.h"
 #include "harness/study/claim.h"
+#include "harness/study/measures/position_variance.h"
 #include "harness/study/measures/scaled_target.h"
-#include "harness/study/measures/sink_probes.h"
-#include "harness/study/target.h"
 
 namespace replicate {
 namespace {
 
-/// Attention at the onset layer, by lambda.
-struct Curves {
-  LambdaCurve variance, norm, norm_matched;
+constexpr double kMatched = 1;  // the dose at which k varies as much as position 0
+
+/// A pass over the judged sequences, seen in some layers only.
+struct SeenPass {
+  Run run;
+  TargetAttention attention;
+
+  // Mean over these layers, heads and the queries after k: [B].
+  Tensor to_target() const { return attention.to_target().mean(1); }
+  Tensor to_first() const { return attention.to_first().mean(1); }
 };
 
-/// In a variation the two norm curves have their ends alone.
-Curves declare_curves(Claim& claim, const ScaledTarget& scaled) {
-  const auto onset = claim.survey.sinks.onset_layer();
-  const auto lambdas = lambdas_of(claim);
-  const auto of_norm = claim.reports_others ? lambdas : std::vector<int64_t>{1, lambdas.back()};
-  return {.variance = declare_curve(claim, scaled, &ScaledTarget::variance, lambdas, {onset}),
-          .norm = declare_curve(claim, scaled, &ScaledTarget::norm, of_norm, {onset}),
-          .norm_matched = declare_curve(claim, scaled, &ScaledTarget::norm_matched, of_norm, {onset})};
+SeenPass see(Claim& claim, const ScaledTarget& scaled, std::vector<Patch> patches, const std::vector<int64_t>& layers) {
+  const auto run = claim.run(scaled.on, std::move(patches));
+  return {run, watch_target(run, scaled.on, scaled.target, layers)};
 }
 
-/// Of the mean curve, again in every resample.
-void report_spearman(const Condition& on, const LambdaCurve& variance, const OfPass& to_target, Measure& measure) {
-  std::vector<SampleColumn> columns;
-  for (const auto& [lambda, pass] : variance) {
-    columns.push_back({"attention_to_target_variance", {{"lambda", lambda}}});
-  }
-  measure.of_means(
-      {"variance_lambda_spearman"}, on, columns, along(variance, to_target),
-      [x = lambdas_along(variance)](std::span<const double> means) { return std::vector{spearman(x, means)}; });
+/// In the stage's first sink layer.
+SeenPass see(Claim& claim, const ScaledTarget& scaled, std::vector<Patch> patches) {
+  return see(claim, scaled, std::move(patches), scaled.first_sinks);
 }
 
-void report_at_onset(const Condition& on, const Curves& curves, int64_t onset, Measure& measure) {
-  const OfPass target = [onset](const TargetAttention& pass) { return pass.to_target(onset); };
-  const OfPass first = [onset](const TargetAttention& pass) { return pass.to_first(onset); };
-  const OfPass sink = [target](const TargetAttention& pass) { return is_sink(target(pass), pass); };
-  report_curve("attention_to_target_variance", on, curves.variance, target, measure);
-  report_curve("attention_to_first", on, curves.variance, first, measure);
-  report_curve("attention_to_target_norm", on, curves.norm, target, measure);
-  report_curve("attention_to_target_norm_matched", on, curves.norm_matched, target, measure);
-  report_curve("sequences_with_target_sink", on, curves.variance, sink, measure);
-
-  const auto& amplified = curves.variance.rbegin()->second;  // by the largest lambda
-  measure.mean("attention_to_target_variance", on, target(amplified));
-  measure.mean("attention_to_first", on, first(amplified));
-  measure.ratio("target_to_first_ratio", on, target(amplified), first(amplified));
-  report_spearman(on, curves.variance, target, measure);
-  measure.mean("sequences_with_target_sink", on, sink(amplified));
-  measure.mean("attention_to_target_untouched", on, target(curves.variance.at(1)));
-  measure.mean("attention_to_target_norm", on, target(curves.norm.rbegin()->second));
-  measure.mean("attention_to_target_norm_matched", on, target(curves.norm_matched.rbegin()->second));
+/// The criteria at one dose, against dose 1.
+void report_dose(const std::string& dose, double share, const Condition& on, const SeenPass& amplified,
+                 const SeenPass& matched, Measure& measure) {
+  const auto drawn = amplified.to_target();
+  measure.judged(dose + "_beyond_share_of_first", on, drawn - share * amplified.to_first());
+  measure.judged(dose + "_beyond_matched", on, drawn - matched.to_target());
 }
 
-/// The same amplification after the last spike, compared with that before the onset over the sink layers there.
-void amplify_late(Claim& claim, const ScaledTarget& scaled) {
-  const auto& on = scaled.on;
-  const auto after_spike = layers_after_last_spike(claim);
-  if (!after_spike) return;
-  const auto lambda = lambdas_of(claim).back();
-  const auto outputs = record_calibration(claim, on, after_spike->range, scaled.target);
-  const auto early = watch_target(claim.run(on, {scaled.variance(lambda)}), on, scaled.target);
-  const auto late = watch_target(claim.run(on, {amplify(outputs, scaled.target, lambda)}), on, scaled.target);
-  claim.report([=, layers = after_spike->sinks](Measure& measure) {
-    measure.by_layer("attention_to_target_late", on, late.to_target(), on.layers());
-    measure.mean("attention_to_target_late", on, mean_over_layers(late.to_target(), layers));
-    measure.mean("attention_to_target_variance_late_layers", on, mean_over_layers(early.to_target(), layers));
+/// What a pass at position 0's own variance says: nothing is judged by it, and a reader has to know it.
+void note_matched(const SeenPass& matched, double share, double dose, Measure& measure) {
+  if ((matched.to_target() - share * matched.to_first()).mean().item<double>() > 0) return;
+  measure.note("At position 0's own standard deviation the target draws less than " + short_number(share) +
+               " x the attention of position 0: what passes, passes at " + short_number(dose) +
+               " x position 0's standard deviation.");
+}
+
+// --- The check ----------------------------------------------------------------------------------------------------
+
+/// At dose 1 the target varies as position 0 does on the judged sequences, too. Where lambda is 1, it varied more
+/// before and may still.
+void check_matched(Claim& claim, const ScaledTarget& scaled, const CalibratedChange& change, const SeenPass& matched) {
+  const auto outputs = watch_outputs(matched.run, scaled.target, scaled.before);
+  const auto factors = factors_of(change, scaled.target);
+  claim.report([=](Measure& measure) {
+    const auto ratio = variance_to_first(*outputs, scaled.before);
+    const auto where_amplified = at::where(factors() > 1, ratio, at::ones_like(ratio));
+    measure.value("matched_variance_ratio_least", scaled.on, ratio.min().item<double>());
+    measure.value("matched_variance_ratio_largest", scaled.on, where_amplified.max().item<double>());
+  });
+}
+
+// --- Controls -----------------------------------------------------------------------------------------------------
+
+/// What each adds to the attention that k draws untouched, in the stage's first sink layer.
+void control_norm(Claim& claim, const ScaledTarget& scaled, const CalibratedChange& change, const SeenPass& amplified) {
+  const auto untouched = see(claim, scaled, {});
+  const auto norm = see(claim, scaled, without_mean(change));
+  const auto norm_matched = see(claim, scaled, at_norm_of(amplified.run, scaled));
+  claim.report([=, on = scaled.on](Measure& measure) {
+    const auto added = [&](const SeenPass& pass) { return pass.to_target() - untouched.to_target(); };
+    measure.judged("scaled_added_attention", on, added(amplified));
+    measure.judged("scaled_added_attention_norm", on, added(norm));
+    measure.judged("scaled_added_attention_norm_matched", on, added(norm_matched));
+  });
+}
+
+/// The same dose in the layers after the spike only, over the sink layers there.
+void control_late(Claim& claim, const ScaledTarget& scaled, const CalibratedChange& change, double dose) {
+  const auto seen = [&](std::vector<Patch> patches) {
+    return see(claim, scaled, std::move(patches), scaled.late_sinks);
+  };
+  const auto untouched = seen({}), amplified = seen(change.patches);
+  const auto late = seen(amplify_to_dose(claim, scaled, scaled.after, dose).patches);
+  claim.report([=, on = scaled.on](Measure& measure) {
+    measure.judged("scaled_added_attention_sink_layers", on, amplified.to_target() - untouched.to_target());
+    measure.judged("scaled_added_attention_after_spike", on, late.to_target() - untouched.to_target());
   });
 }
 
 void variance_scaling(Claim& claim) {
-  std::vector<ScaledTarget> kinds;  // of inputs, the primary condition first
-  for (const auto& on : claim.conditions()) {
-    const auto& scaled = kinds.emplace_back(scale_target(claim, on));
-    const auto curves = declare_curves(claim, scaled);
-    claim.report([=, onset = claim.survey.sinks.onset_layer()](Measure& measure) {
-      report_at_onset(on, curves, onset, measure);
-    });
+  if (const auto why = why_no_variance(claim, claim.primary())) {
+    return claim.report([=](Measure& measure) { measure.inapplicable(*why); });
   }
-  amplify_late(claim, kinds.front());
+  const auto scaled = scaled_target(claim, "variance_scaling");
+  const auto dose = claim.parameters.real("dose"), share = claim.parameters.real("share_of_first");
+  const auto to_dose = [&](double one) { return amplify_to_dose(claim, scaled, scaled.before, one); };
+  const auto by_one = to_dose(kMatched), by_dose = to_dose(dose);
+  const auto matched = see(claim, scaled, by_one.patches), amplified = see(claim, scaled, by_dose.patches);
+  const auto largest = see(claim, scaled, to_dose(claim.parameters.real("largest_dose")).patches);
+  claim.report([=, on = scaled.on](Measure& measure) {
+    report_dose("scaled", share, on, amplified, matched, measure);
+    report_dose("largest_dose", share, on, largest, matched, measure);
+    measure.ratio("scaled_to_first_ratio", on, amplified.to_target(), amplified.to_first());
+    note_matched(matched, share, dose, measure);
+  });
+  check_matched(claim, scaled, by_one, matched);
+  control_norm(claim, scaled, by_dose, amplified);
+  control_late(claim, scaled, by_dose, dose);
 }
 
-REPLICATE_CLAIM(variance_scaling, "judged_on", "random", "natural", "calibration.sequences", "target", "lambdas");
+REPLICATE_CLAIM(variance_scaling, "judged_on", "random", "natural", "calibration.sequences", "target", "dose",
+                "largest_dose", "share_of_first");
 
 }  // namespace
 }  // namespace replicate

@@ -261,16 +261,18 @@ TEST_P(OnThePlantedModel, IsNotSeenWithoutTheWrite) {
 }
 
 /// A parameter that is declared and never read would be a setting without effect. `named` is read where a model's file
-/// names a neuron, and the shape of random inputs perhaps only where a variation is judged on them.
+/// names a neuron, and the shape of random inputs, or of prose, perhaps only where a variation is judged on them.
 TEST_P(OnThePlantedModel, ReadsEveryParameterThatItDeclares) {
   static ExperimentBench bench(planted_model(1));
   auto unread = bench.run(GetParam()).unread;
   std::erase_if(unread, [](const std::string& key) { return key.starts_with("named."); });
-  if (!unread.empty() && std::ranges::all_of(unread, [](const auto& key) { return key.starts_with("random."); })) {
-    const auto on_random = bench.run(GetParam(), {"judged_on=random"});
-    ASSERT_NE(on_random.judgement.verdict, Verdict::error) << on_random.judgement.reason;
+  for (const std::string kind : {"random", "natural"}) {
+    const auto of_kind = [&](const std::string& key) { return key.starts_with(kind + "."); };
+    if (unread.empty() || !std::ranges::all_of(unread, of_kind)) continue;
+    const auto on_kind = bench.run(GetParam(), {"judged_on=" + kind});
+    ASSERT_NE(on_kind.judgement.verdict, Verdict::error) << on_kind.judgement.reason;
     std::erase_if(unread,
-                  [&](const auto& key) { return std::ranges::find(on_random.unread, key) == on_random.unread.end(); });
+                  [&](const auto& key) { return std::ranges::find(on_kind.unread, key) == on_kind.unread.end(); });
   }
   EXPECT_EQ(unread, std::vector<std::string>{});
 }

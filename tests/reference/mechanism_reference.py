@@ -18,12 +18,12 @@ How the definitions are read where words leave room:
 - `positive_score_share`: queries q >= 1 with q.k_0 > 0. `_others`: mean over positions 1-31 and queries behind them,
   v1 being that of all queries >= 1. Scores are scaled by 1 / sqrt K everywhere.
 - `activation_first`, `activation_rest_max`: means of |z|; `up_activation_*`, `gate_cosine_*`: signed means.
-- variance_scaling: mu and the norms are those of the concatenated heads; o is that of the changed forward itself.
+- amplified targets: mu is that of the concatenated heads; o is that of the changed forward itself.
 - side_effects: the dominant spike's neurons. `other_activation_share`: mean over sequences of the largest |z' - z| at
   positions behind k / mean |z'| at k; the largest over neurons. Activations at other positions: those behind k.
 - disparity_mediation clamps the input of the layer behind the spike, there only.
 
-Not here: null models, `_other_value` and `_noise` (all random weights or draws of the run's own), falsification, BOS and swapped tokens (the given ids carry none), largest logit differences (rounding alone).
+Not here: null models (random weights of the run's own), falsification, variance_scaling, BOS and swapped tokens (the given ids carry none), largest logit differences (rounding alone).
 """
 
 import argparse
@@ -40,7 +40,7 @@ from transformers.models.llama import modeling_llama
 from transformers_reference import RowMask, additive_mask, ids_hash, load_model, number, read_ids, uniform
 
 LAST = 31  # "the rest" of a curve over positions: 1-31
-LAMBDAS = (1, 2, 3, 4, 6, 8)
+LAMBDA = 8
 
 
 class Survey:
@@ -457,66 +457,6 @@ def amplified(o, mu, factor):
     return mu + factor * (o - mu)
 
 
-def is_sink(attention, target, length):
-    """[B]: 1 where the target's excess attention makes it a sink."""
-    u = float(np.mean([1 / (q + 1) for q in range(target + 1, length)]))
-    return ((attention - u) / (1 - u) >= 0.2).astype(float)
-
-
-def common_share(deviation):
-    """deviation [B, X]: mean inner product of two different sequences' over the mean square."""
-    products, count = deviation @ deviation.T, len(deviation)
-    own = np.trace(products)
-    return (products.sum() - own) / (count * (count - 1)) / (own / count)
-
-
-def variance_scaling(model, ids, trace, survey, target):
-    early, largest = list(range(1, survey.onset)), LAMBDAS[-1]
-    late, late_sinks = range(survey.last + 1, len(trace.attention) + 1), survey.sinks_after(survey.last)
-    norm = lambda o: o.norm(dim=-1, keepdim=True)
-    edits = lambda change, layers=early: affine_edits(model, trace, layers, target, change)
-    by_largest = lambda o, mu: amplified(o, mu, largest)
-    lanes = {
-        "untouched": trace,
-        "variance": run(model, ids, edits(by_largest)),
-        "norm": run(model, ids, edits(lambda o, mu: largest * o)),
-        "norm_matched": run(model, ids, edits(lambda o, mu: o * norm(by_largest(o, mu)) / norm(o))),
-        "own_value": run(model, ids, row=RowMask(target, [target], early)),  # seeing only itself, o_k = v_k
-    }
-    level = lambda lane, key, layers: attention_to(lane, key, target, layers)
-    result = {}
-    for name, lane in lanes.items():
-        result[f"attention_to_target_{name}"] = level(lane, target, [survey.onset]).mean()
-        if lane is not trace:
-            result[f"attention_to_target_{name}_sink_mean"] = level(lane, target, survey.sinks).mean()
-    most = lanes["variance"]
-    result["attention_to_first"] = level(most, 0, [survey.onset]).mean()
-    result["attention_to_first_sink_mean"] = level(most, 0, survey.sinks).mean()
-    result["target_to_first_ratio"] = result["attention_to_target_variance"] / result["attention_to_first"]
-    sinks = is_sink(level(most, target, [survey.onset]), target, ids.shape[1])
-    result["sequences_with_target_sink"] = sinks.mean()
-    if survey.last and late_sinks:
-        lane = run(model, ids, edits(by_largest, late))
-        result["attention_to_target_late"] = level(lane, target, late_sinks).mean()
-        result["attention_to_target_variance_late_layers"] = level(most, target, late_sinks).mean()
-    curve = []
-    for factor in LAMBDAS:
-        lane = run(model, ids, edits(lambda o, mu: amplified(o, mu, factor)))
-        curve.append(level(lane, target, [survey.onset]).mean())
-    result["variance_lambda_spearman"] = spearmanr(LAMBDAS, curve).statistic
-
-    index = survey.onset - 2  # what W_O reads in the last of the amplified layers
-    mean = exact(trace.heads[index])[:, target].mean(0)
-    changed = {"": exact(most.heads[index]).copy(), "_untouched": exact(trace.heads[index])}
-    changed["_own_value"] = exact(lanes["own_value"].heads[index])
-    for suffix, heads in changed.items():
-        spread = heads.var(0, ddof=1).mean(-1)
-        result[per_layer(f"variance_target_to_first{suffix}", index + 1)] = spread[target] / spread[0]
-        if suffix != "_own_value":
-            result[per_layer(f"mean_shift_share{suffix}", index + 1)] = common_share(heads[:, target] - mean)
-    return result
-
-
 def entropy(p):
     return -(p * np.log(np.where(p > 0, p, 1))).sum(-1).mean()
 
@@ -695,12 +635,10 @@ def claims(model, ids, survey, target):
         return
     yield "qk_locking", qk_locking(model, ids, trace, survey)
     yield "sink_source", sink_source(ids, trace, survey, target)
-    if survey.onset > 1:
-        yield "variance_scaling", variance_scaling(model, ids, trace, survey, target)
     if survey.late_sinks and survey.dominant:
         lanes = {"mask": Lane(row=RowMask(target, [target]))}
         if survey.onset > 1:
-            change = lambda o, mu: amplified(o, mu, LAMBDAS[-1])
+            change = lambda o, mu: amplified(o, mu, LAMBDA)
             edits = affine_edits(model, trace, range(1, survey.onset), target, change)
             lanes["amplify"] = Lane(edits=edits)
         lanes = {name: (lane, run(model, ids, lane.edits, lane.row)) for name, lane in lanes.items()}

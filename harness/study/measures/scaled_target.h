@@ -1,7 +1,9 @@
 #pragma once
 
-// A target position k whose head outputs o_k are scaled, by their deviation from the mean over samples or by their
-// norm, in every layer before the sink's onset: shared by the claim variance_scaling and what is described around it.
+// A target position k whose head outputs o_k are changed in the layers up to a stage's spike: made to vary as much over
+// sequences as position 0's do, or many times as much, or replaced. What the change needs to know of o_k (its mean, its
+// spread) is measured layer by layer on other sequences in which the earlier layers are changed already: a mean
+// of the untouched model would turn a part of the amplified deviation into a shift that all sequences share.
 // k is the claim's parameter `target`.
 
 #include "harness/study/claim.h"
@@ -9,40 +11,57 @@
 
 namespace replicate {
 
-/// How o_k is scaled on one kind of inputs.
+/// Where a claim changes o_k in one call, and where it looks for the sink.
 struct ScaledTarget {
   Condition on;
   int64_t target = 0;
-  LayerRange before;  // the onset
-  Recording outputs;  // of k in calibration sequences, whose mean is mu
-
-  Patch variance(int64_t lambda) const;      ///< mu + lambda (o_k - mu)
-  Patch norm(int64_t lambda) const;          ///< lambda o_k
-  Patch norm_matched(int64_t lambda) const;  ///< o_k with the norm of mu + lambda (o_k - mu)
+  LayerRange before;                 ///< layers 1 to the stage's spike; to the last one where there are several
+  LayerRange after;                  ///< the layers after it
+  std::vector<int64_t> first_sinks;  ///< the first sink layer of the stage; one per stage where there are several
+  std::vector<int64_t> late_sinks;   ///< the stage's sink layers in `after`
 };
 
-/// Declares the pass for mu. Ends the call where no layer is before the onset.
-ScaledTarget scale_target(Claim& claim, const Condition& on);
+/// Ends the call where there is no spike with a sink after it. Error, which names the claim `id`, where the target has
+/// no later queries.
+ScaledTarget scaled_target(Claim& claim, const std::string& id);
 
-/// The parameter `lambdas`, sorted, and 1. Error unless they are from 1 on and one is above it.
-std::vector<int64_t> lambdas_of(const Claim& claim);
+/// A pass over other sequences that is changed in the layers before this one, and what it records there.
+struct CalibratedLayer {
+  int64_t layer;
+  Run run;
+  std::string first, target;  ///< recordings of the head outputs at positions 0 and k
+};
 
-/// Attention in passes that differ in lambda alone; lambda 1 is the untouched model.
-using LambdaCurve = std::map<int64_t, TargetAttention>;
+/// What is changed in one layer.
+using ChangeOfLayer = std::function<std::vector<Patch>(const CalibratedLayer& at)>;
 
-/// Declares one pass per lambda. `only`: the layers to look in; all when empty.
-LambdaCurve declare_curve(Claim& claim, const ScaledTarget& scaled, Patch (ScaledTarget::*patch)(int64_t) const,
-                          const std::vector<int64_t>& lambdas, const std::vector<int64_t>& only = {});
+struct CalibratedChange {
+  std::vector<Patch> patches;           ///< in all layers
+  std::vector<CalibratedLayer> layers;  ///< in their order
+};
 
-using OfPass = std::function<Tensor(const TargetAttention& pass)>;  ///< [B]
+/// Declares one pass over calibration_for(on) per layer.
+CalibratedChange calibrate(Claim& claim, const ScaledTarget& scaled, LayerRange layers, const ChangeOfLayer& change);
 
-/// The value in each pass of a curve: [B, lambdas].
-Tensor along(const LambdaCurve& curve, const OfPass& value);
-std::vector<double> lambdas_along(const LambdaCurve& curve);
-void report_curve(const std::string& name, const Condition& on, const LambdaCurve& curve, const OfPass& value,
-                  Measure& measure);
+/// o_k becomes mu + dose lambda (o_k - mu) in these layers: mu its mean, lambda = max(1, sd_0 / sd_k).
+CalibratedChange amplify_to_dose(Claim& claim, const ScaledTarget& scaled, LayerRange layers, double dose);
 
-/// 1 for sequences in which the target is a sink, as the survey's layers are, 0 for others: [B].
-Tensor is_sink(const Tensor& attention, const TargetAttention& pass);
+/// o_k becomes dose lambda o_k, with the factors of an amplification.
+std::vector<Patch> without_mean(const CalibratedChange& amplified);
+
+/// o_k takes the norm that it has, sequence by sequence and layer by layer, in the pass `amplified` over the same
+/// sequences, and keeps its direction.
+std::vector<Patch> at_norm_of(Run amplified, const ScaledTarget& scaled);
+
+/// Head outputs at positions 0 and k, after the patches: [B, 2, H K] per layer.
+std::shared_ptr<Watch> watch_outputs(Run run, int64_t target, LayerRange layers);
+
+/// Variance of k over that of position 0, over the sequences and summed over dimensions, layer by layer: [layers].
+Tensor variance_to_first(const Watch& outputs, LayerRange layers);
+
+/// The factors lambda of an amplification, once its passes have run. Declares what has to be seen of them.
+std::function<Tensor()> factors_of(const CalibratedChange& amplified, int64_t target);  ///< [layers]
+
+std::vector<double> numbers_of(LayerRange layers);  ///< first, first + 1, ..., last
 
 }  // namespace replicate

@@ -19,6 +19,11 @@ TargetAttention watch_target(Run run, const Condition& on, int64_t target, std::
   return {target, on.length(), run.add(columns)};
 }
 
+Tensor has_sink(const Tensor& attention, const TargetAttention& pass) {
+  const auto uniform = uniform_attention(pass.target, pass.length);
+  return ((attention - uniform) / (1 - uniform) >= kSinkExcess).to(at::kDouble);
+}
+
 std::shared_ptr<Watch> watch_norm_at(int64_t position) {
   return watch_residual([position](const Tensor& hidden) {  // [b, T, D]
     return at::linalg_vector_norm(hidden.select(1, position), 2, {-1}, false, at::kDouble);
