@@ -74,8 +74,9 @@ Tensor combined(const Transplant& patch, const Tensor& recorded, int64_t first_s
   const auto count = recorded.size(0);
   TORCH_CHECK(count > 1, "a covariance needs two recorded sequences");
   const auto weights = normal_weights(patch.seed, first_sequence, sequences, count);
-  const auto deviations = (recorded - recorded.mean(0, true)).flatten(1) / std::sqrt(static_cast<double>(count - 1));
-  return at::matmul(weights.to(recorded.device()), deviations).view({sequences, recorded.size(1), recorded.size(2)});
+  const auto unit = weights / at::linalg_vector_norm(weights, 2, {-1}, true);
+  const auto deviations = (recorded - recorded.mean(0, true)).flatten(1);
+  return at::matmul(unit.to(recorded.device()), deviations).view({sequences, recorded.size(1), recorded.size(2)});
 }
 
 Tensor apply(const Transplant& patch, const Tensor& recorded, int64_t first_sequence, const Tensor& value) {

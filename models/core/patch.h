@@ -41,7 +41,8 @@ enum class Combine {
   each,           ///< that of the same sequence, position by position: B' and P' as in the lane
   position_mean,  ///< the same sequence's mean over the recorded positions
   sequence_mean,  ///< the mean over the recorded sequences, for each position
-  noise,          ///< a deviation drawn from a normal distribution with the recorded sequences' covariance
+  noise,          ///< a random combination of the recorded sequences' deviations from their mean: normal weights of
+                  ///< unit length
 };
 
 /// x becomes scale * x + weight * r at these positions (all when empty) and dimensions (all when empty), r taken

@@ -297,7 +297,7 @@ TEST(Transplant, TheOrderOfLanesDoesNotMatter) {
 
 // ---- noise ------------------------------------------------------------------------------------------
 
-/// r itself, [B, P X], at one site and two layers of a reader with many sequences.
+/// r itself, a random mixture of deviations: [B, P X], at one site and two layers of a reader with many sequences.
 std::vector<Tensor> drawn_noise(const Lanes& lanes, uint64_t seed, const Indices& dimensions) {
   const auto recording = record(Site::head_output, {1, 2}, {0, 5}, dimensions);
   const Transplant patch{Site::head_output, {1, 2},         {1, 3}, dimensions, 0, 1,
@@ -320,7 +320,7 @@ TEST(TransplantNoise, HasTheRecordedCovariance) {
   const auto noise = drawn_noise(lanes, 1, dimensions)[0];  // [6000, 6]
   const auto recorded =
       centred(pick(pick(lanes.alone(lanes.source, Site::head_output, 1), 1, {0, 5}), 2, dimensions).flatten(1));
-  const auto expected = at::matmul(recorded.t(), recorded) / 4;
+  const auto expected = at::matmul(recorded.t(), recorded) / 5;  // unit weights: 1 / 5 of a square each
   const auto sample = at::matmul(noise.t(), noise) / 6000;       // about zero, which is its mean
   // An entry's standard error is at most sqrt(2 / 6000) = 0.018 of the product of the two deviations.
   const auto deviation = expected.diagonal().sqrt();
@@ -350,6 +350,17 @@ TEST(TransplantNoise, DependsOnTheSeedAndTheSequenceAlone) {
   EXPECT_GT(largest_difference(noise[0][0], noise[0][1]), 1e-4);
   lanes.reader = random_tokens(2, kPatchLength, 50, 77);  // other tokens and fewer of them
   EXPECT_LT(largest_difference(noise[0].slice(0, 0, 2), drawn_noise(lanes, 1, {})[0]), 1e-7);
+}
+
+TEST(TransplantNoise, IsACombinationOfUnitLength) {
+  Lanes lanes;
+  lanes.source = random_tokens(5, kPatchLength, 50, 31);
+  const auto noise = drawn_noise(lanes, 1, {})[0];
+  const auto deviations =
+      centred(pick(lanes.alone(lanes.source, Site::head_output, 1), 1, {0, 5}).flatten(1));  // [5, 2 X]
+  const auto weights = at::matmul(noise, at::linalg_pinv(deviations, 1e-6));  // without their common part
+  EXPECT_LT(weights.norm(2, {-1}).max().item<double>(), 1 + 1e-5);
+  EXPECT_GT(weights.norm(2, {-1}).max().item<double>(), 0.7);
 }
 
 // ---- MatchedSpread ----------------------------------------------------------------------------------
