@@ -21,10 +21,12 @@ InputKind Context::judged_on() const {
   throw Error("judged_on is '" + kind + "'", "the claim's YAML", "write natural or random");
 }
 
-Condition Context::primary() const {
+Condition Context::primary() const { return primary(bos && judged_on() == InputKind::natural); }
+
+Condition Context::primary(bool with_bos) const {
   if (given) return {given, model, ""};
   const auto kind = judged_on();
-  return {maker->make(kind, shape(name_of(kind)), bos && kind == InputKind::natural), model, ""};
+  return {maker->make(kind, shape(name_of(kind)), with_bos), model, ""};
 }
 
 std::optional<Condition> Context::condition(const std::string& name) const {

@@ -57,11 +57,16 @@ class Context {
   InputKind judged_on() const;
   /// On the inputs that the claim's YAML says it is judged_on (natural or random; natural where it says nothing).
   Condition primary() const;
+  // The same without BOS and with it, which moves each sequence by one position, whatever the model's own setting. With
+  // --tokens both are the given ids. Error where BOS is asked for and the vocabulary has none.
+  Condition primary_without_bos() const { return primary(false); }
+  Condition primary_with_bos() const { return primary(true); }
   /// The condition of that name, if the YAML has it, --tokens is not in force and, for "bos", the vocabulary
   /// has such a token. "null_model" has the primary's kind of inputs.
   std::optional<Condition> condition(const std::string& name) const;
 
  private:
+  Condition primary(bool with_bos) const;
   InputShape shape(const std::string& name) const;
 };
 

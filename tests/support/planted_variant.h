@@ -27,6 +27,25 @@ inline std::shared_ptr<const Model> planted_with_shared_dimension(double size) {
   });
 }
 
+inline constexpr int64_t kPlantedBos = 199;  ///< what the tests' tokenizer calls BOS in the planted vocabulary
+
+/// In the spike's layer, or another one, a neuron writes the spike wherever BOS stands, and nothing else does.
+inline std::shared_ptr<const Model> planted_sink_at_bos(int64_t spike = kPlantedSpike) {
+  const auto planted = std::make_shared<PlantedWeights>(0, 1);
+  const auto rows = planted->embed(at::arange(planted_config().vocabulary, at::kLong).view({1, -1}))[0];  // [V, D]
+  const auto common = rows.mean(0), own = rows[kPlantedBos] - common;
+  const auto change = [=](int64_t layer, BlockWeights& weights) {
+    if (layer != spike) return;
+    const auto reads = 12 * (own / own.norm() - 0.1 * common / common.norm());
+    weights.gate[kPlantedNeuron].copy_(reads);
+    weights.up[kPlantedNeuron].copy_(reads);
+    weights.down.select(1, kPlantedNeuron).zero_();
+    weights.down[kPlantedDimension][kPlantedNeuron] = 17;
+  };
+  return std::make_shared<const Model>(
+      Model{"variant", planted_config(), std::make_shared<ChangedWeights>(planted, change)});
+}
+
 /// The first metric of that name; it must have been measured.
 inline const Metric& metric_in(const Trial& trial, const std::string& name) {
   const auto& metrics = trial.measurement.metrics;
