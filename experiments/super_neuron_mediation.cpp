@@ -11,8 +11,6 @@
 namespace replicate {
 namespace {
 
-std::vector<int64_t> super_neurons_of(const StageWriters& writers) { return writers.neurons; }
-
 void super_neuron_mediation(Claim& claim) {
   const auto stage = claim.stage();
   const auto on = claim.primary();
@@ -22,7 +20,7 @@ void super_neuron_mediation(Claim& claim) {
     return watch_target_sink(claim.run(on, std::move(patches)), on, stage.sinks, target);
   };
   const std::vector<Patch> mask{only_itself(target, {1, on.layers()})};
-  const auto hold = hold_at_target(claim.run(on), Site::hidden, target, super_neurons_of);
+  const auto hold = hold_super_neurons(claim.run(on), target);
   auto held = mask;
   for (auto& patch : at_each_spike(stage, hold)) held.push_back(std::move(patch));
   const Mediation mediation{.on = on,

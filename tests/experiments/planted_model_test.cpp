@@ -214,7 +214,8 @@ TEST(PlantedModel, ANamedLayersDominanceIsMeasuredAfterItsNorm) {
 
 /// What a claim must come to with the whole write and without it. A claim that passes by arithmetic stands here with
 /// `pass` twice. One that is not listed must only end without an error: output_projection_alignment is not part of what
-/// was planted, head_imbalance wants more heads and sink_onset more layers. These have tests of their own.
+/// was planted, head_imbalance wants more heads, sink_onset more layers, and side_effects a sink that changes what
+/// later positions read. These have tests of their own.
 struct Expectation {
   Verdict planted, without;
 };
@@ -227,7 +228,6 @@ const std::map<std::string, Expectation> kExpected = {
     {"qk_locking", {Verdict::pass, Verdict::not_applicable}},
     {"mask_induced_sink", {Verdict::pass, Verdict::not_applicable}},
     {"variance_scaling", {Verdict::pass, Verdict::not_applicable}},
-    {"side_effects", {Verdict::pass, Verdict::not_applicable}},
     // The keys read one axis, from which a random vector as long as the write turns position 0 away: controls fire.
     {"super_neuron_mediation", {Verdict::fail, Verdict::not_applicable}},
     {"disparity_mediation", {Verdict::pass, Verdict::not_applicable}},

@@ -18,9 +18,6 @@ How the definitions are read where words leave room:
 - `positive_score_share`: queries q >= 1 with q.k_0 > 0. `_others`: mean over positions 1-31 and queries behind them,
   v1 being that of all queries >= 1. Scores are scaled by 1 / sqrt K everywhere.
 - `activation_first`, `activation_rest_max`: means of |z|; `up_activation_*`, `gate_cosine_*`: signed means.
-- amplified targets: mu is that of the concatenated heads; o is that of the changed forward itself.
-- side_effects: the dominant spike's neurons. `other_activation_share`: mean over sequences of the largest |z' - z| at
-  positions behind k / mean |z'| at k; the largest over neurons. Activations at other positions: those behind k.
 - disparity_mediation clamps the input of the layer behind the spike, there only.
 
 Not here: null models (random weights of the run's own), falsification, variance_scaling, BOS and swapped tokens (the given ids carry none), largest logit differences (rounding alone).
@@ -480,41 +477,15 @@ def described(trace, survey, target):
 
 
 def side_effects(trace, lanes, survey, target):
-    """`lanes`: "mask" and, where there are layers to amplify in, "amplify"."""
-    writer = survey.dominant_writer()
-    neurons = writer["neurons"]
-    activation = lambda t: exact(t.activation[writer["layer"] - 1][..., neurons])  # [B, T, neurons]
-    still, result = activation(trace), {}
-
-    def activations(name, values):
-        for n, neuron in enumerate(neurons):
-            result[f"super_neuron_activation_{name}[layer={writer['layer']},neuron={neuron}]"] = values[..., n].mean()
-
-    activations("first", still[:, 0])
-    activations("target", still[:, target])
-    activations("others", still[:, target + 1 :])
-    result |= {f"{name}_untouched": value for name, value in described(trace, survey, target).items()}
+    """`lanes`: "mask" and, where there are layers to amplify in, "amplify". What is described over all sink layers."""
+    result = {f"{name}_untouched": value for name, value in described(trace, survey, target).items()}
     for lane, changed in lanes.items():
-        suffix, z = "" if lane == "mask" else f"_{lane}", activation(changed)
-        moved, at_target = np.abs(z - still)[:, target + 1 :].max(1), np.abs(z[:, target]).mean(0)
-        change = max(
-            ((a - b)[:, :target].double().norm(dim=-1) / b[:, :target].double().norm(dim=-1)).max().item()
-            for a, b in zip(changed.hidden, trace.hidden)
-        )
         total = []
         for layer in survey.sinks:
             a, b = rows_of(changed, layer, target)[1], rows_of(trace, layer, target)[1]
             total.append(np.abs(a - b).sum(-1).mean() / 2)
-        result |= {
-            f"rows_before_target_change{suffix}": change,
-            f"other_activation_share{suffix}": (moved.mean(0) / at_target).max(),
-            f"other_activation_share_largest{suffix}": (moved / at_target).max(),
-            f"target_activation_to_first{suffix}": at_target.sum() / np.abs(z[:, 0]).mean(0).sum(),
-            f"total_variation_{lane}": np.mean(total),
-        }
+        result[f"total_variation_{lane}"] = np.mean(total)
         result |= {f"{name}_{lane}": value for name, value in described(changed, survey, target).items()}
-        activations(f"target_{lane}", z[:, target])
-        activations(f"others_{lane}", z[:, target + 1 :])
     return result
 
 

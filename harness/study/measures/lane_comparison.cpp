@@ -1,7 +1,16 @@
 #include "harness/study/measures/lane_comparison.h"
 
+#include <algorithm>
+
 namespace replicate {
 namespace {
+
+/// [b, H, R, T]
+Tensor rows_of(const AttentionStatistics& statistics, const std::vector<int64_t>& queries) {
+  std::vector<Tensor> rows;
+  for (const auto query : queries) rows.push_back(statistics.row(query));
+  return at::stack(rows, 2);
+}
 
 class ComparedRows : public Probe {
  public:
@@ -12,9 +21,7 @@ class ComparedRows : public Probe {
     return layer > layers ? ProbeNeeds{} : ProbeNeeds{.attention = {.rows = queries_}};
   }
   void observe_attention(const Place& place, const AttentionStatistics& statistics) override {
-    std::vector<Tensor> rows;
-    for (const auto query : queries_) rows.push_back(statistics.row(query));
-    comparison_->bring(changed_, place.layer, place.first_sequence, at::stack(rows, 2));
+    comparison_->bring(changed_, place.layer, place.first_sequence, rows_of(statistics, queries_));
   }
 
  private:
@@ -23,25 +30,34 @@ class ComparedRows : public Probe {
   std::vector<int64_t> queries_;
 };
 
-class Residual : public Probe {
+class WeightedRows : public Probe {
  public:
-  Residual(std::shared_ptr<LaneComparison> comparison, bool changed, int64_t count)
-      : comparison_(std::move(comparison)), changed_(changed), count_(count) {}
+  WeightedRows(std::shared_ptr<LaneComparison> comparison, bool changed, std::vector<int64_t> layers,
+               std::vector<int64_t> queries)
+      : comparison_(std::move(comparison)),
+        changed_(changed),
+        layers_(std::move(layers)),
+        queries_(std::move(queries)) {}
 
-  ProbeNeeds needs(int64_t layer, int64_t layers) const override {
-    if (layer > layers) return {};
-    if (layer == layers) return {.sites = {Site::block_input, Site::block_output}};
-    return {.sites = {Site::block_input}};
+  ProbeNeeds needs(int64_t layer, int64_t) const override {
+    if (!std::ranges::binary_search(layers_, layer)) return {};
+    return {.sites = {Site::value}, .attention = {.rows = queries_}};
   }
-  void observe(const Place& place, Site site, const Tensor& value) override {
-    comparison_->bring(changed_, place.layer + (site == Site::block_output ? 1 : 0), place.first_sequence,
-                       value.slice(1, 0, count_));
+  /// A block shows its values before its attention, batch by batch.
+  void observe(const Place&, Site, const Tensor& value) override {
+    norms_ = at::linalg_vector_norm(value, 2, {-1}, false, at::kFloat);  // [b, G, T]
+  }
+  void observe_attention(const Place& place, const AttentionStatistics& statistics) override {
+    const auto rows = rows_of(statistics, queries_);  // [b, H, R, T]
+    const auto norms = norms_.repeat_interleave(rows.size(1) / norms_.size(1), 1).unsqueeze(2);
+    comparison_->bring(changed_, place.layer, place.first_sequence, at::stack({rows, rows * norms}, 1));
   }
 
  private:
   std::shared_ptr<LaneComparison> comparison_;
   bool changed_;
-  int64_t count_;
+  std::vector<int64_t> layers_, queries_;
+  Tensor norms_;
 };
 
 }  // namespace
@@ -68,8 +84,9 @@ std::shared_ptr<Probe> rows_for(std::shared_ptr<LaneComparison> comparison, bool
   return std::make_shared<ComparedRows>(std::move(comparison), changed, std::move(queries));
 }
 
-std::shared_ptr<Probe> residual_for(std::shared_ptr<LaneComparison> comparison, bool changed, int64_t count) {
-  return std::make_shared<Residual>(std::move(comparison), changed, count);
+std::shared_ptr<Probe> weighted_rows_for(std::shared_ptr<LaneComparison> comparison, bool changed,
+                                         std::vector<int64_t> layers, std::vector<int64_t> queries) {
+  return std::make_shared<WeightedRows>(std::move(comparison), changed, std::move(layers), std::move(queries));
 }
 
 }  // namespace replicate

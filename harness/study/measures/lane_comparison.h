@@ -31,8 +31,9 @@ class LaneComparison {
 /// Brings these rows of attention: [b, H, R, T].
 std::shared_ptr<Probe> rows_for(std::shared_ptr<LaneComparison> comparison, bool changed, std::vector<int64_t> queries);
 
-/// Brings the residual stream of the first `count` positions, [b, count, D], at the input of every layer and at its
-/// end, as "layer L + 1".
-std::shared_ptr<Probe> residual_for(std::shared_ptr<LaneComparison> comparison, bool changed, int64_t count);
+/// Brings, in these layers (sorted), these rows of attention and the same rows times the norms of the value vectors
+/// that they weigh: [b, 2, H, R, T].
+std::shared_ptr<Probe> weighted_rows_for(std::shared_ptr<LaneComparison> comparison, bool changed,
+                                         std::vector<int64_t> layers, std::vector<int64_t> queries);
 
 }  // namespace replicate

@@ -47,6 +47,10 @@ EditOfSpike hold_at_target(Run untouched, Site site, int64_t target,
   };
 }
 
+EditOfSpike hold_super_neurons(Run untouched, int64_t target) {
+  return hold_at_target(untouched, Site::hidden, target, [](const StageWriters& writers) { return writers.neurons; });
+}
+
 void report_mediation(const Mediation& mediation, const std::string& control, Measure& measure) {
   const auto& on = mediation.on;
   const auto masked = mediation.masked.to_target();

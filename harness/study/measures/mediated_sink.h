@@ -25,6 +25,9 @@ TargetSink watch_target_sink(Run run, const Condition& on, const std::vector<int
 EditOfSpike hold_at_target(Run untouched, Site site, int64_t target,
                            std::function<std::vector<int64_t>(const StageWriters& writers)> dimensions);
 
+/// The same for the super neurons' activations.
+EditOfSpike hold_super_neurons(Run untouched, int64_t target);
+
 /// The passes that a mediation claim compares.
 struct Mediation {
   Condition on;

@@ -37,14 +37,18 @@ class Amplified : public testing::Test {
     ASSERT_TRUE(run(plan, {.batch_tokens = 18}));
   }
 
-  std::vector<std::shared_ptr<Probe>> probes(bool second, const std::shared_ptr<Watch>& watch) {
-    return {watch, rows_for(rows_, second, {kTarget + 1, 8}), residual_for(before_, second, kTarget),
-            residual_for(up_to_target_, second, kTarget + 1)};
+  std::vector<std::shared_ptr<Probe>> probes(bool second, const std::shared_ptr<Watch>& heads) {
+    return {heads, second ? residual_ : untouched_residual_, rows_for(rows_, second, {kTarget + 1, 8})};
   }
 
-  std::shared_ptr<Watch> calibration_ = head_outputs(), untouched_ = head_outputs(), amplified_ = head_outputs();
-  std::shared_ptr<LaneComparison> rows_ = watch_largest_difference(), before_ = watch_largest_difference(),
-                                  up_to_target_ = watch_largest_difference();
+  /// How far positions 0 to `last` of the residual stream lie apart: [B, L + 1].
+  Tensor apart(int64_t last) const {
+    return (residual_->layers() - untouched_residual_->layers()).slice(2, 0, last + 1).abs().amax({2, 3});
+  }
+
+  std::shared_ptr<Watch> calibration_ = head_outputs(), untouched_ = head_outputs(), amplified_ = head_outputs(),
+                         untouched_residual_ = residual(), residual_ = residual();
+  std::shared_ptr<LaneComparison> rows_ = watch_largest_difference();
 };
 
 TEST_F(Amplified, MovesTheTargetAwayFromTheCalibrationsMean) {
@@ -58,13 +62,30 @@ TEST_F(Amplified, LeavesOtherPositionsOfTheFirstLayerAlone) {
   EXPECT_EQ(largest(amplified_->layer(1).select(1, 3) - untouched_->layer(1).select(1, 3)), 0);
 }
 
+TEST_F(Amplified, ChangesNoEarlierPosition) {
+  EXPECT_EQ(largest(apart(kTarget - 1)), 0);
+  EXPECT_GT(apart(kTarget).slice(1, 1).min().item<double>(), 0);
+}
+
 TEST_F(Amplified, IsComparedBatchByBatch) {
-  EXPECT_EQ(before_->layers().sizes(), (std::vector<int64_t>{3, 4}));  // [B, L + 1]
-  EXPECT_EQ(largest(before_->layers()), 0);
-  EXPECT_GT(up_to_target_->layers().slice(1, 1).min().item<double>(), 0);
   EXPECT_EQ(rows_->layers().sizes(), (std::vector<int64_t>{3, 3}));  // [B, L]
   EXPECT_EQ(largest(rows_->layers().select(1, 0)), 0);               // layer 1's attention comes before the change
   EXPECT_GT(rows_->layers().select(1, 2).min().item<double>(), 0);
+}
+
+/// The quotient of a row and the row itself is the norm of each value vector, where attention is not too small for it.
+TEST_F(Amplified, RowsAreWeightedWithTheNormsOfTheValuesTheyWeigh) {
+  const auto model = small_model();
+  const auto norms = watch(Site::value, [](const Tensor& v) { return at::linalg_vector_norm(v, 2, {-1}); });
+  const auto tokens = random_tokens(3, 9, 50, 5);
+  const auto weighted = std::make_shared<LaneComparison>([](const Tensor&, const Tensor& changed) { return changed; });
+  ASSERT_TRUE(run({{model, tokens, {}, {only_in({3}, norms), weighted_rows_for(weighted, false, {3}, {8})}},
+                   {model, tokens, {}, {weighted_rows_for(weighted, true, {3}, {8})}}},
+                  {}));
+  const auto rows = weighted->layers().select(1, 0).select(3, 0);                                      // [B, 2, H, T]
+  const auto per_head = norms->layer(3).repeat_interleave(rows.size(2) / norms->layer(3).size(1), 1);  // [B, H, T]
+  EXPECT_LT(largest(rows.select(1, 1) - rows.select(1, 0) * per_head), 1e-6);
+  EXPECT_NEAR(rows.select(1, 0).sum(-1).min().item<double>(), 1, 1e-5);
 }
 
 }  // namespace
