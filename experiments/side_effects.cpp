@@ -65,7 +65,7 @@ void judge_neurons(Claim& claim, const Condition& on, const std::vector<int64_t>
     std::vector<Tensor> shares;
     for (const auto spike : spikes)
       shares.push_back(moved_share(before->layer(spike), after->layer(spike), deviations));
-    measure.judged("moved_neurons_share", on, at::stack(shares).mean(0));
+    measure.judged("moved_neurons_share", on, at::stack(shares).mean(0), {}, {0, 1});
   });
 }
 

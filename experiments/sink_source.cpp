@@ -35,7 +35,7 @@ void judge_tokens_alone(Claim& claim, const Stage& stage) {
       const auto spike = writers.spike;
       is_long *= norms->layer(spike).ge(times * others[static_cast<size_t>(spike)]);
     }
-    measure.judged("long_when_alone", alone, is_long);
+    measure.judged("long_when_alone", alone, is_long, {}, {0, 1});
   });
 }
 

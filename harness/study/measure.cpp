@@ -89,9 +89,9 @@ void Measure::place(const std::string& key, int64_t value) {
 }
 
 void Measure::judged(const std::string& name, const Condition& condition, const Tensor& values,
-                     std::map<std::string, int64_t> where) {
+                     std::map<std::string, int64_t> where, Range range) {
   TORCH_CHECK(values.dim() == 1, "per-sequence values must be [B]");
-  add_units(name, condition, to_vector<double>(values), {}, std::move(where));
+  add_units(name, condition, to_vector<double>(values), range, std::move(where));
 }
 
 void Measure::judged_population(const std::string& name, const Condition& condition, const OfWeights& f, Range range,

@@ -47,9 +47,9 @@ class Measure {
   // What is judged: a mean over units of sampling with the interval of its test (base/mean_test.h). The units are kept
   // as samples, from which the verdict is computed.
 
-  /// One value per sequence, such as a contrast: values [B].
+  /// One value per sequence, such as a contrast: values [B]. The mean's interval is cut to the range.
   void judged(const std::string& name, const Condition& condition, const Tensor& values,
-              std::map<std::string, int64_t> where = {});
+              std::map<std::string, int64_t> where = {}, Range range = {});
   /// A statistic of the population of sequences (f gives one column), such as the log of a ratio of variances. The
   /// units are its pseudo-values over kPopulationBlocks equal blocks of sequences, of which the last few are left out
   /// where their number is no multiple of it: G theta - (G - 1) theta_without_i. Their mean, and its interval, are cut

@@ -192,6 +192,18 @@ TEST(Judged, IsCutToTheRangeOfTheMetric) {
   EXPECT_LT(*metric.low, 15);
 }
 
+/// A share reaches no further than 1, and its units stay as they are.
+TEST(Judged, AMeansIntervalIsCutToTheRange) {
+  const std::vector<double> values = {0.8, 1, 0.8, 1};
+  Measure measure(kOptions);
+  measure.judged("share", sequences(4), at::tensor(values, at::kDouble), {}, {0, 1});
+  const auto measurement = measure.take();
+  EXPECT_GT(MeanTest(values).interval().high, 1);
+  EXPECT_EQ(measurement.metrics[0].high, 1);
+  EXPECT_EQ(measurement.metrics[0].low, MeanTest(values).interval().low);
+  EXPECT_EQ(measurement.samples[0].values, values);
+}
+
 TEST(Judged, APopulationOfFewerSequencesThanBlocksHasAValueAndNoUnits) {
   Measure measure(kOptions);
   measure.judged_population("m", sequences(15), weighted_mean_of(at::arange(15, at::kDouble)));
