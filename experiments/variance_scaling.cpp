@@ -53,7 +53,7 @@ void note_matched(const SeenPass& matched, double share, double dose, Measure& m
   if ((matched.to_target() - share * matched.to_first()).mean().item<double>() > 0) return;
   measure.note("At position 0's own standard deviation the target draws less than " + short_number(share) +
                " x the attention of position 0: what passes, passes at " + short_number(dose) +
-               " x position 0's standard deviation.");
+               " x position 0's standard deviation, or more in layers in which the target's own is larger.");
 }
 
 // --- The check ----------------------------------------------------------------------------------------------------
