@@ -27,8 +27,8 @@ struct Arm {
   bool output_gate = false;        ///< heads times sigmoid(x W_g) (Qiu et al.)
   bool constant_gain = false;  ///< heads times a constant each, fixed at initialisation so that their RMS is that of
                                ///< head_rms_norm, and the same gain [K]: its scale without its equal positions
-  bool dense_down = false;  ///< W_down seen through a fixed random rotation of the residual stream, a different one in
-                            ///< each layer: no neuron can write one dimension by itself
+  bool dense_down = false;  ///< the entries of a column of W_down keep the signs that they start with and stay within a
+                            ///< factor of 3 of each other: no neuron can write into few dimensions
 
   /// The block description of the arm's model, trained on texts of `length` tokens. constant_gain and dense_down
   /// leave it as it is: they are folded into W_O and W_down.

@@ -34,12 +34,15 @@ std::vector<ParameterShape> shapes_of(const Arm& arm, const ModelConfig& c) {
   return all;
 }
 
-/// A random orthogonal matrix [width, width] (Haar), float32.
-Tensor random_rotation(int64_t width, uint64_t seed) {
-  auto generator = at::detail::createCPUGenerator();
-  generator.set_current_seed(seed);
-  const auto [q, r] = at::linalg_qr(at::normal(0, 1, {width, width}, generator, at::kDouble));
-  return (q * r.diagonal().sign()).to(at::kFloat);
+/// 1 and -1.
+Tensor signs_of(const Tensor& x) { return at::where(x < 0, -1.0, 1.0).to(x.options()); }
+
+/// A matrix [D, F] whose columns are dense whatever `free` [D, F] is: the entries of a column keep their signs and lie
+/// between 0.5 and 1.5 of one scale, the RMS of the column of `free`.
+Tensor dense_columns(const Tensor& free, const Tensor& signs) {
+  constexpr double kNoScale = 1e-12;  // of a column of zeros, whose RMS has no gradient
+  const auto scale = (free.square().mean(0, true) + kNoScale).sqrt();  // [1, F]
+  return signs * scale * (1 + 0.5 * at::tanh(free * signs / scale));
 }
 
 BlockWeights in_bfloat16(BlockWeights w) {
@@ -111,12 +114,10 @@ class HeadSquares : public Hooks {
 TrainableModel::TrainableModel(const Arm& arm, const ModelConfig& base, uint64_t seed, const Tensor& sample,
                                const at::TensorOptions& options)
     : arm_(arm), config_(arm.config(base, sample.size(1))), parameters_(shapes_of(arm, config_), options) {
-  if (arm.dense_down) {
-    for (int64_t l = 1; l <= config_.layers; ++l) {
-      rotations_.push_back(random_rotation(config_.width, seed * 1000003 + 500000 + l).to(parameters_.values()));
-    }
-  }
   initialise(seed);
+  for (int64_t l = 1; l <= config_.layers; ++l) {
+    down_signs_.push_back(arm.dense_down ? signs_of(weight(l, "mlp.down_proj").detach()) : Tensor());
+  }
   if (arm.constant_gain) match_head_constants(sample);
 }
 
@@ -172,7 +173,7 @@ Tensor TrainableModel::folded_output(int64_t layer) const {
 
 Tensor TrainableModel::folded_down(int64_t layer) const {
   const auto& down = weight(layer, "mlp.down_proj");  // [D, F]
-  return arm_.dense_down ? at::matmul(rotations_[layer - 1], down) : down;
+  return arm_.dense_down ? dense_columns(down, down_signs(layer)) : down;
 }
 
 BlockWeights TrainableModel::block(int64_t layer) const {

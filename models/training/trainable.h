@@ -34,6 +34,10 @@ class TrainableModel {
   /// undefined elsewhere.
   const Tensor& head_constants() const { return head_constants_; }
 
+  /// Signs that the entries of a layer's W_down keep: [D, F] of 1 and -1 with dense_down, no parameters; undefined
+  /// elsewhere.
+  const Tensor& down_signs(int64_t layer) const { return down_signs_[static_cast<size_t>(layer - 1)]; }
+
  private:
   void initialise(uint64_t seed);
   void match_head_constants(const Tensor& sample);
@@ -46,7 +50,7 @@ class TrainableModel {
   ModelConfig config_;
   ParameterSet parameters_;
   Tensor head_constants_;                                        // [L, H]
-  std::vector<Tensor> rotations_;                                // [D, D] a layer, with dense_down
+  std::vector<Tensor> down_signs_;                               // [D, F] per layer, with dense_down
   mutable std::map<int64_t, std::vector<Positions>> positions_;  // by length; they stay, as a CUDA graph may read them
 };
 

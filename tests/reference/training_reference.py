@@ -7,8 +7,8 @@
 FOLDER holds what the run depends on, and gets what came of it:
 - initial.safetensors: weights under the names of transformers' LlamaForCausalLM; no lm_head.weight means that the
   embedding is the head. Names of our own: model.layers.N.self_attn.head_norm.weight [K],
-  model.layers.N.self_attn.output_gate.weight [H K, D]; constants that are not trained: head_constants [L, H] and
-  rotation.N [D, D]. Tensors that an arm has no use for are passed over.
+  model.layers.N.self_attn.output_gate.weight [H K, D]; constants that are not trained: head_constants [L, H].
+  Tensors that an arm has no use for are passed over.
 - batches.safetensors: inputs, targets [steps, B, T] int64.
 - recipe.json: arm, learning_rate, steps, warmup, decay, weight_decay, beta1, beta2, eps, clip, heads, kv_heads,
   head_width, norm_eps, rope_theta, sigmoid_bias (null but for sigmoid_attention).
@@ -21,7 +21,8 @@ by heads, R an orthogonal matrix:
 - sigmoid_attention: A = sigmoid(q k / sqrt K + bias) on and below the diagonal, in place of softmax.
 - gated_attention: o * sigmoid(x W_g^T), x the block's normed input.
 - constant_gain: c_h o_h * g before W_O; c_h is fixed.
-- dense_down: R W_down in place of W_down; R is fixed, one a layer.
+- dense_down: S s (1 + tanh(V S / s) / 2) in place of W_down, elementwise; V [D, F] is trained, S are the signs of the
+  initial V, s is the RMS of each column of V.
 Weight decay is for parameters with two or more axes.
 
 The golden files are small: batches come from a formula (`token_ids`), which the C++ test has too, and a final weight
@@ -72,7 +73,8 @@ class PlainModel(nn.Module):
         self.recipe, self.arm = recipe, recipe["arm"]
         self.layers = layer_count(initial)
         self.constants = initial.get("head_constants")
-        self.rotations = [initial.get(f"rotation.{n}") for n in range(self.layers)]
+        downs = [initial[f"model.layers.{n}.mlp.down_proj.weight"] for n in range(self.layers)]
+        self.signs = [torch.where(down < 0, -1.0, 1.0) for down in downs]
         unused = {"head_norm": ("head_rms_norm", "constant_gain"), "output_gate": ("gated_attention",)}
         wanted = lambda name: all(self.arm in arms for part, arms in unused.items() if part in name)
         names = [name for name in initial if name.endswith(".weight") and wanted(name)]
@@ -119,7 +121,8 @@ class PlainModel(nn.Module):
         hidden = F.silu(x @ of("mlp.gate_proj").T) * (x @ of("mlp.up_proj").T)
         down = of("mlp.down_proj")
         if self.arm == "dense_down":
-            down = self.rotations[n] @ down
+            scale = torch.sqrt((down * down).mean(0, keepdim=True) + 1e-12)
+            down = self.signs[n] * scale * (1 + 0.5 * torch.tanh(down * self.signs[n] / scale))
         return residual + hidden @ down.T
 
     def forward(self, ids, probe=None):
@@ -302,12 +305,11 @@ def summary(weight):
     return {"norm": digits(flat.norm().item()), "sum": digits(flat.sum().item()), "stride": stride, "elements": kept}
 
 
-def write_golden(out, arms, rotations):
+def write_golden(out, arms):
     out.mkdir(parents=True, exist_ok=True)
     inputs, targets = golden_batches(RECIPE["steps"])
     for kv_heads, tied in ((2, True), (4, False)):
         initial = golden_weights(kv_heads, tied, seed=kv_heads)
-        initial |= {f"rotation.{n}": r for n, r in enumerate(rotations)}
         initial["head_constants"] = matched_constants({**RECIPE, "kv_heads": kv_heads}, initial, inputs[0])
         save_file(initial, out / f"initial_kv{kv_heads}.safetensors")
         for arm in arms:
@@ -322,22 +324,10 @@ def write_golden(out, arms, rotations):
             print(f"{arm}, {kv_heads} KV heads: {losses[0]:.6f} -> {losses[-1]:.6f}")
 
 
-def golden_rotations(file):
-    """The program under test draws its rotations from the seed and takes none: these are its own, checked here."""
-    if not file:
-        return []
-    tensors = load_file(file)
-    rotations = [tensors[f"rotation.{n}"] for n in range(SHAPE["layers"])]
-    for r in rotations:
-        torch.testing.assert_close(r @ r.T, torch.eye(SHAPE["width"]), rtol=0, atol=1e-5)
-    return rotations
-
-
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", help="of one run: see above")
     parser.add_argument("--make-golden", type=Path, metavar="OUT")
-    parser.add_argument("--rotations", help="safetensors with the program's rotation.N (an older initial_kv2 will do); without it no dense_down")
     arguments = parser.parse_args()
     if (arguments.folder is None) == (arguments.make_golden is None):
         parser.error("give a folder, or --make-golden")
@@ -350,8 +340,7 @@ def main():
     if arguments.folder:
         run_folder(arguments.folder)
         return
-    rotations = golden_rotations(arguments.rotations)
-    write_golden(arguments.make_golden, [a for a in ARMS if rotations or a != "dense_down"], rotations)
+    write_golden(arguments.make_golden, ARMS)
 
 
 if __name__ == "__main__":

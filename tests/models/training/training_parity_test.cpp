@@ -101,30 +101,16 @@ Tensor tensor_of(const SafetensorsFile& file, const std::string& name) {
   return tensor;
 }
 
-/// The rotation [D, D] that W_down is seen through, by what the model makes of W_down = (1 0).
-Tensor rotation(const TrainableModel& model, int64_t layer) {
-  const auto name = "model.layers." + std::to_string(layer - 1) + ".mlp.down_proj.weight";
-  const auto width = model.config().width;
-  model.parameters().at(name).copy_(at::eye(width, model.config().hidden));
-  return model.block(layer).down.narrow(1, 0, width).clone();
-}
-
-/// Rotations are drawn from the seed, and the reference was given them.
-void expect_rotations(const TrainableModel& model, const SafetensorsFile& initial) {
-  for (int64_t layer = 1; layer <= model.config().layers; ++layer) {
-    const auto theirs = tensor_of(initial, "rotation." + std::to_string(layer - 1));
-    ASSERT_LT((rotation(model, layer) - theirs).abs().max().item<double>(), 1e-5)
-        << "another LibTorch draws other rotations: make the golden files again";
-  }
-}
-
 /// Everything a run starts from is a tensor that the model shares, so that it can be overwritten in place.
 void start_from(const TrainableModel& model, const SafetensorsFile& initial) {
   const c10::NoGradGuard no_grad;
-  if (model.arm().dense_down) expect_rotations(model, initial);
   for (const auto& parameter : model.parameters().shapes()) {
     const auto& leaf = model.parameters().at(parameter.name);
     leaf.copy_(tensor_of(initial, parameter.name));
+  }
+  for (int64_t layer = 1; model.arm().dense_down && layer <= model.config().layers; ++layer) {
+    const auto free = tensor_of(initial, "model.layers." + std::to_string(layer - 1) + ".mlp.down_proj.weight");
+    model.down_signs(layer).copy_(at::where(free < 0, -1.0, 1.0));
   }
   if (model.arm().constant_gain) model.head_constants().copy_(tensor_of(initial, "head_constants"));
 }

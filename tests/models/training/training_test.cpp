@@ -52,6 +52,22 @@ TEST_P(EveryArm, GradientsEqualFiniteDifferences) {
   }
 }
 
+/// Whatever is trained, also where one entry of a column is far larger than the others and where all are zero.
+TEST(DenseDown, KeepsEveryColumnDenseAndItsSigns) {
+  const TrainableModel model(arm(kDenseDown), tiny(), 5, ids(8).slice(1, 0, 8), at::TensorOptions(at::kDouble));
+  const c10::NoGradGuard no_grad;
+  const auto signs = model.block(2).down.sign().clone();
+  const auto& free = model.parameters().at("model.layers.1.mlp.down_proj.weight");
+  free.neg_();
+  free.select(1, 0).zero_()[3] = 100;
+  free.select(1, 1).zero_();
+  const auto down = model.block(2).down;  // [D, F]
+  EXPECT_TRUE(at::equal(down.sign(), signs));
+  EXPECT_EQ(signs.abs().min().item<double>(), 1);
+  EXPECT_LE((down.abs().amax(0) / down.abs().amin(0)).max().item<double>(), 3 + 1e-12);
+  EXPECT_GT(down.select(1, 0).abs().min().item<double>(), 1) << "the scale of a column is free";
+}
+
 INSTANTIATE_TEST_SUITE_P(Training, EveryArm, testing::ValuesIn(arm_names()),
                          [](const auto& info) { return info.param; });
 
