@@ -27,8 +27,9 @@ def recorded_claims():
 
 def judged(claim):
     """Names of the metrics that the claim is judged by, on the models of the tests."""
-    golden = json.loads(read("tests", "golden", "claims.json"))
-    return {name.split("/")[2] for name in golden if name.split("/")[1] == claim}
+    files = ("claims.json", "training_claims.json")
+    names = [name.split("/") for file in files for name in json.loads(read("tests", "golden", file))]
+    return {metric for _, judged_claim, metric in names if judged_claim == claim}
 
 
 def measured(claim):

@@ -1,18 +1,14 @@
 #include "harness/study/mitigation.h"
 
 namespace replicate {
-namespace {
 
 double largest_excess(const TrainedSink& sink) { return sink.by_layer().largest_excess(); }
 double layer_mean_dominance(const TrainedSink& sink) { return sink.by_layer().mean_dominance(); }
 
-/// f(arm) - share f(baseline) of each seed.
 std::vector<double> beyond_share(const BySeed<TrainedSink>& arm, const BySeed<TrainedSink>& baseline, double share,
                                  double (*f)(const TrainedSink&)) {
   return paired(per_seed(arm, f), per_seed(baseline, f), [&](double a, double b) { return a - share * b; });
 }
-
-}  // namespace
 
 BySeed<TrainedSink> report_mitigation(TrainingClaim& claim, const std::string& arm) {
   const auto arms = claim.compared({kBaseline, arm});

@@ -118,6 +118,7 @@ TEST(JudgedMetrics, HaveNotMovedOnMadeUpTraining) {
       {"sigmoid_mitigation", {planted_training(kSigmoidAttention), few_texts}},
       {"rank_preservation", {planted_training(), few_texts}},
       {"gated_attention", {planted_training(kGatedAttention), few_random}},
+      {"dense_ffn", {planted_training(kDenseDown), few_texts}},
       {"statistical_parity", {three_arms(), few_random}},
       {"emergence", {foreseen_training(), {"validation.sequences=8", "early=0.5"}}}};
   GoldenMetrics metrics;
