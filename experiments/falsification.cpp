@@ -2,7 +2,8 @@
 // away. The seeds of this project ask for that test: "remove or densify the down-projections ... measure whether
 // attention sinks disappear or shift". This is the first half; falsification_densify is the second.
 // Removal is the attention to position 0 that the edit takes, over the stage's sink layers. Control: at position 0,
-// from the residual stream after the spike, a random vector is taken that is as long as what the super neurons write.
+// from the residual stream after the spike, a random vector is taken that is half as long as what the super neurons
+// write.
 // Cost: one forward pass, and two that cost the layers from the spike on.
 // experiments/described/edits_of_writes.cpp tables the other edits.
 

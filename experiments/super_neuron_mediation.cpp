@@ -1,9 +1,9 @@
 // The sink that a position becomes when it may attend only to itself goes through the super neurons: with their
 // activations at that position held at what they are without the mask, it goes (the referee's "held constant"; the
 // paper has no figure of it). Control: from the position's residual stream after the spike, under the mask, a random
-// vector is taken that is as long as what holding takes. Cost: a forward pass for each of the untouched and the masked
-// lane; what is held acts from its spike's layer on. experiments/described/mediators_of_dominant_spike.cpp has what is
-// reported beside it.
+// vector is taken that is half as long as what holding takes. Cost: a forward pass for each of the untouched and the
+// masked lane; what is held acts from its spike's layer on. experiments/described/mediators_of_dominant_spike.cpp has
+// what is reported beside it.
 
 #include "harness/study/measures/mediated_sink.h"
 #include "harness/study/target.h"

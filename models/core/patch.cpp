@@ -85,9 +85,9 @@ Tensor apply(const Transplant& patch, const Tensor& recorded, int64_t first_sequ
   return change_at(patch.site, patch.positions, patch.dimensions, value, [&](const Tensor& x) {
     const auto wanted = x * patch.scale + r * patch.weight;
     if (patch.norm_only) return x * (norm(wanted) / norm(x).clamp_min(1e-30));
-    if (!patch.turned) return wanted;
+    if (patch.turned == 0) return wanted;
     const auto drawn = normal_weights(patch.seed, first_sequence, x.size(0), x.size(1) * x.size(2)).view(x.sizes());
-    return wanted + (drawn / norm(drawn)).to(x.device()) * norm(x - wanted);
+    return wanted + (drawn / norm(drawn)).to(x.device()) * (patch.turned * norm(x - wanted));
   });
 }
 

@@ -59,7 +59,8 @@ struct Transplant {
   Combine combine = Combine::each;
   bool norm_only = false;  ///< x keeps its direction and takes only the norm of that value
   uint64_t seed = 0;       ///< of Combine::noise: one draw for each sequence, coherent over layers; and of `turned`
-  bool turned = false;     ///< x keeps its distance from that value, in a random direction, one draw for each sequence
+  float turned = 0;  ///< to that value is added `turned` times x's distance from it, in a random direction, one draw
+                     ///< for each sequence
   bool operator==(const Transplant&) const = default;
 };
 

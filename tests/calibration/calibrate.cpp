@@ -32,8 +32,8 @@ struct Kind {
 };
 
 /// The planted model has no such effect beyond arithmetic, has too few layers, heads or secondary sinks for the claim,
-/// lies on its edge, or a second sink changes next to nothing for other positions: whether these see an effect cannot be
-/// tried on it.
+/// lies on its edge, or a second sink changes next to nothing for other positions: whether these see an effect cannot
+/// be tried on it.
 const Claims kNotPlanted = {"variance_discrepancy", "output_projection_alignment", "head_imbalance", "sink_onset",
                             "position_bias",        "variance_substitutes",        "side_effects"};
 

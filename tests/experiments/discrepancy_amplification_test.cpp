@@ -7,21 +7,6 @@
 namespace replicate {
 namespace {
 
-/// The directions of the planted construction, each of unit length, as its own weights hold them.
-struct PlantedDirections {
-  Tensor common;   // [D]: what all positions have
-  Tensor content;  // [28, D]: what differs between tokens
-
-  PlantedDirections() {
-    const auto unit = [](const Tensor& rows) { return rows / at::linalg_vector_norm(rows, 2, {-1}, true); };
-    const PlantedWeights planted(1, 1);
-    const auto config = planted_config();
-    common = unit(planted.block(kPlantedSpike + 1).query[config.head_width / 2 - 1]);
-    const auto value = planted.block(1).value;
-    content = unit(at::cat({value.slice(0, 0, 14), value.slice(0, config.head_width, config.head_width + 14)}));
-  }
-};
-
 /// Two neurons in place of the super neuron, whose difference silu(g + 1) - silu(g) is a switch: 1 at position 0, 0
 /// elsewhere. They write the spike at one length for all texts.
 void switch_the_spike(const PlantedDirections& directions, BlockWeights& weights) {
@@ -38,17 +23,17 @@ void switch_the_spike(const PlantedDirections& directions, BlockWeights& weights
 
 /// 28 neurons write what differs between tokens, at every position alike: +-size in each direction of the content.
 void write_content(const PlantedDirections& directions, double size, BlockWeights& weights) {
-  for (int64_t j = 0; j < directions.content.size(0); ++j) {
+  for (int64_t j = 0; j < directions.content.size(1); ++j) {
     weights.gate[j].copy_(2 * directions.common / 7.6);  // silu(2) = 1.76
-    weights.up[j].copy_(directions.content[j] / 0.23);
-    weights.down.select(1, j).copy_(size / 1.76 * directions.content[j]);
+    weights.up[j].copy_(directions.content.select(1, j) / 0.23);
+    weights.down.select(1, j).copy_(size / 1.76 * directions.content.select(1, j));
   }
 }
 
 std::shared_ptr<const Model> constant_spike() {
   return planted_variant([](int64_t layer, BlockWeights& weights) {
     if (layer != kPlantedSpike) return;
-    const PlantedDirections directions;
+    const auto directions = PlantedWeights(1, 1).directions();
     const auto column = weights.down.select(1, kPlantedNeuron).clone();
     switch_the_spike(directions, weights);
     write_content(directions, 3, weights);

@@ -229,10 +229,9 @@ const std::map<std::string, Expectation> kExpected = {
     {"qk_locking", {Verdict::pass, Verdict::not_applicable}},
     {"mask_induced_sink", {Verdict::pass, Verdict::not_applicable}},
     {"variance_scaling", {Verdict::pass, Verdict::not_applicable}},
-    // The keys read one axis, from which a random vector as long as the write turns position 0 away: controls fire.
-    {"super_neuron_mediation", {Verdict::fail, Verdict::not_applicable}},
+    {"super_neuron_mediation", {Verdict::pass, Verdict::not_applicable}},
     {"disparity_mediation", {Verdict::pass, Verdict::not_applicable}},
-    {"falsification", {Verdict::fail, Verdict::not_applicable}},
+    {"falsification", {Verdict::pass, Verdict::not_applicable}},
     {"falsification_densify", {Verdict::pass, Verdict::not_applicable}},
     {"write_direction", {Verdict::fail, Verdict::not_applicable}},
     {"sink_source", {Verdict::pass, Verdict::not_applicable}},

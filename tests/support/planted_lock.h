@@ -17,12 +17,9 @@ enum class Lock {
 };
 
 /// Directions in which no position of the planted model has anything but noise: [D, 5].
-inline Tensor spare_directions(const WeightSource& planted) {
-  const auto first = planted.block(1);
-  const auto axis = at::eye(planted_config().width).slice(1, kPlantedDimension, kPlantedDimension + 1);
-  const auto used = at::cat({planted.head().t(), first.output, first.down, axis}, 1);
-  constexpr int64_t kUsed = 59;  // c, r, e_j, f_j and m
-  return std::get<0>(at::linalg_svd(used, false)).slice(1, kUsed);
+inline Tensor spare_directions(const PlantedDirections& of) {
+  const auto used = at::cat({at::stack({of.common, of.rectified, of.axis}, 1), of.content, of.aggregated}, 1);
+  return std::get<0>(at::linalg_svd(used)).slice(1, used.size(1));
 }
 
 /// A pair of neurons per spare direction, which write against the axis m what they find there, squared.
@@ -38,9 +35,9 @@ inline void clear_where_disturbed(const Tensor& spare, BlockWeights& weights) {
 
 inline std::shared_ptr<const Model> planted_lock(Lock lock, Circuit circuit = Circuit::whole) {
   const auto planted = std::make_shared<PlantedWeights>(1, 1, circuit);
-  const auto spare = spare_directions(*planted);
-  const auto writes_cause = planted->block(1).down.select(1, 0);
-  const auto change = [=, cause = writes_cause / writes_cause.norm()](int64_t layer, BlockWeights& weights) {
+  const auto& directions = planted->directions();
+  const auto spare = spare_directions(directions);
+  const auto change = [lock, spare, cause = directions.rectified](int64_t layer, BlockWeights& weights) {
     if (layer <= kPlantedSpike) return;
     if (lock == Lock::undisturbed) {
       if (layer == kPlantedSpike + 1) clear_where_disturbed(spare, weights);

@@ -58,6 +58,12 @@ enum class Circuit {
   backup,              ///< layer 3 has the super neuron, too: silent unless the spike of layer 2 is missing
 };
 
+/// Of the construction: c, r and m [D], and the e_j and f_j [D, p].
+struct PlantedDirections {
+  Tensor common, rectified, axis;
+  Tensor content, aggregated;
+};
+
 /// Fresh weights with the construction written into them. strength in [0, 1] is that of the super neuron's write.
 class PlantedWeights : public WeightSource {
  public:
@@ -67,16 +73,16 @@ class PlantedWeights : public WeightSource {
         strength_(circuit == Circuit::sink_without_spike ? 0 : strength),
         seed_(seed),
         noise_(random_weights(config_, derive_seed(seed, "noise"), at::kCPU)) {
-    const auto directions = dense_directions();  // [D, 2 + 2 p + 1]
-    common_ = directions.select(1, 0).clone();
-    rectified_ = directions.select(1, 1).clone();
-    content_ = directions.slice(1, 2, 2 + kSigns).clone();
-    aggregated_ = directions.slice(1, 2 + kSigns, 2 + 2 * kSigns).clone();
-    axis_ = at::zeros({config_.width});
-    axis_[kPlantedDimension] = 1;
-    if (circuit == Circuit::dense_direction) axis_ = directions.select(1, 2 + 2 * kSigns).clone();
+    const auto dense = dense_directions();  // [D, 2 + 2 p + 1]
+    directions_.common = dense.select(1, 0).clone();
+    directions_.rectified = dense.select(1, 1).clone();
+    directions_.content = dense.slice(1, 2, 2 + kSigns).clone();
+    directions_.aggregated = dense.slice(1, 2 + kSigns, 2 + 2 * kSigns).clone();
+    directions_.axis = at::zeros({config_.width});
+    directions_.axis[kPlantedDimension] = 1;
+    if (circuit == Circuit::dense_direction) directions_.axis = dense.select(1, 2 + 2 * kSigns).clone();
     const auto signs = draw("signs", {config_.vocabulary, kSigns}).sign();
-    table_ = noise_->head() + 4 * common_ + 0.5 * at::matmul(signs, content_.t());
+    table_ = noise_->head() + 4 * directions_.common + 0.5 * at::matmul(signs, directions_.content.t());
   }
 
   BlockWeights block(int64_t layer) const override {
@@ -92,6 +98,7 @@ class PlantedWeights : public WeightSource {
   Tensor embed(const Tensor& ids) const override {
     return table_.index_select(0, ids.reshape({-1})).view({ids.size(0), ids.size(1), -1});
   }
+  const PlantedDirections& directions() const { return directions_; }
   Tensor final_norm() const override { return noise_->final_norm(); }
   Tensor head() const override { return table_; }
 
@@ -116,15 +123,15 @@ class PlantedWeights : public WeightSource {
   void write_aggregation(BlockWeights& weights) const {
     const auto k = config_.head_width, sharing = config_.heads / config_.kv_heads;
     for (int64_t g = 0; g < config_.kv_heads; ++g) {
-      const auto signs = content_.slice(1, g * kOfAHead, (g + 1) * kOfAHead);  // [D, 14]
+      const auto signs = directions_.content.slice(1, g * kOfAHead, (g + 1) * kOfAHead);  // [D, 14]
       weights.value.slice(0, g * k, g * k + kOfAHead).copy_(1.2 * signs.t());
-      weights.value[g * k + kOfAHead].copy_(3 * common_);  // 20
+      weights.value[g * k + kOfAHead].copy_(3 * directions_.common);  // 20
     }
     for (int64_t h = 0; h < config_.heads; ++h) {
       const auto g = h / sharing;
-      const auto into = aggregated_.slice(1, g * kOfAHead, (g + 1) * kOfAHead);
+      const auto into = directions_.aggregated.slice(1, g * kOfAHead, (g + 1) * kOfAHead);
       weights.output.slice(1, h * k, h * k + kOfAHead).copy_(into / static_cast<double>(sharing));
-      weights.output.select(1, h * k + kOfAHead).copy_(0.15 * common_);  // 4 heads write 3 each
+      weights.output.select(1, h * k + kOfAHead).copy_(0.15 * directions_.common);  // 4 heads write 3 each
     }
   }
 
@@ -133,19 +140,19 @@ class PlantedWeights : public WeightSource {
     for (int64_t j = 0; j < kSigns; ++j) {
       for (const auto sign : {1, -1}) {
         const auto neuron = 2 * j + (sign < 0);
-        weights.gate[neuron].copy_(8 * sign * aggregated_.select(1, j));
-        weights.up[neuron].copy_(common_ / 7.6);
-        weights.down.select(1, neuron).copy_(4 / (3.6 * kSigns) * rectified_);
+        weights.gate[neuron].copy_(8 * sign * directions_.aggregated.select(1, j));
+        weights.up[neuron].copy_(directions_.common / 7.6);
+        weights.down.select(1, neuron).copy_(4 / (3.6 * kSigns) * directions_.rectified);
       }
     }
   }
 
   /// Steps 3 and 4.
   void write_super_neuron(BlockWeights& weights) const {
-    const auto reads = 12 * (rectified_ - 0.2 * common_);
+    const auto reads = 12 * (directions_.rectified - 0.2 * directions_.common);
     weights.gate[kPlantedNeuron].copy_(reads);
     weights.up[kPlantedNeuron].copy_(reads);
-    weights.down.select(1, kPlantedNeuron).add_(17 * strength_ * axis_);
+    weights.down.select(1, kPlantedNeuron).add_(17 * strength_ * directions_.axis);
   }
 
   /// Step 5. The slowest rotary pair is the last of each half. Without a spike x^ holds 1.9 on r at position 0, where
@@ -153,13 +160,14 @@ class PlantedWeights : public WeightSource {
   void write_locking(BlockWeights& weights, int64_t layer) const {
     const auto k = config_.head_width, slowest = k / 2 - 1;
     const auto variety = draw("keys/" + std::to_string(layer), {config_.kv_heads * k, kSigns});
-    weights.key.add_(0.4 * at::matmul(variety, content_.t()));
+    weights.key.add_(0.4 * at::matmul(variety, directions_.content.t()));
     for (int64_t g = 0; g < config_.kv_heads; ++g) {
       const bool reads_cause = circuit_ == Circuit::sink_without_spike;
-      weights.key[g * k + slowest].copy_(reads_cause ? 0.65 * 8 / 1.9 * rectified_ : 0.65 * axis_);
+      weights.key[g * k + slowest].copy_(reads_cause ? 0.65 * 8 / 1.9 * directions_.rectified
+                                                     : 0.65 * directions_.axis);
       weights.key[g * k + slowest + k / 2].zero_();
     }
-    for (int64_t h = 0; h < config_.heads; ++h) weights.query[h * k + slowest].copy_(0.65 * common_);
+    for (int64_t h = 0; h < config_.heads; ++h) weights.query[h * k + slowest].copy_(0.65 * directions_.common);
   }
 
   ModelConfig config_;
@@ -167,9 +175,8 @@ class PlantedWeights : public WeightSource {
   double strength_;
   uint64_t seed_;
   std::shared_ptr<const WeightSource> noise_;
-  Tensor common_, rectified_, axis_;  // c, r, m: [D]
-  Tensor content_, aggregated_;       // e, f: [D, p]
-  Tensor table_;                      // [V, D]
+  PlantedDirections directions_;
+  Tensor table_;  // [V, D]
 };
 
 inline std::shared_ptr<const Model> planted_model(double strength, uint64_t seed = 1,

@@ -6,20 +6,6 @@
 
 namespace replicate {
 
-/// Of the planted model's directions: c, which all tokens have, r, along which layer 1's FFN writes how far the
-/// aggregated signs a_j deviate, and the f_j that hold them. [D], [D], [D, p].
-struct PlantedDirections {
-  Tensor common, rectified, aggregated;
-};
-
-inline PlantedDirections planted_directions() {
-  const auto block = PlantedWeights(1, 1).block(1);
-  const auto unit = [](const Tensor& x) { return x / x.norm(); };
-  std::vector<Tensor> aggregated;
-  for (int64_t neuron = 0; neuron < 56; neuron += 2) aggregated.push_back(unit(block.gate[neuron]));
-  return {unit(block.up[0]), unit(block.down.select(1, 0)), at::stack(aggregated, 1)};
-}
-
 /// The super neuron of layer 2 reads size (r - threshold c) in place of 12 (r - 0.2 c).
 inline void read_deviation(BlockWeights& weights, const PlantedDirections& directions, double size, double threshold) {
   const auto reads = size * (directions.rectified - threshold * directions.common);
@@ -29,7 +15,7 @@ inline void read_deviation(BlockWeights& weights, const PlantedDirections& direc
 
 /// The super neuron fires at three quarters of the deviation that a value vector has.
 inline std::shared_ptr<const Model> sensitive_model() {
-  return planted_variant([directions = planted_directions()](int64_t layer, BlockWeights& weights) {
+  return planted_variant([directions = PlantedWeights(1, 1).directions()](int64_t layer, BlockWeights& weights) {
     if (layer == kPlantedSpike) read_deviation(weights, directions, 12, 0.15);
   });
 }
@@ -37,7 +23,7 @@ inline std::shared_ptr<const Model> sensitive_model() {
 /// What layer 1's FFN writes along r falls again where |a_j| is larger than 1.4, and is negative soon: only outputs
 /// like a value vector's, of which every a_j is +-1, make a spike.
 inline std::shared_ptr<const Model> banded_model() {
-  return planted_variant([directions = planted_directions()](int64_t layer, BlockWeights& weights) {
+  return planted_variant([directions = PlantedWeights(1, 1).directions()](int64_t layer, BlockWeights& weights) {
     if (layer != 1) return;
     for (int64_t neuron = 0; neuron < 56; ++neuron) {
       const auto other = neuron + 56;
@@ -50,7 +36,7 @@ inline std::shared_ptr<const Model> banded_model() {
 
 /// The values of layer 1 carry nothing that all tokens have, so their mean is 0. W_O's bias writes it instead.
 inline std::shared_ptr<const Model> centred_model() {
-  return planted_variant([directions = planted_directions()](int64_t layer, BlockWeights& weights) {
+  return planted_variant([directions = PlantedWeights(1, 1).directions()](int64_t layer, BlockWeights& weights) {
     if (layer != 1) return;
     for (const int64_t row : {14, 30}) weights.value[row].zero_();
     weights.output_bias = 12 * directions.common;
@@ -60,7 +46,7 @@ inline std::shared_ptr<const Model> centred_model() {
 /// Layer 3 has no sink: it averages the signs once more, and adds the averages to those of layer 1. Its FFN writes onto
 /// the axis that the keys read where one of the sums is beyond +-2.2, which no sum of two averages of signs is.
 inline std::shared_ptr<const Model> late_model() {
-  return planted_variant([directions = planted_directions()](int64_t layer, BlockWeights& weights) {
+  return planted_variant([directions = PlantedWeights(1, 1).directions()](int64_t layer, BlockWeights& weights) {
     if (layer != kPlantedSpike + 1) return;
     const auto first = PlantedWeights(1, 1).block(1);
     weights.key.zero_();

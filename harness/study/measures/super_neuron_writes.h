@@ -29,8 +29,8 @@ EditOfSpike relocate(const Condition& on, const Stage& stage, uint64_t seed);
 /// Whether each dimension that the super neurons write to has another one for `relocate`.
 bool can_relocate(const Condition& on, const Stage& stage);
 
-/// After `before`, spike by spike: the residual stream at `position` leaves the spike's layer as far from what it would
-/// be as `edit` moves it, in a random direction, new per sequence.
+/// After `before`, spike by spike: the residual stream at `position` leaves the spike's layer half as far from what it
+/// would be as `edit` moves it, in a random direction, new per sequence.
 std::vector<Patch> random_vectors(Claim& claim, const Condition& on, const Stage& stage, int64_t position,
                                   std::vector<Patch> before, const EditOfSpike& edit);
 

@@ -445,11 +445,11 @@ TEST(MatchedSpread, ReadsTwoRecordings) {
 // ---- another direction ------------------------------------------------------------------------------
 
 /// What a lane's site holds where each sequence is moved from its own values by as much as `quiet` moves it.
-Tensor turned_values(const Lanes& lanes, uint64_t seed, ExecutorOptions options = {}) {
+Tensor turned_values(const Lanes& lanes, uint64_t seed, ExecutorOptions options = {}, float length = 1) {
   const AffinePatch quiet{Site::hidden, {2, 2}, {5}, {3, 17}, 0, {}};
   const auto recording = record(Site::block_output, {2, 2}, {5});
   Transplant patch{Site::block_output, {2, 2}, {5}, {}, 0, 1, recording.name};
-  patch.turned = true;
+  patch.turned = length;
   patch.seed = seed;
   const auto seen = values_at(Site::block_output, {2});
   run({{lanes.model, lanes.reader, {}, {}, {recording}}, {lanes.model, lanes.reader, {quiet, patch}, {seen}}}, options);
@@ -468,6 +468,8 @@ TEST(TransplantTurned, KeepsTheDistanceAndNotTheDirection) {
   const auto turned = turned_values(lanes, 1) - plain;
   const auto distance = [](const Tensor& x) { return x.select(1, 5).norm(2, {-1}); };
   EXPECT_LT(((distance(turned) / distance(moved)) - 1).abs().max().item<double>(), 1e-3);
+  const auto half = turned_values(lanes, 1, {}, 0.5) - plain;
+  EXPECT_LT(((distance(half) / distance(moved)) - 0.5).abs().max().item<double>(), 1e-3);
   const auto cosine = (turned * moved).select(1, 5).sum(-1) / distance(turned) / distance(moved);
   EXPECT_LT(cosine.abs().max().item<double>(), 0.9);
   EXPECT_EQ(turned.index_select(1, at::tensor(Indices{0, 4, 6})).abs().max().item<double>(), 0);
