@@ -4,12 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "base/text_file.h"
-#include "reports/chain.h"
-#include "reports/findings.h"
-#include "reports/report.h"
 #include "tests/support/temporary_folder.h"
 
 namespace replicate::report {
@@ -17,29 +12,13 @@ namespace {
 
 const std::filesystem::path kRoot = REPLICATE_SOURCE_DIR;
 
-/// What the recorded run says of a claim that configs/claims has.
-const Record& recorded(const std::string& claim) {
-  static const std::vector<Record> kRun = read_run(kRoot / "results/reference/cpu-smollm2");
-  EXPECT_TRUE(std::filesystem::exists(kRoot / "configs/claims" / (claim + ".yaml"))) << claim;
-  const Record* record = find_record(kRun, claim);
-  if (record == nullptr) throw Error("no record", claim, "name a claim of the recorded run");
-  return *record;
-}
-
-void expect_measured(const std::string& claim, const std::string& metric) {
-  EXPECT_NE(find_metric(recorded(claim), metric), nullptr) << claim << " " << metric;
-}
-
-TEST(Paper, LinksAndArrowsNameWhatIsMeasured) {
-  for (const ChainLink& link : paper().links) {
-    expect_measured(link.claim, link.metric);
-    const auto& series = recorded(link.claim).measurement.series;
-    for (const PanelCurve& curve : link.curves) {
-      EXPECT_TRUE(std::any_of(series.begin(), series.end(), [&](const Series& s) { return s.name == curve.series; }))
-          << link.claim << " " << curve.series;
-    }
-  }
-  for (const ChainArrow& arrow : paper().arrows) expect_measured(arrow.claim, arrow.metric);
+/// Metrics are held against a run of today by model_tests: Parity.TheChainNamesWhatIsMeasured.
+TEST(Paper, LinksAndArrowsNameClaims) {
+  const auto expect_claim = [](const std::string& claim) {
+    EXPECT_TRUE(std::filesystem::exists(kRoot / "configs/claims" / (claim + ".yaml"))) << claim;
+  };
+  for (const ChainLink& link : paper().links) expect_claim(link.claim);
+  for (const ChainArrow& arrow : paper().arrows) expect_claim(arrow.claim);
 }
 
 TEST(Paper, IsTheOneToCite) {

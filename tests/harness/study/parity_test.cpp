@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/run_folder.h"
+#include "base/yaml.h"
 #include "harness/inputs/inputs.h"
 #include "harness/inputs/loading.h"
 #include "harness/study/runner/runner.h"
@@ -134,6 +136,31 @@ TEST_F(Parity, MetricsOfAllClaimsWithin1e3) {
   EXPECT_EQ(compared.size(), 9U);  // the four of the other reference are not among them
   EXPECT_GT(compared["super_neuron_alignment"], 100);
   for (const auto& [claim, metrics] : compared) EXPECT_GE(metrics, 3) << claim;
+}
+
+/// The reports' chain of causes shows one number, and some series, of each claim that stands in it.
+TEST_F(Parity, TheChainNamesWhatIsMeasured) {
+  const auto paper = Yaml::read(source_folder() / "configs/paper.yaml");
+  const auto holds = [](const auto& measured, const std::string& name) {
+    return std::ranges::any_of(measured, [&](const auto& one) { return one.name == name; });
+  };
+  int64_t checked = 0;
+  for (const auto* part : {"links", "arrows"}) {
+    for (const auto& entry : paper.at(part).items()) {
+      const auto claim = entry.at("claim").text(), metric = entry.at("metric").text();
+      const auto record = std::ranges::find(records(), claim, &Record::claim);
+      ASSERT_NE(record, records().end()) << claim;
+      if (record->measurement.inapplicable) continue;  // judged on random ids
+      EXPECT_TRUE(holds(record->measurement.metrics, metric)) << claim << " " << metric;
+      if (const auto curves = entry.find("curves")) {
+        for (const auto& [series, label] : curves->entries()) {
+          EXPECT_TRUE(holds(record->measurement.series, series)) << claim << " " << series;
+        }
+      }
+      ++checked;
+    }
+  }
+  EXPECT_GT(checked, 10);
 }
 
 }  // namespace
