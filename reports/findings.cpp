@@ -136,7 +136,7 @@ bool departs(const Record& record) {
 }
 
 bool thresholds_changed(const Record& record) {
-  return record.registered && record.registered->thresholds_sha256 != record.thresholds_sha256;
+  return record.recorded && record.recorded->thresholds_sha256 != record.thresholds_sha256;
 }
 
 std::string known_note(const Record& record) {

@@ -60,7 +60,7 @@ bool is_known(const Record& record);
 /// was. `inconclusive`, `skipped` and `error` say nothing against a known verdict.
 bool departs(const Record& record);
 
-/// The claim is judged by other thresholds than when it was last recorded (configs/registered.yaml).
+/// The claim is judged by other thresholds than when it was last recorded (configs/known.yaml).
 bool thresholds_changed(const Record& record);
 
 /// "known", "known was pass" (when it departs from that), or nothing.

@@ -110,6 +110,14 @@ class Records(unittest.TestCase):
         ):
             self.refuse(changed(record, path, put(value)), path)
 
+    def test_what_was_recorded_has_one_name_in_each_schema(self):
+        record = next(record for record in self.chosen if record["registered"])
+        self.assertEqual(record["schema"], 1)
+        self.refuse(changed(record, ("schema",), put(2)), "a name of schema 1")
+        renamed = changed(record, ("registered",), lambda holder, step: holder.update(recorded=holder.pop(step)))
+        self.refuse(renamed, "a name of schema 2")
+        self.assertEqual(record_schema.findings(self.checker, changed(renamed, ("schema",), put(2))), [])
+
     def test_half_an_interval_is_refused(self):
         record = next(record for record in self.chosen if "low" in record["metrics"][0])
         self.refuse(changed(record, ("metrics", 0, "low"), lambda holder, step: holder.pop(step)), "no low")

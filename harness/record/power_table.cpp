@@ -24,7 +24,7 @@ std::string criterion_row(const std::string& claim, const std::string& metric, d
 
 /// Effects that were recorded under another definition say nothing of today's criteria.
 bool is_recorded_as_defined(const ClaimSettings& claim) {
-  return claim.registered && claim.registered->reference.thresholds_sha256 == thresholds_sha256(claim.judging);
+  return claim.known.recorded && claim.known.recorded->thresholds_sha256 == thresholds_sha256(claim.judging);
 }
 
 }  // namespace
@@ -34,7 +34,7 @@ std::string power_table(const std::vector<ClaimSettings>& claims,
   std::string rows;
   for (const auto& claim : claims) {
     if (!is_recorded_as_defined(claim)) continue;
-    for (const auto& [metric, effect_size] : claim.registered->effect_sizes) {
+    for (const auto& [metric, effect_size] : claim.known.effect_sizes) {
       rows += criterion_row(claim.id, metric, effect_size, units(claim));
     }
   }

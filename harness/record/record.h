@@ -176,8 +176,8 @@ struct RegisteredDefinition {
   std::string date;  ///< of its registration: 2026-12-31
 };
 
-/// What the claim came to when its thresholds were last recorded with a run: configs/registered.yaml.
-struct Registered {
+/// What the claim came to in the last recorded run of the model, or of the profile's training: configs/known.yaml.
+struct RecordedVerdict {
   std::string run;                ///< a folder of results/reference
   std::string profile;            ///< of that run
   std::string thresholds_sha256;  ///< as used there
@@ -237,11 +237,11 @@ struct Record {
   std::string calibration;              ///< what was known of the model when the thresholds were chosen, in a sentence
   bool calibrated =
       false;  ///< numbers of this model, of its shape or of this training regime were known: the verdict tests nothing
-  std::optional<Registered> registered;   ///< nothing where no such run is recorded
-  std::optional<ErrorRates> error_rates;  ///< nothing where the claim was not calibrated
+  std::optional<RecordedVerdict> recorded;  ///< nothing where no such run is recorded
+  std::optional<ErrorRates> error_rates;    ///< nothing where the claim was not calibrated
   Verdict verdict = Verdict::error;
   std::string reason;
-  std::optional<Verdict> known_verdict;  ///< what the model's file or the profile lists, if anything
+  std::optional<Verdict> known_verdict;  ///< what configs/known.yaml says is expected, if anything
   std::string known_why;
   std::string command;  ///< how to repeat this claim alone
   double seconds = 0;   ///< without survey and loading

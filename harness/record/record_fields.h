@@ -198,11 +198,11 @@ void fields(Visitor& visit, RegisteredDefinition& registration) {
 }
 
 template <typename Visitor>
-void fields(Visitor& visit, Registered& registered) {
-  visit("run", registered.run);
-  visit.optional("profile", registered.profile);
-  visit("thresholds_sha256", registered.thresholds_sha256);
-  visit("verdict", registered.verdict);
+void fields(Visitor& visit, RecordedVerdict& recorded) {
+  visit("run", recorded.run);
+  visit.optional("profile", recorded.profile);
+  visit("thresholds_sha256", recorded.thresholds_sha256);
+  visit("verdict", recorded.verdict);
 }
 
 /// Bounds are computed from these, for counts alone.
@@ -297,7 +297,7 @@ void fields(Visitor& visit, Record& record) {
   visit("thresholds_sha256", record.thresholds_sha256);
   visit.optional("calibration", record.calibration);
   visit.optional("calibrated", record.calibrated);
-  visit.nullable("registered", record.registered);
+  visit.nullable(second ? "recorded" : "registered", record.recorded);
   visit.nullable("error_rates", record.error_rates);
   visit("verdict", record.verdict);
   visit("reason", record.reason);

@@ -33,7 +33,7 @@ FailOn read_fail_on(const std::string& word, const std::optional<std::filesystem
 }
 
 std::optional<Verdict> known_outcome(const Record& record) {
-  const auto& recorded = record.registered;
+  const auto& recorded = record.recorded;
   const bool same =
       recorded && recorded->profile == record.profile && recorded->thresholds_sha256 == record.thresholds_sha256;
   return same ? std::optional(recorded->verdict) : std::nullopt;

@@ -78,7 +78,7 @@ std::string list_or_none(const std::vector<std::string>& ids) { return ids.empty
 Bullets standing(const std::vector<Record>& records) {
   const auto calibrated = ids_where(records, [](const Record& r) { return r.calibrated; });
   const auto unknown = ids_where(records, [](const Record& r) { return !r.calibrated; });
-  const auto unrecorded = ids_where(records, [](const Record& r) { return !r.registered; });
+  const auto unrecorded = ids_where(records, [](const Record& r) { return !r.recorded; });
   Bullets bullets{{{span::strong("Confirmatory: "), span::text("none"),
                     span::muted(" (no definition is registered yet, and only a registered one can be confirmed)")},
                    {span::strong("Calibrated: "), span::text(list_or_none(calibrated)),
@@ -95,7 +95,7 @@ Bullets standing(const std::vector<Record>& records) {
     if (thresholds_changed(record))
       bullets.items.push_back(
           {span::strong("Thresholds changed: "), span::text(record.claim + ", since it was recorded as "),
-           span::verdict(to_string(record.registered->verdict)), span::text(" in " + record.registered->run)});
+           span::verdict(to_string(record.recorded->verdict)), span::text(" in " + record.recorded->run)});
   return bullets;
 }
 

@@ -217,7 +217,7 @@ Record ended(Verdict verdict, std::optional<Verdict> known = {}) {
   record.verdict = verdict;
   record.profile = "cpu";
   record.thresholds_sha256 = "t";
-  if (known) record.registered = {.run = "run", .profile = "cpu", .thresholds_sha256 = "t", .verdict = *known};
+  if (known) record.recorded = {.run = "run", .profile = "cpu", .thresholds_sha256 = "t", .verdict = *known};
   return record;
 }
 
@@ -256,7 +256,7 @@ TEST(FailOn, WhatWasRecordedIsKnownForItsProfileAndThresholds) {
   record.profile = "cpu";
   record.thresholds_sha256 = "u";
   EXPECT_EQ(known_outcome(record), std::nullopt);
-  record.known_verdict = fail;  // listed in a model's file, for no profile in particular
+  record.known_verdict = fail;  // expected of a model, for no profile in particular
   EXPECT_EQ(known_outcome(record), std::nullopt);
 }
 

@@ -147,7 +147,7 @@ inline Record sink_onset() {
                     "Spike and sink come apart",
                     {"never_measured", Operator::below, 1, "set before measuring", Outcome::not_measured}}};
   record.deviations = {"Excess attention replaces raw attention."};
-  record.registered = {
+  record.recorded = {
       .run = "cpu-smollm2", .profile = "cpu", .thresholds_sha256 = std::string(64, 'e'), .verdict = Verdict::pass};
   record.error_rates = {300, 0, 100, 3};
   record.panels = {

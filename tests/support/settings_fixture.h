@@ -65,8 +65,6 @@ file: models/tiny.gguf
 sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 licence: MIT
 bos: on
-known_verdicts:
-  - {claim: beta_claim, verdict: fail, why: too small, since: 2026-11-22}
 claims:
   alpha_claim:
     criteria: [{metric: effect, threshold: 0.25, source: pilot on tiny}]

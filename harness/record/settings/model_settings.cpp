@@ -55,7 +55,7 @@ std::string read_sha256(const Yaml& yaml) {
 
 ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::path& assets) {
   yaml.allow({"name", "description", "file", "identity", "shape", "sha256", "licence", "consent", "source", "bos",
-              "reinitialised", "calibration", "known_verdicts", "claims"});
+              "reinitialised", "calibration", "claims"});
   check_name(yaml, "name", name);
   ModelSettings model;
   model.name = name;
@@ -84,7 +84,6 @@ void require_consent(const ModelSettings& model, const std::vector<std::string>&
 
 void apply_model(Draft& draft, const Yaml& yaml, const std::string& name, const fs::path& assets) {
   draft.settings.model = read_model(yaml, name, assets);
-  apply_known_verdicts(draft, yaml, false);
   if (const auto known = yaml.find("calibration")) set_calibration(draft, false, filled_text(*known), false);
   if (yaml.has("shape")) set_calibration(draft, false, kKnownModel, true);
   const auto claims = yaml.find("claims");

@@ -1,6 +1,6 @@
 #pragma once
 
-// What was known of a claim when its thresholds were chosen: numbers of the model, and verdicts.
+// What was known of a model, or of what a profile trains, when thresholds were chosen.
 
 #include <string>
 
@@ -15,10 +15,6 @@ inline constexpr const char* kUnknownTraining = "no definition is registered yet
 inline constexpr const char* kKnownModel =
     "numbers of this model, or of one of its shape, were known when the thresholds were chosen, so the verdict "
     "describes the model and tests nothing";
-
-/// Reads known_verdicts. The list of a profile is about the models that it trains, that of a model's file about that
-/// model.
-void apply_known_verdicts(Draft& draft, const Yaml& yaml, bool of_training);
 
 /// What was known when thresholds were chosen: of a model, for the claims about one; of what a profile trains, for the
 /// others.

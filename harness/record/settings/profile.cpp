@@ -8,7 +8,7 @@ namespace replicate {
 
 void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
   yaml.allow({"name", "description", "caution", "calibration", "model", "seed", "bootstrap_resamples", "batch_tokens",
-              "sweep_sequences", "survey", "training", "known_verdicts", "claims"});
+              "sweep_sequences", "survey", "training", "claims"});
   check_name(yaml, "name", name);
   draft.settings.profile = name;
   draft.settings.caution = yaml.text_or("caution", {});
@@ -19,7 +19,6 @@ void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
   if (const auto survey = yaml.find("survey")) draft.survey.merge(*survey);
   if (const auto training = yaml.find("training")) draft.training.merge(*training);
   if (const auto known = yaml.find("calibration")) set_calibration(draft, true, filled_text(*known), true);
-  apply_known_verdicts(draft, yaml, true);
   const auto claims = yaml.find("claims");
   if (!claims) return;
   for (const auto& [id, parameters] : claims->entries()) {

@@ -2,10 +2,11 @@
 
 #include "base/did_you_mean.h"
 #include "base/error.h"
-#include "harness/record/registration.h"
+#include "harness/record/error_rates.h"
 #include "harness/record/settings/claim_settings.h"
 #include "harness/record/settings/config_files.h"
 #include "harness/record/settings/identified_model.h"
+#include "harness/record/settings/known_verdicts.h"
 #include "harness/record/settings/model_path.h"
 #include "harness/record/settings/model_settings.h"
 #include "harness/record/settings/overrides.h"
@@ -22,7 +23,7 @@ struct SettingsLayers {
   std::vector<ModelFile> model_files;  ///< those that a model given by its path may be judged by
   std::optional<Yaml> recorded;
   SettingsRequest request;  ///< what the command line says
-  RegisteredFiles registration;
+  std::optional<Yaml> known, error_rates;
 };
 
 namespace {
@@ -85,7 +86,8 @@ LoadedSettings load_settings(const SettingsRequest& request) {
   LoadedSettings loaded;
   loaded.unidentified = load_model_layer(*layers);
   if (request.recorded) layers->recorded = Yaml::read(*request.recorded);
-  layers->registration = read_registration(request.configs);
+  layers->known = read_known(request.configs);
+  layers->error_rates = read_error_rates(request.configs);
   loaded.layers = std::move(layers);
   return loaded;
 }
@@ -95,6 +97,7 @@ Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity
   const SettingsRequest& request = layers.request;
   Draft draft = layers.draft;
   if (loaded.unidentified) apply_identity(draft, layers.model_files, identity, request.assets);
+  apply_known(draft, layers.known);
   if (!request.bos.empty()) draft.settings.model.bos = known_bos(request.bos);
   if (layers.recorded) apply_recorded(draft, *layers.recorded);
   for (const std::string& text : request.overrides) apply_override(draft, text);
@@ -102,7 +105,7 @@ Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity
   if (!request.dtype.empty()) draft.settings.dtype = known_dtype(request.dtype);
   select(draft.claims, request.only);
   auto settings = finish(std::move(draft));
-  add_registration(settings, layers.registration);
+  add_error_rates(settings, layers.error_rates);
   return settings;
 }
 

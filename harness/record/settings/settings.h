@@ -27,17 +27,18 @@ struct SweepSettings {
   std::optional<uint64_t> seed;
 };
 
-/// What a claim is known to end with: for the model named by a model's file, or for what a profile trains.
-struct KnownVerdict {
+/// What somebody expects a claim to end with.
+struct ExpectedVerdict {
   Verdict verdict;
   std::string why, since;
 };
 
-/// configs/registered.yaml on a claim: how it came out where it was last recorded, for this model or by this profile's
-/// training.
-struct RegisteredClaim {
-  Registered reference;
-  std::vector<std::pair<std::string, double>> effect_sizes;  ///< by the criterion's metric; those that are finite
+/// configs/known.yaml on a claim: for this model, or for what this profile trains.
+struct KnownVerdict {
+  std::optional<ExpectedVerdict> expected = {};  ///< nothing for other training than the profile's
+  std::optional<RecordedVerdict> recorded = {};  ///< how it came out where it was last recorded
+  std::vector<std::pair<std::string, double>> effect_sizes =
+      {};  ///< as recorded, by the criterion's metric; those that are finite
 };
 
 /// configs/claims/<id>.yaml after profile, model and --set have had their say.
@@ -51,9 +52,8 @@ struct ClaimSettings {
   Parameters parameters;
   std::vector<SweepSettings> sweep;          ///< empty where the profile asks for none
   std::optional<SweepSettings> dtype_check;  ///< few sequences, to measure what --dtype changes; nothing for float32
-  std::optional<KnownVerdict> known;
+  KnownVerdict known;
   bool calibrated = false;  ///< see Record
-  std::optional<RegisteredClaim> registered;
   std::optional<ErrorRates> error_rates;
   std::vector<std::string> notes;       ///< sentences for the report
   std::string arithmetic, otherwise;    ///< see Record
@@ -124,7 +124,7 @@ LoadedSettings load_settings(const SettingsRequest& request);
 /// has; `identity` is what was read from it, nothing when it could not be read. Keys of --set: seed,
 /// bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>, claims.<id>.<parameter>,
 /// claims.<id>.criteria.<metric>.threshold, claims.<id>.controls.<metric>.fraction. What --set training.<key> trains
-/// has no known verdict. Unknown key, or no claim that --only matches: Error with "did you mean '...'?".
+/// has no expected verdict. Unknown key, or no claim that --only matches: Error with "did you mean '...'?".
 Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity>& identity = std::nullopt);
 
 }  // namespace replicate

@@ -1,9 +1,10 @@
 #include "harness/record/settings/validate.h"
 
 #include "base/error.h"
-#include "harness/record/registration.h"
+#include "harness/record/error_rates.h"
 #include "harness/record/settings/claim_settings.h"
 #include "harness/record/settings/config_files.h"
+#include "harness/record/settings/known_verdicts.h"
 #include "harness/record/settings/model_settings.h"
 #include "harness/record/settings/profile.h"
 #include "harness/record/settings/requirement_settings.h"
@@ -60,7 +61,8 @@ std::vector<std::string> validate_configs(const fs::path& configs) {
   });
   validate_folder(configs / "models", claims, findings,
                   [](Draft& draft, const Yaml& yaml, const std::string& name) { apply_model(draft, yaml, name, {}); });
-  collect(findings, [&] { check_registration(configs, ids(claims)); });
+  collect(findings, [&] { check_known(configs, claims); });
+  collect(findings, [&] { check_error_rates(configs, ids(claims)); });
   return findings;
 }
 

@@ -224,7 +224,7 @@ Record blank_record(Session& session, const ClaimSettings& settings) {
   record.paper = settings.paper;
   record.calibration = settings.calibration;
   record.calibrated = settings.calibrated;
-  if (settings.registered) record.registered = settings.registered->reference;
+  record.recorded = settings.known.recorded;
   record.error_rates = settings.error_rates;
   record.model = record.kind == ClaimKind::training
                      ? model_record(session.settings.training, session.settings.seed, session.request.device)
@@ -243,9 +243,9 @@ Record blank_record(Session& session, const ClaimSettings& settings) {
   record.criteria = unjudged_criteria(settings.judging);
   record.controls = unjudged_controls(settings.judging);
   record.command = session.request.command + " --only '^" + settings.id + "$'";
-  if (settings.known) {
-    record.known_verdict = settings.known->verdict;
-    record.known_why = settings.known->why;
+  if (const auto& expected = settings.known.expected) {
+    record.known_verdict = expected->verdict;
+    record.known_why = expected->why;
   }
   return record;
 }

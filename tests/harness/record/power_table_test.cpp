@@ -8,11 +8,11 @@ namespace {
 ClaimSettings claim(const std::string& id, std::vector<std::pair<std::string, double>> effect_sizes) {
   ClaimSettings settings;
   settings.id = id;
-  settings.registered = RegisteredClaim{{.run = "cpu-tiny",
-                                         .profile = "cpu",
-                                         .thresholds_sha256 = thresholds_sha256(settings.judging),
-                                         .verdict = Verdict::pass},
-                                        std::move(effect_sizes)};
+  settings.known.recorded = RecordedVerdict{.run = "cpu-tiny",
+                                            .profile = "cpu",
+                                            .thresholds_sha256 = thresholds_sha256(settings.judging),
+                                            .verdict = Verdict::pass};
+  settings.known.effect_sizes = std::move(effect_sizes);
   return settings;
 }
 

@@ -72,32 +72,6 @@ TEST_F(SettingsTest, ReadsProfileAndModel) {
   EXPECT_EQ(settings.model.file, "/assets/models/tiny.gguf");
   EXPECT_EQ(settings.model.bos, std::optional(true));
   EXPECT_FALSE(settings.model.reinitialised);
-  EXPECT_FALSE(settings.claims[1].known);
-  ASSERT_TRUE(settings.claims[0].known);
-  EXPECT_EQ(settings.claims[0].known->verdict, Verdict::fail);
-}
-
-TEST_F(SettingsTest, AProfileKnowsWhatItTrains) {
-  folder_.write("training.yaml", "steps: 100\nseeds: {baseline: 1}\n");
-  folder_.write("claims/gamma_claim.yaml",
-                replaced(replaced(kBeta, "beta_claim", "gamma_claim"), "intervention", "training\narms: [baseline]"));
-  const std::string known =
-      "known_verdicts: [{claim: gamma_claim, verdict: fail, why: too small, since: 2026-11-22}]\n";
-  folder_.write("profiles/small.yaml", kProfile + known);
-  const auto gamma = [&](const std::vector<std::string>& overrides) {
-    return load(overrides, "gamma_claim").claims[0].known;
-  };
-  ASSERT_TRUE(gamma({}));
-  EXPECT_EQ(gamma({})->why, "too small");
-  EXPECT_TRUE(gamma({"seed=3"}));
-  EXPECT_FALSE(gamma({"training.steps=200"})) << "other models, of which nothing is known";
-
-  folder_.write("profiles/small.yaml", kProfile + replaced(known, "gamma", "beta"));
-  expect_has(message({}), "'known_verdicts[0].claim' names a claim about one model");
-  expect_has(message({}), "small.yaml:8");
-  folder_.write("profiles/small.yaml", kProfile);
-  folder_.write("models/tiny.yaml", replaced(kModel, "beta", "gamma"));
-  expect_has(message({}), "names a claim that trains its own models");
 }
 
 TEST_F(SettingsTest, SetsWhatBelongsToTheRun) {

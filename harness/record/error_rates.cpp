@@ -1,0 +1,55 @@
+#include "harness/record/error_rates.h"
+
+#include <algorithm>
+
+#include "base/did_you_mean.h"
+#include "base/text_file.h"
+
+namespace replicate {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMostRuns = 1'000'000'000;
+
+ErrorRates error_rates(const Yaml& yaml) {
+  yaml.allow({"null_runs", "false_passes", "planted_runs", "missed"});
+  const auto part_of = [&](const char* part, int64_t whole) { return yaml.at(part).integer(0, whole); };
+  ErrorRates rates;
+  rates.null_runs = part_of("null_runs", kMostRuns);
+  rates.false_passes = part_of("false_passes", rates.null_runs);
+  rates.planted_runs = part_of("planted_runs", kMostRuns);
+  rates.missed = part_of("missed", rates.planted_runs);
+  return rates;
+}
+
+}  // namespace
+
+std::optional<Yaml> read_error_rates(const fs::path& configs) {
+  const auto file = configs / "calibration.yaml";
+  if (!is_there(file)) return std::nullopt;
+  auto yaml = Yaml::read(file);
+  yaml.allow({"claims"});
+  return yaml;
+}
+
+void add_error_rates(Settings& settings, const std::optional<Yaml>& calibration) {
+  const auto claims = calibration ? calibration->find("claims") : std::nullopt;
+  if (!claims) return;
+  for (auto& claim : settings.claims) {
+    if (const auto of_claim = claims->find(claim.id)) claim.error_rates = error_rates(*of_claim);
+  }
+}
+
+void check_error_rates(const fs::path& configs, const std::vector<std::string>& claims) {
+  const auto calibration = read_error_rates(configs);
+  const auto entries = calibration ? calibration->find("claims") : std::nullopt;
+  if (!entries) return;
+  for (const auto& [claim, entry] : entries->entries()) {
+    (void)error_rates(entry);
+    if (std::find(claims.begin(), claims.end(), claim) == claims.end())
+      entry.fail("is no claim", did_you_mean(claim, claims));
+  }
+}
+
+}  // namespace replicate

@@ -1,0 +1,31 @@
+#include "harness/record/error_rates.h"
+
+#include <gtest/gtest.h>
+
+#include "harness/record/settings/validate.h"
+#include "tests/support/settings_fixture.h"
+
+namespace replicate {
+namespace {
+
+constexpr const char* kRates =
+    "claims:\n  alpha_claim: {null_runs: 300, false_passes: 1, planted_runs: 100, missed: 2}\n";
+
+TEST_F(SettingsTest, KnowsHowOftenAClaimErrs) {
+  EXPECT_FALSE(alpha().error_rates);
+  folder_.write("calibration.yaml", kRates);
+  EXPECT_EQ(alpha().error_rates->false_passes, 1);
+  EXPECT_EQ(alpha().error_rates->missed, 2);
+  EXPECT_FALSE(load().claims.at(0).error_rates);
+}
+
+TEST_F(SettingsTest, MistakesInErrorRatesAreFound) {
+  folder_.write("calibration.yaml", replaced(kRates, "false_passes: 1", "false_passes: 301"));
+  ASSERT_EQ(validate_configs(folder_.path()).size(), 1u);
+  folder_.write("calibration.yaml", replaced(kRates, "alpha_claim", "alpha_clam"));
+  ASSERT_EQ(validate_configs(folder_.path()).size(), 1u);
+  expect_has(validate_configs(folder_.path())[0], "did you mean 'alpha_claim'?");
+}
+
+}  // namespace
+}  // namespace replicate
