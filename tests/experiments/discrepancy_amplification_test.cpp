@@ -2,63 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/planted_variant.h"
+#include "tests/support/planted_spike_variance.h"
 
 namespace replicate {
 namespace {
 
-/// Two neurons in place of the super neuron, whose difference silu(g + 1) - silu(g) is a switch: 1 at position 0, 0
-/// elsewhere. They write the spike at one length for all texts.
-void switch_the_spike(const PlantedDirections& directions, BlockWeights& weights) {
-  const auto one = directions.common / 7.6;  // times x^: 1
-  const auto column = 16 * weights.down.select(1, kPlantedNeuron);
-  const auto reads = (3 * weights.gate[kPlantedNeuron]).clone();
-  for (const auto on : {1, 0}) {
-    const auto neuron = kPlantedNeuron + 1 - on;
-    weights.gate[neuron].copy_(reads + on * one);
-    weights.up[neuron].copy_(one);
-    weights.down.select(1, neuron).copy_(on == 1 ? column : -column);
-  }
-}
-
-/// 28 neurons write what differs between tokens, at every position alike: +-size in each direction of the content.
-void write_content(const PlantedDirections& directions, double size, BlockWeights& weights) {
-  for (int64_t j = 0; j < directions.content.size(1); ++j) {
-    weights.gate[j].copy_(2 * directions.common / 7.6);  // silu(2) = 1.76
-    weights.up[j].copy_(directions.content.select(1, j) / 0.23);
-    weights.down.select(1, j).copy_(size / 1.76 * directions.content.select(1, j));
-  }
-}
-
-std::shared_ptr<const Model> constant_spike() {
-  return planted_variant([](int64_t layer, BlockWeights& weights) {
-    if (layer != kPlantedSpike) return;
-    const auto directions = PlantedWeights(1, 1).directions();
-    const auto column = weights.down.select(1, kPlantedNeuron).clone();
-    switch_the_spike(directions, weights);
-    write_content(directions, 3, weights);
-  });
-}
-
 Trial amplification_of(const std::shared_ptr<const Model>& model, int64_t sequences = 64) {
   return ExperimentBench(model, {.sequences = sequences}).run("discrepancy_amplification");
-}
-
-/// Per token so many neurons of the spike's layer, which write the spike wherever that token stands.
-std::shared_ptr<const Model> spikes_at_marked_tokens(int64_t tokens) {
-  const auto rows = PlantedWeights(1, 1).embed(at::arange(94, at::kLong).view({1, 94}))[0];  // [94, D]
-  const auto common = rows.mean(0);
-  return planted_variant([=](int64_t layer, BlockWeights& weights) {
-    if (layer != kPlantedSpike) return;
-    for (int64_t i = 0; i < tokens; ++i) {
-      const auto own = rows[2 * i] - common;
-      const auto reads = 12 * (own / own.norm() - 0.1 * common / common.norm());
-      weights.gate[80 + i].copy_(reads);
-      weights.up[80 + i].copy_(reads);
-      weights.down.select(1, 80 + i).zero_();
-      weights.down[kPlantedDimension][80 + i] = 17;
-    }
-  });
 }
 
 /// Log variance over texts at position 0, less the mean of the others', from plain tensors [B, P, D].

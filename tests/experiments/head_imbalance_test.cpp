@@ -4,32 +4,11 @@
 
 #include "base/statistics.h"
 #include "models/core/watch.h"
-#include "tests/support/changed_weights.h"
 #include "tests/support/experiment_fixture.h"
-#include "tests/support/planted_model.h"
+#include "tests/support/heads_and_values.h"
 
 namespace replicate {
 namespace {
-
-ModelConfig eight_heads() {
-  auto config = planted_config();
-  config.layers = 3;
-  config.heads = config.kv_heads = 8;
-  config.head_width = 8;
-  return config;
-}
-
-/// Head h attends the more sharply the larger h is; its values are `factor`^h times as large as those of the first.
-std::shared_ptr<const Model> sharpening(double factor) {
-  return changed_model(eight_heads(), [factor](int64_t, BlockWeights& weights) {
-    for (int64_t h = 0; h < 8; ++h) {
-      const auto rows = [h](const Tensor& weight) { return weight.slice(0, 8 * h, 8 * h + 8); };
-      rows(weights.query).mul_(4 * std::pow(2, h));
-      rows(weights.key).mul_(4);
-      rows(weights.value).mul_(std::pow(factor, h));
-    }
-  });
-}
 
 const Samples& correlations(const Trial& trial) {
   for (const auto& samples : trial.measurement.samples) {

@@ -6,8 +6,7 @@
 #include "harness/study/measures/sink_probes.h"
 #include "harness/study/target.h"
 #include "models/core/tensor_values.h"
-#include "tests/support/experiment_fixture.h"
-#include "tests/support/planted_lock.h"
+#include "tests/support/planted_mediation.h"
 
 namespace replicate {
 namespace {
@@ -25,11 +24,6 @@ double mediated_metric(const Trial& trial, const std::string& name) {
   }
   ADD_FAILURE() << name << " was not measured: " << trial.judgement.reason;
   return 0;
-}
-
-std::shared_ptr<const Model> with_change(const std::shared_ptr<const Model>& model, ChangedWeights::Change change) {
-  return std::make_shared<const Model>(
-      Model{"changed", model->config, std::make_shared<ChangedWeights>(model->weights, std::move(change))});
 }
 
 // ---- super_neuron_mediation -------------------------------------------------------------------------
@@ -106,31 +100,14 @@ TEST(DisparityMediation, PassesWhereOneAxisCarriesTheSink) {
   EXPECT_LE(mediated_metric(trial, "dimensions_held"), 4);
 }
 
-/// The neuron writes as much into a dense direction, too, and any large vector is a sink.
 TEST(DisparityMediation, FailsWhereTheRestOfTheVectorIsEnough) {
-  const auto both = with_change(planted_lock(Lock::any_large_vector), [](int64_t layer, BlockWeights& weights) {
-    if (layer != kPlantedSpike) return;
-    const auto signs = at::where(at::arange(64).remainder(3).eq(0), -1.0, 1.0).to(at::kFloat);
-    weights.down.select(1, kPlantedNeuron).add_(17.0 / 8 * signs);
-  });
-  const auto trial = mediated(both, "disparity_mediation");
+  const auto trial = mediated(written_densely_too(1), "disparity_mediation");
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
   EXPECT_LT(mediated_metric(trial, "induced_removed_share"), 0.5);
 }
 
-/// A neuron of layer 3 answers to the axis with 60 c, which drowns what is left of a vector that was scaled down.
 TEST(DisparityMediation, ItsControlFiresWhereTheNormIsWhatCounts) {
-  constexpr int64_t kAnswering = 100;
-  const auto model = with_change(planted_model(1), [](int64_t layer, BlockWeights& weights) {
-    if (layer != kPlantedSpike + 1) return;
-    const auto common = weights.query[7] / weights.query[7].norm();
-    for (auto* row : {&weights.gate, &weights.up}) {
-      (*row)[kAnswering].zero_();
-      (*row)[kAnswering][kPlantedDimension] = row == &weights.gate ? 1 : 0.125;
-    }
-    weights.down.select(1, kAnswering).copy_(60.0 / 8 * common);
-  });
-  const auto trial = mediated(model, "disparity_mediation");
+  const auto trial = mediated(answered_axis(), "disparity_mediation");
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
   EXPECT_EQ(trial.judgement.criteria.front().outcome, Outcome::pass);
   EXPECT_EQ(trial.judgement.controls.front().outcome, ControlOutcome::fires);

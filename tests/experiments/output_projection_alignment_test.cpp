@@ -4,23 +4,11 @@
 
 #include "base/statistics.h"
 #include "models/core/watch.h"
-#include "tests/support/changed_weights.h"
 #include "tests/support/experiment_fixture.h"
-#include "tests/support/planted_model.h"
+#include "tests/support/heads_and_values.h"
 
 namespace replicate {
 namespace {
-
-/// Rises with the dimension within each head: [n].
-Tensor rising(int64_t n) { return (0.15 * at::arange(n, at::kLong).remainder(planted_config().head_width)).exp(); }
-
-/// Later value dimensions vary more; W_O weights them more (1), less (-1) or alike (0).
-std::shared_ptr<const Model> projecting(double power) {
-  return changed_model(planted_config(), [power](int64_t, BlockWeights& weights) {
-    weights.value.mul_(rising(weights.value.size(0)).unsqueeze(1));
-    weights.output.mul_(rising(weights.output.size(1)).pow(power));
-  });
-}
 
 double alignment(const Trial& trial, const std::string& name) {
   for (const auto& metric : trial.measurement.metrics) {

@@ -2,12 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <functional>
-
 #include "harness/study/measures/without_biases.h"
 #include "models/core/watch.h"
-#include "tests/support/planted_variant.h"
+#include "tests/support/planted_scores.h"
 
 namespace replicate {
 namespace {
@@ -66,31 +63,8 @@ TEST(QkLocking, AgreesWithPlainTensors) {
   EXPECT_NEAR(metric_in(trial, "sink_key_constancy_plug_in").value, sum / pairs, 1e-5);
 }
 
-/// The planted model with its first sink layer changed; later layers stay as they were.
-std::shared_ptr<const Model> with_sink_layer(const std::function<void(BlockWeights&)>& change) {
-  return planted_variant([change](int64_t layer, BlockWeights& weights) {
-    if (layer == kPlantedSpike + 1) change(weights);
-  });
-}
-
-/// Rows of a head of 16: the rotary pair that turns slowest is (7, 15), another one is (3, 11).
-constexpr int64_t kLocked = 7, kOther = 3, kOtherPartner = 11, kHeadRows = 16;
-
-/// The keys have nothing on the other pair, on which the queries may then have what they like.
-void empty_other_pair(BlockWeights& weights) {
-  for (int64_t g = 0; g < 2; ++g) {
-    weights.key[g * kHeadRows + kOther].zero_();
-    weights.key[g * kHeadRows + kOtherPartner].zero_();
-  }
-}
-
 TEST(QkLocking, FailsInAlignmentWhereTheQueriesHaveAnotherPrincipalDirection) {
-  const auto trial = locking_trial(with_sink_layer([](BlockWeights& weights) {
-    empty_other_pair(weights);
-    for (int64_t h = 0; h < 4; ++h) {
-      weights.query[h * kHeadRows + kOther].copy_(3 * weights.query[h * kHeadRows + kLocked]);
-    }
-  }));
+  const auto trial = locking_trial(queries_along_another_pair(3));
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
   EXPECT_EQ(criterion_in(trial, "sink_key_alignment"), Outcome::fail);
   EXPECT_EQ(criterion_in(trial, "sink_key_alignment_weights"), Outcome::fail);
@@ -98,7 +72,7 @@ TEST(QkLocking, FailsInAlignmentWhereTheQueriesHaveAnotherPrincipalDirection) {
 }
 
 TEST(QkLocking, FailsInPositiveScoresWhereHalfOfTheHeadsHaveNegativeOnes) {
-  const auto trial = locking_trial(with_sink_layer([](BlockWeights& weights) { weights.key[kLocked].neg_(); }));
+  const auto trial = locking_trial(half_of_the_heads_negative());
   EXPECT_EQ(criterion_in(trial, "sink_key_positive_share"), Outcome::fail) << trial.judgement.reason;
   EXPECT_NEAR(metric_in(trial, "sink_key_positive_share").value, 0.5, 0.05);
 }
@@ -111,35 +85,9 @@ TEST(QkLocking, IsJudgedInTheNextLayerWhereTheFirstHasNoSink) {
 }
 
 TEST(QkLocking, FailsInConstancyWhereTheKeyCarriesTheToken) {
-  const auto trial = locking_trial(with_sink_layer([](BlockWeights& weights) {
-    for (int64_t row = 0; row < weights.query.size(0); ++row) {
-      if (row % kHeadRows != kLocked) weights.query[row].zero_();  // no score sees the other rows of the keys
-    }
-    for (int64_t row = 0; row < weights.key.size(0); ++row) {
-      if (row % kHeadRows == kLocked) continue;
-      weights.key[row].mul_(300);
-      weights.key[row][kPlantedDimension] = 0;  // the same for every token
-    }
-  }));
+  const auto trial = locking_trial(keys_of_the_token(300));
   EXPECT_EQ(criterion_in(trial, "sink_key_constancy"), Outcome::fail) << trial.judgement.reason;
   EXPECT_EQ(criterion_in(trial, "sink_key_positive_share"), Outcome::pass);
-}
-
-/// In layer 1 the score is the sine of the distance less 30 on the pair (3, 11), and tiny: position 0 is further from
-/// most queries than other positions are, so more of its scores are positive, and attention stays even.
-std::shared_ptr<const Model> with_distant_scores_in_layer_one() {
-  const auto common = PlantedWeights(1, 1).block(kPlantedSpike + 1).query[kLocked] / 0.65;  // c, [D]
-  return planted_variant([common](int64_t layer, BlockWeights& weights) {
-    if (layer != 1) return;
-    const double turned = 30 * std::pow(10000, -kOther / 8.0);
-    weights.query.zero_();
-    weights.key.zero_();
-    for (int64_t h = 0; h < 4; ++h) {
-      weights.query[h * kHeadRows + kOther].copy_(-0.1 * std::sin(turned) * common);
-      weights.query[h * kHeadRows + kOtherPartner].copy_(-0.1 * std::cos(turned) * common);
-    }
-    for (int64_t g = 0; g < 2; ++g) weights.key[g * kHeadRows + kOther].copy_(0.1 * common);
-  });
 }
 
 TEST(QkLocking, FailsByTheControlWhereLayerOneScoresTheFirstKeyHigherToo) {

@@ -4,68 +4,12 @@
 
 #include "harness/study/measures/sink_probes.h"
 #include "tests/support/experiment_fixture.h"
-#include "tests/support/planted_model.h"
+#include "tests/support/planted_deep.h"
 
 namespace replicate {
 namespace {
 
-/// What one layer of a deep planted model is made of: a layer of a planted circuit.
-struct Part {
-  Circuit circuit;
-  int64_t layer;
-};
-
-/// Ten layers from parts of planted models of six, which have one embedding.
-class DeepWeights : public WeightSource {
- public:
-  explicit DeepWeights(std::vector<Part> parts) : parts_(std::move(parts)) {
-    for (const auto& part : parts_) circuits_.try_emplace(part.circuit, 1, 1, part.circuit);
-  }
-
-  BlockWeights block(int64_t layer) const override {
-    const auto& part = parts_.at(layer - 1);
-    return circuits_.at(part.circuit).block(part.layer);
-  }
-  Tensor embed(const Tensor& ids) const override { return first().embed(ids); }
-  Tensor final_norm() const override { return first().final_norm(); }
-  Tensor head() const override { return first().head(); }
-
- private:
-  const PlantedWeights& first() const { return circuits_.begin()->second; }
-
-  std::vector<Part> parts_;
-  std::map<Circuit, PlantedWeights> circuits_;
-};
-
 using enum Circuit;
-
-std::shared_ptr<const Model> model_of(const std::vector<Part>& parts) {
-  auto config = planted_config();
-  config.layers = static_cast<int64_t>(parts.size());
-  return std::make_shared<const Model>(Model{"deep", config, std::make_shared<DeepWeights>(parts)});
-}
-
-/// The planted model with its last layers doubled. Layers 1 and 2 make the spike, sinks begin in layer `onset`.
-std::shared_ptr<const Model> deep_model(int64_t onset, Circuit locking = whole) {
-  std::vector<Part> parts;
-  for (int64_t layer = 1; layer <= 10; ++layer) {
-    const auto planted = layer <= 6 ? layer : layer - 4;
-    parts.push_back({layer < onset ? spike_without_sink : locking, planted});
-  }
-  return model_of(parts);
-}
-
-/// Layer 3 locks onto the cause of the spike, which layer 4 writes; layers 5 to 8 lock onto the spike.
-std::shared_ptr<const Model> model_with_an_early_sink() {
-  return model_of({{whole, 1},
-                   {sink_without_spike, 2},
-                   {sink_without_spike, 3},
-                   {whole, 2},
-                   {whole, 3},
-                   {whole, 4},
-                   {whole, 5},
-                   {whole, 6}});
-}
 
 constexpr int64_t kNever = 11;
 

@@ -6,30 +6,12 @@
 
 #include "base/mean_test.h"
 #include "harness/study/measures/sink_probes.h"
-#include "tests/support/planted_variant.h"
+#include "tests/support/planted_tokens.h"
 
 namespace replicate {
 namespace {
 
 constexpr Sizes kSourceSizes{.sequences = 16, .length = 64};
-constexpr int64_t kFirstUnspelled = 95;  // no text holds this token or a later one
-
-/// The planted model, in which tokens that no text holds have nothing by which they could be told apart.
-class BlankUnspelled : public PlantedWeights {
- public:
-  BlankUnspelled() : PlantedWeights(1, 1) {}
-
-  Tensor embed(const Tensor& ids) const override {
-    const auto rows = PlantedWeights::embed(ids);
-    const auto every = PlantedWeights::embed(at::arange(kFirstUnspelled, at::kLong).view({1, -1}));
-    return at::where(ids.ge(kFirstUnspelled).unsqueeze(-1), every.mean({0, 1}), rows);
-  }
-};
-
-std::shared_ptr<const Model> with_blank_unspelled() {
-  return std::make_shared<const Model>(Model{"variant", planted_config(), std::make_shared<BlankUnspelled>()});
-}
-
 TEST(SinkSource, PassesWhereThePositionSuffices) {
   const auto trial = ExperimentBench(planted_model(1), kSourceSizes).run("sink_source");
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;

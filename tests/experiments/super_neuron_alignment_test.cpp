@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "models/core/watch.h"
-#include "tests/support/planted_variant.h"
+#include "tests/support/planted_writers.h"
 
 namespace replicate {
 namespace {
@@ -46,55 +46,24 @@ TEST(SuperNeuronAlignment, AgreesWithPlainTensors) {
   EXPECT_NEAR(metric_in(trial, kCosine).value, contrast, 1e-4);
 }
 
-/// All other columns of W_down in the spike's layer are as heavy-tailed as the super neuron's.
-void make_columns_sparse(int64_t layer, BlockWeights& weights) {
-  if (layer != kPlantedSpike) return;
-  for (int64_t n = 0; n < weights.down.size(1); ++n) {
-    if (n == kPlantedNeuron) continue;
-    auto column = weights.down.select(1, n);
-    const auto norm = at::linalg_vector_norm(column);
-    column.zero_();
-    column[n % 10].copy_(norm);
-  }
-}
-
 TEST(SuperNeuronAlignment, FailsWhereNoNeuronMeetsTheRule) {
-  const auto trial = super_neuron_trial(planted_variant(make_columns_sparse));
+  const auto trial = super_neuron_trial(sparse_columns());
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
   EXPECT_EQ(criterion_in(trial, kShare), Outcome::fail);
   EXPECT_EQ(metric_in(trial, kShare).value, 0);
   EXPECT_EQ(criterion_in(trial, kCosine), Outcome::not_measured);
 }
 
-/// A neuron that fires like the super neuron writes more than it, into all dimensions alike.
-void write_densely_beside(int64_t layer, BlockWeights& weights) {
-  if (layer != kPlantedSpike) return;
-  weights.gate[5].copy_(weights.gate[kPlantedNeuron]);
-  weights.up[5].copy_(weights.up[kPlantedNeuron]);
-  auto column = weights.down.select(1, 5);
-  for (int64_t d = 0; d < column.size(0); ++d) column[d] = 3.1 * (d % 2 ? 1 : -1);  // of norm 25, beside 17
-}
-
 TEST(SuperNeuronAlignment, FailsWhereTheyWriteLessThanHalf) {
-  const auto trial = super_neuron_trial(planted_variant(write_densely_beside));
+  const auto trial = super_neuron_trial(dense_writer_beside(3.1));
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
   EXPECT_EQ(criterion_in(trial, kShare), Outcome::fail);
   EXPECT_GT(metric_in(trial, kShare).value, 0.2);
   EXPECT_EQ(criterion_in(trial, kCosine), Outcome::pass);
 }
 
-/// A layer apart from the spike has a super neuron of its own, which writes along the spike's dimension.
-void second_neuron(int64_t layer, BlockWeights& weights) {
-  if (layer != kPlantedSpike + 2) return;
-  weights.gate[5].fill_(0);
-  weights.gate[5][kPlantedDimension] = 8;
-  weights.up[5].copy_(weights.gate[5]);
-  weights.down.select(1, 5).fill_(0);
-  weights.down[kPlantedDimension + 2][5] = 0.05;
-}
-
 TEST(SuperNeuronAlignment, FailsByTheControlWhereALayerApartHasSuchNeuronsToo) {
-  const auto trial = super_neuron_trial(planted_variant(second_neuron));
+  const auto trial = super_neuron_trial(super_neuron_apart());
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
   EXPECT_EQ(control_in(trial, kApart), ControlOutcome::fires);
   EXPECT_EQ(criterion_in(trial, kShare), Outcome::pass);

@@ -5,9 +5,8 @@
 #include "base/statistics.h"
 #include "harness/study/measures/position_variance.h"
 #include "models/core/watch.h"
-#include "tests/support/changed_weights.h"
 #include "tests/support/experiment_fixture.h"
-#include "tests/support/planted_model.h"
+#include "tests/support/heads_and_values.h"
 
 namespace replicate {
 namespace {
@@ -19,22 +18,6 @@ const Metric& discrepancy(const Trial& trial, const std::string& name) {
     if (metric.name == name) return metric;
   }
   throw Error(name + " was not measured", trial.judgement.reason, "");
-}
-
-/// Scores are inner products of one projection of the inputs, so every token looks at itself.
-void look_at_itself(int64_t, BlockWeights& weights) {
-  const auto rows = weights.key.size(0);
-  const auto sharing = weights.query.size(0) / rows;
-  weights.key.mul_(100);
-  for (int64_t i = 0; i < sharing; ++i) {
-    weights.query.slice(0, i * rows, (i + 1) * rows).copy_(weights.key);
-  }
-}
-
-std::shared_ptr<const Model> self_looking_model() {
-  auto config = planted_config();
-  config.kv_heads = config.heads;
-  return changed_model(config, look_at_itself);
 }
 
 /// Variance over sequences of layer 2's head outputs by position, mean over dimensions, from plain tensors: [P].

@@ -33,8 +33,8 @@ inline void clear_where_disturbed(const Tensor& spare, BlockWeights& weights) {
   }
 }
 
-inline std::shared_ptr<const Model> planted_lock(Lock lock, Circuit circuit = Circuit::whole) {
-  const auto planted = std::make_shared<PlantedWeights>(1, 1, circuit);
+inline std::shared_ptr<const Model> planted_lock(Lock lock, Circuit circuit = Circuit::whole, uint64_t seed = 1) {
+  const auto planted = std::make_shared<PlantedWeights>(1, seed, circuit);
   const auto& directions = planted->directions();
   const auto spare = spare_directions(directions);
   const auto change = [lock, spare, cause = directions.rectified](int64_t layer, BlockWeights& weights) {
@@ -63,6 +63,20 @@ inline std::shared_ptr<const Model> planted_lock(Lock lock, Circuit circuit = Ci
   };
   return std::make_shared<const Model>(
       Model{"planted", planted_config(), std::make_shared<ChangedWeights>(planted, change)});
+}
+
+/// Keys also turn away from c, by `share` of what they do in any_large_vector.
+inline std::shared_ptr<const Model> partly_any_vector(const std::shared_ptr<const Model>& model, double share) {
+  const auto change = [share](int64_t layer, BlockWeights& weights) {
+    if (layer <= kPlantedSpike) return;
+    const auto config = planted_config();
+    const auto slowest = config.head_width / 2 - 1;
+    for (int64_t g = 0; g < config.kv_heads; ++g) {
+      weights.key[g * config.head_width + slowest].sub_(share * weights.query[slowest]);
+    }
+  };
+  return std::make_shared<const Model>(
+      Model{"planted", planted_config(), std::make_shared<ChangedWeights>(model->weights, change)});
 }
 
 }  // namespace replicate
