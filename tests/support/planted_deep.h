@@ -64,4 +64,31 @@ inline std::shared_ptr<const Model> model_with_an_early_sink(uint64_t seed = 1) 
                   seed);
 }
 
+inline constexpr int64_t kSecondSpike = 5;  ///< of the model with two stages
+
+/// Takes off the axis m what the spike wrote there, wherever the axis dominates.
+inline void erase_spike(double written, BlockWeights& weights) {
+  constexpr int64_t kErasing = 100;
+  weights.gate[kErasing].zero_();
+  weights.up[kErasing].zero_();
+  weights.down.select(1, kErasing).zero_();
+  weights.gate[kErasing][kPlantedDimension] = 10;       // x^ holds 8: silu(80)
+  weights.up[kErasing][kPlantedDimension] = 1.0 / 640;  // times 1 / 80
+  weights.down[kPlantedDimension][kErasing] = -written;
+}
+
+/// Eight layers with the super neuron in layers 2 and 5. What the first one writes, 0.4 of what it does in the planted
+/// model, is erased in layer 4; a seventh of it is left, so the second one fires at less. Sinks: layers 3 and 4, and 6
+/// to 8.
+inline std::shared_ptr<const Model> two_stage_model(uint64_t seed = 1) {
+  using enum Circuit;
+  const auto parts =
+      model_of({{whole, 1}, {whole, 2}, {whole, 3}, {whole, 4}, {whole, 2}, {whole, 3}, {whole, 5}, {whole, 6}}, seed);
+  return with_change(parts, [directions = planted_directions(seed)](int64_t layer, BlockWeights& weights) {
+    if (layer == kPlantedSpike) weights.down[kPlantedDimension][kPlantedNeuron] -= 0.6 * 17;
+    if (layer == kSecondSpike - 1) erase_spike(0.4 * 270, weights);
+    if (layer == kSecondSpike) read_deviation(weights, directions, 12, 0.15);
+  });
+}
+
 }  // namespace replicate
