@@ -1,207 +1,412 @@
-// How often does each claim pass on models of which we know that it is false there, and how often does it miss what was
-// planted? Prints Markdown tables for the README and writes configs/calibration.yaml.
+// How often does each claim pass on models of which we know that it is false there, how often does it miss what was
+// planted, and how often do its controls fire where they should? The models stand in kinds.h.
 //
-//   calibrate [RUNS] [FILE]    RUNS: null runs a claim at least, 300 by default; FILE: where the YAML goes
+//   calibrate LINES [YAML [NULLS [OTHERS [THREADS [ONLY]]]]]
+//
+// LINES: a file to which one line of JSON is added per finished run. Started again with it, the program goes on where
+// it stopped. YAML: where the counts go, configs/calibration.yaml if nothing is given. NULLS: informative runs per
+// claim where it is false, 300. OTHERS: runs per claim for each of planted, near-miss and control, 100.
+//
+// ONLY: kinds of models whose name, as it stands in LINES, has this in it; for a look at some of them.
+//
+// A run is informative where the claim came to a judgement by its criteria: it is applicable, has enough units, and all
+// of its checks are met. Kinds that have given none in 20 runs are left alone.
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
+#include <mutex>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
 
-#include "tests/support/experiment_fixture.h"
-#include "tests/support/planted_model.h"
+#include "base/sha256.h"
+#include "harness/record/evidence.h"
+#include "tests/calibration/kinds.h"
 
 namespace replicate {
 namespace {
 
-constexpr Sizes kSizes{.sequences = 8, .length = 64, .beside = 2, .calibration = 64, .resamples = 200};
-constexpr double kStrengths[] = {0, 0.25, 0.5, 0.75, 1};
+constexpr Sizes kRegistered{
+    .sequences = 256, .length = 64, .beside = 2, .calibration = 256, .resamples = 50, .survey = 16, .described = false};
+constexpr int64_t kBlock = 10;                       // runs of a kind before the counts are looked at again
+constexpr int64_t kPatience = 20;                    // runs without an informative one
+constexpr int64_t kTuningUnits = 512;                // sequences on which a near-miss is measured
+constexpr double kNearest = 0.85, kFarthest = 0.65;  // of a threshold: well inside 0.5 to 1.0
+constexpr const char* kUninformative = "uninformative";
 
-using Claims = std::set<std::string>;
-using MakeModel = std::function<std::shared_ptr<const Model>(uint64_t seed)>;
+struct Order {
+  std::string lines, yaml;
+  int64_t nulls = 300, others = 100, threads = 1;
+  std::string only = {};
+};
 
-/// A kind of model, and the claims of which the truth is known there.
-struct Kind {
-  std::string name;
-  MakeModel make;
-  uint64_t runs;
+std::string word(Truth truth) {
+  constexpr const char* kWords[] = {"holds", "absent", "near_miss", "control_fires"};
+  return kWords[static_cast<size_t>(truth)];
+}
+
+/// Of a line of the table, among all of them.
+std::string key_of(const ModelKind& kind) {
+  const bool of_one = kind.claims.size() == 1;
+  return word(kind.truth) + "/" + kind.name + (of_one ? "/" + kind.claims.front() : "") +
+         (kind.control.empty() ? "" : "/" + kind.control);
+}
+
+// ---- what has been found so far ---------------------------------------------------------------------
+
+/// What came of each run: by kind, claim and number of the run.
+using Results = std::map<std::string, std::map<std::string, std::map<int64_t, std::string>>>;
+
+/// The file of lines: read once, then added to.
+class Lines {
+ public:
+  Lines(std::string file, const std::string& definitions) : file_(std::move(file)) {
+    drop_broken_end();
+    std::ifstream in(file_);
+    for (std::string line; std::getline(in, line);) read(nlohmann::json::parse(line), definitions);
+    if (!started_) write({{"definitions", definitions}});
+  }
+
+  const Results& results() const { return results_; }
+  std::optional<double> strength(const std::string& kind) const {
+    const auto found = strengths_.find(kind);
+    return found == strengths_.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  void add_strength(const std::string& kind, double strength, double share) {
+    add({{"kind", kind}, {"strength", strength}, {"thresholds", share}});
+  }
+  void add_run(const std::string& kind, int64_t run, const std::map<std::string, std::string>& outcomes) {
+    add({{"kind", kind}, {"run", run}, {"outcomes", outcomes}});
+  }
+
+ private:
+  /// What was being written when the program was stopped.
+  void drop_broken_end() const {
+    std::ifstream in(file_, std::ios::binary);
+    if (!in) return;
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    const auto end = text.rfind('\n');
+    std::filesystem::resize_file(file_, end == std::string::npos ? 0 : end + 1);
+  }
+
+  void read(const nlohmann::json& line, const std::string& definitions) {
+    if (!started_ && line.value("definitions", "") != definitions) {
+      throw Error("the claims were judged by other definitions", file_, "name another file");
+    }
+    started_ = true;
+    if (line.contains("strength")) strengths_[line.at("kind")] = line.at("strength");
+    if (!line.contains("run")) return;
+    for (const auto& [claim, outcome] : line.at("outcomes").items()) {
+      results_[line.at("kind")][claim][line.at("run")] = outcome;
+    }
+  }
+
+  void add(const nlohmann::json& line) {
+    const std::lock_guard lock(mutex_);
+    read(line, {});
+    write(line);
+  }
+
+  void write(const nlohmann::json& line) {
+    started_ = true;
+    std::ofstream out(file_, std::ios::app);
+    out << line.dump() << "\n";
+    if (!out.flush()) throw Error("cannot be written", file_, "make room");
+  }
+
+  std::string file_;
+  bool started_ = false;
+  Results results_;
+  std::map<std::string, double> strengths_;
+  std::mutex mutex_;
+};
+
+// ---- one run ----------------------------------------------------------------------------------------
+
+bool informative(const Trial& trial) {
+  const auto verdict = trial.judgement.verdict;
+  if (verdict == Verdict::not_applicable || verdict == Verdict::not_run || trial.measurement.too_few) return false;
+  return std::ranges::all_of(trial.judgement.checks,
+                             [](const Finding& check) { return check.outcome == Outcome::pass; });
+}
+
+/// The verdict; where a control should fire, what that control says; kUninformative where there is neither.
+std::string outcome_of(const Trial& trial, const ModelKind& kind, const std::string& claim) {
+  if (trial.judgement.verdict == Verdict::error) {
+    throw Error(trial.judgement.reason, claim + " on " + kind.name, "correct the model or the claim");
+  }
+  if (kind.truth == Truth::holds) return to_string(trial.judgement.verdict);
+  if (!informative(trial)) return kUninformative;
+  if (kind.control.empty()) return to_string(trial.judgement.verdict);
+  const auto control = control_in(trial, kind.control);
+  return control == ControlOutcome::not_measured ? kUninformative : to_string(control);
+}
+
+Sizes sizes_of(const ModelKind& kind) {
+  auto sizes = kRegistered;
+  sizes.bos = kind.bos;
+  return sizes;
+}
+
+struct Task {
+  const ModelKind* kind;
+  int64_t run;
   Claims claims;
 };
 
-/// The planted model has no such effect beyond arithmetic, has too few layers, heads or secondary sinks for the claim,
-/// lies on its edge, or a second sink changes next to nothing for other positions: whether these see an effect cannot
-/// be tried on it.
-const Claims kNotPlanted = {"variance_discrepancy", "output_projection_alignment", "head_imbalance", "sink_onset",
-                            "position_bias",        "variance_substitutes",        "side_effects"};
+void carry_out(const Task& task, const std::map<std::string, ModelPointer>& tuned, Lines& lines) {
+  const auto& kind = *task.kind;
+  const auto seed = static_cast<uint64_t>(task.run);
+  ExperimentBench bench(kind.tuning ? tuned.at(key_of(kind)) : kind.model(seed), sizes_of(kind), seed);
+  std::map<std::string, std::string> outcomes;
+  for (const auto& claim : task.claims) outcomes[claim] = outcome_of(bench.run(claim), kind, claim);
+  lines.add_run(key_of(kind), task.run, outcomes);
+}
 
-/// Claims that any weights pass by arithmetic: here a pass counts where trained minus re-initialised lies above 0, too.
-const std::map<std::string, std::string> kBeyondArithmetic = {
-    {"variance_discrepancy", "variance_ratio_first_to_rest_minus_null"}};
+// ---- near-misses ------------------------------------------------------------------------------------
 
-/// All but the training claims, which look at models of their own (training_nulls.cpp).
-Claims all_claims() {
-  Claims ids;
-  for (const auto& [id, claim] : claim_registry()) {
-    if (!claim.trains) ids.insert(id);
+/// What the claim judges, in thresholds, on many sequences that no run sees.
+double measured_share(const ModelKind& kind, double strength) {
+  ExperimentBench bench(kind.tuning->model(strength), sizes_of(kind), 1'000'000);
+  return kind.tuning->share(
+      bench.run(kind.claims.front(), {kind.tuning->inputs + ".sequences=" + std::to_string(kTuningUnits)}));
+}
+
+/// Bisection; the share rises from one end to the other. Where it was not measured there was no sink, or none that
+/// could be judged, which is on neither side: the end `none` comes nearer.
+std::optional<double> tuned_strength(const ModelKind& kind, Lines& lines) {
+  double low = kind.tuning->none, high = kind.tuning->whole;
+  for (int step = 0; step < 14; ++step) {
+    const double strength = (low + high) / 2;
+    double share = 0;
+    try {
+      share = measured_share(kind, strength);
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "%s at %g: %s\n", key_of(kind).c_str(), strength, e.what());
+    }
+    std::fprintf(stderr, "%s at %g: %.3f of the threshold\n", key_of(kind).c_str(), strength, share);
+    if (share >= kFarthest && share <= kNearest) {
+      lines.add_strength(key_of(kind), strength, share);
+      return strength;
+    }
+    (share < kFarthest ? low : high) = strength;
   }
-  return ids;
+  return std::nullopt;
 }
 
-Claims without(Claims claims, const Claims& gone) {
-  for (const auto& id : gone) claims.erase(id);
-  return claims;
+/// The models of near-misses; kinds that cannot be tuned are left out.
+std::map<std::string, ModelPointer> tune(std::vector<ModelKind>& kinds, Lines& lines) {
+  std::map<std::string, ModelPointer> models;
+  std::erase_if(kinds, [&](const ModelKind& kind) {
+    if (!kind.tuning) return false;
+    auto strength = lines.strength(key_of(kind));
+    if (!strength) strength = tuned_strength(kind, lines);
+    if (strength) models[key_of(kind)] = kind.tuning->model(*strength);
+    return !strength;
+  });
+  return models;
 }
 
-ModelConfig larger_config() {
-  auto config = planted_config();
-  config.layers = 12;
-  config.width = 128;
-  config.heads = 8;
-  config.hidden = 256;
-  return config;
-}
-
-MakeModel reinitialised(const ModelConfig& config) {
-  return [config](uint64_t seed) {
-    const auto weights = random_weights(config, derive_seed(seed, "the model itself"), at::kCPU);
-    return std::make_shared<const Model>(Model{"null", config, weights});
-  };
-}
-
-MakeModel planted(double strength, Circuit circuit = Circuit::whole) {
-  return [=](uint64_t seed) { return planted_model(strength, seed, circuit); };
-}
-
-/// Re-initialised weights for every claim; for some claims also models that have all but what the claim says.
-std::vector<Kind> null_kinds(uint64_t runs) {
-  return {{"re-initialised, L 6, D 64", reinitialised(planted_config()), (runs + 1) / 2, all_claims()},
-          {"re-initialised, L 12, D 128", reinitialised(larger_config()), (runs + 1) / 2, all_claims()},
-          {"spike without sink",
-           planted(1, Circuit::spike_without_sink),
-           runs / 4,
-           {"sink_onset", "dimension_disparity", "qk_locking", "mask_induced_sink", "variance_scaling", "sink_source"}},
-          {"sink without spike",
-           planted(1, Circuit::sink_without_spike),
-           runs / 4,
-           {"sink_onset", "dimension_disparity", "rank_collapse", "super_neuron_alignment"}},
-          {"dense direction", planted(1, Circuit::dense_direction), runs / 4, {"dimension_disparity"}},
-          {"backup neuron",
-           planted(1, Circuit::backup),
-           runs / 4,
-           {"super_neuron_mediation", "disparity_mediation", "falsification"}}};
-}
-
-std::vector<Kind> planted_kinds(uint64_t runs) {
-  std::vector<Kind> kinds;
-  for (const double strength : kStrengths) {
-    char name[16];
-    std::snprintf(name, sizeof name, "%g", strength);
-    const auto seeds = strength == 1 ? runs / 3 : runs / 15;
-    kinds.push_back({name, planted(strength), std::max<uint64_t>(seeds, 1), without(all_claims(), kNotPlanted)});
-  }
-  return kinds;
-}
-
-bool passes(ExperimentBench& bench, const std::string& claim, const std::string& name) {
-  const auto trial = bench.run(claim);
-  if (trial.judgement.verdict == Verdict::error) {
-    std::fprintf(stderr, "%s: %s: error: %s\n", name.c_str(), claim.c_str(), trial.judgement.reason.c_str());
-    std::exit(1);
-  }
-  if (trial.judgement.verdict != Verdict::pass) return false;
-  const auto beyond = kBeyondArithmetic.find(claim);
-  if (beyond == kBeyondArithmetic.end()) return true;
-  const auto& metrics = trial.measurement.metrics;
-  const auto metric =
-      std::find_if(metrics.begin(), metrics.end(), [&](const Metric& m) { return m.name == beyond->second; });
-  return metric != metrics.end() && metric->low.value_or(0) > 0;
-}
+// ---- which runs are wanted --------------------------------------------------------------------------
 
 struct Count {
-  int64_t runs = 0, passes = 0;
+  int64_t runs = 0, uninformative = 0, passes = 0, fired = 0;
 };
-using Counts = std::map<std::string, Count>;  // by claim
 
-/// Models side by side, one thread each: they are too small to share one among threads.
-Counts count(const Kind& kind) {
-  std::vector<Claims> passed(kind.runs);
-  std::atomic<uint64_t> next{0};
-  std::vector<std::thread> workers;
-  for (unsigned i = 0; i < std::max(1U, std::thread::hardware_concurrency()); ++i) {
-    workers.emplace_back([&] {
-      for (uint64_t run = next++; run < kind.runs; run = next++) {
-        ExperimentBench bench(kind.make(run + 1), kSizes, run + 1);
-        for (const auto& claim : kind.claims) {
-          if (passes(bench, claim, kind.name)) passed[run].insert(claim);
-        }
-      }
-    });
+/// Of a claim's runs in one kind, those before `end`.
+Count count_of(const Results& results, const ModelKind& kind, const std::string& claim, int64_t end) {
+  Count count;
+  const auto of_kind = results.find(key_of(kind));
+  if (of_kind == results.end() || !of_kind->second.contains(claim)) return count;
+  for (const auto& [run, outcome] : of_kind->second.at(claim)) {
+    if (run >= end) continue;
+    ++(outcome == kUninformative ? count.uninformative : count.runs);
+    count.passes += static_cast<int64_t>(outcome == to_string(Verdict::pass));
+    count.fired += static_cast<int64_t>(outcome == to_string(ControlOutcome::fires));
   }
-  for (auto& worker : workers) worker.join();
-  Counts counts;
-  for (const auto& claim : kind.claims) {
-    counts[claim].runs = static_cast<int64_t>(kind.runs);
-    for (const auto& claims : passed) counts[claim].passes += static_cast<int64_t>(claims.contains(claim));
-  }
-  return counts;
+  return count;
 }
 
-std::vector<Counts> count_all(const std::vector<Kind>& kinds) {
-  std::vector<Counts> all;
-  for (const auto& kind : kinds) {
-    const auto start = std::chrono::steady_clock::now();
-    all.push_back(count(kind));
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    std::fprintf(stderr, "%s: %.0f s\n", kind.name.c_str(), seconds.count());
-  }
-  return all;
-}
+constexpr int64_t kAll = INT64_MAX;
 
-void print_table(const std::vector<Kind>& kinds, const std::vector<Counts>& counts) {
-  std::printf("| claim |");
-  for (const auto& kind : kinds) std::printf(" %s |", kind.name.c_str());
-  std::printf("\n|---|");
-  for (size_t i = 0; i < kinds.size(); ++i) std::printf("---|");
-  for (const auto& claim : all_claims()) {
-    std::printf("\n| %s |", claim.c_str());
-    for (const auto& of_kind : counts) {
-      const auto found = of_kind.find(claim);
-      if (found == of_kind.end()) {
-        std::printf(" |");
-      } else {
-        std::printf(" %ld of %ld |", static_cast<long>(found->second.passes), static_cast<long>(found->second.runs));
-      }
-    }
-  }
-  std::printf("\n\n");
-}
-
-Count total(const std::vector<Counts>& counts, const std::string& claim) {
+/// Over all kinds in which this is so for the claim.
+Count total(const std::vector<ModelKind>& kinds, const Results& results, Truth truth, const std::string& claim,
+            const std::string& control = {}, int64_t end = kAll) {
   Count sum;
-  for (const auto& of_kind : counts) {
-    const auto found = of_kind.find(claim);
-    if (found == of_kind.end()) continue;
-    sum.runs += found->second.runs;
-    sum.passes += found->second.passes;
+  for (const auto& kind : kinds) {
+    if (kind.truth != truth || kind.control != control) continue;
+    const auto one = count_of(results, kind, claim, end);
+    sum.runs += one.runs;
+    sum.uninformative += one.uninformative;
+    sum.passes += one.passes;
+    sum.fired += one.fired;
   }
   return sum;
 }
 
-void write_yaml(const std::filesystem::path& file, const std::vector<Counts>& nulls, const Counts& at_full_strength) {
+bool is_wanted(const Order& order, const std::vector<ModelKind>& kinds, const Results& results, const ModelKind& kind,
+               const std::string& claim, int64_t first) {
+  const auto here = count_of(results, kind, claim, first);
+  if (here.runs == 0 && here.uninformative >= kPatience) return false;
+  const auto target = kind.truth == Truth::absent ? order.nulls : order.others;
+  const auto so_far = total(kinds, results, kind.truth, claim, kind.control, first);
+  return so_far.runs < target && first < 4 * target;
+}
+
+/// The runs from `first` on, a block of them, that are wanted by what came before and have not been made.
+std::vector<Task> block(const Order& order, const std::vector<ModelKind>& kinds, const Results& results, int64_t first,
+                        bool& wanted) {
+  std::vector<Task> tasks;
+  for (const auto& kind : kinds) {
+    Claims claims;
+    for (const auto& claim : kind.claims) {
+      if (is_wanted(order, kinds, results, kind, claim, first)) claims.push_back(claim);
+    }
+    wanted = wanted || !claims.empty();
+    for (int64_t run = first; run < first + kBlock && !claims.empty(); ++run) {
+      Claims missing;
+      for (const auto& claim : claims) {
+        const auto of_kind = results.find(key_of(kind));
+        const bool done =
+            of_kind != results.end() && of_kind->second.contains(claim) && of_kind->second.at(claim).contains(run);
+        if (!done) missing.push_back(claim);
+      }
+      if (!missing.empty()) tasks.push_back({&kind, run, missing});
+    }
+  }
+  return tasks;
+}
+
+/// Models side by side, one thread each: they are too small to share one among threads.
+void carry_out_all(const std::vector<Task>& tasks, const Order& order, const std::map<std::string, ModelPointer>& tuned,
+                   Lines& lines) {
+  std::atomic<size_t> next{0};
+  std::mutex failing;
+  std::exception_ptr failure;
+  std::vector<std::thread> workers;
+  for (int64_t i = 0; i < order.threads; ++i) {
+    workers.emplace_back([&] {
+      try {
+        for (size_t task = next++; task < tasks.size(); task = next++) carry_out(tasks[task], tuned, lines);
+      } catch (...) {
+        const std::lock_guard lock(failing);
+        failure = std::current_exception();
+        next = tasks.size();
+      }
+    });
+  }
+  for (auto& worker : workers) worker.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+// ---- what is printed and written --------------------------------------------------------------------
+
+/// "2 of 300 (≤ 2.4%)", the bound at 95%.
+std::string with_bound(int64_t part, int64_t whole) {
+  if (whole == 0) return "";
+  char text[64];
+  std::snprintf(text, sizeof text, "%ld of %ld (≤ %.2g%%)", static_cast<long>(part), static_cast<long>(whole),
+                100 * binomial_upper_bound(part, whole));
+  return text;
+}
+
+void print_kinds(const std::vector<ModelKind>& kinds, const Results& results) {
+  std::printf(
+      "| truth | models | claim | informative runs | not informative | passes | fired "
+      "|\n|---|---|---|---|---|---|---|\n");
+  for (const auto& kind : kinds) {
+    for (const auto& claim : kind.claims) {
+      const auto count = count_of(results, kind, claim, kAll);
+      std::printf("| %s | %s | %s | %ld | %ld | %ld | %s |\n", word(kind.truth).c_str(), kind.name.c_str(),
+                  claim.c_str(), static_cast<long>(count.runs), static_cast<long>(count.uninformative),
+                  static_cast<long>(count.passes), kind.control.empty() ? "" : std::to_string(count.fired).c_str());
+    }
+  }
+}
+
+void print_claims(const std::vector<ModelKind>& kinds, const Results& results) {
+  std::printf("\n| claim | false passes | near-misses that pass | missed |\n|---|---|---|---|\n");
+  for (const auto& claim : mechanism_claims()) {
+    const auto null = total(kinds, results, Truth::absent, claim),
+               near = total(kinds, results, Truth::near_miss, claim),
+               planted = total(kinds, results, Truth::holds, claim);
+    std::printf("| %s | %s | %s | %s |\n", claim.c_str(), with_bound(null.passes, null.runs).c_str(),
+                with_bound(near.passes, near.runs).c_str(),
+                with_bound(planted.runs - planted.passes, planted.runs).c_str());
+  }
+}
+
+std::set<std::string> controls_of(const std::vector<ModelKind>& kinds, const std::string& claim) {
+  std::set<std::string> controls;
+  for (const auto& kind : kinds) {
+    if (!kind.control.empty() && kind.claims.front() == claim) controls.insert(kind.control);
+  }
+  return controls;
+}
+
+void write_yaml(const std::string& file, const std::vector<ModelKind>& kinds, const Results& results) {
   std::ofstream out(file);
   out << "# Written by tests/calibration/calibrate.cpp: how often each claim passed on small models that lack its "
-         "effect, and\n"
-         "# failed to pass on models into which it was built. results/LOG.md says which models.\nclaims:\n";
-  for (const auto& claim : all_claims()) {
-    const auto null = total(nulls, claim);
-    const auto found = at_full_strength.find(claim);
-    const auto plant = found == at_full_strength.end() ? Count{} : found->second;
-    out << "  " << claim << ": {null_runs: " << null.runs << ", false_passes: " << null.passes
-        << ", planted_runs: " << plant.runs << ", missed: " << plant.runs - plant.passes << "}\n";
+         "effect or\n"
+         "# nearly have it, failed to pass on models into which it was built, and how often its controls fired on "
+         "models\n"
+         "# that were built for them. tests/calibration/kinds.h says which models. Runs in which the claim was not "
+         "judged\n"
+         "# by its criteria are not counted, but stand beside the null runs.\nclaims:\n";
+  for (const auto& claim : mechanism_claims()) {
+    const auto null = total(kinds, results, Truth::absent, claim),
+               near = total(kinds, results, Truth::near_miss, claim),
+               planted = total(kinds, results, Truth::holds, claim);
+    out << "  " << claim << ":\n    null_runs: " << null.runs << "\n    false_passes: " << null.passes
+        << "\n    uninformative: " << null.uninformative << "\n    near_miss_runs: " << near.runs
+        << "\n    near_miss_passes: " << near.passes << "\n    planted_runs: " << planted.runs
+        << "\n    missed: " << planted.runs - planted.passes << "\n";
+    const auto controls = controls_of(kinds, claim);
+    if (!controls.empty()) out << "    controls:\n";
+    for (const auto& control : controls) {
+      const auto count = total(kinds, results, Truth::control_fires, claim, control);
+      out << "      " << control << ": {runs: " << count.runs << ", fired: " << count.fired << "}\n";
+    }
   }
+}
+
+/// Of all thresholds.
+std::string definitions() {
+  const auto settings = resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs",
+                                               "",
+                                               "cpu",
+                                               "smollm2-null",
+                                               "",
+                                               {"sweep_sequences=0"},
+                                               std::nullopt}));
+  std::string text;
+  for (const auto& claim : settings.claims) text += claim.id + " " + thresholds_sha256(claim.judging) + "\n";
+  return sha256_hex(text);
+}
+
+void calibrate(const Order& order) {
+  Lines lines(order.lines, definitions());
+  auto kinds = known_kinds();
+  std::erase_if(kinds, [&](const ModelKind& kind) { return key_of(kind).find(order.only) == std::string::npos; });
+  const auto tuned = tune(kinds, lines);
+  const auto start = std::chrono::steady_clock::now();
+  for (int64_t first = 1;; first += kBlock) {
+    bool wanted = false;
+    const auto tasks = block(order, kinds, lines.results(), first, wanted);
+    if (!wanted) break;
+    carry_out_all(tasks, order, tuned, lines);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    std::fprintf(stderr, "runs to %ld: %zu models, %.0f s\n", static_cast<long>(first + kBlock - 1), tasks.size(),
+                 seconds.count());
+  }
+  print_kinds(kinds, lines.results());
+  print_claims(kinds, lines.results());
+  write_yaml(order.yaml, kinds, lines.results());
 }
 
 }  // namespace
@@ -209,18 +414,25 @@ void write_yaml(const std::filesystem::path& file, const std::vector<Counts>& nu
 
 int main(int argc, char** argv) {
   using namespace replicate;
-  const long runs = argc > 1 ? std::strtol(argv[1], nullptr, 10) : 300;
-  if (runs < 1) {
-    std::fprintf(stderr, "usage: calibrate [RUNS] [FILE]\n");
+  const auto number = [&](int which, int64_t otherwise) {
+    return argc > which ? std::strtol(argv[which], nullptr, 10) : otherwise;
+  };
+  const std::string yaml = argc > 2 ? argv[2] : std::string(REPLICATE_SOURCE_DIR) + "/configs/calibration.yaml";
+  const Order order{argc > 1 ? argv[1] : "",
+                    yaml,
+                    number(3, 300),
+                    number(4, 100),
+                    number(5, std::max(1U, std::thread::hardware_concurrency())),
+                    argc > 6 ? argv[6] : ""};
+  if (order.lines.empty() || order.nulls < 1 || order.others < 1 || order.threads < 1) {
+    std::fprintf(stderr, "usage: calibrate LINES [YAML [NULLS [OTHERS [THREADS [ONLY]]]]]\n");
     return 2;
   }
   at::set_num_threads(1);
-  const auto nulls = null_kinds(static_cast<uint64_t>(runs)), plants = planted_kinds(static_cast<uint64_t>(runs));
-  const auto null_counts = count_all(nulls), planted_counts = count_all(plants);
-  std::printf("Passes on models on which the claim is false:\n\n");
-  print_table(nulls, null_counts);
-  std::printf("Passes on the planted model, by the strength of the super neuron's write:\n\n");
-  print_table(plants, planted_counts);
-  write_yaml(argc > 2 ? argv[2] : std::string(REPLICATE_SOURCE_DIR) + "/configs/calibration.yaml", null_counts,
-             planted_counts.back());
+  try {
+    calibrate(order);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "calibrate: %s\n", error.what());
+    return 2;
+  }
 }

@@ -68,7 +68,9 @@ struct Sizes {
   int64_t sequences = 12, length = 64;
   int64_t beside = 4;  ///< sequences of conditions that are reported beside the judged ones: repeated, bos
   int64_t calibration = 256, resamples = 300;
-  bool bos = false;  ///< natural inputs begin with BOS
+  bool bos = false;    ///< natural inputs begin with BOS
+  int64_t survey = 8;     ///< sequences
+  bool described = true;  ///< claims also report what is around what is judged
 };
 
 /// What came of one claim on one model.
@@ -124,7 +126,8 @@ class ExperimentBench {
 
  private:
   Survey surveyed(InputKind kind) {
-    const auto tokens = maker_.make(kind, {8, sizes_.length}, sizes_.bos && kind == InputKind::natural, Region::survey);
+    const auto tokens =
+        maker_.make(kind, {sizes_.survey, sizes_.length}, sizes_.bos && kind == InputKind::natural, Region::survey);
     const Surveyor surveyor(survey_rules());
     replicate::run({{model_, tokens, {}, surveyor.probes()}}, {});
     return surveyor.reduce(model_->config.layers, sizes_.length);
@@ -146,6 +149,7 @@ class ExperimentBench {
     context.maker = &maker_;
     context.seed = seed_;
     context.bos = sizes_.bos;
+    context.reports_others = sizes_.described;
     context.bootstrap = {sizes_.resamples, derive_seed(seed_, "bootstrap")};
     return context;
   }

@@ -84,7 +84,7 @@ inline std::shared_ptr<const Model> two_stage_model(uint64_t seed = 1) {
   using enum Circuit;
   const auto parts =
       model_of({{whole, 1}, {whole, 2}, {whole, 3}, {whole, 4}, {whole, 2}, {whole, 3}, {whole, 5}, {whole, 6}}, seed);
-  return with_change(parts, [directions = planted_directions(seed)](int64_t layer, BlockWeights& weights) {
+  return with_change(parts, [directions = PlantedWeights(1, seed).directions()](int64_t layer, BlockWeights& weights) {
     if (layer == kPlantedSpike) weights.down[kPlantedDimension][kPlantedNeuron] -= 0.6 * 17;
     if (layer == kSecondSpike - 1) erase_spike(0.4 * 270, weights);
     if (layer == kSecondSpike) read_deviation(weights, directions, 12, 0.15);

@@ -48,13 +48,13 @@ inline std::shared_ptr<const Model> centred_model(uint64_t seed = 1) {
 
 /// Layer 3 has no sink: it averages the signs once more, and adds the averages to those of layer 1. Its FFN writes onto
 /// the axis that the keys read where one of the sums is beyond +-`beyond`: 2.2, which no sum of two averages of signs
-/// is.
-inline std::shared_ptr<const Model> late_model(double beyond = 2.2, uint64_t seed = 1) {
+/// is. `weight`: how much its own averages count beside those of layer 1.
+inline std::shared_ptr<const Model> late_model(double beyond = 2.2, uint64_t seed = 1, double weight = 1) {
   const auto change = [=, directions = PlantedWeights(1, seed).directions()](int64_t layer, BlockWeights& weights) {
     if (layer != kPlantedSpike + 1) return;
     const auto first = PlantedWeights(1, seed).block(1);
     weights.key.zero_();
-    weights.value.copy_(3.6 * first.value);  // the signs are a smaller part of the residual stream here
+    weights.value.copy_(3.6 * weight * first.value);  // the signs are a smaller part of the residual stream here
     weights.output.copy_(first.output);
     for (const int64_t row : {14, 30}) weights.value[row].zero_();
     for (int64_t neuron = 0; neuron < 56; ++neuron) {
