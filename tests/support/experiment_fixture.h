@@ -68,7 +68,7 @@ struct Sizes {
   int64_t sequences = 12, length = 64;
   int64_t beside = 4;  ///< sequences of conditions that are reported beside the judged ones: repeated, bos
   int64_t calibration = 256, resamples = 300;
-  bool bos = false;    ///< natural inputs begin with BOS
+  bool bos = false;       ///< natural inputs begin with BOS
   int64_t survey = 8;     ///< sequences
   bool described = true;  ///< claims also report what is around what is judged
 };
