@@ -139,6 +139,13 @@ bool thresholds_changed(const Record& record) {
   return record.recorded && record.recorded->thresholds_sha256 != record.thresholds_sha256;
 }
 
+std::string registration_note(const Record& record) {
+  if (!record.registration) return "";
+  const auto& [version, date, definition_sha256, as_registered] = *record.registration;
+  return "Registered on " + date + " as version " + std::to_string(version) +
+         (as_registered ? "." : "; this run has other sizes or inputs, or the definition has changed since.");
+}
+
 std::string known_note(const Record& record) {
   if (departs(record)) return "known was " + to_string(*record.known_verdict);
   return is_known(record) ? "known" : "";

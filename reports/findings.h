@@ -60,6 +60,9 @@ bool is_known(const Record& record);
 /// was. `inconclusive`, `skipped` and `error` say nothing against a known verdict.
 bool departs(const Record& record);
 
+/// "Registered on 2026-12-31 as version 2.", with what differs in this run; empty where no definition is registered.
+std::string registration_note(const Record& record);
+
 /// The claim is judged by other thresholds than when it was last recorded (configs/known.yaml).
 bool thresholds_changed(const Record& record);
 

@@ -29,6 +29,7 @@ struct CommandLine {
   std::optional<double> rate;                    ///< of train: the learning rate
   std::vector<std::filesystem::path> folders;    ///< runs: one or more for report, two for diff, one for reproduce
   std::string format = "text";                   ///< of diff: text | markdown | junit
+  bool definitions = false;                      ///< of validate: print the claims' definitions
   std::string text;                              ///< help text for Command::help
   int exit_code = 0;                             ///< of Command::help: 2 when nothing was asked for
 };

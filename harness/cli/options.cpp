@@ -111,6 +111,7 @@ void add_results(Adder add, CommandLine& line) {
       "end with 1 when a claim fails (any) or a verdict differs from the recorded one (new)");
   add("against", path("RUN", line.against), "with --fail-on new: compare with the verdicts of RUN");
   add("format", choice("--format", line.format, {"text", "markdown", "junit"}), "how to show it (default: text)");
+  add("definitions", "of valid settings: print each claim's version and hash");
 }
 
 void add_general(Adder add, CommandLine&) {
@@ -207,7 +208,12 @@ const std::vector<CommandSpec>& command_specs() {
        "show what this machine can run and what is missing",
        {},
        "nothing is missing"},
-      {Command::validate, "validate", "[OPTION]", "check all settings in configs/", {}, "all settings are valid"}};
+      {Command::validate,
+       "validate",
+       "[--definitions]",
+       "check all settings in configs/",
+       {"definitions"},
+       "all settings are valid"}};
   return kSpecs;
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/provenance.h"
 #include "harness/cli/program.h"
+#include "harness/record/settings/definition.h"
 #include "harness/record/settings/validate.h"
 #include "reports/compare/matrix.h"
 #include "reports/compare/run_diff.h"
@@ -49,10 +50,10 @@ int write_reports_of(const CommandLine& line) {
   return 0;
 }
 
-int validate() {
+int validate(bool definitions) {
   const auto findings = validate_configs(home() / "configs");
   for (const auto& finding : findings) std::cerr << finding << "\n";
-  if (findings.empty()) std::cout << "all settings are valid\n";
+  if (findings.empty()) std::cout << (definitions ? definitions_yaml(home() / "configs") : "all settings are valid\n");
   return findings.empty() ? 0 : kUsage;
 }
 
@@ -70,7 +71,7 @@ int dispatch(const CommandLine& line, char** argv) {
     case Command::list: return list(line);
     case Command::report: return write_reports_of(line);
     case Command::diff: return diff(line);
-    case Command::validate: return validate();
+    case Command::validate: return validate(line.definitions);
     case Command::version: std::cout << "replicate " << version() << " (" << commit() << ")\n"; return 0;
     case Command::help: std::cout << line.text; return line.exit_code;
     default: return compute(argv);

@@ -170,10 +170,12 @@ struct ModelRecord {
   bool reinitialised = false;  ///< the null model: same shapes, fresh weights
 };
 
-/// The definition that judged, as configs/registered.yaml holds it.
+/// The claim's definition as configs/registered.yaml holds it.
 struct RegisteredDefinition {
-  std::string definition_sha256;
+  int64_t version = 1;
   std::string date;  ///< of its registration: 2026-12-31
+  std::string definition_sha256;
+  bool as_registered = false;  ///< this is how it was measured and judged: no other sizes, no changed definition
 };
 
 /// What the claim came to in the last recorded run of the model, or of the profile's training: configs/known.yaml.

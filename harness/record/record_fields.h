@@ -193,8 +193,10 @@ void fields(Visitor& visit, Variation& variation) {
 
 template <typename Visitor>
 void fields(Visitor& visit, RegisteredDefinition& registration) {
-  visit("definition_sha256", registration.definition_sha256);
+  visit("version", registration.version);
   visit("date", registration.date);
+  visit("definition_sha256", registration.definition_sha256);
+  visit("as_registered", registration.as_registered);
 }
 
 template <typename Visitor>

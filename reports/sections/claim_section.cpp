@@ -142,6 +142,7 @@ Line result(const Record& record) {
   Line line = {span::verdict(to_string(record.verdict)), span::text(" "), span::text(sentence(record.reason))};
   if (const auto bearing = bearing_note(record); !bearing.empty())
     append(line, {span::text(" Standing and bearing: "), span::strong(bearing), span::text(".")});
+  if (const auto note = registration_note(record); !note.empty()) line.push_back(span::text(" " + note));
   if (record.measurement.unmet && record.edition < 2)
     append(line, {span::strong(" Not met: "), span::text(sentence(*record.measurement.unmet))});
   if (is_known(record))

@@ -77,10 +77,13 @@ std::string list_or_none(const std::vector<std::string>& ids) { return ids.empty
 
 Bullets standing(const std::vector<Record>& records) {
   const auto calibrated = ids_where(records, [](const Record& r) { return r.calibrated; });
-  const auto unknown = ids_where(records, [](const Record& r) { return !r.calibrated; });
+  const auto unknown = ids_where(records, [](const Record& r) { return !r.calibrated && !r.registration; });
+  const auto registered = ids_where(records, [](const Record& r) { return !r.calibrated && r.registration; });
+  const bool none = std::none_of(records.begin(), records.end(), [](const Record& r) { return r.registration; });
   const auto unrecorded = ids_where(records, [](const Record& r) { return !r.recorded; });
   Bullets bullets{{{span::strong("Confirmatory: "), span::text("none"),
-                    span::muted(" (no definition is registered yet, and only a registered one can be confirmed)")},
+                    span::muted(none ? " (no definition is registered yet, and only a registered one can be confirmed)"
+                                     : " (no prediction for this model was registered before its record)")},
                    {span::strong("Calibrated: "), span::text(list_or_none(calibrated)),
                     span::muted(" (numbers of this model, of one of its shape or of this training regime were known "
                                 "when the thresholds were "
@@ -88,6 +91,9 @@ Bullets standing(const std::vector<Record>& records) {
                    {span::strong("Not registered: "), span::text(list_or_none(unknown)),
                     span::muted(" (this project chose the thresholds without numbers of this model or regime, and did "
                                 "not register them)")}}};
+  if (!registered.empty())
+    bullets.items.push_back({span::strong("Registered: "), span::text(enumerate(registered)),
+                             span::muted(" (before this project had numbers of this model or regime)")});
   if (!unrecorded.empty())
     bullets.items.push_back(
         {span::strong("Without a recorded run to compare with: "), span::text(enumerate(unrecorded))});

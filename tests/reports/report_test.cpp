@@ -504,6 +504,19 @@ TEST(Report, AClaimsSectionAndTheEvidenceSayTheSameOfItsThresholds) {
   EXPECT_NE(text.find("**Not registered:** sink\\_onset"), std::string::npos);
 }
 
+TEST(Report, ARegisteredClaimSaysSo) {
+  Record record = sample::sink_onset();
+  EXPECT_EQ(markdown_report({record}).find("Registered"), std::string::npos);
+  record.registration = {2, "2026-12-31", std::string(64, 'a'), true};
+  auto text = markdown_report({record});
+  EXPECT_NE(text.find("Registered on 2026-12-31 as version 2."), std::string::npos) << text;
+  EXPECT_NE(text.find("**Registered:** sink\\_onset"), std::string::npos) << text;
+  EXPECT_NE(text.find("**Not registered:** none"), std::string::npos);
+  EXPECT_EQ(text.find("no definition is registered yet, and"), std::string::npos);
+  record.registration->as_registered = false;
+  EXPECT_NE(markdown_report({record}).find("as version 2; this run has other sizes"), std::string::npos);
+}
+
 /// What two accounts with two predictions each come to, and what is said of them.
 TEST(ReportRivals, EveryCombinationHasASentenceOfItsOwn) {
   const auto said = [](const std::vector<std::string>& first, const std::vector<std::string>& second) {

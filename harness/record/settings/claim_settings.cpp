@@ -6,10 +6,10 @@
 #include "base/error.h"
 #include "base/yaml.h"
 #include "harness/record/settings/config_files.h"
+#include "harness/record/settings/definition.h"
 #include "harness/record/settings/judging_settings.h"
 #include "harness/record/settings/prior_knowledge.h"
 #include "harness/record/settings/requirement_settings.h"
-#include "harness/record/settings/sweep_settings.h"
 
 namespace replicate {
 namespace {
@@ -83,11 +83,11 @@ ClaimDraft read_claim(const fs::path& file, const JudgingRules& rules) {
   draft.settings.arithmetic = yaml.text_or("arithmetic", {});
   draft.settings.otherwise = yaml.text_or("otherwise", {});
   draft.settings.deviations = read_list(yaml, "deviations", filled_text);
-  if (const auto parameters = yaml.find("parameters")) draft.parameters = ParameterTable(*parameters);
+  if (const auto parameters = yaml.find("parameters")) draft.parameters = draft.own = ParameterTable(*parameters);
   draft.arms = trains(draft) ? yaml.at("arms") : yaml.find("arms");
   if (draft.arms && !trains(draft)) draft.arms->fail("is for claims of kind training", "remove it");
   draft.sweep = yaml.find("sweep");
-  (void)read_sweep(draft, 1);  // what is wrong with it shows in `validate`
+  draft.settings.definition_sha256 = definition_sha256(draft, rules.survey);
   return draft;
 }
 

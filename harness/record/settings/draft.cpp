@@ -1,11 +1,18 @@
 #include "harness/record/settings/draft.h"
 
+#include <algorithm>
+
 #include "base/did_you_mean.h"
 #include "base/error.h"
 
 namespace replicate {
 
 bool trains(const ClaimDraft& claim) { return claim.settings.judging.kind == ClaimKind::training; }
+
+bool is_known_model(const Draft& draft, const Yaml& file, const std::string& name) {
+  const auto& known = draft.known_models;
+  return file.has("shape") && (!known || std::find(known->begin(), known->end(), name) != known->end());
+}
 
 std::vector<std::string> ids(const std::vector<ClaimDraft>& claims) {
   std::vector<std::string> ids;

@@ -18,6 +18,7 @@ inline constexpr const char* kSurveyDefaults = "{sequences: 16, length: 128, ran
 struct ClaimDraft {
   ClaimSettings settings;
   ParameterTable parameters;
+  ParameterTable own;  ///< as its YAML gives them, with what a model's file says of the model
   std::optional<Yaml> arms, sweep;
   std::string file;
 };
@@ -28,7 +29,11 @@ struct Draft {
   ParameterTable training;
   std::string model;  ///< named by the profile
   std::vector<ClaimDraft> claims;
+  std::optional<std::vector<std::string>> known_models;  ///< when definitions were registered; nothing: none are
 };
+
+/// Numbers of this model, which has a file in configs/models, were known.
+bool is_known_model(const Draft& draft, const Yaml& file, const std::string& name);
 
 bool trains(const ClaimDraft& claim);  ///< of kind training
 

@@ -1,5 +1,8 @@
 #include "harness/record/settings/identified_model.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "harness/record/settings/config_files.h"
 #include "harness/record/settings/draft.h"
 #include "harness/record/settings/model_settings.h"
@@ -50,7 +53,10 @@ std::vector<ModelFile> read_model_files(const fs::path& folder) {
 
 void apply_identity(Draft& draft, const std::vector<ModelFile>& files, const std::optional<ModelIdentity>& identity,
                     const fs::path& assets) {
-  if (file_of(identity, files, "shape", has_shape)) set_calibration(draft, false, kKnownModel, true);
+  std::vector<ModelFile> known;
+  std::copy_if(files.begin(), files.end(), std::back_inserter(known),
+               [&](const ModelFile& file) { return is_known_model(draft, file.yaml, file.name); });
+  if (file_of(identity, known, "shape", has_shape)) set_calibration(draft, false, kKnownModel, true);
   if (const ModelFile* file = file_of(identity, files, "identity", has_identity)) return judge_by(draft, *file, assets);
   note_everywhere(draft,
                   "The paper's own numbers are of Llama-2-7B and Llama-3-8B. This is another model: it is judged by "

@@ -32,7 +32,10 @@ void apply_model_claim(ClaimDraft& claim, const Yaml& yaml) {
     if (own && judging.requirements) own->fail("would change a definition", "a model's file may set parameters only");
   }
   claim.settings.calibration = yaml.text_or("calibration", claim.settings.calibration);
-  if (const auto parameters = yaml.find("parameters")) claim.parameters.merge(*parameters);
+  if (const auto parameters = yaml.find("parameters")) {
+    claim.parameters.merge(*parameters);
+    claim.own.merge(*parameters);
+  }
   read_list(yaml, "criteria", [&](const Yaml& entry) {
     apply_model_criterion(judging, entry);
     return 0;
@@ -85,7 +88,7 @@ void require_consent(const ModelSettings& model, const std::vector<std::string>&
 void apply_model(Draft& draft, const Yaml& yaml, const std::string& name, const fs::path& assets) {
   draft.settings.model = read_model(yaml, name, assets);
   if (const auto known = yaml.find("calibration")) set_calibration(draft, false, filled_text(*known), false);
-  if (yaml.has("shape")) set_calibration(draft, false, kKnownModel, true);
+  if (is_known_model(draft, yaml, name)) set_calibration(draft, false, kKnownModel, true);
   const auto claims = yaml.find("claims");
   if (!claims) return;
   for (const auto& [id, changes] : claims->entries()) {

@@ -12,6 +12,8 @@ inline constexpr const char* kDefaultCalibration =
     "this project had not measured the model when it chose the thresholds; no definition is registered yet, so the "
     "verdict confirms nothing";
 inline constexpr const char* kUnknownTraining = "no definition is registered yet, so the verdict confirms nothing";
+inline constexpr const char* kRegisteredBefore =
+    "the definition was registered before this project had numbers of the model or regime";
 inline constexpr const char* kKnownModel =
     "numbers of this model, or of one of its shape, were known when the thresholds were chosen, so the verdict "
     "describes the model and tests nothing";

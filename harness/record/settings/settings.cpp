@@ -12,6 +12,7 @@
 #include "harness/record/settings/overrides.h"
 #include "harness/record/settings/profile.h"
 #include "harness/record/settings/recorded_run.h"
+#include "harness/record/settings/registration.h"
 #include "harness/record/settings/selection.h"
 #include "harness/record/settings/sweep_settings.h"
 
@@ -23,7 +24,7 @@ struct SettingsLayers {
   std::vector<ModelFile> model_files;  ///< those that a model given by its path may be judged by
   std::optional<Yaml> recorded;
   SettingsRequest request;  ///< what the command line says
-  std::optional<Yaml> known, error_rates;
+  std::optional<Yaml> known, registered, error_rates;
 };
 
 namespace {
@@ -83,6 +84,8 @@ LoadedSettings load_settings(const SettingsRequest& request) {
   read_arms(layers->draft.training, layers->draft.claims);
   const std::string profile = request.profile.empty() ? kDefaultProfile : request.profile;
   apply_profile(layers->draft, read_named(request.configs / "profiles", "profile", profile), profile);
+  layers->registered = read_registered(request.configs);
+  apply_known_models(layers->draft, layers->registered);
   LoadedSettings loaded;
   loaded.unidentified = load_model_layer(*layers);
   if (request.recorded) layers->recorded = Yaml::read(*request.recorded);
@@ -90,6 +93,10 @@ LoadedSettings load_settings(const SettingsRequest& request) {
   layers->error_rates = read_error_rates(request.configs);
   loaded.layers = std::move(layers);
   return loaded;
+}
+
+int64_t version_of(const ClaimSettings& claim) {
+  return claim.judging.requirements ? claim.judging.requirements->version : 1;
 }
 
 Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity>& identity) {
@@ -103,6 +110,7 @@ Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity
   for (const std::string& text : request.overrides) apply_override(draft, text);
   if (request.seed) draft.settings.seed = *request.seed;
   if (!request.dtype.empty()) draft.settings.dtype = known_dtype(request.dtype);
+  apply_registration(draft, layers.registered);
   select(draft.claims, request.only);
   auto settings = finish(std::move(draft));
   add_error_rates(settings, layers.error_rates);

@@ -53,12 +53,17 @@ struct ClaimSettings {
   std::vector<SweepSettings> sweep;          ///< empty where the profile asks for none
   std::optional<SweepSettings> dtype_check;  ///< few sequences, to measure what --dtype changes; nothing for float32
   KnownVerdict known;
-  bool calibrated = false;  ///< see Record
+  std::string definition_sha256;                     ///< see definition.h
+  std::optional<RegisteredDefinition> registration;  ///< see Record
+  bool calibrated = false;                           ///< see Record
   std::optional<ErrorRates> error_rates;
   std::vector<std::string> notes;       ///< sentences for the report
   std::string arithmetic, otherwise;    ///< see Record
   std::vector<std::string> deviations;  ///< see Record
 };
+
+/// Of the definition; 1 for a claim of the first edition.
+int64_t version_of(const ClaimSettings& claim);
 
 /// configs/models/<name>.yaml, or made up from a bare path.
 struct ModelSettings {

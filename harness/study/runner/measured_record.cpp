@@ -216,15 +216,17 @@ Record blank_record(Session& session, const ClaimSettings& settings) {
   record.claim = settings.id;
   record.title = settings.title;
   record.kind = settings.judging.kind;
-  if (const auto& requirements = settings.judging.requirements) {
+  if (settings.judging.requirements) {
     record.edition = 2;
-    record.version = requirements->version;
+    record.version = version_of(settings);
   }
   record.fact = settings.fact;
   record.paper = settings.paper;
   record.calibration = settings.calibration;
   record.calibrated = settings.calibrated;
   record.recorded = settings.known.recorded;
+  record.registration = settings.registration;
+  if (session.given.judged && record.registration) record.registration->as_registered = false;
   record.error_rates = settings.error_rates;
   record.model = record.kind == ClaimKind::training
                      ? model_record(session.settings.training, session.settings.seed, session.request.device)

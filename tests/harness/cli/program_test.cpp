@@ -421,6 +421,9 @@ TEST_F(Program, ListsValidatesAndPredicts) {
   EXPECT_EQ(list.code, 0);
   for (const auto& claim : all_claims()) EXPECT_NE(list.output.find(claim), std::string::npos);
   EXPECT_EQ(program("validate").code, 0);
+  const auto definitions = program("validate --definitions");
+  EXPECT_EQ(definitions.code, 0);
+  for (const auto& claim : all_claims()) EXPECT_NE(definitions.output.find(claim + ": {version: "), std::string::npos);
   EXPECT_EQ(program("--version").output.rfind("replicate ", 0), 0);
   const auto dry = program(small_run("never", "--dry-run"));
   EXPECT_EQ(dry.code, 0) << dry.output;

@@ -63,7 +63,7 @@ Record full_record() {
   record.standing = Standing::calibrated;
   record.bearing = Bearing::contradicts;
   record.fact = "mask_induced_sink";
-  record.registration = {"ab12", "2026-12-31"};
+  record.registration = {2, "2026-12-31", "ab12", true};
   record.sweep = {{"k5", "target: 5", Verdict::inconclusive, "too few sequences"}};
   record.panels = {{"panel", "layer", "attention", true, true, {{"attention", "natural", "a label"}}, {{"line", 0.2}}}};
   record.caution = "few tokens";
@@ -148,7 +148,7 @@ TEST(Record, WritesEveryFieldInAFixedOrder) {
   EXPECT_EQ(keys(json["sweep"][0]), "suffix changes verdict reason ");
   EXPECT_EQ(keys(json["stages"][0]), "spike sinks verdict reason criteria checks controls ");
   EXPECT_EQ(keys(json["variations"][0]), "suffix changes agrees reason ");
-  EXPECT_EQ(keys(json["registration"]), "definition_sha256 date ");
+  EXPECT_EQ(keys(json["registration"]), "version date definition_sha256 as_registered ");
   EXPECT_EQ(keys(json["criteria"][0]), "metric op threshold outcome effect_size p source ");
   EXPECT_EQ(keys(json["controls"][0]), "metric of fraction outcome p source ");
   EXPECT_EQ(keys(json["rivals"][0]), "question account metric op threshold outcome effect_size p source ");
