@@ -12,14 +12,29 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMostRuns = 1'000'000'000;
 
+std::vector<ControlRates> control_rates(const Yaml& yaml) {
+  std::vector<ControlRates> controls;
+  for (const auto& [metric, of] : yaml.entries()) {
+    of.allow({"runs", "fired"});
+    const auto runs = of.at("runs").integer(0, kMostRuns);
+    controls.push_back({metric, runs, of.at("fired").integer(0, runs)});
+  }
+  return controls;
+}
+
 ErrorRates error_rates(const Yaml& yaml) {
-  yaml.allow({"null_runs", "false_passes", "planted_runs", "missed"});
+  yaml.allow({"null_runs", "false_passes", "uninformative", "near_miss_runs", "near_miss_passes", "planted_runs",
+              "missed", "controls"});
   const auto part_of = [&](const char* part, int64_t whole) { return yaml.at(part).integer(0, whole); };
   ErrorRates rates;
   rates.null_runs = part_of("null_runs", kMostRuns);
   rates.false_passes = part_of("false_passes", rates.null_runs);
   rates.planted_runs = part_of("planted_runs", kMostRuns);
   rates.missed = part_of("missed", rates.planted_runs);
+  rates.uninformative = yaml.integer_or("uninformative", 0, 0, kMostRuns);
+  rates.near_miss_runs = yaml.integer_or("near_miss_runs", 0, 0, kMostRuns);
+  rates.near_miss_passes = yaml.integer_or("near_miss_passes", 0, 0, rates.near_miss_runs);
+  if (const auto controls = yaml.find("controls")) rates.controls = control_rates(*controls);
   return rates;
 }
 

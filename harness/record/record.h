@@ -186,10 +186,19 @@ struct RecordedVerdict {
   Verdict verdict = Verdict::error;
 };
 
+/// How often a control fired on models that were built for it.
+struct ControlRates {
+  std::string metric;
+  int64_t runs = 0, fired = 0;
+};
+
 /// How often a claim's test erred on models of which the truth is known: configs/calibration.yaml.
 struct ErrorRates {
   int64_t null_runs = 0, false_passes = 0;  ///< passes on models that lack the effect
   int64_t planted_runs = 0, missed = 0;  ///< no pass on models into which it was built; none where it cannot be built
+  int64_t uninformative = 0;  ///< runs beside the null runs in which the claim was not judged by its criteria
+  int64_t near_miss_runs = 0, near_miss_passes = 0;  ///< passes where the effect is 0.5 to 1.0 of its threshold
+  std::vector<ControlRates> controls = {};
 };
 
 struct Environment {

@@ -215,11 +215,29 @@ inline auto part_of(int64_t whole, int64_t part) {
 }
 
 template <typename Visitor>
+void fields(Visitor& visit, ControlRates& rates) {
+  visit("metric", rates.metric);
+  visit("runs", rates.runs);
+  visit("fired", rates.fired);
+  visit.when_read("runs", part_of(INT64_MAX, rates.runs));
+  visit.when_read("fired", part_of(rates.runs, rates.fired));
+}
+
+template <typename Visitor>
 void fields(Visitor& visit, ErrorRates& rates) {
   visit("null_runs", rates.null_runs);
   visit("false_passes", rates.false_passes);
   visit("planted_runs", rates.planted_runs);
   visit("missed", rates.missed);
+  // Counted since edition 2: a record without them is written as it was read.
+  const auto has = [](bool any) { return Visitor::kReads || any; };
+  if (has(rates.uninformative > 0)) visit.optional("uninformative", rates.uninformative);
+  if (has(rates.near_miss_runs > 0)) visit.optional("near_miss_runs", rates.near_miss_runs);
+  if (has(rates.near_miss_runs > 0)) visit.optional("near_miss_passes", rates.near_miss_passes);
+  if (has(!rates.controls.empty())) visit.optional("controls", rates.controls);
+  visit.when_read([&](const JsonField& field) {
+    if (rates.near_miss_runs > 0) part_of(rates.near_miss_runs, rates.near_miss_passes)(field);
+  });
   visit.when_read("null_runs", part_of(INT64_MAX, rates.null_runs));
   visit.when_read("false_passes", part_of(rates.null_runs, rates.false_passes));
   visit.when_read("planted_runs", part_of(INT64_MAX, rates.planted_runs));

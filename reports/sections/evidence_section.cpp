@@ -115,34 +115,64 @@ std::string at_most(int64_t part, int64_t whole) {
   return "≤ " + format_number(100 * binomial_upper_bound(part, whole)) + "%";
 }
 
+struct CountedRuns {
+  int64_t part, whole;
+  const char* otherwise;  ///< where there are none
+};
+
 Table rates_table(const std::vector<Record>& records) {
   constexpr auto number = Column::Role::number;
   Table table{"Error rates",
-              {{"Claim"}, {"False passes", number}, {"Bound", number}, {"Missed effects", number}, {"Bound", number}},
+              {{"Claim"},
+               {"False passes", number},
+               {"Bound", number},
+               {"Near-misses that pass", number},
+               {"Bound", number},
+               {"Missed effects", number},
+               {"Bound", number}},
               {}};
   for (const Record& record : records) {
     if (!has_rates(record)) continue;
     const auto& rates = *record.error_rates;
-    const bool planted = rates.planted_runs > 0;
-    table.rows.push_back({link_to(record),
-                          {span::text(of(rates.false_passes, rates.null_runs))},
-                          {span::text(at_most(rates.false_passes, rates.null_runs))},
-                          {planted ? span::text(of(rates.missed, rates.planted_runs)) : span::muted("not planted")},
-                          {planted ? span::text(at_most(rates.missed, rates.planted_runs)) : span::muted("")}});
+    table.rows.push_back({link_to(record)});
+    for (const auto& [part, whole, otherwise] : {CountedRuns{rates.false_passes, rates.null_runs, "not judged"},
+                                                 CountedRuns{rates.near_miss_passes, rates.near_miss_runs, "not tried"},
+                                                 CountedRuns{rates.missed, rates.planted_runs, "not planted"}}) {
+      table.rows.back().push_back({whole > 0 ? span::text(of(part, whole)) : span::muted(otherwise)});
+      table.rows.back().push_back({whole > 0 ? span::text(at_most(part, whole)) : span::muted("")});
+    }
+  }
+  return table;
+}
+
+/// The bound is on how often a control does not fire.
+Table firing_table(const std::vector<Record>& records) {
+  constexpr auto number = Column::Role::number;
+  Table table{"Controls where they should fire", {{"Claim"}, {"Control"}, {"Fired", number}, {"Silent", number}}, {}};
+  for (const Record& record : records) {
+    if (!has_rates(record)) continue;
+    for (const auto& [metric, runs, fired] : record.error_rates->controls) {
+      if (runs == 0) continue;
+      table.rows.push_back({link_to(record),
+                            {span::code(metric)},
+                            {span::text(of(fired, runs))},
+                            {span::text(at_most(runs - fired, runs))}});
+    }
   }
   return table;
 }
 
 Blocks rates_blocks(const std::vector<Record>& records) {
   if (std::none_of(records.begin(), records.end(), has_rates)) return {};
-  return {{Subheading{"How often these tests err"}},
-          paragraph({span::text(
-              "Measured beforehand on small models of which the truth is known: false passes on models that lack "
-              "the effect, missed effects on models into which it was built. Bounds hold at 95%. A model without a "
-              "sink or a spike counts "
-              "although a claim that needs one ends there before it is judged, so for such a claim the bound says "
-              "little or nothing.")}),
-          {rates_table(records)}};
+  Blocks blocks = {{Subheading{"How often these tests err"}},
+                   paragraph({span::text(
+                       "Measured beforehand on small models of which the truth is known: false passes on models that "
+                       "lack the effect, passes on models that have 0.5 to 1.0 of what is wanted, missed effects on "
+                       "models into which it was built. Only runs count in which the claim was judged by its "
+                       "criteria. Bounds hold at 95%.")}),
+                   {rates_table(records)}};
+  if (auto firing = firing_table(records); !firing.rows.empty()) blocks.push_back({std::move(firing)});
+  return blocks;
 }
 
 }  // namespace

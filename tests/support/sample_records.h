@@ -201,7 +201,7 @@ inline Record dimension_disparity() {
                      {"top4_energy", Operator::above, 0.9, "set before measuring", Outcome::fail, -1.2, 0.9999}};
   record.calibrated = true;
   record.otherwise = "The sink may ride on a direction that is spread over many dimensions.";
-  record.error_rates = {300, 2, 0, 0};
+  record.error_rates = {300, 2, 0, 0, 12, 100, 1, {{"dominance_over_rest_null", 100, 98}}};
   record.controls = {
       {"dominance_over_rest_null", "dominance_over_rest", 0.2, "set before measuring", ControlOutcome::negative}};
   record.panels = {

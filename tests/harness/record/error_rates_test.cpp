@@ -19,6 +19,20 @@ TEST_F(SettingsTest, KnowsHowOftenAClaimErrs) {
   EXPECT_FALSE(load().claims.at(0).error_rates);
 }
 
+TEST_F(SettingsTest, KnowsOfNearMissesAndOfControls) {
+  folder_.write("calibration.yaml", R"(claims:
+  alpha_claim:
+    {null_runs: 300, false_passes: 1, uninformative: 12, near_miss_runs: 90, near_miss_passes: 2, planted_runs: 100,
+     missed: 2, controls: {other: {runs: 80, fired: 79}}}
+)");
+  EXPECT_EQ(alpha().error_rates->uninformative, 12);
+  EXPECT_EQ(alpha().error_rates->near_miss_runs, 90);
+  EXPECT_EQ(alpha().error_rates->near_miss_passes, 2);
+  EXPECT_EQ(alpha().error_rates->controls.at(0).metric, "other");
+  EXPECT_EQ(alpha().error_rates->controls.at(0).runs, 80);
+  EXPECT_EQ(alpha().error_rates->controls.at(0).fired, 79);
+}
+
 TEST_F(SettingsTest, MistakesInErrorRatesAreFound) {
   folder_.write("calibration.yaml", replaced(kRates, "false_passes: 1", "false_passes: 301"));
   ASSERT_EQ(validate_configs(folder_.path()).size(), 1u);

@@ -77,7 +77,7 @@ Record full_record() {
   record.calibrated = true;
   record.recorded = {
       .run = "cpu-tiny", .profile = "cpu", .thresholds_sha256 = "fe65", .verdict = Verdict::inconclusive};
-  record.error_rates = {300, 1, 100, 2};
+  record.error_rates = {300, 1, 100, 2, 7, 90, 3, {{"control", 80, 79}}};
   record.verdict = Verdict::not_applicable;
   record.reason = "no sink";
   record.known_verdict = Verdict::fail;
@@ -114,6 +114,10 @@ TEST(Record, RoundTripsEveryField) {
   EXPECT_EQ(again.recorded->profile, "cpu");
   EXPECT_EQ(again.caution + ", " + again.arithmetic, "few tokens, a part of it");
   EXPECT_EQ(again.error_rates->missed, 2);
+  EXPECT_EQ(again.error_rates->uninformative, 7);
+  EXPECT_EQ(again.error_rates->near_miss_passes, 3);
+  EXPECT_EQ(again.error_rates->controls.at(0).metric, "control");
+  EXPECT_EQ(again.error_rates->controls.at(0).fired, 79);
   EXPECT_EQ(again.rivals[0].finding.threshold, 9);
   EXPECT_TRUE(std::isnan(again.measurement.series[0].y[1]));
 }
@@ -153,7 +157,8 @@ TEST(Record, WritesEveryFieldInAFixedOrder) {
   EXPECT_EQ(keys(json["controls"][0]), "metric of fraction outcome p source ");
   EXPECT_EQ(keys(json["rivals"][0]), "question account metric op threshold outcome effect_size p source ");
   EXPECT_EQ(keys(json["recorded"]), "run profile thresholds_sha256 verdict ");
-  EXPECT_EQ(keys(json["error_rates"]), "null_runs false_passes planted_runs missed ");
+  EXPECT_EQ(keys(json["error_rates"]),
+            "null_runs false_passes planted_runs missed uninformative near_miss_runs near_miss_passes controls ");
   EXPECT_EQ(keys(json["panels"][0]), "title x y log_x log_y curves thresholds ");
 }
 
@@ -297,6 +302,8 @@ TEST(MalformedRecord, NamesFileAndField) {
       {"/error_rates/false_passes", 301, "error_rates.false_passes"},
       {"/error_rates/planted_runs", -1, "error_rates.planted_runs"},
       {"/error_rates/missed", 101, "error_rates.missed"},
+      {"/error_rates/near_miss_passes", 91, "error_rates"},
+      {"/error_rates/controls/0/fired", 81, "error_rates.controls[0].fired"},
   };
   for (const auto& [pointer, value, field] : cases) {
     const std::string message = message_with(pointer, value);
