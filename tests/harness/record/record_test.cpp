@@ -19,6 +19,25 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
+Measurement full_measurement() {
+  Measurement measurement;
+  measurement.metrics = {{"selectivity", 0.1, 0.05, 0.2, 16, "natural", {{"layer", 1}, {"neuron", 0}}},
+                         {"bare", 3, std::nullopt, std::nullopt, 0, "random", {}},
+                         {"undefined", kNaN, kNaN, kNaN, 2, "natural", {}}};
+  measurement.series = {{"attention", "natural", "layer", {1, 2}, {0.5, kNaN}, {0.4, kNaN}, {0.6, kNaN}},
+                        {"no_interval", "random", "position", {0}, {1}, {}, {}}};
+  measurement.samples = {{"selectivity", "natural", {{"layer", 1}, {"neuron", 0}}, {0.1, kNaN, 1e-300}},
+                         {"selectivity", "random", {}, {1.0 / 3}},
+                         {"odd, \"name\"", "natural", {}, {-0.0, 5}},
+                         {"two\nlines", "natural", {}, {7}}};
+  measurement.maps = {{"attention_map", "natural", "Attention", {{"layer", 3}}, {{1, 0}, {0.25, kNaN}}}};
+  measurement.notes = {"a note"};
+  measurement.unmet = "no sink";
+  measurement.too_few = "too few sequences";
+  measurement.inapplicable = "too short";
+  return measurement;
+}
+
 /// A record in which every field differs from its default.
 Record full_record() {
   Record record;
@@ -36,20 +55,7 @@ Record full_record() {
   record.environment.attention = "kernels";
   record.environment.tf32 = true;
   record.environment.gpu_memory_mb = 80.5;
-  record.measurement.metrics = {{"selectivity", 0.1, 0.05, 0.2, 16, "natural", {{"layer", 1}, {"neuron", 0}}},
-                                {"bare", 3, std::nullopt, std::nullopt, 0, "random", {}},
-                                {"undefined", kNaN, kNaN, kNaN, 2, "natural", {}}};
-  record.measurement.series = {{"attention", "natural", "layer", {1, 2}, {0.5, kNaN}, {0.4, kNaN}, {0.6, kNaN}},
-                               {"no_interval", "random", "position", {0}, {1}, {}, {}}};
-  record.measurement.samples = {{"selectivity", "natural", {{"layer", 1}, {"neuron", 0}}, {0.1, kNaN, 1e-300}},
-                                {"selectivity", "random", {}, {1.0 / 3}},
-                                {"odd, \"name\"", "natural", {}, {-0.0, 5}},
-                                {"two\nlines", "natural", {}, {7}}};
-  record.measurement.maps = {{"attention_map", "natural", "Attention", {{"layer", 3}}, {{1, 0}, {0.25, kNaN}}}};
-  record.measurement.notes = {"a note"};
-  record.measurement.unmet = "no sink";
-  record.measurement.too_few = "too few sequences";
-  record.measurement.inapplicable = "too short";
+  record.measurement = full_measurement();
   record.criteria = {{"selectivity", Operator::above, 0.1, "paper figure 6", Outcome::pass, 1.25, 0.0078125}};
   record.controls = {{"control", "selectivity", 0.2, "set before measuring", ControlOutcome::not_measured, 0.5}};
   record.rivals = {
