@@ -191,8 +191,15 @@ void judge_record(const ClaimSettings& settings, const std::vector<StageFinding>
   apply(std::move(judgement), record);
   record.stages = stages;
   for (auto& stage : record.stages) {
-    const bool judged = &stage == &record.stages.front();
-    if (judged || stage.verdict != Verdict::not_applicable) judge_stage(judging, record.measurement, stage);
+    if (&stage == &record.stages.front()) {
+      stage.verdict = record.verdict;
+      stage.reason = record.reason;
+      stage.criteria = record.criteria;
+      stage.checks = record.checks;
+      stage.controls = record.controls;
+    } else if (stage.verdict != Verdict::not_applicable) {
+      judge_stage(judging, record.measurement, stage);
+    }
   }
 }
 

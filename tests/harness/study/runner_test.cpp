@@ -37,6 +37,12 @@ void looks_at_a_stage(Claim& claim) {
   });
 }
 
+/// Has a stage, and nothing to measure there.
+void does_not_apply(Claim& claim) {
+  (void)claim.stage();
+  claim.report([](Measure& measure) { measure.inapplicable("it does not apply"); });
+}
+
 /// Its probe throws while the pass runs, which no check of the plan can see.
 void throws_in_its_pass(Claim& claim) {
   claim.run(claim.primary()).add(watch_residual([](const Tensor& x) -> Tensor {
@@ -52,11 +58,14 @@ class OwnClaims {
     register_claim("first_look", &looks_at_norms, {"natural"});
     register_claim("second_look", &looks_at_norms, {"natural"});
     register_claim("staged_look", &looks_at_a_stage, {"natural"});
+    register_claim("inapplicable_look", &does_not_apply, {"natural"});
     register_claim("planted_fault", &throws_in_its_pass, {"natural"});
   }
   ~OwnClaims() {
     auto& registry = const_cast<std::map<std::string, ClaimProcedures>&>(claim_registry());
-    for (const auto* id : {"first_look", "second_look", "staged_look", "planted_fault"}) registry.erase(id);
+    for (const auto* id : {"first_look", "second_look", "staged_look", "inapplicable_look", "planted_fault"}) {
+      registry.erase(id);
+    }
   }
 };
 
@@ -71,7 +80,7 @@ class Runner : public testing::Test {
     std::string prose, ids;
     for (int line = 0; line < 2000; ++line) prose += std::to_string(line * 7919 % 10007) + " lines of some prose\n";
     folder_.write("assets/prose/prose.txt", prose);
-    for (int sequence = 0; sequence < 8; ++sequence) {
+    for (int sequence = 0; sequence < kFewestGiven; ++sequence) {
       ids += "[";
       for (int i = 0; i < 16; ++i) ids += (i ? ", " : "") + std::to_string((sequence * 31 + i * 7) % 256);
       ids += "]\n";
@@ -148,11 +157,11 @@ std::vector<int64_t> spikes_of(const Record& record) {
 
 class StagedRunner : public Runner {
  protected:
-  StagedRunner() {
-    add("staged_look",
-        "version: 2\nfamily: beyond\nunits: 8\nstages: each and all\n"
-        "requires: [{metric: norm_beyond, op: \">\", threshold: 0, source: a test}]\n");
-  }
+  static constexpr const char* kJudging =
+      "version: 2\nfamily: beyond\nunits: 8\nstages: each and all\n"
+      "requires: [{metric: norm_beyond, op: \">\", threshold: 0, source: a test}]\n";
+
+  StagedRunner() { add("staged_look", kJudging); }
 
   /// Measured with this survey in place of the model's.
   static Record record_of(Session& session, const Survey& survey) {
@@ -183,6 +192,20 @@ TEST_F(StagedRunner, TheFirstStageIsTheVerdictAndTheOthersStandBesideIt) {
   EXPECT_EQ(record.version, 2);
   EXPECT_EQ(record.measurement.metrics.size(), 3u);
   EXPECT_EQ(record.measurement.samples.size(), 3u);
+}
+
+TEST_F(StagedRunner, AClaimThatDoesNotApplyIsNotJudgedAtItsStage) {
+  add("inapplicable_look", kJudging);
+  const auto request = this->request();
+  Session session(request);
+  const auto record = record_of(session, survey_of_two_stages());
+  ASSERT_EQ(record.claim, "inapplicable_look");
+  EXPECT_EQ(record.verdict, Verdict::not_applicable) << record.reason;
+  ASSERT_EQ(record.stages.size(), 3U);
+  for (const auto& stage : record.stages) {
+    EXPECT_EQ(stage.verdict, Verdict::not_applicable) << stage.spike;
+    EXPECT_EQ(stage.reason, "it does not apply");
+  }
 }
 
 TEST_F(StagedRunner, AModelWithoutAStageIsNoModelForTheClaim) {
