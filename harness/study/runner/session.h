@@ -1,5 +1,7 @@
 #pragma once
 
+#include <tuple>
+
 #include "harness/inputs/loading.h"
 #include "harness/study/context.h"
 #include "harness/study/runner/runner.h"
@@ -12,7 +14,8 @@ struct SurveyInputs {
   InputKind kind = InputKind::natural;
   bool bos = false;
 
-  auto operator<=>(const SurveyInputs&) const = default;
+  bool operator==(const SurveyInputs&) const = default;
+  bool operator<(const SurveyInputs& other) const { return std::tie(kind, bos) < std::tie(other.kind, other.bos); }
   std::string label() const { return name_of(kind) + (bos ? "_bos" : ""); }
 };
 
