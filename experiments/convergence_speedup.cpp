@@ -56,10 +56,6 @@ std::vector<double> log_tokens_ratios(const TrainingResults& training, std::span
   return ratios;
 }
 
-std::vector<double> relative_losses(std::span<const TrainedRun> arm, std::span<const TrainedRun> baseline) {
-  return paired(final_losses(arm), final_losses(baseline), [](double a, double b) { return (a - b) / b; });
-}
-
 void convergence_speedup(TrainingClaim& claim) {
   const auto arms = claim.compared({kBaseline, kHeadRmsNorm});
   const ComparedArms all(claim.trained().own_rate, {kBaseline, kHeadRmsNorm, kConstantGain, kBaselineAgain});

@@ -15,11 +15,6 @@ double dominance_kept(const BySeed<TrainedSink>& arm, const BySeed<TrainedSink>&
   return mean(present(per_seed(arm, layer_mean_dominance))) / mean(present(per_seed(baseline, layer_mean_dominance)));
 }
 
-std::vector<double> relative_losses(const ComparedArms& arms) {
-  return paired(final_losses(arms.runs(kDenseDown)), final_losses(arms.runs(kBaseline)),
-                [](double arm, double baseline) { return (arm - baseline) / baseline; });
-}
-
 void dense_ffn(TrainingClaim& claim) {
   const auto arms = claim.compared({kBaseline, kDenseDown});
   const auto tokens = claim.trained().validation(claim.parameters.integer("validation.sequences"), Region::measure);
@@ -32,7 +27,7 @@ void dense_ffn(TrainingClaim& claim) {
     measure.value("dominance_kept", dominance_kept(dense, baseline.last()));
     measure.judged("excess_beyond_share",
                    beyond_share(dense, baseline.last(), claim.parameters.real("allowed.excess"), largest_excess));
-    measure.judged("relative_loss_difference", relative_losses(arms));
+    measure.judged("relative_loss_difference", relative_losses(arms.runs(kDenseDown), arms.runs(kBaseline)));
   });
 }
 

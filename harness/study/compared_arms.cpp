@@ -48,6 +48,10 @@ std::vector<double> final_losses(std::span<const TrainedRun> runs) {
   return losses;
 }
 
+std::vector<double> relative_losses(std::span<const TrainedRun> arm, std::span<const TrainedRun> baseline) {
+  return paired(final_losses(arm), final_losses(baseline), [](double a, double b) { return (a - b) / b; });
+}
+
 std::vector<int64_t> kept_steps(std::span<const TrainedRun> runs) {
   std::vector<int64_t> steps;
   for (const auto& run : runs) {

@@ -45,6 +45,8 @@ std::string arm_suffix(const std::string& arm, const std::string& judged);
 
 /// The validation loss at the end of each run, in nats per token; NaN where a run did not reach its end.
 std::vector<double> final_losses(std::span<const TrainedRun> runs);
+/// (arm - baseline) / baseline of the final losses, per seed.
+std::vector<double> relative_losses(std::span<const TrainedRun> arm, std::span<const TrainedRun> baseline);
 
 /// Steps at which an arm's models were kept, by the first of its runs that reached its end; empty without one.
 std::vector<int64_t> kept_steps(std::span<const TrainedRun> runs);

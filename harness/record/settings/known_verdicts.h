@@ -1,6 +1,6 @@
 #pragma once
 
-// configs/known.yaml: what claims are known to end with, as somebody expects it or as a run recorded it.
+// configs/known.yaml: what claims are known to end with, as a person expects it or as a run recorded it.
 
 #include <filesystem>
 #include <optional>
