@@ -122,13 +122,15 @@ double removed_by(const Trial& trial, int64_t dimensions) {
   return 0;
 }
 
-/// The spike is written along two axes, and keys read both: either one carries the sink, and both are few.
+/// The spike is written along four axes, and keys read them alike: with one held the other three carry most of the sink.
 TEST(DisparityMediation, PassesWhereNoSingleDimensionCarriesTheSink) {
-  const auto two_axes = with_change(planted_lock(Lock::any_axis), [](int64_t layer, BlockWeights& weights) {
-    if (layer != kPlantedSpike) return;
-    weights.down[12][kPlantedNeuron] = weights.down[kPlantedDimension][kPlantedNeuron].item<float>();
+  const auto four_axes = with_change(planted_model(1), [](int64_t layer, BlockWeights& weights) {
+    const auto key = 0.4 * weights.key.select(1, kPlantedDimension).unsqueeze(1);
+    if (layer > kPlantedSpike) weights.key.slice(1, kPlantedDimension, kPlantedDimension + 4).copy_(key);
+    const auto written = weights.down.slice(0, kPlantedDimension, kPlantedDimension + 1).clone();
+    if (layer == kPlantedSpike) weights.down.slice(0, kPlantedDimension, kPlantedDimension + 4).copy_(written);
   });
-  const auto trial = mediated(two_axes, "disparity_mediation");
+  const auto trial = mediated(four_axes, "disparity_mediation");
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
   EXPECT_LT(removed_by(trial, 1), 0.5 * mediated_metric(trial, "induced_removed"));
 }

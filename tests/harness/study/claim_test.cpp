@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "harness/record/settings/parameter_table.h"
+#include "harness/study/target.h"
 #include "models/core/watch.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/small_model.h"
@@ -130,6 +133,25 @@ TEST(Claim, KeepsItsVerdictWhereWhatDescribesItIsUnmet) {
   EXPECT_EQ(measurement.unmet, std::nullopt);
   EXPECT_EQ(names(measurement), (std::vector<std::string>{"before", "sinks"}));
   EXPECT_TRUE(measurement.notes.empty());
+}
+
+Recording heads_at(int64_t position) { return {{}, Site::head_output, {1, 2}, {position}}; }
+
+/// What two patches need of equal passes is kept once, and a pass that differs keeps its own.
+TEST(Claim, NamesOneRecordingOfEqualPassesOnce) {
+  Claim claim(small_context());
+  const auto on = claim.primary();
+  auto first = claim.run(on), again = claim.run(on), masked = claim.run(on, {only_itself(5, {1, 2})});
+  const auto name = first.record(heads_at(3));
+  EXPECT_FALSE(name.empty());
+  EXPECT_EQ(first.record(heads_at(3)), name);
+  EXPECT_EQ(again.record(heads_at(3)), name);
+  const std::set<std::string> others{first.record(heads_at(4)), masked.record(heads_at(3)), name};
+  EXPECT_EQ(others.size(), 3U) << "another position or another pass is another recording";
+  EXPECT_EQ(first.record({"mine", Site::head_output, {1, 2}, {3}}), "mine");
+  size_t kept = 0;
+  for (const auto& lane : claim.plan()) kept += lane.recordings.size();
+  EXPECT_EQ(kept, 4U);
 }
 
 TEST(Claim, MakesAPreconditionThatAReportAsksForItsError) {
