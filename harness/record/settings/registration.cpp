@@ -40,7 +40,7 @@ void apply_known_models(Draft& draft, const std::optional<Yaml>& registered) {
   if (registered) draft.known_models = registered->at("known_models").texts();
 }
 
-void apply_registration(Draft& draft, const std::optional<Yaml>& registered) {
+void apply_registration(Draft& draft, const std::optional<Yaml>& registered, bool own_inputs) {
   if (!registered) return;
   const Yaml claims = registered->at("claims");
   for (ClaimDraft& claim : draft.claims) {
@@ -49,7 +49,7 @@ void apply_registration(Draft& draft, const std::optional<Yaml>& registered) {
     auto registration = read_definition(*entry);
     registration.as_registered = registration.version == version_of(claim.settings) &&
                                  registration.definition_sha256 == claim.settings.definition_sha256 &&
-                                 is_as_defined(draft, claim);
+                                 own_inputs && is_as_defined(draft, claim);
     claim.settings.registration = registration;
     auto& calibration = claim.settings.calibration;
     if (calibration == kDefaultCalibration || calibration == kUnknownTraining) calibration = kRegisteredBefore;

@@ -105,12 +105,14 @@ Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity
   Draft draft = layers.draft;
   if (loaded.unidentified) apply_identity(draft, layers.model_files, identity, request.assets);
   apply_known(draft, layers.known);
+  const auto own_bos = draft.settings.model.bos;
   if (!request.bos.empty()) draft.settings.model.bos = known_bos(request.bos);
   if (layers.recorded) apply_recorded(draft, *layers.recorded);
   for (const std::string& text : request.overrides) apply_override(draft, text);
   if (request.seed) draft.settings.seed = *request.seed;
   if (!request.dtype.empty()) draft.settings.dtype = known_dtype(request.dtype);
-  apply_registration(draft, layers.registered);
+  const bool own_inputs = draft.settings.seed == layers.draft.settings.seed && draft.settings.model.bos == own_bos;
+  apply_registration(draft, layers.registered, own_inputs);
   select(draft.claims, request.only);
   auto settings = finish(std::move(draft));
   add_error_rates(settings, layers.error_rates);
