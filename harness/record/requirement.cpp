@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
+#include <functional>
 #include <iterator>
 
 #include "base/error.h"
@@ -108,15 +109,25 @@ Tested test_mean(const Samples& samples, const Requirement& requirement, double 
   return tested;
 }
 
+/// Open, where a smaller --dtype could have moved the number over its threshold.
+std::optional<Tested> within_dtype_error(const Judged& judged, const Metric& metric, const Criterion& criterion) {
+  const auto error = dtype_error(judged, criterion.metric);
+  if (std::abs(metric.value - criterion.threshold) >= error) return std::nullopt;
+  return open(criterion.metric, criterion.metric + " = " + short_number(metric.value) + " is nearer to " +
+                                    short_number(criterion.threshold) + " than the error of the arithmetic, " +
+                                    short_number(error));
+}
+
+Tested test_check(const Judged& judged, const Requirement& check) {
+  const auto& metric = required(judged, check.criterion.metric);
+  if (auto too_near = within_dtype_error(judged, metric, check.criterion)) return *std::move(too_near);
+  return test_exact(metric, check);
+}
+
 Tested test_criterion(const Judged& judged, const Requirement& requirement, double level) {
   const auto& criterion = requirement.criterion;
   const auto& metric = required(judged, criterion.metric);
-  const auto error = dtype_error(judged, criterion.metric);
-  if (std::abs(metric.value - criterion.threshold) < error) {
-    return open(criterion.metric, criterion.metric + " = " + short_number(metric.value) + " is nearer to " +
-                                      short_number(criterion.threshold) + " than the error of the arithmetic, " +
-                                      short_number(error));
-  }
+  if (auto too_near = within_dtype_error(judged, metric, criterion)) return *std::move(too_near);
   if (requirement.exact) return test_exact(metric, requirement);
   const auto* samples = judged.samples(criterion.metric);
   if (!samples) return open(criterion.metric, criterion.metric + " has no per-unit values to be judged by");
@@ -311,7 +322,6 @@ std::string line_of(const Requirement& requirement) {
 // Point estimates.
 
 bool holds(const Judged& judged, const Requirement& requirement) {
-  if (is_left_out(judged, requirement)) return true;
   if (!requirement.is_group())
     return holds(requirement.criterion, required(judged, requirement.criterion.metric).value);
   const auto holding = std::count_if(requirement.members.begin(), requirement.members.end(),
@@ -320,12 +330,42 @@ bool holds(const Judged& judged, const Requirement& requirement) {
 }
 
 bool holds(const Judged& judged, const JointControl& control) {
-  if (is_left_out(judged, control)) return true;
   const double sign = upwards(control.op) ? 1 : -1;
   const double change = sign * required(judged, control.metric).value,
                effect = sign * required(judged, control.of).value;
   return (control.two_sided ? std::abs(change) : change) < control.fraction * effect;
 }
+
+std::set<std::string> metrics_of(const Requirement& requirement) {
+  std::set<std::string> names;
+  add_metrics(requirement, names);
+  return names;
+}
+
+std::set<std::string> metrics_of(const JointControl& control) { return {control.metric, control.of}; }
+
+/// Of the requirements or controls that `decided`, with what came of them.
+struct Compared {
+  bool all_hold = true;
+  std::string untold = {};  ///< why that cannot be told
+
+  template <typename One>
+  void add(const Judged& variation, const std::vector<One>& all, const std::vector<Tested>& tested,
+           const std::function<bool(const Tested&)>& decided) {
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (!decided(tested[i])) continue;
+      for (const auto& name : metrics_of(all[i])) add_number(variation, name);
+      if (untold.empty()) all_hold &= holds(variation, all[i]);
+    }
+  }
+
+ private:
+  void add_number(const Judged& variation, const std::string& name) {
+    const auto* metric = variation.metric(name);
+    if (!metric) untold = name + " does not apply";
+    if (metric && !std::isfinite(metric->value)) untold = name + " has no value";
+  }
+};
 
 }  // namespace
 
@@ -402,9 +442,7 @@ Ruling rule(const Judged& judged, const Requirements& requirements) {
     const bool applies = !is_left_out(judged, one);
     ruling.controls.push_back(applies ? test(judged, one, requirements.level) : left_out(one.metric));
   }
-  for (const auto& check : requirements.checks) {
-    ruling.checks.push_back(test_exact(required(judged, check.criterion.metric), check));
-  }
+  for (const auto& check : requirements.checks) ruling.checks.push_back(test_check(judged, check));
   ruling.by_arithmetic = std::ranges::all_of(
       ruling.requirements, [](const Tested& one) { return one.arithmetic || one.outcome == Outcome::not_measured; });
   if (const auto unmet = unmet_checks(requirements, ruling.checks); !unmet.empty()) {
@@ -428,11 +466,23 @@ std::set<std::string> judged_metrics(const Requirements& requirements) {
   return names;
 }
 
-bool holds_in_point_estimates(const Judged& judged, const Requirements& requirements) {
-  return std::all_of(requirements.all.begin(), requirements.all.end(),
-                     [&](const Requirement& one) { return holds(judged, one); }) &&
-         std::all_of(requirements.controls.begin(), requirements.controls.end(),
-                     [&](const JointControl& one) { return holds(judged, one); });
+Agreement agreement(const Judged& variation, const Requirements& requirements, const Ruling& ruling) {
+  if (ruling.verdict != Verdict::pass && ruling.verdict != Verdict::fail) {
+    return {std::nullopt, "the verdict is " + to_string(ruling.verdict)};
+  }
+  std::vector<Tested> checks;
+  for (const auto& check : requirements.checks) checks.push_back(test_check(variation, check));
+  if (const auto unmet = unmet_checks(requirements, checks); !unmet.empty()) return {std::nullopt, unmet};
+  const bool passed = ruling.verdict == Verdict::pass;
+  const auto decided = [&](const Tested& one) {
+    if (!passed) return one.outcome == Outcome::fail && (!one.arithmetic || ruling.by_arithmetic);
+    return one.outcome != Outcome::not_measured && (!one.arithmetic || ruling.by_arithmetic);
+  };
+  Compared compared;
+  compared.add(variation, requirements.all, ruling.requirements, decided);
+  compared.add(variation, requirements.controls, ruling.controls, decided);
+  if (!compared.untold.empty()) return {std::nullopt, compared.untold};
+  return {compared.all_hold == passed};
 }
 
 std::string canonical_text(const Requirements& requirements) {

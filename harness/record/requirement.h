@@ -70,7 +70,7 @@ struct Ruling {
   std::string reason;
   std::vector<Tested> requirements, checks, controls;
   bool by_arithmetic = false;       ///< no requirement is left that could have come out otherwise
-  bool by_a_control_alone = false;  ///< it fails, and every requirement holds
+  bool by_a_control_alone = false;  ///< it fails, and no requirement does
   bool may_contradict = true;       ///< what a contradiction needs beside a fail is there
 };
 
@@ -111,8 +111,15 @@ Ruling rule(const Judged& judged, const Requirements& requirements);
 /// The metrics that the verdict, or its bearing, depends on.
 std::set<std::string> judged_metrics(const Requirements& requirements);
 
-/// Whether every point estimate lies on the passing side: what a variation of the inputs is asked.
-bool holds_in_point_estimates(const Judged& judged, const Requirements& requirements);
+/// Whether a variation of the inputs comes out on the side of a verdict.
+struct Agreement {
+  std::optional<bool> agrees;
+  std::string reason = {};  ///< where it cannot be told
+};
+
+/// By point estimates: of a pass, all that decided holds; of a fail, something that failed is missed again. It cannot be
+/// told where a check is unmet, or where what decided does not apply or has no finite number; or of another verdict.
+Agreement agreement(const Judged& variation, const Requirements& requirements, const Ruling& ruling);
 
 /// All that decides a verdict as text: two runs with one text were judged alike.
 std::string canonical_text(const Requirements& requirements);

@@ -44,6 +44,15 @@ std::vector<Attempt> other_stages(const ClaimSettings& settings, const Context& 
   return attempts;
 }
 
+/// Why a variation would measure nothing new, or nothing at all.
+std::string why_left_out(const Session& session, const SweepSettings& point) {
+  if (!point.bos) return {};
+  if (*point.bos == session.begins_with_bos()) {
+    return std::string("it changes nothing: natural inputs begin with") + (*point.bos ? " BOS" : "out BOS");
+  }
+  return *point.bos && !session.maker->has_bos() ? "the vocabulary has no BOS" : "";
+}
+
 }  // namespace
 
 bool is_staged(const ClaimSettings& settings) {
@@ -70,7 +79,9 @@ ClaimRun start(Session& session, const ClaimSettings& settings) {
     }
   }
   if (session.given.judged) return run;
-  for (const auto& point : settings.sweep) run.sweep.push_back({session.context_for(settings, point)});
+  for (const auto& point : settings.sweep) {
+    run.sweep.push_back({.context = session.context_for(settings, point), .left_out = why_left_out(session, point)});
+  }
   return run;
 }
 
@@ -87,8 +98,15 @@ void prepare(Session& session, ClaimRun& claim) {
     bind_and_declare(claim.judged);
     claim.stages = other_stages(settings, claim.judged.context);
     for (auto& attempt : claim.stages) declare(attempt);
-    for (auto& attempt : claim.dtypes) bind_and_declare(attempt);
-    for (auto& attempt : claim.sweep) attempt.error = what_throws([&] { bind_and_declare(attempt); });
+    claim.dtype_stages.clear();
+    for (auto& attempt : claim.dtypes) {
+      bind_and_declare(attempt);
+      for (auto& other : other_stages(settings, attempt.context)) claim.dtype_stages.push_back(std::move(other));
+    }
+    for (auto& attempt : claim.dtype_stages) declare(attempt);
+    for (auto& attempt : claim.sweep) {
+      if (attempt.left_out.empty()) attempt.error = what_throws([&] { bind_and_declare(attempt); });
+    }
     claim.flops = estimate(claim.plan, session.options).flops;
   });
 }

@@ -10,6 +10,7 @@ struct Attempt {
   Context context;
   std::unique_ptr<Claim> claim = {};  // once it was declared
   std::string error = {};             // why it cannot run: at a point of a sweep that is the point's alone
+  std::string left_out = {};          // why a point of a sweep is not measured, if so
 };
 
 /// One claim on its way from settings to record.
@@ -20,7 +21,8 @@ struct ClaimRun {
   std::vector<Attempt> sweep = {};   // as settings->sweep
   std::vector<Attempt> dtypes =
       {};          // in the run's dtype and in float32, on few sequences; empty where they are the same
-  Plan plan = {};  // of all attempts
+  std::vector<Attempt> dtype_stages = {};  // those two at each of `stages`: first all of the run's dtype
+  Plan plan = {};                          // of all attempts
   double flops = 0;
   double seconds = 0;
   std::string error = {};         // why it ended, if it did

@@ -32,24 +32,30 @@ Measurement measured(ClaimRun& claim) {
 }
 
 /// How far the run's dtype moves each judged metric, on the same few sequences.
-void add_dtype_errors(ClaimRun& claim, Measurement& measurement) {
-  if (claim.dtypes.empty()) return;
-  const auto reduced = claim.dtypes[0].claim->measure();
-  const auto exact = claim.dtypes[1].claim->measure();
-  for (const auto& name : judged_metrics(claim.settings->judging)) {
+void add_dtype_errors(const Judging& judging, const Measurement& reduced, const Measurement& exact, Measurement& all) {
+  for (const auto& name : judged_metrics(judging)) {
     const auto named = [&](const Metric& metric) { return metric.name == name; };
-    const auto a = std::find_if(reduced.metrics.begin(), reduced.metrics.end(), named);
-    const auto b = std::find_if(exact.metrics.begin(), exact.metrics.end(), named);
+    const auto a = std::ranges::find_if(reduced.metrics, named), b = std::ranges::find_if(exact.metrics, named);
     if (a == reduced.metrics.end() || b == exact.metrics.end()) {
-      measurement.notes.push_back("How far --dtype moves " + name + " was not measured.");
+      all.notes.push_back("How far --dtype moves " + name + " was not measured.");
       continue;
     }
     Metric error = *a;
     error.name += kDtypeError;
     error.value = std::abs(a->value - b->value);
     error.low = error.high = std::nullopt;
-    measurement.metrics.push_back(std::move(error));
+    all.metrics.push_back(std::move(error));
   }
+}
+
+/// The same at every stage that the claim was measured at: the errors name the spike, as the metrics do.
+void add_dtype_errors(const ClaimRun& claim, Measurement& all) {
+  const auto add = [&](const Attempt& reduced, const Attempt& exact) {
+    add_dtype_errors(claim.settings->judging, reduced.claim->measure(), exact.claim->measure(), all);
+  };
+  if (!claim.dtypes.empty()) add(claim.dtypes[0], claim.dtypes[1]);
+  const auto stages = claim.dtype_stages.size() / 2;
+  for (size_t i = 0; i < stages; ++i) add(claim.dtype_stages[i], claim.dtype_stages[stages + i]);
 }
 
 /// Its metrics stand beside the judged ones.
@@ -80,9 +86,9 @@ void add_sweep_point(ClaimRun& claim, size_t index, Record& record) {
 void add_variation(ClaimRun& claim, size_t index, Record& record) {
   const auto& settings = claim.settings->sweep[index];
   auto& attempt = claim.sweep[index];
-  Variation variation{settings.suffix, settings.changes, {}, attempt.error};
+  Variation variation{settings.suffix, settings.changes, {}, attempt.error.empty() ? attempt.left_out : attempt.error};
   const auto error = what_throws([&] {
-    if (!attempt.error.empty() || !attempt.claim) return;
+    if (!variation.reason.empty() || !attempt.claim) return;
     auto measured = attempt.claim->measure();
     variation = compared(std::move(variation), measured, *claim.settings, record);
     add_metrics(std::move(measured), "_" + settings.suffix, record.measurement);
@@ -130,6 +136,12 @@ void judge_stage(const Judging& judging, Measurement& measurement, StageFinding&
   stage.criteria = std::move(judgement.criteria);
   stage.checks = std::move(judgement.checks);
   stage.controls = std::move(judgement.controls);
+}
+
+/// At the first stage, of a claim that is bound to a spike.
+std::map<std::string, int64_t> where_judged(const std::vector<StageFinding>& stages) {
+  if (stages.empty()) return {};
+  return at_spike(stages.front().spike);
 }
 
 Standing standing_of(const Judgement& judgement, const ClaimSettings& settings) {
@@ -185,8 +197,7 @@ void measure_and_judge(const Session& session, ClaimRun& claim, Record& record) 
 
 void judge_record(const ClaimSettings& settings, const std::vector<StageFinding>& stages, Record& record) {
   const auto& judging = settings.judging;
-  auto judgement = stages.empty() ? judge(record.measurement, judging)
-                                  : judge(record.measurement, judging, at_spike(stages.front().spike));
+  auto judgement = judge(record.measurement, judging, where_judged(stages));
   if (record.edition == 2) record.standing = standing_of(judgement, settings);
   apply(std::move(judgement), record);
   record.stages = stages;
@@ -211,9 +222,11 @@ Variation compared(Variation variation, const Measurement& measured, const Claim
   } else if (record.verdict != Verdict::pass && record.verdict != Verdict::fail) {
     variation.reason = "the verdict is " + to_string(record.verdict);
   } else {
-    const bool holds = holds_in_point_estimates({measured}, *settings.judging.requirements);
-    variation.agrees = holds == (record.verdict == Verdict::pass);
-    variation.reason.clear();
+    const auto& requirements = *settings.judging.requirements;
+    const auto ruling = rule({record.measurement, where_judged(record.stages)}, requirements);
+    const auto found = agreement({measured}, requirements, ruling);
+    variation.agrees = found.agrees;
+    variation.reason = found.reason;
   }
   return variation;
 }

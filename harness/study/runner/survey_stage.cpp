@@ -50,18 +50,40 @@ void finish(Session& session, const SurveyRun& run) {
   write_atomically(run.file, survey_to_json(survey));
 }
 
+/// The claims that are judged on these inputs, and the variations that need them, end with what went wrong.
+void fail_where_needed(const Session& session, const SurveyInputs& inputs, const std::string& error,
+                       std::vector<ClaimRun>& claims) {
+  for (auto& claim : claims) {
+    const auto needs = [&](const Attempt& attempt) {
+      return session.survey_for(*claim.settings, attempt.context) == inputs;
+    };
+    if (needs(claim.judged)) claim.error = error;
+    for (auto& attempt : claim.sweep) {
+      if (needs(attempt)) attempt.left_out = error;
+    }
+  }
+}
+
+/// The surveys that are not yet made.
+std::vector<SurveyRun> open_surveys(Session& session, std::vector<ClaimRun>& claims, const RunFolder& folder) {
+  std::vector<SurveyRun> open;
+  for (const auto& inputs : surveys_of(session, claims)) {
+    const auto error = what_throws([&] {
+      auto run = survey_run(session, inputs, folder);
+      if (!kept(session, run)) open.push_back(std::move(run));
+    });
+    if (!error.empty()) fail_where_needed(session, inputs, error, claims);
+  }
+  return open;
+}
+
 }  // namespace
 
 bool survey(Session& session, std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
   try {
-    std::vector<SurveyRun> open;
+    const auto open = open_surveys(session, claims, folder);
     Plan plan;
-    for (const auto& inputs : surveys_of(session, claims)) {
-      auto run = survey_run(session, inputs, folder);
-      if (kept(session, run)) continue;
-      plan.push_back(run.lane);
-      open.push_back(std::move(run));
-    }
+    for (const auto& run : open) plan.push_back(run.lane);
     if (!plan.empty() && !pass(session, plan, "survey", progress)) return false;
     for (const auto& run : open) finish(session, run);
   } catch (const std::exception& error) {
@@ -85,7 +107,9 @@ std::set<SurveyInputs> surveys_of(Session& session, const std::vector<ClaimRun>&
   for (const auto& claim : claims) {
     const auto add = [&](const Attempt& attempt) { all.insert(session.survey_for(*claim.settings, attempt.context)); };
     add(claim.judged);
-    for (const auto& attempt : claim.sweep) add(attempt);
+    for (const auto& attempt : claim.sweep) {
+      if (attempt.left_out.empty()) add(attempt);
+    }
   }
   return all;
 }

@@ -174,10 +174,8 @@ TEST(Requirement, IsLeftOutWhereItIsOptionalAndWasNotMeasured) {
   EXPECT_EQ(ruling.verdict, Verdict::pass) << ruling.reason;
   EXPECT_EQ(ruling.requirements[1].outcome, Outcome::not_measured);
   EXPECT_EQ(ruling.controls[0].outcome, Outcome::not_measured);
-  EXPECT_TRUE(holds_in_point_estimates({measurement}, rules));
   add(measurement, "extra", units(-1, 0.5));
   EXPECT_EQ(rule({measurement}, rules).verdict, Verdict::fail);
-  EXPECT_FALSE(holds_in_point_estimates({measurement}, rules));
 }
 
 TEST(Requirement, ThatIsLeftOutMakesNoArithmeticDecideLess) {
@@ -485,21 +483,67 @@ TEST(Ruling, IsOpenWhereTooFewSequencesWereGiven) {
 
 // ---- variations
 
-TEST(Variation, AgreesWhereEveryPointEstimateDoes) {
+/// Units so alike that every criterion is decided.
+Measurement decided(std::initializer_list<std::pair<const char*, double>> means) {
   Measurement measurement;
-  add(measurement, "effect", units(1, 5));  // far from any level
-  add(measurement, "other", units(-1, 5));
-  add(measurement, "control", units(0.1, 5));
-  const auto agrees = [&](const Requirements& requirements) {
-    return holds_in_point_estimates({measurement}, requirements);
+  for (const auto& [name, mean] : means) add(measurement, name, units(mean, 0.1));
+  return measurement;
+}
+
+std::optional<bool> agrees(const Measurement& judged, const Measurement& varied, const Requirements& requirements) {
+  return agreement({varied}, requirements, rule({judged}, requirements)).agrees;
+}
+
+TEST(Variation, AgreesWithAPassWhereEveryPointEstimateDoes) {
+  const auto judged = decided({{"effect", 1}, {"other", 1}, {"control", 0.1}});
+  Measurement varied;
+  add(varied, "effect", units(1, 5));  // far from any level
+  add(varied, "other", units(-1, 5));
+  add(varied, "control", units(0.1, 5));
+  EXPECT_EQ(agrees(judged, varied, claim({above("effect")}, {control("control")})), true);
+  EXPECT_EQ(agrees(judged, varied, claim({above("effect"), above("other")})), false);
+  EXPECT_EQ(agrees(judged, varied, claim({some_of(1, {above("effect"), above("other")})})), true);
+  EXPECT_EQ(agrees(judged, varied, claim({some_of(2, {above("effect"), above("other")})})), false);
+  EXPECT_EQ(agrees(judged, decided({{"effect", 1}, {"control", 0.3}}), claim({above("effect")}, {control("control")})),
+            false);
+}
+
+/// A fail is met again where what failed is missed again, and not where something else is.
+TEST(Variation, AgreesWithAFailWhereWhatFailedIsMissedAgain) {
+  const auto requirements = claim({above("effect"), above("other")}, {control("control")});
+  const auto judged = decided({{"effect", -1}, {"other", 1}, {"control", -1}});
+  EXPECT_EQ(agrees(judged, decided({{"effect", -1}, {"other", 1}, {"control", -1}}), requirements), true);
+  EXPECT_EQ(agrees(judged, decided({{"effect", 1}, {"other", -1}, {"control", -1}}), requirements), false);
+  const auto by_control = decided({{"effect", 1}, {"other", 1}, {"control", 1}});
+  EXPECT_EQ(agrees(by_control, decided({{"effect", 1}, {"other", 1}, {"control", 1}}), requirements), true);
+  EXPECT_EQ(agrees(by_control, decided({{"effect", 1}, {"other", -1}, {"control", 0}}), requirements), false);
+}
+
+TEST(Variation, IsNotDecidedByWhatHoldsByArithmetic) {
+  auto identity = above("identity");
+  identity.arithmetic = true;
+  const auto judged = decided({{"effect", 1}, {"identity", 1}});
+  EXPECT_EQ(agrees(judged, decided({{"effect", 1}, {"identity", -1}}), claim({above("effect"), identity})), true);
+  EXPECT_EQ(agrees(judged, decided({{"identity", -1}}), claim({identity})), false) << "nothing else is left";
+}
+
+TEST(Variation, SaysNothingWhereItCannotBeTold) {
+  auto optional = above("other");
+  optional.optional = true;
+  auto requirements = claim({above("effect"), optional});
+  requirements.checks = {above("check")};
+  requirements.checks[0].exact = true;
+  const auto judged = decided({{"effect", 1}, {"other", 1}, {"check", 1}});
+  const auto why = [&](const Measurement& varied, const Measurement& of) {
+    const auto found = agreement({varied}, requirements, rule({of}, requirements));
+    EXPECT_FALSE(found.agrees.has_value()) << found.reason;
+    return found.reason;
   };
-  EXPECT_TRUE(agrees(claim({above("effect")}, {control("control")})));
-  EXPECT_FALSE(agrees(claim({above("effect"), above("other")})));
-  EXPECT_TRUE(agrees(claim({some_of(1, {above("effect"), above("other")})})));
-  EXPECT_FALSE(agrees(claim({some_of(2, {above("effect"), above("other")})})));
-  auto strict = control("control");
-  strict.fraction = 0.05;
-  EXPECT_FALSE(agrees(claim({above("effect")}, {strict})));
+  EXPECT_EQ(agrees(judged, judged, requirements), true);
+  EXPECT_NE(why(decided({{"effect", 1}, {"other", 1}, {"check", -1}}), judged).find("did not take"), std::string::npos);
+  EXPECT_EQ(why(decided({{"effect", kNaN}, {"other", 1}, {"check", 1}}), judged), "effect has no value");
+  EXPECT_EQ(why(decided({{"effect", 1}, {"check", 1}}), judged), "other does not apply");
+  EXPECT_EQ(why(judged, decided({{"effect", 1}, {"other", 1}, {"check", -1}})), "the verdict is inconclusive");
 }
 
 }  // namespace

@@ -25,7 +25,15 @@ void looks_at_norms(Claim& claim) {
   claim.report([=](Measure& measure) { measure.mean("norm", on, norms->layers().select(1, -1)); });
 }
 
-/// The same, judged, at each stage of the model: the norm above what the claim's stage asks.
+/// The norm, judged.
+void judges_norms(Claim& claim) {
+  const auto on = claim.primary();
+  const auto norms = claim.run(on).add(watch_residual(
+      [](const Tensor& x) { return at::linalg_vector_norm(x.select(1, 0), 2, {-1}, false, at::kDouble); }));
+  claim.report([=](Measure& measure) { measure.judged("norm", on, norms->layers().select(1, -1)); });
+}
+
+/// The same at each stage of the model: the norm above what the claim's stage asks.
 void looks_at_a_stage(Claim& claim) {
   const auto spike = claim.stage().last_spike();
   const auto on = claim.primary();
@@ -57,13 +65,14 @@ class OwnClaims {
   OwnClaims() {
     register_claim("first_look", &looks_at_norms, {"natural"});
     register_claim("second_look", &looks_at_norms, {"natural"});
+    register_claim("varied_look", &judges_norms, {"natural"});
     register_claim("staged_look", &looks_at_a_stage, {"natural"});
     register_claim("inapplicable_look", &does_not_apply, {"natural"});
     register_claim("planted_fault", &throws_in_its_pass, {"natural"});
   }
   ~OwnClaims() {
     auto& registry = const_cast<std::map<std::string, ClaimProcedures>&>(claim_registry());
-    for (const auto* id : {"first_look", "second_look", "staged_look", "inapplicable_look", "planted_fault"}) {
+    for (const auto* id : {"first_look", "second_look", "varied_look", "staged_look", "inapplicable_look", "planted_fault"}) {
       registry.erase(id);
     }
   }
@@ -76,7 +85,7 @@ class Runner : public testing::Test {
     small_file().write(folder_ / "small.gguf");
     std::filesystem::copy_file(source_folder() / "configs/judging.yaml", folder_ / "configs/judging.yaml");
     folder_.write("configs/profiles/smoke.yaml",
-                  "name: smoke\nmodel: " + (folder_ / "small.gguf").string() + "\nseed: 1\nbootstrap_resamples: 50\n");
+                  "name: smoke\nmodel: " + (folder_ / "small.gguf").string() + "\nseed: 1\nbootstrap_resamples: 50\nsweep_sequences: 6\n");
     std::string prose, ids;
     for (int line = 0; line < 2000; ++line) prose += std::to_string(line * 7919 % 10007) + " lines of some prose\n";
     folder_.write("assets/prose/prose.txt", prose);
@@ -92,7 +101,7 @@ class Runner : public testing::Test {
     folder_.write("configs/claims/" + id + ".yaml", "id: " + id +
                                                         "\ntitle: a title\nkind: mechanism\nstatement: a statement\n"
                                                         "paper: {figures: [], expected: an expectation}\n"
-                                                        "parameters: {natural: {sequences: 4, length: 16}}\n" +
+                                                        "parameters: {natural: {sequences: 6, length: 16}}\n" +
                                                         judging);
   }
 
@@ -138,6 +147,24 @@ TEST_F(Runner, AClaimThatFailsInASharedPassTakesNoOtherWithIt) {
     EXPECT_EQ(with.at(id).measurement.metrics[0].low, without.at(id).measurement.metrics[0].low);
     EXPECT_EQ(with.at(id).verdict, without.at(id).verdict);
   }
+}
+
+/// A vocabulary without BOS costs the variation with BOS and nothing else, and one that changes nothing is not counted.
+TEST_F(Runner, AVariationThatCannotSayAnythingIsNotMeasured) {
+  add("varied_look",
+      "version: 2\nfamily: beyond\nunits: 6\n"
+      "requires: [{metric: norm, op: \">\", threshold: 0, source: a test}]\n"
+      "sweep: {points: {with: {bos: on}, without: {bos: off}, short: {natural.length: 8}}}\n");
+  auto own = request();
+  own.tokens.reset();
+  const auto record = run_claims(own, *make_progress()).records.at(0);
+  EXPECT_EQ(record.verdict, Verdict::pass) << record.reason;
+  ASSERT_EQ(record.variations.size(), 3U);
+  EXPECT_EQ(record.variations[0].reason, "the vocabulary has no BOS");
+  EXPECT_EQ(record.variations[1].reason, "it changes nothing: natural inputs begin without BOS");
+  EXPECT_FALSE(record.variations[0].agrees || record.variations[1].agrees);
+  EXPECT_EQ(record.variations[2].agrees, true) << record.variations[2].reason;
+  for (const auto& metric : record.measurement.metrics) EXPECT_EQ(metric.name.find("_with"), std::string::npos);
 }
 
 /// What a survey of a model with two spikes would say.
@@ -245,8 +272,6 @@ TEST_F(StagedRunner, AVariationAgreesWhereItsPointEstimatesDo) {
   EXPECT_EQ(compared(variation, varied, settings, record).agrees, true);
   varied.metrics[0].value = -0.1;
   EXPECT_EQ(compared(variation, varied, settings, record).agrees, false);
-  record.verdict = Verdict::fail;
-  EXPECT_EQ(compared(variation, varied, settings, record).agrees, true);
   record.verdict = Verdict::inconclusive;
   EXPECT_EQ(compared(variation, varied, settings, record).agrees, std::nullopt);
   record.verdict = Verdict::pass;
