@@ -39,10 +39,11 @@ TEST(VarianceScaling, FailsWhereTheTargetDrawsLessThanItsShare) {
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
 }
 
-/// A dose that is no larger than the matching one adds nothing to it.
-TEST(VarianceScaling, FailsWhereMoreIsNoMore) {
-  const auto trial = scaled_on(sensitive_model(), {"dose=0.5"});
-  EXPECT_EQ(criterion_in(trial, "scaled_beyond_matched"), Outcome::fail) << trial.judgement.reason;
+/// Where position 0's own variance makes a whole sink already, a larger dose need not add to it.
+TEST(VarianceScaling, PassesWhereTheMatchingDoseIsEnough) {
+  const auto trial = scaled_on(sensitive_model());
+  EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
+  EXPECT_LT(metric_in(trial, "scaled_beyond_matched").value, 0.1 * metric_in(trial, "scaled_added_attention").value);
 }
 
 /// Every sequence has this value of a metric.
@@ -52,13 +53,20 @@ void give_all(Measurement& measured, const std::string& metric, double value) {
   }
 }
 
+TEST(VarianceScaling, FailsWhereTheDoseAddsNothing) {
+  auto trial = scaled_on(planted_model(1));
+  give_all(trial.measurement, "scaled_added_attention", -0.1);
+  const auto judgement = judge(trial.measurement, trial.judging, at_spike(kPlantedSpike));
+  EXPECT_EQ(judgement.verdict, Verdict::fail) << judgement.reason;
+}
+
 TEST(VarianceScaling, ContradictsOnlyWhereTheLargestDoseFailsToo) {
   const auto trial = scaled_on(planted_model(1));
-  const auto bearing_with = [&](double share, double matched) {
+  const auto bearing_with = [&](double share, double added) {
     auto measured = trial.measurement;
     give_all(measured, "scaled_beyond_share_of_first", -0.1);
     give_all(measured, "largest_dose_beyond_share_of_first", share);
-    give_all(measured, "largest_dose_beyond_matched", matched);
+    give_all(measured, "largest_dose_added_attention", added);
     const auto judgement = judge(measured, trial.judging, at_spike(kPlantedSpike));
     EXPECT_EQ(judgement.verdict, Verdict::fail) << judgement.reason;
     return judgement.bearing;
