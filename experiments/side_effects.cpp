@@ -49,6 +49,7 @@ void judge_rows(const Condition& on, const LaneComparison& masked, const LaneCom
     measure.judged(name + "_held_beyond_half", on, without.select(1, i) - kShareWithoutSink * with_sink.select(1, i));
     measure.ratio(name + "_held_share", on, without.select(1, i), with_sink.select(1, i));
   }
+  measure.value("total_variation_masked", on, with_sink.select(1, 0).mean().item<double>());
 }
 
 void judge_neurons(Claim& claim, const Condition& on, const std::vector<int64_t>& spikes, int64_t target, Run untouched,

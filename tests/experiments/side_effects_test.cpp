@@ -19,7 +19,7 @@ Trial side_effects_of(const std::shared_ptr<const Model>& model, const std::vect
 TEST(SideEffects, PassesWhereTheSinkMakesTheChange) {
   const auto trial = side_effects_of(changed_through_the_sink());
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
-  EXPECT_EQ(trial.judgement.bearing, Bearing::supports);
+  EXPECT_EQ(trial.judgement.bearing, Bearing::silent) << "the paper says nothing of it";
   EXPECT_LT(metric_in(trial, "total_variation_held_share").value, 0.2);
   EXPECT_EQ(metric_in(trial, "moved_neurons_share").where.at("spike"), kPlantedSpike);
 }
@@ -51,6 +51,14 @@ TEST(SideEffects, SaysSoWhereHoldingLeavesTheSink) {
   const auto trial = side_effects_of(planted_variant(let_the_sink_matter, Circuit::backup));
   EXPECT_EQ(trial.judgement.verdict, Verdict::inconclusive);
   EXPECT_EQ(trial.judgement.reason.rfind("the sink is still there", 0), 0U) << trial.judgement.reason;
+}
+
+/// Of a change as small as rounding, half is nothing that one could judge.
+TEST(SideEffects, SaysSoWhereTheMaskChangesNothing) {
+  const auto trial = side_effects_of(planted_model(1));
+  EXPECT_EQ(trial.judgement.verdict, Verdict::inconclusive);
+  EXPECT_NE(trial.judgement.reason.find("changes hardly anything elsewhere"), std::string::npos)
+      << trial.judgement.reason;
 }
 
 /// A spike in layer 1 cannot feel the mask, so the share would be 0 by arithmetic.
