@@ -83,6 +83,7 @@ void disparity_mediation(Claim& claim) {
   const auto energy = held.add(watch_disparity(target, top4_energy));
   const Mediation mediation{on,
                             stage.last_spike(),
+                            claim.parameters.real("share_of_induced"),
                             watch_sink_of(untouched),
                             watch_sink_of(claim.run(on, {only_itself(target, {1, on.layers()})})),
                             watch_sink_of(held),
@@ -102,8 +103,8 @@ void disparity_mediation(Claim& claim) {
   }
 }
 
-REPLICATE_CLAIM(disparity_mediation, "judged_on", "natural", "random", "target", "few_dimensions.at_least",
-                "few_dimensions.share_of_width");
+REPLICATE_CLAIM(disparity_mediation, "judged_on", "natural", "random", "target", "share_of_induced",
+                "few_dimensions.at_least", "few_dimensions.share_of_width");
 
 }  // namespace
 }  // namespace replicate

@@ -33,7 +33,7 @@ void falsification(Claim& claim) {
   });
 }
 
-REPLICATE_CLAIM(falsification, "judged_on", "natural", "random", "queries");
+REPLICATE_CLAIM(falsification, "judged_on", "natural", "random", "queries", "random_vector_length");
 
 }  // namespace
 }  // namespace replicate

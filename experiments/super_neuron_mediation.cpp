@@ -25,6 +25,7 @@ void super_neuron_mediation(Claim& claim) {
   for (auto& patch : at_each_spike(stage, hold)) held.push_back(std::move(patch));
   const Mediation mediation{.on = on,
                             .last_spike = stage.last_spike(),
+                            .share_of_induced = claim.parameters.real("share_of_induced"),
                             .untouched = observe({}),
                             .masked = observe(mask),
                             .held = observe(held),
@@ -35,7 +36,8 @@ void super_neuron_mediation(Claim& claim) {
   });
 }
 
-REPLICATE_CLAIM(super_neuron_mediation, "judged_on", "natural", "random", "target");
+REPLICATE_CLAIM(super_neuron_mediation, "judged_on", "natural", "random", "target", "share_of_induced",
+                "random_vector_length");
 
 }  // namespace
 }  // namespace replicate

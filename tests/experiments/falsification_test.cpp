@@ -148,6 +148,21 @@ TEST(WriteDirection, IsSilentWhereTheTrainedDirectionCounts) {
   EXPECT_GT(measured(trial, "removed_share_relocate"), 0.8);
 }
 
+/// The sink stays because another neuron puts the spike back, which says nothing of the vector that was written.
+TEST(WriteDirection, SaysSoWhereTheSpikeIsWrittenAgain) {
+  const auto trial = judged_on(planted_model(1, 1, Circuit::backup), "write_direction");
+  EXPECT_EQ(trial.judgement.verdict, Verdict::inconclusive);
+  EXPECT_EQ(trial.judgement.bearing, Bearing::silent);
+  EXPECT_NE(trial.judgement.reason.find("did not take"), std::string::npos) << trial.judgement.reason;
+}
+
+TEST(WriteDirection, ItsControlFiresWhereTheSinkOutlivesTheWrite) {
+  ExperimentBench bench(planted_lock(Lock::axis_or_cause), kEnough);
+  const auto trial = bench.run("write_direction", {"natural.sequences=128"});
+  ASSERT_EQ(trial.judgement.controls.size(), 1U) << trial.judgement.reason;
+  EXPECT_EQ(trial.judgement.controls.front().outcome, ControlOutcome::fires);
+}
+
 TEST(WriteDirection, NeedsAnotherDimensionThatIsRead) {
   const auto trial = judged_on(planted_lock(Lock::one_axis), "write_direction");
   EXPECT_EQ(trial.judgement.verdict, Verdict::not_applicable);
@@ -234,7 +249,7 @@ TEST(SuperNeuronWrites, RelocateMovesEachColumnToADimensionThatIsReadAlike) {
 TEST(SuperNeuronWrites, ARandomVectorAtALaterSpikeKeepsTheEarlierOne) {
   const auto on = on_planted(6);
   const Stage stage{{{.spike = 2, .neurons = {kPlantedNeuron}}, {.spike = 4, .neurons = {5, 9}}}, {3, 5, 6}};
-  Claim claim(Context(Parameters(ParameterTable(Yaml::parse("{queries: 16}", "test")), "test")));
+  Claim claim(Context(Parameters(ParameterTable(Yaml::parse("{random_vector_length: 0.5}", "test")), "test")));
   const auto residual = [&](std::vector<Patch> patches) {
     return claim.run(on, std::move(patches)).add(watch(Site::block_output, [](const Tensor& x) { return x; }));
   };

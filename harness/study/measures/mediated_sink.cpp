@@ -8,7 +8,6 @@
 namespace replicate {
 namespace {
 
-constexpr double kShareThroughMediator = 0.8;  // of the induced attention
 constexpr double kNearlyAll = 0.9;             // of the spike's norm
 
 /// The share of what the mask adds to the target's norm after the spike that holding takes away, of means.
@@ -56,7 +55,7 @@ void report_mediation(const Mediation& mediation, const std::string& control, Me
   const auto masked = mediation.masked.to_target();
   const auto induced = masked - mediation.untouched.to_target();
   const auto removed = mediation.removed();
-  measure.judged("induced_removed_beyond_share", on, removed - kShareThroughMediator * induced);
+  measure.judged("induced_removed_beyond_share", on, removed - mediation.share_of_induced * induced);
   measure.judged("induced_removed", on, removed);
   measure.judged("induced_removed_" + control, on, masked - mediation.control.to_target());
   measure.ratio("induced_removed_share", on, removed, induced);

@@ -32,12 +32,13 @@ EditOfSpike hold_super_neurons(Run untouched, int64_t target);
 struct Mediation {
   Condition on;
   int64_t last_spike = 0;
+  double share_of_induced = 0;  ///< the claim's parameter: holding has to remove more
   TargetSink untouched, masked, held, control;
 
   Tensor removed() const { return masked.to_target() - held.to_target(); }  ///< by holding: [B]
 };
 
-/// Judged, per sequence: whether holding removes more than 0.8 of what the mask induces, what it removes, and what the
+/// Judged, per sequence: whether holding removes more than that share of what the mask induces, what it removes, and what the
 /// control removes (named `induced_removed_<control>`). Beside it the share, the induced sink, and how much of the norm
 /// that the mask gives the target goes.
 void report_mediation(const Mediation& mediation, const std::string& control, Measure& measure);

@@ -9,10 +9,6 @@
 namespace replicate {
 namespace {
 
-/// Of what an edit moves. A random vector of its whole length would shrink what is written to 0.7 of its share of the
-/// normalised residual stream, which costs much of a sink even where nothing but that write makes it.
-constexpr float kLengthOfRandomVectors = 0.5;
-
 constexpr double kAlikeWithin = 2;  // a dimension is read alike where the factor lies within this
 
 std::vector<std::vector<float>> rows_of(const Tensor& matrix) {
@@ -172,6 +168,7 @@ bool can_relocate(const Condition& on, const Stage& stage) {
 
 std::vector<Patch> random_vectors(Claim& claim, const Condition& on, const Stage& stage, int64_t position,
                                   std::vector<Patch> before, const EditOfSpike& edit) {
+  const auto length = static_cast<float>(claim.parameters.real("random_vector_length"));
   auto patches = std::move(before);
   for (const auto& writers : stage.writers) {
     const auto here = only(writers.spike);
@@ -183,7 +180,7 @@ std::vector<Patch> random_vectors(Claim& claim, const Condition& on, const Stage
                                  .dimensions = {},
                                  .source = source,
                                  .seed = derive_seed(claim.seed, "random vector/" + std::to_string(writers.spike)),
-                                 .turned = kLengthOfRandomVectors});
+                                 .turned = length});
   }
   return patches;
 }
