@@ -18,7 +18,8 @@ void falsification(Claim& claim) {
   const auto stage = claim.stage();
   const auto on = claim.primary();
   const auto observe = [&](std::vector<Patch> patches) {
-    return watch_sink(claim.run(on, std::move(patches)), on, stage.sinks, claim.parameters.integer("queries"));
+    return watch_sink(claim.run(on, std::move(patches)), on, stage.sinks, claim.parameters.integer("queries"),
+                      claim.survey.sink_excess);
   };
   const auto untouched = observe({});
   const auto zero = observe(at_each_spike(stage, zero_write));

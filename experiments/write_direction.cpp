@@ -20,7 +20,8 @@ void write_direction(Claim& claim) {
   const auto on = claim.primary();
   if (!can_relocate(on, stage)) Claim::unmet("no other dimension is read as strongly as the one that is written to");
   const auto observe = [&](std::vector<Patch> patches) {
-    return watch_sink(claim.run(on, std::move(patches)), on, stage.sinks, claim.parameters.integer("queries"));
+    return watch_sink(claim.run(on, std::move(patches)), on, stage.sinks, claim.parameters.integer("queries"),
+                      claim.survey.sink_excess);
   };
   const auto untouched = observe({});
   const auto dense = observe(at_each_spike(stage, densify(on, claim.seed)));

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "harness/record/survey.h"
 #include "reports/findings.h"
 #include "reports/paper.h"
 
@@ -41,7 +40,7 @@ void add_sink_layers(const Record& onset, ChainFigure& figure) {
   const Series* excess = layer_series(onset, "excess_attention");
   if (excess == nullptr) return;
   for (size_t i = 0; i < excess->y.size(); ++i)
-    if (excess->y[i] >= kSinkExcess) figure.sink_layers.push_back(excess->x[i]);
+    if (excess->y[i] >= paper().sink_excess) figure.sink_layers.push_back(excess->x[i]);
 }
 
 /// Other inputs report their spikes under the same name; the judged ones come first.

@@ -1,14 +1,15 @@
 #include "reports/paper.h"
 
 #include "base/yaml.h"
-#include "harness/record/survey.h"
 
 namespace replicate::report {
 namespace {
 
-double threshold(const Yaml& yaml) { return yaml.text() == "sink_excess" ? kSinkExcess : yaml.real(); }
+double threshold(const Yaml& yaml, double sink_excess) {
+  return yaml.text() == "sink_excess" ? sink_excess : yaml.real();
+}
 
-ChainLink read_link(const Yaml& yaml) {
+ChainLink read_link(const Yaml& yaml, double sink_excess) {
   yaml.allow({"says", "claim", "metric", "panel", "log_y", "curves", "thresholds"});
   ChainLink link{yaml.at("says").text(),
                  yaml.at("claim").text(),
@@ -19,7 +20,8 @@ ChainLink read_link(const Yaml& yaml) {
                  {}};
   for (const auto& [series, label] : yaml.at("curves").entries()) link.curves.push_back({series, "", label.text()});
   if (const auto thresholds = yaml.find("thresholds")) {
-    for (const auto& [label, value] : thresholds->entries()) link.thresholds.emplace_back(label, threshold(value));
+    for (const auto& [label, value] : thresholds->entries())
+      link.thresholds.emplace_back(label, threshold(value, sink_excess));
   }
   return link;
 }
@@ -38,16 +40,17 @@ const Paper& paper() {
 
 Paper read_paper(const std::string& text, const std::string& file) {
   const Yaml yaml = Yaml::parse_file(text, file);
-  yaml.allow({"title", "subtitle", "year", "arxiv", "bibtex", "links", "arrows", "glossary"});
+  yaml.allow({"title", "subtitle", "year", "arxiv", "bibtex", "sink_excess", "links", "arrows", "glossary"});
   Paper paper{yaml.at("title").text(),
               yaml.at("subtitle").text(),
               yaml.at("year").integer(),
+              yaml.at("sink_excess").real(),
               yaml.at("arxiv").text(),
               yaml.at("bibtex").text(),
               {},
               {},
               {}};
-  for (const Yaml& link : yaml.at("links").items()) paper.links.push_back(read_link(link));
+  for (const Yaml& link : yaml.at("links").items()) paper.links.push_back(read_link(link, paper.sink_excess));
   for (const Yaml& arrow : yaml.at("arrows").items()) paper.arrows.push_back(read_arrow(arrow));
   for (const auto& [term, meaning] : yaml.at("glossary").entries()) paper.glossary.emplace_back(term, meaning.text());
   return paper;

@@ -32,8 +32,9 @@ struct ChainArrow {
 struct Paper {
   std::string title, subtitle;
   int64_t year = 0;
-  std::string arxiv;   ///< number
-  std::string bibtex;  ///< key
+  double sink_excess = 0;  ///< excess attention from which on a layer has a sink
+  std::string arxiv;       ///< number
+  std::string bibtex;      ///< key
   std::vector<ChainLink> links;
   std::vector<ChainArrow> arrows;
   std::vector<std::pair<std::string, std::string>> glossary;  ///< terms and what they mean

@@ -34,7 +34,7 @@ TablePass table_pass(Claim& claim, const Condition& on, const Stage& stage, cons
   auto run = claim.run(on, std::move(patches));
   // A mean over positions knows what comes later, so its loss would be flattered.
   const bool with_loss = edit != "mean_over_positions";
-  return {edit, watch_sink(run, on, stage.sinks, claim.parameters.integer("queries")),
+  return {edit, watch_sink(run, on, stage.sinks, claim.parameters.integer("queries"), claim.survey.sink_excess),
           with_loss ? run.add(std::make_shared<TextLoss>(on.tokens)) : nullptr};
 }
 

@@ -34,7 +34,7 @@ struct AtFirstSink {
 AtFirstSink at_first_sink(const ScaledTarget& scaled, const Dosed& one) {
   const auto to_target = mean_over_layers(one.attention.to_target(), scaled.first_sinks);
   return {to_target, mean_over_layers(one.attention.to_first(), scaled.first_sinks),
-          has_sink(to_target, one.attention)};
+          has_sink(to_target, one.attention, scaled.sink_excess)};
 }
 
 void report_metrics(const std::string& name, const Condition& on, const AtFirstSink& seen, Measure& measure) {

@@ -16,7 +16,8 @@ struct Observed {
   std::shared_ptr<Watch> head_share;  // alpha of Gu et al. per head: [B, L, H]
   std::shared_ptr<Watch> norms;       // [B, L + 1, 3]
   Condition on;
-  double eps;  // alpha above which a head is a sink
+  double eps;          // alpha above which a head is a sink
+  double sink_excess;  // excess attention from which on a layer has a sink: the survey's
 
   Tensor column_of_first() const { return column->layers().select(2, 0); }  // [B, L, T]
   Tensor excess() const { return excess_attention(column_of_first(), 0, on.length()); }
@@ -52,8 +53,8 @@ const std::vector<std::string> kOnsetMetrics = {
     "onset_layer",    "onset_after_spike",          "excess_attention_after_spike",      "max_excess_attention",
     "dominant_spike", "onset_after_dominant_spike", "excess_attention_after_onset_spike"};
 
-std::vector<double> onset_metrics(const SinkSeries& series) {
-  const auto profile = series.profile();
+std::vector<double> onset_metrics(const SinkSeries& series, double sink_excess) {
+  const auto profile = series.profile(sink_excess);
   const bool follows = onset_follows_spike(profile, series.first_norm, series.rest_norm);
   return {static_cast<double>(profile.onset_layer()),
           static_cast<double>(follows),
@@ -103,14 +104,17 @@ SinkProfile report_onset(const Observed& one, Measure& measure) {
   add_columns("other_token_median_norm", layers + 1, columns);
   const auto packed = pack_sink_series(one.excess(), one.norms->layers());
   measure.of_means(kOnsetMetrics, one.on, columns, packed,
-                   [layers](std::span<const double> means) { return onset_metrics(SinkSeries(means, layers)); });
+                   [layers, sink_excess = one.sink_excess](std::span<const double> means) {
+                     return onset_metrics(SinkSeries(means, layers), sink_excess);
+                   });
   const auto means = packed.mean(0);
   const SinkSeries series({means.const_data_ptr<double>(), static_cast<size_t>(means.numel())}, layers);
-  for (const auto& spike : series.profile().spikes) {
+  const auto profile = series.profile(one.sink_excess);
+  for (const auto& spike : profile.spikes) {
     measure.value("spike_layers", one.on, static_cast<double>(spike.layer), {{"layer", spike.layer}});
     measure.value("spike_growth", one.on, spike.growth, {{"layer", spike.layer}});
   }
-  return series.profile();
+  return profile;
 }
 
 /// What the threshold eps decides: the sink rate of the layer with most sinks, and over all layers as Gu et al. give
@@ -130,8 +134,9 @@ void sink_by_layer(Claim& claim) {
   bool is_primary = true;
   for (const auto& on : claim.conditions()) {
     auto run = claim.run(on);
-    const Observed one{run.add(watch_columns({0})), run.add(watch_head_share(share_length)), run.add(watch_norms()), on,
-                       eps};
+    const Observed one{
+        run.add(watch_columns({0})), run.add(watch_head_share(share_length)), run.add(watch_norms()), on, eps,
+        claim.survey.sink_excess};
     claim.report([=](Measure& measure) {
       report_series(one, measure);
       const auto profile = report_onset(one, measure);

@@ -20,7 +20,7 @@ void show_substitute(Claim& claim, const ScaledTarget& scaled, const std::string
     const auto at_first = mean_over_layers(by_layer, scaled.first_sinks);  // [B]
     measure.by_layer("substituted_attention_by_layer_" + name, on, by_layer, on.layers());
     measure.mean("substituted_attention_" + name, on, at_first);
-    measure.mean("substituted_sequences_with_sink_" + name, on, has_sink(at_first, pass));
+    measure.mean("substituted_sequences_with_sink_" + name, on, has_sink(at_first, pass, scaled.sink_excess));
     measure.curve("substituted_variance_to_first_" + name, on, "layer", numbers_of(scaled.before),
                   variance_to_first(*outputs, scaled.before));
   });

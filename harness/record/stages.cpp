@@ -51,9 +51,4 @@ int64_t largest_growth_apart(std::span<const double> ratio, const std::vector<Si
   return found;
 }
 
-int64_t first_sink_layer(std::span<const double> excess, const StageRule& rule) {
-  const auto found = std::find_if(excess.begin(), excess.end(), [&](double e) { return e >= rule.sink_excess; });
-  return found == excess.end() ? 0 : found - excess.begin() + 1;
-}
-
 }  // namespace replicate

@@ -58,7 +58,4 @@ inline int64_t spike_of(const std::vector<SinkStage>& stages) { return stages.si
 /// of L + 1 values, the last of them at the model's end.
 int64_t largest_growth_apart(std::span<const double> ratio, const std::vector<SinkStage>& stages);
 
-/// The first layer with a sink, in a stage or not; 0 where none has one.
-int64_t first_sink_layer(std::span<const double> excess, const StageRule& rule);
-
 }  // namespace replicate

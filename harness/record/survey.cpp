@@ -9,7 +9,7 @@
 namespace replicate {
 namespace {
 
-constexpr int kSurveySchema = 4;
+constexpr int kSurveySchema = 5;
 constexpr int64_t kLargest = int64_t{1} << 24;  // as of a model's counts
 
 [[noreturn]] void fail(const std::string& where) {
@@ -72,13 +72,13 @@ std::vector<int64_t> SinkProfile::sink_layers_after(int64_t layer) const {
 }
 
 SinkProfile find_sinks(std::span<const double> excess, std::span<const double> first_norm,
-                       std::span<const double> rest_norm) {
+                       std::span<const double> rest_norm, double sink_excess) {
   SinkProfile profile;
   const auto ratio = [&](size_t i) { return first_norm[i] / rest_norm[i]; };
   double most_added = 0;
   for (size_t i = 0; i < excess.size(); ++i) {
     const auto layer = static_cast<int64_t>(i) + 1;
-    if (excess[i] >= kSinkExcess) profile.sink_layers.push_back(layer);
+    if (excess[i] >= sink_excess) profile.sink_layers.push_back(layer);
     const double growth = ratio(i + 1) / ratio(i);
     if (!(growth >= kSpikeGrowth && ratio(i + 1) >= kSpikeRatio)) continue;
     const double added = first_norm[i + 1] - first_norm[i];
@@ -147,6 +147,7 @@ std::string survey_to_json(const Survey& survey) {
   json["ratio"] = survey.ratio;
   json["rest_norm"] = survey.rest_norm;
   json["excess"] = survey.excess;
+  json["sink_excess"] = survey.sink_excess;
   return json.dump(2) + "\n";
 }
 
@@ -173,6 +174,7 @@ Survey survey_from_json(const std::string& text, const std::string& where) {
     survey.ratio = json.at("ratio").get<std::vector<double>>();
     survey.rest_norm = json.at("rest_norm").get<std::vector<double>>();
     survey.excess = json.at("excess").get<std::vector<double>>();
+    survey.sink_excess = json.at("sink_excess");
     if (!is_sound(survey)) fail(where);
     return survey;
   } catch (const nlohmann::json::exception&) {

@@ -13,9 +13,8 @@
 namespace replicate {
 
 // What the words mean; these define terms, they judge nothing.
-inline constexpr double kSinkExcess = 0.2;  ///< a sink layer has excess attention of at least this
-inline constexpr double kSpikeGrowth = 2;   ///< a spike multiplies token 0's relative norm by this ...
-inline constexpr double kSpikeRatio = 5;    ///< ... to at least this many times the others' median
+inline constexpr double kSpikeGrowth = 2;  ///< a spike multiplies token 0's relative norm by this ...
+inline constexpr double kSpikeRatio = 5;   ///< ... to at least this many times the others' median
 
 /// A layer whose output carries a much larger residual norm at position 0 than its input.
 struct Spike {
@@ -26,7 +25,7 @@ struct Spike {
 
 /// What the series of one model say about its sink.
 struct SinkProfile {
-  std::vector<int64_t> sink_layers;  ///< layers with excess attention >= kSinkExcess
+  std::vector<int64_t> sink_layers;  ///< layers with a sink (StageRule::sink_excess), in a stage or not
   std::vector<Spike> spikes;
   int64_t dominant_spike = 0;  ///< the spike layer that adds most norm, 0 without one
 
@@ -38,9 +37,9 @@ struct SinkProfile {
 
 /// excess[l - 1]: excess attention in layer l, L values. first_norm[l - 1] and rest_norm[l - 1]: norm of
 /// position 0 and median norm of the rest at the input of layer l, L + 1 values (the last one is the
-/// output of layer L).
+/// output of layer L). A sink layer has excess attention of at least `sink_excess`.
 SinkProfile find_sinks(std::span<const double> excess, std::span<const double> first_norm,
-                       std::span<const double> rest_norm);
+                       std::span<const double> rest_norm, double sink_excess);
 
 /// True when the sink starts right after a spike, or in a spike layer whose input is already lopsided
 /// (norm ratio >= kSpikeGrowth): the onset the paper's figure 3 shows.
@@ -86,6 +85,7 @@ struct Survey {
                               ///< the end
   std::vector<double> rest_norm;  ///< [L + 1] that median
   std::vector<double> excess;     ///< [L] excess attention to position 0
+  double sink_excess = 0;         ///< excess attention from which on a layer has a sink, by the rule of this survey
   std::string key;                ///< what it was made from: model, inputs; another key, another survey
   bool assumed = false;           ///< made up for --dry-run, where nothing was measured yet
 

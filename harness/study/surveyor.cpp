@@ -45,7 +45,8 @@ Survey Surveyor::reduce(int64_t layers, int64_t length) const {
   const std::span<const double> packed(means.const_data_ptr<double>(), means.numel());
   Survey survey;
   const SinkSeries series(packed, layers);
-  survey.sinks = series.profile();
+  survey.sink_excess = rules_.stages.sink_excess;
+  survey.sinks = series.profile(survey.sink_excess);
   for (const auto& spike : survey.sinks.spikes) survey.writers.push_back(writers(spike.layer));
   survey.excess.assign(series.excess.begin(), series.excess.end());
   survey.rest_norm.assign(series.rest_norm.begin(), series.rest_norm.end());

@@ -269,13 +269,14 @@ TEST(SuperNeuronWrites, ARandomVectorAtALaterSpikeKeepsTheEarlierOne) {
 // ---- disappear or shift -----------------------------------------------------------------------------
 
 /// The planted model, with these positions made sinks by letting them see only themselves.
-std::optional<int64_t> shift_where_masked(const std::vector<int64_t>& positions, int64_t queries = 16) {
+std::optional<int64_t> shift_where_masked(const std::vector<int64_t>& positions, int64_t queries = 16,
+                                          double sink_excess = 0.2) {
   const Condition on{InputMaker(letter_tokenizer(200), 200, random_prose(), 3).make(InputKind::natural, {6, 64}),
                      planted_model(1), ""};
   Plan plan{{on.model, on.tokens, {}, {}, {}}, {on.model, on.tokens, {}, {}, {}}};
   for (const auto position : positions) plan[1].patches.push_back(only_itself(position, {1, 6}));
-  const auto untouched = watch_sink(Run(plan, 0), on, {3, 4, 5, 6}, queries);
-  const auto masked = watch_sink(Run(plan, 1), on, {3, 4, 5, 6}, queries);
+  const auto untouched = watch_sink(Run(plan, 0), on, {3, 4, 5, 6}, queries, sink_excess);
+  const auto masked = watch_sink(Run(plan, 1), on, {3, 4, 5, 6}, queries, sink_excess);
   run(plan, {});
   return shifted_to(untouched, masked);
 }
@@ -284,6 +285,8 @@ TEST(ShiftedSink, IsFoundWhereItWent) {
   EXPECT_EQ(shift_where_masked({}), std::nullopt);
   EXPECT_EQ(shift_where_masked({10}), 10);
 }
+
+TEST(ShiftedSink, HasTheExcessAttentionOfTheSurveysRule) { EXPECT_EQ(shift_where_masked({10}, 16, 0.6), std::nullopt); }
 
 TEST(ShiftedSink, MustBeSeenByEnoughQueries) {
   EXPECT_EQ(shift_where_masked({50}), std::nullopt);

@@ -112,6 +112,19 @@ TEST(PlantedModel, BrokenCircuitsLackWhatTheyAreNamedFor) {
   EXPECT_EQ(backup.run("falsification").judgement.verdict, Verdict::fail);
 }
 
+TEST(PlantedModel, HasItsSinksByTheRuleOfTheSurvey) {
+  for (const auto& [sink_excess, layers] : std::map<double, Indices>{{0.2, {3, 4, 5, 6}}, {1.1, {}}}) {
+    auto rules = survey_rules();
+    rules.stages.sink_excess = sink_excess;
+    const Surveyor surveyor(rules);
+    run({{planted_model(1), letters(6, 64), {}, surveyor.probes()}}, {});
+    const auto survey = surveyor.reduce(planted_config().layers, 64);
+    EXPECT_EQ(survey.sink_excess, sink_excess);
+    EXPECT_EQ(survey.sinks.sink_layers, layers) << sink_excess;
+    EXPECT_EQ(survey.stages.at(0).sinks, layers) << sink_excess;
+  }
+}
+
 TEST(PlantedModel, MoreStrengthMoreSpikeAndSink) {
   double last_norm = 0, last_attention = 0;
   for (const double strength : {0.0, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0}) {

@@ -9,6 +9,7 @@
 #include "base/text_file.h"
 #include "harness/record/survey.h"
 #include "reports/content.h"
+#include "tests/support/survey_rules.h"
 
 namespace replicate::report {
 namespace {
@@ -55,7 +56,7 @@ std::string number(double value) {
 TEST(Glossary, SaysTheNumbersThatDefineTheTerms) {
   const auto text = document();
   for (const auto& sentence : {
-           "excess attention is at least " + number(kSinkExcess),
+           "excess attention is at least " + number(survey_rules().stages.sink_excess),
            "multiplies the norm ratio by " + number(kSpikeGrowth) + " or more, to " + number(kSpikeRatio) + " or more",
        }) {
     EXPECT_NE(text.find(sentence), std::string::npos) << sentence;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/text_file.h"
+#include "tests/support/survey_rules.h"
 #include "tests/support/temporary_folder.h"
 
 namespace replicate::report {
@@ -20,6 +21,8 @@ TEST(Paper, LinksAndArrowsNameClaims) {
   for (const ChainLink& link : paper().links) expect_claim(link.claim);
   for (const ChainArrow& arrow : paper().arrows) expect_claim(arrow.claim);
 }
+
+TEST(Paper, HasTheSinkOfTheRules) { EXPECT_EQ(paper().sink_excess, survey_rules().stages.sink_excess); }
 
 TEST(Paper, IsTheOneToCite) {
   const auto citation = read_text(kRoot / "CITATION.cff");

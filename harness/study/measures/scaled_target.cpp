@@ -20,6 +20,7 @@ ScaledTarget scaled_target(Claim& claim, const std::string& id) {
   ScaledTarget scaled{claim.primary(), target_of(claim), {1, stage.last_spike()}, {}, {}, {}};
   check_target(scaled.target, scaled.on, id);
   scaled.after = {stage.last_spike() + 1, claim.config().layers};
+  scaled.sink_excess = claim.survey.sink_excess;
   for (const auto& one : claim.stages) scaled.first_sinks.push_back(one.sinks.front());
   std::ranges::copy_if(stage.sinks, std::back_inserter(scaled.late_sinks),
                        [&](int64_t layer) { return scaled.after.contains(layer); });

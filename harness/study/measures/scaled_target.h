@@ -19,6 +19,7 @@ struct ScaledTarget {
   LayerRange after;                  ///< the layers after it
   std::vector<int64_t> first_sinks;  ///< the first sink layer of the stage; one per stage where there are several
   std::vector<int64_t> late_sinks;   ///< the stage's sink layers in `after`
+  double sink_excess = 0;            ///< excess attention from which on the target is a sink: the survey's
 };
 
 /// Ends the call where there is no spike with a sink after it. Error, which names the claim `id`, where the target has

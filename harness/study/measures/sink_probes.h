@@ -34,7 +34,7 @@ Tensor pack_sink_series(const Tensor& excess, const Tensor& norms);
 struct SinkSeries {
   std::span<const double> excess, first_norm, rest_norm;
   SinkSeries(std::span<const double> packed, int64_t layers);
-  SinkProfile profile() const { return find_sinks(excess, first_norm, rest_norm); }
+  SinkProfile profile(double sink_excess) const { return find_sinks(excess, first_norm, rest_norm, sink_excess); }
 };
 
 }  // namespace replicate

@@ -47,13 +47,14 @@ double SinkUnderEdit::dominance_to_rest() const {
   return (means[0] / means[1]).item<double>();
 }
 
-SinkUnderEdit watch_sink(Run run, const Condition& on, const std::vector<int64_t>& layers, int64_t queries) {
+SinkUnderEdit watch_sink(Run run, const Condition& on, const std::vector<int64_t>& layers, int64_t queries,
+                         double sink_excess) {
   if (queries < 1 || on.length() < queries + 2) {
     throw Error("no column but the first is seen by " + std::to_string(queries) + " queries in sequences of " +
                     std::to_string(on.length()),
                 "edits of super neurons", "use longer sequences or fewer queries");
   }
-  return {on.length(), layers, run.add(watch_attention({.received = true}, received_from(queries))),
+  return {on.length(), layers, sink_excess, run.add(watch_attention({.received = true}, received_from(queries))),
           run.add(watch(Site::block_input, [](const Tensor& h) { return first_and_rest(dominance_ratio(h)); }))};
 }
 
@@ -67,7 +68,8 @@ Tensor removal_beyond_half(const SinkUnderEdit& untouched, const SinkUnderEdit& 
 
 std::optional<int64_t> shifted_to(const SinkUnderEdit& untouched, const SinkUnderEdit& edited) {
   const auto before = untouched.excess().mean(0), after = edited.excess();  // [C], [B, C]
-  auto is_new = before.lt(kSinkExcess).logical_and(after.ge(kSinkExcess).to(at::kDouble).mean(0).ge(0.5));
+  const auto from = edited.sink_excess;
+  auto is_new = before.lt(from).logical_and(after.ge(from).to(at::kDouble).mean(0).ge(0.5));
   is_new[0] = false;
   if (!is_new.any().item<bool>()) return std::nullopt;
   return after.mean(0).masked_fill(is_new.logical_not(), -1).argmax().item<int64_t>();

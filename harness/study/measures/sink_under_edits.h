@@ -14,6 +14,7 @@ std::vector<int64_t> all_but_the_first(int64_t length);  ///< positions 1..lengt
 struct SinkUnderEdit {
   int64_t length = 0;
   std::vector<int64_t> layers;       ///< the stage's sink layers
+  double sink_excess = 0;            ///< excess attention from which on a position is a sink
   std::shared_ptr<Watch> received;   ///< [B, L, C] mean attention, over heads and later queries, to each column
   std::shared_ptr<Watch> dominance;  ///< [B, L, 2] of the layers' inputs: position 0's, and the mean of the others'
 
@@ -23,8 +24,9 @@ struct SinkUnderEdit {
   double dominance_to_rest() const;  ///< position 0's over the others', means over sequences and layers
 };
 
-/// A column counts when at least so many later queries see it.
-SinkUnderEdit watch_sink(Run run, const Condition& on, const std::vector<int64_t>& layers, int64_t queries);
+/// A column counts when at least so many later queries see it. `sink_excess`: the survey's.
+SinkUnderEdit watch_sink(Run run, const Condition& on, const std::vector<int64_t>& layers, int64_t queries,
+                         double sink_excess);
 
 /// Attention to position 0 that the edit takes away: [B].
 Tensor removal(const SinkUnderEdit& untouched, const SinkUnderEdit& edited);
@@ -32,7 +34,7 @@ Tensor removal(const SinkUnderEdit& untouched, const SinkUnderEdit& edited);
 /// Whether it takes more than half away, as a contrast per sequence: removal - untouched / 2, [B].
 Tensor removal_beyond_half(const SinkUnderEdit& untouched, const SinkUnderEdit& edited);
 
-/// The position after the first that became a sink (excess attention of at least kSinkExcess in at least half of the
+/// The position after the first that became a sink (excess attention of at least `sink_excess` in at least half of the
 /// sequences) and was none in the untouched pass. Of several that which gets most.
 std::optional<int64_t> shifted_to(const SinkUnderEdit& untouched, const SinkUnderEdit& edited);
 

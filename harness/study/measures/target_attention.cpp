@@ -19,9 +19,9 @@ TargetAttention watch_target(Run run, const Condition& on, int64_t target, std::
   return {target, on.length(), run.add(columns)};
 }
 
-Tensor has_sink(const Tensor& attention, const TargetAttention& pass) {
+Tensor has_sink(const Tensor& attention, const TargetAttention& pass, double sink_excess) {
   const auto uniform = uniform_attention(pass.target, pass.length);
-  return ((attention - uniform) / (1 - uniform) >= kSinkExcess).to(at::kDouble);
+  return ((attention - uniform) / (1 - uniform) >= sink_excess).to(at::kDouble);
 }
 
 std::shared_ptr<Watch> watch_norm_at(int64_t position) {

@@ -22,9 +22,9 @@ struct TargetAttention {
 /// `only`: the layers to look in; all when empty.
 TargetAttention watch_target(Run run, const Condition& on, int64_t target, std::vector<int64_t> only = {});
 
-/// 1 for sequences in which this attention to the target [B] makes it a sink, as the survey's layers are; 0 for others:
-/// [B].
-Tensor has_sink(const Tensor& attention, const TargetAttention& pass);
+/// 1 for sequences in which this attention to the target [B] makes it a sink, as the survey's layers are (its
+/// sink_excess); 0 for others: [B].
+Tensor has_sink(const Tensor& attention, const TargetAttention& pass, double sink_excess);
 
 /// Norm of the residual stream at one position: [B, L + 1].
 std::shared_ptr<Watch> watch_norm_at(int64_t position);

@@ -13,7 +13,7 @@ using Layers = std::vector<int64_t>;
 TEST(FindSinks, NamesSinkLayersSpikesAndTheDominantOne) {
   const std::vector<double> excess{0.0, 0.1, 0.3, 0.2, 0.1, 0.6};
   const std::vector<double> first{10, 10, 60, 60, 60, 900, 900}, rest(7, 10.0);
-  const auto profile = find_sinks(excess, first, rest);
+  const auto profile = find_sinks(excess, first, rest, 0.2);
   EXPECT_EQ(profile.sink_layers, (Layers{3, 4, 6}));
   EXPECT_EQ(profile.onset_layer(), 3);
   ASSERT_EQ(profile.spikes.size(), 2U);
@@ -28,22 +28,28 @@ TEST(FindSinks, NamesSinkLayersSpikesAndTheDominantOne) {
 
 TEST(FindSinks, GrowthAloneOrSizeAloneIsNoSpike) {
   const std::vector<double> excess(2, 0.0), rest(3, 1.0);
-  EXPECT_TRUE(find_sinks(excess, std::vector<double>{1, 4.9, 4.9}, rest).spikes.empty());
-  EXPECT_TRUE(find_sinks(excess, std::vector<double>{6, 11.9, 20}, rest).spikes.empty());
-  EXPECT_EQ(find_sinks(excess, std::vector<double>{2.5, 5, 5}, rest).spikes.size(), 1U);
+  EXPECT_TRUE(find_sinks(excess, std::vector<double>{1, 4.9, 4.9}, rest, 0.2).spikes.empty());
+  EXPECT_TRUE(find_sinks(excess, std::vector<double>{6, 11.9, 20}, rest, 0.2).spikes.empty());
+  EXPECT_EQ(find_sinks(excess, std::vector<double>{2.5, 5, 5}, rest, 0.2).spikes.size(), 1U);
 }
 
 TEST(FindSinks, NothingFoundIsZero) {
   const auto profile =
-      find_sinks(std::vector<double>(2, 0.19), std::vector<double>(3, 1.0), std::vector<double>(3, 1.0));
+      find_sinks(std::vector<double>(2, 0.19), std::vector<double>(3, 1.0), std::vector<double>(3, 1.0), 0.2);
   EXPECT_EQ(profile.onset_layer(), 0);
   EXPECT_EQ(profile.dominant_spike, 0);
   EXPECT_EQ(profile.last_spike(), 0);
 }
 
+TEST(FindSinks, TakesTheRulesExcessAttention) {
+  const std::vector<double> excess{0.1, 0.2, 0.3}, norm(4, 1.0);
+  EXPECT_EQ(find_sinks(excess, norm, norm, 0.25).sink_layers, (Layers{3}));
+  EXPECT_EQ(find_sinks(excess, norm, norm, 0.1).onset_layer(), 1);
+}
+
 bool follows(const std::vector<double>& excess, const std::vector<double>& first) {
   const std::vector<double> rest(first.size(), 1.0);
-  return onset_follows_spike(find_sinks(excess, first, rest), first, rest);
+  return onset_follows_spike(find_sinks(excess, first, rest, 0.2), first, rest);
 }
 
 TEST(OnsetFollowsSpike, InTheLayerBehindItOrInALopsidedOneItself) {
@@ -80,6 +86,7 @@ Survey with_writers() {
   survey.ratio = {1, 2, 1.0 / 3};
   survey.rest_norm = {0.1, 30, 4};
   survey.excess = {0.01, 0.7};
+  survey.sink_excess = 0.3;
   return survey;
 }
 
@@ -104,6 +111,7 @@ TEST(Survey, WritersSurviveItsFile) {
   EXPECT_EQ(read.writers_apart->spike, 7);
   EXPECT_EQ(read.writers_apart->neurons, (Layers{5, 6}));
   EXPECT_EQ(read.ratio, survey.ratio);
+  EXPECT_EQ(read.sink_excess, 0.3);
   EXPECT_EQ(read.writers_of(12).neurons, (Layers{1229}));
 }
 
@@ -117,7 +125,7 @@ TEST(Survey, NamesNoWritersOfALayerThatIsNoSpike) {
 /// The runner makes a survey again whose key is not the one it wants; an empty one never is.
 TEST(Survey, OfAnOlderVersionIsMadeAgain) {
   auto text = survey_to_json(with_writers());
-  const std::string now = "\"schema\": 4";
+  const std::string now = "\"schema\": 5";
   ASSERT_NE(text.find(now), std::string::npos);
   text.replace(text.find(now), now.size(), "\"schema\": 1");
   const auto read = survey_from_json(text, "survey.json");

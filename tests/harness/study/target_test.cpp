@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/study/measures/lane_comparison.h"
+#include "harness/study/measures/target_attention.h"
 #include "harness/study/population.h"
 #include "models/core/watch.h"
 #include "tests/support/small_model.h"
@@ -71,6 +72,14 @@ TEST_F(Amplified, IsComparedBatchByBatch) {
   EXPECT_EQ(rows_->layers().sizes(), (std::vector<int64_t>{3, 3}));  // [B, L]
   EXPECT_EQ(largest(rows_->layers().select(1, 0)), 0);               // layer 1's attention comes before the change
   EXPECT_GT(rows_->layers().select(1, 2).min().item<double>(), 0);
+}
+
+/// Of three positions the last query alone looks at position 1, so a third of its attention is no more than even.
+TEST(TargetAttention, MakesASinkByTheRuleThatIsGiven) {
+  const TargetAttention pass{.target = 1, .length = 3, .columns = nullptr};
+  const auto attention = at::tensor({0.3, 0.5, 0.9}, at::kDouble);  // excess attention -0.05, 0.25, 0.85
+  EXPECT_TRUE(at::equal(has_sink(attention, pass, 0.2), at::tensor({0.0, 1.0, 1.0}, at::kDouble)));
+  EXPECT_TRUE(at::equal(has_sink(attention, pass, 0.3), at::tensor({0.0, 0.0, 1.0}, at::kDouble)));
 }
 
 /// The quotient of a row and the row itself is the norm of each value vector, where attention is not too small for it.
