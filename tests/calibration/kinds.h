@@ -54,7 +54,7 @@ inline Claims mechanism_claims() {
   return ids;
 }
 
-/// variance_discrepancy holds in any weights whose attention is even.
+/// All but variance_discrepancy, which fresh weights pass: their attention is nearly even, so it averages in layer 2, too.
 inline Claims all_that_were_trained() {
   auto ids = mechanism_claims();
   std::erase(ids, "variance_discrepancy");

@@ -225,7 +225,7 @@ TEST(PlantedModel, ANamedLayersDominanceIsMeasuredAfterItsNorm) {
 
 // ---- the claims on it -------------------------------------------------------------------------------
 
-/// What a claim must come to with the whole write and without it. A claim that passes by arithmetic stands here with
+/// What a claim must come to with the whole write and without it. A claim that fresh weights pass stands here with
 /// `pass` twice. One that is not listed must only end without an error: output_projection_alignment is not part of what
 /// was planted, head_imbalance wants more heads, sink_onset more layers, and side_effects a sink that changes what
 /// later positions read. These have tests of their own.

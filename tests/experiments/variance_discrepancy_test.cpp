@@ -34,6 +34,7 @@ TEST(VarianceDiscrepancy, PassesWhereAttentionAverages) {
   ExperimentBench bench(planted_model(0));
   const auto trial = bench.run("variance_discrepancy", {kSize});
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
+  EXPECT_EQ(trial.judgement.bearing, Bearing::silent) << "fresh weights pass as well";
   EXPECT_GT(discrepancy(trial, "log_variance_ratio_first_to_rest").value, 1);
   EXPECT_EQ(discrepancy(trial, "log_variance_ratio_first_to_rest").where.at("layer"), 2);
 }
@@ -42,7 +43,13 @@ TEST(VarianceDiscrepancy, FailsWhereEveryPositionLooksAtItself) {
   ExperimentBench bench(self_looking_model());
   const auto trial = bench.run("variance_discrepancy", {kSize});
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
+  EXPECT_EQ(trial.judgement.bearing, Bearing::contradicts);
   EXPECT_LT(discrepancy(trial, "log_variance_ratio_first_to_rest").value, 0.3);
+}
+
+TEST(VarianceDiscrepancy, PassesOnFreshWeights) {
+  ExperimentBench bench(changed_model(planted_config(), [](int64_t, BlockWeights&) {}));
+  EXPECT_EQ(bench.run("variance_discrepancy", {kSize}).judgement.verdict, Verdict::pass);
 }
 
 TEST(VarianceDiscrepancy, IsTheJackknifeOfTheLogRatioWrittenOut) {
