@@ -11,8 +11,6 @@
 namespace replicate {
 namespace {
 
-constexpr int64_t kLeastHeads = 8;  // a rank correlation over fewer moves in steps
-
 /// Mean over the queries q >= 1: [b, H].
 Tensor later_entropy(const AttentionStatistics& statistics) {
   return statistics.entropy.slice(2, 1).mean(2, false, at::kDouble);
@@ -28,9 +26,9 @@ Tensor log_deviation(const Tensor& outputs) { return (outputs - outputs.mean(0, 
 void head_imbalance(Claim& claim) {
   const auto on = claim.primary();
   require_other_positions(on, "head_imbalance");
-  if (claim.config().heads < kLeastHeads || on.layers() < 2) {
-    return claim.report([](Measure& measure) { measure.inapplicable("fewer than 8 heads, or a single layer"); });
-  }
+  const auto least_heads = claim.parameters.integer("least_heads");
+  if (claim.config().heads < least_heads) Claim::unmet("fewer than " + std::to_string(least_heads) + " heads");
+  if (on.layers() < 2) Claim::unmet("the model has no layer 2");
   auto run = claim.run(on);
   const auto entropy = run.add(only_in({1, 2}, watch_attention({.entropy = true}, later_entropy)));  // [B, H] per layer
   const auto outputs = run.add(only_in({1, 2}, watch(Site::head_output, later_outputs)));
@@ -46,7 +44,7 @@ void head_imbalance(Claim& claim) {
   });
 }
 
-REPLICATE_CLAIM(head_imbalance, "judged_on", "natural", "random");
+REPLICATE_CLAIM(head_imbalance, "judged_on", "natural", "random", "least_heads");
 
 }  // namespace
 }  // namespace replicate

@@ -19,9 +19,6 @@
 namespace replicate {
 namespace {
 
-/// Fewer distinct first tokens say nothing about the constancy of a key: a constant BOS makes it trivial.
-constexpr int64_t kFirstTokens = 8;
-
 /// The queries and keys of the first sink layer and of layer 1.
 struct LockedKeys {
   Condition on;
@@ -42,6 +39,12 @@ void judge_scores(const LockedKeys& keys, Measure& measure) {
   measure.judged("sink_key_positive_share_over_others", keys.on, keys.share_over_others(keys.sink));
 }
 
+/// How many different tokens the texts begin with.
+int64_t first_tokens(const Condition& on) {
+  const auto ids = to_vector<int64_t>(on.tokens->ids.select(1, 0));
+  return static_cast<int64_t>(std::set(ids.begin(), ids.end()).size());
+}
+
 /// Pairs of texts whose first tokens differ, [B, B]: two that begin alike have one first key in every model.
 Tensor pairs_that_differ(const Condition& on) {
   const auto ids = on.tokens->ids.select(1, 0);  // [B]
@@ -54,10 +57,11 @@ Tensor mean_over_pairs(const Tensor& weights, const Tensor& x, const Tensor& pai
   return sum(x * pairs) / sum(pairs);
 }
 
-void judge_constancy(const LockedKeys& keys, Measure& measure) {
-  const auto ids = to_vector<int64_t>(keys.on.tokens->ids.select(1, 0));
-  if (static_cast<int64_t>(std::set(ids.begin(), ids.end()).size()) < kFirstTokens) {
-    measure.note("The texts begin with fewer than 8 different tokens: whether the key is constant is not applicable.");
+/// `least`: with fewer distinct first tokens it says nothing, as under a constant BOS.
+void judge_constancy(const LockedKeys& keys, int64_t least, Measure& measure) {
+  if (first_tokens(keys.on) < least) {
+    measure.note("The texts begin with fewer than " + std::to_string(least) +
+                 " different tokens: whether the key is constant is not applicable.");
     return;
   }
   const auto pairs = pairs_that_differ(keys.on);
@@ -114,6 +118,7 @@ void qk_locking(Claim& claim) {
   const auto sink = stage.sinks.front();
   const bool has_control = stage.first_spike() > 1;  // else layer 1 writes what layer 2 locks to
   const auto on = claim.primary();
+  const auto least_tokens = claim.parameters.integer("first_tokens");
   if (on.length() < 3) {
     throw Error("no other position has later queries in sequences of " + std::to_string(on.length()), "qk_locking",
                 "use sequences of 3 tokens at least");
@@ -121,7 +126,7 @@ void qk_locking(Claim& claim) {
   const auto keys = observe_keys(claim, on, has_control ? std::vector<int64_t>{sink, 1} : std::vector<int64_t>{sink});
   claim.report([=](Measure& measure) {
     judge_scores(keys, measure);
-    judge_constancy(keys, measure);
+    judge_constancy(keys, least_tokens, measure);
     report_beside(keys, measure);
     if (has_control) judge_layer_one(keys, measure);
     if (!has_control) measure.note("The stage starts in layer 2, so layer 1 is no control.");
@@ -129,7 +134,7 @@ void qk_locking(Claim& claim) {
   report_without_biases(claim, on, sink);
 }
 
-REPLICATE_CLAIM(qk_locking, "natural");
+REPLICATE_CLAIM(qk_locking, "natural", "first_tokens");
 
 }  // namespace
 }  // namespace replicate

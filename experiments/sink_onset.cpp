@@ -12,9 +12,6 @@
 namespace replicate {
 namespace {
 
-constexpr int64_t kLeastLayers = 8;    // a correlation over fewer says nothing
-constexpr int64_t kFarthestShift = 3;  // layers by which the norm is moved for comparison
-
 /// What is observed of the judged condition, cut to each of several lengths.
 struct Observed {
   Condition on;
@@ -52,10 +49,11 @@ Tensor correlation(const Tensor& x, const Tensor& y) {
   return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).sqrt();
 }
 
-/// The largest correlation of excess attention with the norm ratio at the input of another layer nearby: [B].
-Tensor largest_shifted(const Tensor& excess, const Tensor& log_ratio) {
+/// The largest correlation of excess attention with the norm ratio at the input of another layer, at most `farthest`
+/// layers away: [B].
+Tensor largest_shifted(const Tensor& excess, const Tensor& log_ratio, int64_t farthest) {
   std::vector<Tensor> all;
-  for (int64_t shift = -kFarthestShift; shift <= kFarthestShift; ++shift) {
+  for (int64_t shift = -farthest; shift <= farthest; ++shift) {
     if (shift != 0) all.push_back(correlation(excess, shifted(log_ratio, shift)));
   }
   return at::stack(all).amax(0);
@@ -115,13 +113,13 @@ std::vector<int64_t> lengths_of(const Parameters& parameters, int64_t longest) {
   return lengths;
 }
 
-void report_onset(const Observed& seen, const Grid& grid, Measure& measure) {
+void report_onset(const Observed& seen, const Grid& grid, int64_t farthest, Measure& measure) {
   const auto cells = cells_of(seen, grid);
   if (cells.with_sink == 0) return measure.inapplicable("no sink: no layer has one in any cell of the grid");
   const auto excess = seen.excess(0), log_ratio = (seen.first_norm() / seen.other_norm(0)).log();  // [B, L]
   const auto here = correlation(excess, log_ratio);                                                // [B]
   measure.judged("onset_correlation", seen.on, here);
-  measure.judged("onset_correlation_lead", seen.on, here - largest_shifted(excess, log_ratio));
+  measure.judged("onset_correlation_lead", seen.on, here - largest_shifted(excess, log_ratio, farthest));
   measure.value("onset_cells_share", seen.on, static_cast<double>(cells.met) / static_cast<double>(cells.all));
   measure.value("onset_cells_met", seen.on, static_cast<double>(cells.met));
   measure.value("onset_cells", seen.on, static_cast<double>(cells.all));
@@ -132,16 +130,16 @@ void sink_onset(Claim& claim) {
   require_other_positions(on, "sink_onset");
   const Grid grid{claim.parameters.reals("grid.ratio"), claim.parameters.reals("grid.excess")};
   const auto lengths = lengths_of(claim.parameters, on.length());
-  if (on.layers() < kLeastLayers) {
-    return claim.report([](Measure& measure) { measure.inapplicable("fewer than 8 layers"); });
-  }
+  const auto least_layers = claim.parameters.integer("least_layers");
+  const auto farthest = claim.parameters.integer("farthest_shift");
+  if (on.layers() < least_layers) Claim::unmet("fewer than " + std::to_string(least_layers) + " layers");
   auto run = claim.run(on);
   const Observed seen{on, lengths, run.add(watch_columns({0})), run.add(watch_norms_at(lengths))};
-  claim.report([=](Measure& measure) { report_onset(seen, grid, measure); });
+  claim.report([=](Measure& measure) { report_onset(seen, grid, farthest, measure); });
 }
 
-REPLICATE_CLAIM(sink_onset, "judged_on", "natural", "random", "judged_length", "grid.ratio", "grid.excess",
-                "grid.length");
+REPLICATE_CLAIM(sink_onset, "judged_on", "natural", "random", "judged_length", "least_layers", "farthest_shift",
+                "grid.ratio", "grid.excess", "grid.length");
 
 }  // namespace
 }  // namespace replicate

@@ -74,7 +74,9 @@ TEST(HeadImbalance, DoesNotApplyToFewHeads) {
   ExperimentBench bench(planted_model(1));
   const auto trial = bench.run("head_imbalance");
   EXPECT_EQ(trial.judgement.verdict, Verdict::not_applicable);
-  EXPECT_EQ(trial.judgement.reason.rfind("fewer than 8 heads", 0), 0U) << trial.judgement.reason;
+  EXPECT_EQ(trial.judgement.reason, "fewer than 8 heads");
+  EXPECT_EQ(ExperimentBench(sharpening(1)).run("head_imbalance", {"least_heads=9"}).judgement.reason,
+            "fewer than 9 heads");
 }
 
 TEST(HeadImbalance, NothingIsLeftOverAveragingWhereAveragingIsAll) {

@@ -105,6 +105,11 @@ TEST(QkLocking, JudgesNoConstancyWhereAllTextsBeginAlike) {
   EXPECT_EQ(criterion_in(trial, "sink_key_constancy_over_others"), Outcome::not_measured);
 }
 
+TEST(QkLocking, TakesItsNumberOfFirstTokensFromItsParameters) {
+  const auto trial = ExperimentBench(planted_model(1), kEnoughForBlocks).run("qk_locking", {"first_tokens=17"});
+  EXPECT_EQ(criterion_in(trial, "sink_key_constancy"), Outcome::not_measured) << "16 texts have no 17 first tokens";
+}
+
 TEST(QkLocking, ReportsWhatBiasesOfQueriesContribute) {
   const auto biased = with_sink_layer([](BlockWeights& weights) {
     empty_other_pair(weights);

@@ -65,6 +65,14 @@ TEST(SinkOnset, DoesNotApplyToFewLayers) {
   const auto trial = onset_of(planted_model(1));
   EXPECT_EQ(trial.judgement.verdict, Verdict::not_applicable);
   EXPECT_EQ(trial.judgement.reason, "fewer than 8 layers");
+  EXPECT_EQ(onset_of(deep_model(3), {"least_layers=11"}).judgement.reason, "fewer than 11 layers");
+}
+
+TEST(SinkOnset, ComparesWithAsManyNeighboursAsItsParameterSays) {
+  const auto lead = [](const std::string& farthest) {
+    return onset_metric(onset_of(deep_model(5), {"farthest_shift=" + farthest}), "onset_correlation_lead");
+  };
+  EXPECT_GT(lead("1"), lead("2")) << "the spike lies two layers before the sink";
 }
 
 TEST(SinkOnset, ShorterTextsLeaveFewerCells) {
