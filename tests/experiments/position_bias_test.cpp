@@ -24,12 +24,14 @@ double bias_metric(const Trial& trial, const std::string& name) {
 TEST(PositionBias, PassesWhereDeviationMakesSecondarySinks) {
   const auto trial = bias_of(easily_reached());
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
+  EXPECT_EQ(trial.judgement.bearing, Bearing::silent);
   EXPECT_GT(bias_metric(trial, "secondary_sinks"), 20);
 }
 
 TEST(PositionBias, FailsWhereTheTokenMakesThem) {
   const auto trial = bias_of(with_marked_tokens());
   EXPECT_EQ(trial.judgement.verdict, Verdict::fail) << trial.judgement.reason;
+  EXPECT_EQ(trial.judgement.bearing, Bearing::silent);
   EXPECT_GT(bias_metric(trial, "secondary_sinks"), 20);
 }
 
