@@ -32,11 +32,22 @@ struct LockedKeys {
   }
 };
 
+/// Whether every score on every key is positive, in every text: then no position can have a larger share.
+bool all_scores_positive(const LockedKeys& keys) {
+  const auto least = [&](QueryKey share) { return keys.probe->heads(keys.sink, share).min().item<double>(); };
+  return least(QueryKey::positive_share) == 1 && least(QueryKey::positive_share_others) == 1;
+}
+
 void judge_scores(const LockedKeys& keys, Measure& measure) {
   measure.judged("sink_key_alignment", keys.on, keys.mean(QueryKey::alignment));
   measure.judged("sink_key_alignment_weights", keys.on, keys.mean(QueryKey::weights_alignment));
   measure.judged("sink_key_positive_share", keys.on, keys.mean(QueryKey::positive_share));
   measure.judged("sink_key_positive_share_over_others", keys.on, keys.share_over_others(keys.sink));
+  if (all_scores_positive(keys)) {
+    measure.note(
+        "Every score on every key is positive, in all heads and texts, as large biases can bring about. No position "
+        "can stand out there, so sink_key_positive_share_over_others is 0 and open.");
+  }
 }
 
 /// How many different tokens the texts begin with.
@@ -57,6 +68,15 @@ Tensor mean_over_pairs(const Tensor& weights, const Tensor& x, const Tensor& pai
   return sum(x * pairs) / sum(pairs);
 }
 
+/// Constancy of position 0's key, and of the others', from weights [R, B]: [R, 2].
+OfWeights constancy_of(const LockedKeys& keys) {
+  return [keys, pairs = pairs_that_differ(keys.on)](const Tensor& weights) {
+    return at::stack({mean_over_pairs(weights, keys.probe->key_cosines(keys.sink, true), pairs),
+                      mean_pairwise(weights, keys.probe->key_cosines(keys.sink, false))},
+                     1);
+  };
+}
+
 /// `least`: with fewer distinct first tokens it says nothing, as under a constant BOS.
 void judge_constancy(const LockedKeys& keys, int64_t least, Measure& measure) {
   if (first_tokens(keys.on) < least) {
@@ -64,16 +84,12 @@ void judge_constancy(const LockedKeys& keys, int64_t least, Measure& measure) {
                  " different tokens: whether the key is constant is not applicable.");
     return;
   }
-  const auto pairs = pairs_that_differ(keys.on);
-  const auto first = [=](const Tensor& weights) {
-    return mean_over_pairs(weights, keys.probe->key_cosines(keys.sink, true), pairs);
+  const auto constancy = [both = constancy_of(keys)](const Tensor& weights) { return both(weights).slice(1, 0, 1); };
+  const auto over_others = [both = constancy_of(keys)](const Tensor& weights) {
+    return both(weights).slice(1, 0, 1) - both(weights).slice(1, 1);
   };
-  const auto over_others = [=](const Tensor& weights) {
-    return first(weights) - mean_pairwise(weights, keys.probe->key_cosines(keys.sink, false));
-  };
-  const auto as_column = [](const auto& f) { return [=](const Tensor& weights) { return f(weights).unsqueeze(1); }; };
-  measure.judged_population("sink_key_constancy", keys.on, as_column(first), {-1, 1});
-  measure.judged_population("sink_key_constancy_over_others", keys.on, as_column(over_others), {-2, 2});
+  measure.judged_population("sink_key_constancy", keys.on, constancy, {-1, 1});
+  measure.judged_population("sink_key_constancy_over_others", keys.on, over_others, {-2, 2});
 }
 
 /// Rank correlation over the heads of the mean alignment and the mean share of positive scores.
@@ -97,15 +113,18 @@ LockedKeys observe_keys(Claim& claim, const Condition& on, std::vector<int64_t> 
       claim.run(on).add(std::make_shared<QueryKeyProbe>(std::move(layers), claim.config().head_width, on.length()))};
 }
 
-/// What the biases of queries and keys contribute, where attention has any.
-void report_without_biases(Claim& claim, Condition on, int64_t sink) {
+/// What the biases of queries and keys contribute, where attention has any: to each number that is judged.
+void report_without_biases(Claim& claim, Condition on, int64_t sink, int64_t least_tokens) {
   if (!claim.config().qkv_bias) return;
   on.model = without_query_key_biases(on.model, sink);
   on.suffix = "_without_biases";
-  claim.report([keys = observe_keys(claim, on, {sink})](Measure& measure) {
+  claim.report([=, keys = observe_keys(claim, on, {sink})](Measure& measure) {
     measure.mean("sink_key_alignment", keys.on, keys.mean(QueryKey::alignment));
     measure.mean("sink_key_alignment_weights", keys.on, keys.mean(QueryKey::weights_alignment));
     measure.mean("sink_key_positive_share", keys.on, keys.mean(QueryKey::positive_share));
+    measure.mean("sink_key_positive_share_over_others", keys.on, keys.share_over_others(keys.sink));
+    if (first_tokens(keys.on) < least_tokens) return;
+    measure.population({"sink_key_constancy", "sink_key_constancy_others"}, keys.on, constancy_of(keys));
   });
 }
 
@@ -131,7 +150,7 @@ void qk_locking(Claim& claim) {
     if (has_control) judge_layer_one(keys, measure);
     if (!has_control) measure.note("The stage starts in layer 2, so layer 1 is no control.");
   });
-  report_without_biases(claim, on, sink);
+  report_without_biases(claim, on, sink, least_tokens);
 }
 
 REPLICATE_CLAIM(qk_locking, "natural", "first_tokens");

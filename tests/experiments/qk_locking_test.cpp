@@ -123,6 +123,45 @@ TEST(QkLocking, ReportsWhatBiasesOfQueriesContribute) {
   EXPECT_GT(metric_in(trial, "sink_key_alignment_without_biases").value, 0.9);
 }
 
+/// The sink layer's queries and keys have a large component in common, on the pair that hardly turns: every score is
+/// positive.
+std::shared_ptr<const Model> with_a_bias_in_common() {
+  const auto biased = with_sink_layer([](BlockWeights& weights) {
+    weights.query_bias = at::zeros({64});
+    weights.key_bias = at::zeros({32});
+    for (int64_t h = 0; h < 4; ++h) weights.query_bias[h * kHeadRows + kLocked] = 60;
+    for (int64_t g = 0; g < 2; ++g) weights.key_bias[g * kHeadRows + kLocked] = 60;
+  });
+  auto config = planted_config();
+  config.qkv_bias = true;
+  return std::make_shared<const Model>(Model{"biased", config, biased->weights});
+}
+
+TEST(QkLocking, SaysWhyTheShareOverOthersIsOpenWhereEveryScoreIsPositive) {
+  const auto trial = locking_trial(with_a_bias_in_common());
+  EXPECT_EQ(metric_in(trial, "sink_key_positive_share_over_others").value, 0) << trial.judgement.reason;
+  EXPECT_EQ(criterion_in(trial, "sink_key_positive_share_over_others"), Outcome::inconclusive);
+  const auto says_why = [](const Trial& one) {
+    return std::ranges::any_of(one.measurement.notes, [](const std::string& note) {
+      return note.find("score on every key is positive") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(says_why(trial));
+  EXPECT_FALSE(says_why(locking_trial(planted_model(1))));
+}
+
+/// With the biases every key is nearly the same; without them the planted model's numbers are back.
+TEST(QkLocking, ReportsWhatBiasesContributeToEachJudgedNumber) {
+  const auto trial = locking_trial(with_a_bias_in_common()), plain = locking_trial(planted_model(1));
+  EXPECT_LT(metric_in(trial, "sink_key_constancy_over_others").value, 0.1);
+  EXPECT_NEAR(metric_in(trial, "sink_key_positive_share_over_others_without_biases").value,
+              metric_in(plain, "sink_key_positive_share_over_others").value, 1e-6);
+  const auto constancy = metric_in(trial, "sink_key_constancy_without_biases").value;
+  EXPECT_NEAR(constancy, metric_in(plain, "sink_key_constancy_plug_in").value, 1e-6);
+  EXPECT_NEAR(constancy - metric_in(trial, "sink_key_constancy_others_without_biases").value,
+              metric_in(plain, "sink_key_constancy_over_others_plug_in").value, 1e-6);
+}
+
 TEST(QkLocking, LeavesBiasesOfOtherLayersAlone) {
   const auto biased = planted_variant([](int64_t, BlockWeights& weights) { weights.query_bias = at::ones({64}); });
   const auto without = without_query_key_biases(biased, 4);
