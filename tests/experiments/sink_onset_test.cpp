@@ -79,7 +79,9 @@ TEST(SinkOnset, ShorterTextsLeaveFewerCells) {
   const auto trial = onset_of(deep_model(3), {"natural.length=96"});
   EXPECT_EQ(onset_metric(trial, "onset_cells"), 9);
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
-  EXPECT_EQ(onset_of(deep_model(3), {"natural.length=48"}).judgement.verdict, Verdict::not_applicable);
+  const auto short_texts = onset_of(deep_model(3), {"natural.length=48"});
+  EXPECT_EQ(short_texts.judgement.verdict, Verdict::not_applicable);
+  EXPECT_EQ(short_texts.judgement.reason, "too short: no length of the grid is within 48 tokens");
 }
 
 /// Pearson's correlation over layers of attention with the norm ratio `shift` layers on, edges repeated.
