@@ -22,7 +22,7 @@ void dense_ffn(TrainingClaim& claim) {
   const auto dense = last_sinks(claim, arms.runs(kDenseDown), tokens);
   claim.report([=, &claim](SeedMeasure& measure) {
     report_runs(claim.trained(), arms, measure);
-    report_headroom(claim.trained(), arms, claim.parameters.real("lowest_known_loss"), measure);
+    report_headroom(claim.trained(), arms, measure);
     baseline.report(claim.parameters.real("sink_excess"), measure);
     measure.value("dominance_kept", dominance_kept(dense, baseline.last()));
     measure.judged("excess_beyond_share",
@@ -31,7 +31,7 @@ void dense_ffn(TrainingClaim& claim) {
   });
 }
 
-REPLICATE_CLAIM(dense_ffn, "validation.sequences", "sink_excess", "allowed.excess", "lowest_known_loss");
+REPLICATE_CLAIM(dense_ffn, "validation.sequences", "sink_excess", "allowed.excess");
 
 }  // namespace
 }  // namespace replicate

@@ -23,7 +23,7 @@ void statistical_parity(TrainingClaim& claim) {
   const LogVarianceRatios ratios(claim, arms, kPaperVarianceLayer);
   claim.report([=, &claim](SeedMeasure& measure) {
     report_runs(claim.trained(), arms, measure);
-    report_headroom(claim.trained(), arms, claim.parameters.real("lowest_known_loss"), measure);
+    report_headroom(claim.trained(), arms, measure);
     measure.judged("loss_less_constant_gain",
                    differences(final_losses(arms.runs(kHeadRmsNorm)), final_losses(arms.runs(kConstantGain))));
     measure.measured_on("random");
@@ -33,7 +33,7 @@ void statistical_parity(TrainingClaim& claim) {
   });
 }
 
-REPLICATE_CLAIM(statistical_parity, "random.sequences", "discrepancy", "lowest_known_loss");
+REPLICATE_CLAIM(statistical_parity, "random.sequences", "discrepancy");
 
 }  // namespace
 }  // namespace replicate

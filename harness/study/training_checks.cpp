@@ -45,17 +45,16 @@ double largest_gain_at_edge(const TrainingResults& training, const ComparedArms&
   return largest;
 }
 
-/// Of any run of the study, or of another size, where one is known.
-double lowest_loss(const TrainingResults& training, double known) {
-  double low = known > 0 ? known : kAboveAll;
-  for (const auto* by_arm : {&training.own_rate, &training.shared_rate}) {
-    for (const auto& [arm, runs] : *by_arm) {
-      for (const auto& run : runs) {
-        for (const auto& point : run.curve) low = std::min(low, point.validation_loss);
-      }
+/// The lowest known loss, or that of a run of these arms where it is lower. Other arms have no say: which of them were
+/// trained depends on what else was asked for.
+double lowest_loss(double known, const ComparedArms& arms) {
+  if (!(known > 0)) return kUndecided;
+  double low = known;
+  for (const auto& arm : arms.names()) {
+    for (const auto& run : arms.runs(arm)) {
+      for (const auto& point : run.curve) low = std::min(low, point.validation_loss);
     }
   }
-  for (const auto& [arm, trials] : training.rates) low = std::min(low, lowest(trials));
   return low;
 }
 
@@ -71,9 +70,11 @@ void report_runs(const TrainingResults& training, const ComparedArms& arms, Seed
   arms.note_stopped(measure);
 }
 
-void report_headroom(const TrainingResults& training, const ComparedArms& arms, double known, SeedMeasure& measure) {
+void report_headroom(const TrainingResults& training, const ComparedArms& arms, SeedMeasure& measure) {
+  const double known = training.lowest_known_loss;
   const double loss = mean(present(final_losses(arms.runs(kBaseline))));
-  measure.value("headroom", (loss - lowest_loss(training, known)) / loss);
+  measure.value("lowest_known_loss", known);
+  measure.value("headroom", (loss - lowest_loss(known, arms)) / loss);
 }
 
 BaselineSink::BaselineSink(TrainingClaim& claim, const ComparedArms& arms, const Tokens& tokens)

@@ -13,10 +13,11 @@ namespace replicate {
 ///   between. NaN where an arm has no rate between.
 void report_runs(const TrainingResults& training, const ComparedArms& arms, SeedMeasure& measure);
 
-/// `headroom`: the baseline's final loss less the lowest validation loss of any run, as a share of the former. Near 0
-/// the task is exhausted, and a difference of losses says nothing. `known`: the loss that a run of another size reached
-/// on this data; 0 where none is known.
-void report_headroom(const TrainingResults& training, const ComparedArms& arms, double known, SeedMeasure& measure);
+/// - `lowest_known_loss`: of the regime; 0 where none is known.
+/// - `headroom`: the baseline's final loss less that one, or less the lowest that a run of these arms had where that is
+///   lower, as a share of the former. Near 0 the task is exhausted, and a difference of losses says nothing. NaN where
+///   none is known: the arms that are compared cannot say what is left to gain, since their gain is what is judged.
+void report_headroom(const TrainingResults& training, const ComparedArms& arms, SeedMeasure& measure);
 
 /// The baseline at the end of training, and its dominance before it.
 class BaselineSink {

@@ -1,6 +1,7 @@
 #include "harness/training/recipes.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/error.h"
@@ -58,6 +59,7 @@ Recipes::Recipes(const Parameters& settings, uint64_t seed, at::Device device)
       data_(settings.text("data")),
       length_(settings.integer("length")),
       rate_steps_(settings.integer("rate_steps")),
+      lowest_known_loss_(settings.real("lowest_known_loss")),
       bos_(settings.flag("bos")),
       shared_rate_(settings.flag("shared_rate")) {
   std::sort(rates_.begin(), rates_.end());
@@ -83,6 +85,8 @@ void Recipes::check() const {
           "choose a divisor, so that the last step is seen");
   require(plan_.threads > 0 && plan_.threads <= 1024, "training.threads lies outside 1..1024",
           "give a sensible number");
+  require(lowest_known_loss_ >= 0 && std::isfinite(lowest_known_loss_), "training.lowest_known_loss is no loss",
+          "give nats per token, or 0 where none is known");
   require(baseline_.clip > 0 && baseline_.weight_decay >= 0, "training.clip or training.weight_decay is out of range",
           "give a positive clip and no negative decay");
 }

@@ -36,6 +36,7 @@ class Recipes {
   int64_t length() const { return length_; }
   bool bos() const { return bos_; }
   bool shared_rate() const { return shared_rate_; }
+  double lowest_known_loss() const { return lowest_known_loss_; }  ///< decides no run; 0 where none is known
   const std::string& data() const { return data_; }
   std::string triggers() const { return settings_.text("triggers"); }
   std::string tokenizer() const { return settings_.text("tokenizer"); }
@@ -50,6 +51,7 @@ class Recipes {
   std::vector<double> rates_;
   std::string data_;
   int64_t length_ = 0, rate_steps_ = 0;
+  double lowest_known_loss_ = 0;
   bool bos_ = false, shared_rate_ = false;
 };
 

@@ -46,6 +46,7 @@ struct TrainingResults {
   int64_t steps = 0;                                           ///< of a whole run
   int64_t decay_steps = 0;                                     ///< the last so many of them lower the rate
   bool bos = false;
+  double lowest_known_loss = 0;  ///< that any model of any size reached on this data; 0 where none is known
 
   /// Sequences [n, T] of the validation text, as the models saw them in training (with BOS where they had it). The
   /// survey's are never among the measured ones.

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/number_text.h"
 #include "base/sha256.h"
 #include "base/statistics.h"
 #include "base/stopwatch.h"
@@ -34,6 +35,7 @@ TrainingStudy::TrainingStudy(const Recipes& recipes, std::shared_ptr<const Train
   results_.steps = baseline.schedule.steps;
   results_.decay_steps = baseline.schedule.decay;
   results_.bos = recipes_.bos();
+  results_.lowest_known_loss = recipes_.lowest_known_loss();
   if (device_.is_cpu()) workers_ = std::max<int64_t>(1, at::get_num_threads() / recipes_.plan().threads);
   results_.validation = [this](int64_t sequences, Region region) { return validation(sequences, region); };
   results_.random = [this](int64_t sequences, bool bos) { return random(sequences, bos); };
@@ -67,7 +69,8 @@ Tokens TrainingStudy::random(int64_t sequences, bool bos) const {
 // --- Training -----------------------------------------------------------------------------------------------
 
 std::string TrainingStudy::fingerprint() const {
-  std::string all = data_->fingerprint() + "\n";
+  std::string all =
+      data_->fingerprint() + "\nlowest known loss " + significant_text(recipes_.lowest_known_loss(), 17) + "\n";
   for (const auto& arm : arm_names()) {
     all +=
         std::to_string(recipes_.seeds(arm)) + " " + run_of(arm, 0, recipes_.rates().front()).folder().string() + "\n";

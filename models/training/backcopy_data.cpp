@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/sha256.h"
@@ -84,8 +85,7 @@ int64_t BackcopyData::drawn(const std::vector<double>& cumulative, uint64_t bits
 void BackcopyData::sample(uint64_t key, int64_t* ids, int64_t count) const {
   for (int64_t t = 0; t < count; ++t) {
     const auto last = t > 0 ? ids[t - 1] : 0;
-    const bool copies = t > 1 && last <= triggers_;
-    ids[t] = copies ? ids[t - 2] : drawn(next_[last], mixed(key + 1 + static_cast<uint64_t>(t)));
+    ids[t] = copies(t, last) ? ids[t - 2] : drawn(next_[last], mixed(key + 1 + static_cast<uint64_t>(t)));
   }
 }
 
@@ -106,6 +106,27 @@ Batch BackcopyData::batch(uint64_t seed, int64_t step, int64_t count) const {
 Batch BackcopyData::validation(int64_t first, int64_t count) const {
   TORCH_CHECK(first + count <= kValidationSize, "the validation set has ", kValidationSize, " sequences");
   return sequences(kValidationKey, first, count);
+}
+
+double BackcopyData::nats(int64_t last, int64_t id) const {
+  const auto& cumulative = next_[last];
+  return -std::log(cumulative[id - 1] - (id > 1 ? cumulative[id - 2] : 0));
+}
+
+double BackcopyData::own_loss(int64_t first, int64_t count) const {
+  const auto texts = validation(first, count);
+  const auto skip = begins_with_bos_ ? 1 : 0;  // without BOS the first token is given
+  double sum = 0;
+  for (int64_t row = 0; row < count; ++row) {
+    const auto* inputs = texts.inputs.const_data_ptr<int64_t>() + row * length_;
+    const auto last_target = texts.targets[row][length_ - 1].item<int64_t>();
+    for (int64_t t = 1 - skip; t <= length_ - skip; ++t) {
+      const auto last = t > 0 ? inputs[t - 1 + skip] : 0;
+      const auto id = t + skip < length_ ? inputs[t + skip] : last_target;
+      if (!copies(t, last)) sum += nats(last, id);
+    }
+  }
+  return sum / static_cast<double>(count * length_);
 }
 
 std::string BackcopyData::fingerprint() const {

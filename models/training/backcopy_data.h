@@ -26,10 +26,16 @@ class BackcopyData : public TrainingData {
   std::optional<int64_t> bos_token() const override { return 0; }
   std::string fingerprint() const override;
 
+  /// Nats per token of the chain itself on validation(first, count): what no model can do better than but by chance. A
+  /// copied token costs nothing.
+  double own_loss(int64_t first, int64_t count) const;
+
  private:
   Batch sequences(uint64_t key, int64_t first, int64_t count) const;
   void sample(uint64_t key, int64_t* ids, int64_t count) const;
   int64_t drawn(const std::vector<double>& cumulative, uint64_t bits) const;
+  bool copies(int64_t t, int64_t last) const { return t > 1 && last <= triggers_; }  ///< the t-th token of a text
+  double nats(int64_t last, int64_t id) const;
 
   int64_t vocabulary_, triggers_, length_;
   bool begins_with_bos_;

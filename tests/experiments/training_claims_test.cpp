@@ -7,6 +7,7 @@
 
 #include "harness/study/measures/effective_rank.h"
 #include "harness/training/make_study.h"
+#include "models/training/backcopy_data.h"
 #include "tests/support/byte_tokenizer.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/golden_metrics.h"
@@ -133,18 +134,45 @@ TEST(JudgedMetrics, HaveNotMovedOnMadeUpTraining) {
 
 // ---- Texts for a study ------------------------------------------------------------------------------
 
-TEST(MakeStudy, RefusesTokensThatWereChangedSince) {
-  const TemporaryFolder folder;
+/// Of profile cpu, on the texts of write_tiny_prose.
+Settings prose_settings(const std::vector<std::string>& changes = {}) {
+  std::vector<std::string> overrides = {"training.data=prose", "training.vocabulary=257", "training.length=16"};
+  overrides.insert(overrides.end(), changes.begin(), changes.end());
+  return resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null", "",
+                                overrides, std::nullopt}));
+}
+
+void write_tiny_prose(const TemporaryFolder& folder) {
   folder.write("assets/tokenizers/prose-bpe-4096/tokenizer.json", byte_tokenizer_json().dump());
   for (const auto* name : {"assets/prose/one.txt", "assets/prose/two.txt"})
     folder.write(name, std::string(200, 'a') + name);
-  const auto settings = resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs",
-                                               "",
-                                               "cpu",
-                                               "smollm2-null",
-                                               "",
-                                               {"training.data=prose", "training.vocabulary=257", "training.length=16"},
-                                               std::nullopt}));
+}
+
+/// Another loss decides another verdict, so records are made anew; what was trained stays.
+TEST(MakeStudy, TrainsTheSameWhateverLossIsKnown) {
+  const TemporaryFolder folder;
+  write_tiny_prose(folder);
+  const auto none = prose_settings().training, known = prose_settings({"training.lowest_known_loss=2"}).training;
+  const auto study = [&](const Parameters& training) {
+    return make_study(training, 1, folder / "assets", folder / "runs", at::kCPU);
+  };
+  EXPECT_NE(study(none)->fingerprint(), study(known)->fingerprint());
+  EXPECT_EQ(study(none)->results().lowest_known_loss, 0);
+  EXPECT_EQ(study(known)->results().lowest_known_loss, 2);
+  const BackcopyData data("abcabcaab", 4, "a", 16, true);
+  const auto run_folder = [&](const Parameters& training) {
+    const Recipes recipes(training, 1, at::kCPU);
+    return TrainingRun::folder_name(kBaseline, recipes.run(kBaseline, 0, 0.003), recipes.plan(), data, at::kCPU);
+  };
+  EXPECT_EQ(run_folder(none), run_folder(known));
+  expect_error([&] { study(prose_settings({"training.lowest_known_loss=-1"}).training); },
+               "training.lowest_known_loss is no loss");
+}
+
+TEST(MakeStudy, RefusesTokensThatWereChangedSince) {
+  const TemporaryFolder folder;
+  write_tiny_prose(folder);
+  const auto settings = prose_settings();
   const auto make = [&] { make_study(settings.training, 1, folder / "assets", folder / "runs", at::kCPU); };
   make();
   EXPECT_NO_THROW(make());

@@ -56,7 +56,7 @@ void override_claim(ClaimDraft& claim, const std::string& key, const Yaml& value
 
 void override_training(Draft& draft, const std::string& key, const Yaml& value) {
   draft.training.set(key, value);
-  forget_training(draft);
+  key == kLowestKnownLoss ? forget_expected_verdicts(draft) : forget_training(draft);
 }
 
 }  // namespace

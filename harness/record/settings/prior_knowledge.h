@@ -22,7 +22,19 @@ inline constexpr const char* kKnownModel =
 /// others.
 void set_calibration(Draft& draft, bool of_training, const std::string& text, bool calibrated);
 
+/// Of training claims: they are judged otherwise than where the verdicts were recorded.
+void forget_expected_verdicts(Draft& draft);
+
 /// The claims train other models than the profile's, of which nothing is known.
 void forget_training(Draft& draft);
+
+inline constexpr const char* kLowestKnownLoss = "lowest_known_loss";  // of configs/training.yaml
+
+/// Whether these settings train what `before` trained: they differ in no more than the lowest known loss.
+bool train_the_same(const ParameterTable& training, const ParameterTable& before);
+
+/// The lowest known loss is one of some data. Where a layer of settings changed the data of `before` and gave no loss,
+/// none is known.
+void forget_lowest_loss(ParameterTable& training, const ParameterTable& before);
 
 }  // namespace replicate

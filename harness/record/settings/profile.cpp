@@ -17,7 +17,11 @@ void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
     if (const auto value = yaml.find(key)) set_run_number(draft.settings, key, *value);
   }
   if (const auto survey = yaml.find("survey")) draft.survey.merge(*survey);
-  if (const auto training = yaml.find("training")) draft.training.merge(*training);
+  if (const auto training = yaml.find("training")) {
+    const auto before = draft.training;
+    draft.training.merge(*training);
+    forget_lowest_loss(draft.training, before);
+  }
   if (const auto known = yaml.find("calibration")) set_calibration(draft, true, filled_text(*known), true);
   const auto claims = yaml.find("claims");
   if (!claims) return;

@@ -40,10 +40,11 @@ void apply_recorded(Draft& draft, const Yaml& config) {
   for (const std::string& key : kRunNumbers) set_run_number(draft.settings, key, config.at(key));
   draft.settings.dtype = config.text_or("dtype", draft.settings.dtype);
   draft.survey.merge(config.at("survey"));
-  const auto of_the_profile = draft.training.yaml(0);
+  const auto of_the_profile = draft.training;
   if (const auto training = config.find("training"); training && training->is_mapping())
     draft.training.merge(*training);
-  if (draft.training.yaml(0) != of_the_profile) forget_training(draft);
+  forget_lowest_loss(draft.training, of_the_profile);
+  if (!train_the_same(draft.training, of_the_profile)) forget_training(draft);
   for (const auto& [id, claim] : config.at("claims").entries()) {
     auto* known = find_claim(draft, id);
     const auto parameters = claim.find("parameters");

@@ -10,6 +10,7 @@
 #include "harness/record/settings/model_path.h"
 #include "harness/record/settings/model_settings.h"
 #include "harness/record/settings/overrides.h"
+#include "harness/record/settings/prior_knowledge.h"
 #include "harness/record/settings/profile.h"
 #include "harness/record/settings/recorded_run.h"
 #include "harness/record/settings/registration.h"
@@ -108,7 +109,9 @@ Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity
   const auto own_bos = draft.settings.model.bos;
   if (!request.bos.empty()) draft.settings.model.bos = known_bos(request.bos);
   if (layers.recorded) apply_recorded(draft, *layers.recorded);
+  const auto before = draft.training;
   for (const std::string& text : request.overrides) apply_override(draft, text);
+  forget_lowest_loss(draft.training, before);
   if (request.seed) draft.settings.seed = *request.seed;
   if (!request.dtype.empty()) draft.settings.dtype = known_dtype(request.dtype);
   const bool own_inputs = draft.settings.seed == layers.draft.settings.seed && draft.settings.model.bos == own_bos;

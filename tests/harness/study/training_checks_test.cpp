@@ -77,17 +77,19 @@ TEST(TrainingChecks, MeasureWhatTheBaselineHadLeftToGain) {
   auto results = two_arms();
   const auto headroom = [&](double known) {
     SeedMeasure measure;
-    report_headroom(results, ComparedArms(results.own_rate, {kBaseline, kHeadRmsNorm}), known, measure);
+    results.lowest_known_loss = known;
+    report_headroom(results, ComparedArms(results.own_rate, {kBaseline, kHeadRmsNorm}), measure);
     return value_of(measure, "headroom");
   };
-  results.rates.clear();
-  EXPECT_EQ(headroom(0), 0);
   EXPECT_NEAR(headroom(3), 0.25, 1e-12);
-  results.rates[kBaseline] = {{0.001, 3.6}, {0.003, kNaN}};
-  EXPECT_NEAR(headroom(0), 0.1, 1e-12);
-  results.shared_rate[kConstantGain] = runs_with_loss(
-      kConstantGain, [](uint64_t, int64_t) { return 2.0; }, 1);
-  EXPECT_NEAR(headroom(0), 0.5, 1e-12);
+  EXPECT_TRUE(std::isnan(headroom(0))) << "nothing is known";
+  results.rates[kBaseline] = {{0.001, 2}, {0.003, 1}, {0.01, 2}};
+  results.own_rate[kConstantGain] = runs_with_loss(kConstantGain, [](uint64_t, int64_t) { return 2.0; });
+  results.shared_rate = results.own_rate;
+  EXPECT_NEAR(headroom(3), 0.25, 1e-12) << "only the arms that are compared count";
+  results.own_rate[kHeadRmsNorm][9] = run_of(kHeadRmsNorm, [](int64_t step) { return step == 50 ? 2.0 : 4.0; });
+  EXPECT_NEAR(headroom(3), 0.5, 1e-12) << "at any time";
+  EXPECT_TRUE(std::isnan(headroom(0)));
   stop(results, kBaseline, 1);
   EXPECT_NEAR(headroom(3), 0.5, 1e-12);
 }
