@@ -1,7 +1,7 @@
 // Head-wise RMSNorm "restores parity across positions" (abstract): after it, position 0 varies over texts like any
 // other position, where without it its variance is the largest by arithmetic. A norm also changes the scale of all
-// heads, so a second arm has that scale alone, by constant gains: parity helps only if the norm ends with the lower
-// loss. Cost: two layers of one forward pass per run.
+// heads, so a second arm has that scale alone, by constant gains: parity helps only if the norm ends with a lower loss
+// than these, and than the baseline, since constant gains may do harm. Cost: two layers of one forward pass per run.
 
 #include "harness/study/measures/trained_variance.h"
 #include "harness/study/training_checks.h"
@@ -24,6 +24,7 @@ void statistical_parity(TrainingClaim& claim) {
   claim.report([=, &claim](SeedMeasure& measure) {
     report_runs(claim.trained(), arms, measure);
     report_headroom(claim.trained(), arms, measure);
+    measure.judged("relative_loss_difference", relative_losses(arms.runs(kHeadRmsNorm), arms.runs(kBaseline)));
     measure.judged("loss_less_constant_gain",
                    differences(final_losses(arms.runs(kHeadRmsNorm)), final_losses(arms.runs(kConstantGain))));
     measure.measured_on("random");

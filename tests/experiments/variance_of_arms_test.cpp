@@ -131,6 +131,7 @@ TEST(StatisticalParity, PassesWhereTheNormEqualisesAndBeatsItsScale) {
   const auto trial = of_parity(normed_training(true, 3.4, 3.6));
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
   EXPECT_NEAR(trial.value("loss_less_constant_gain"), -0.2, 1e-9);
+  EXPECT_NEAR(trial.value("relative_loss_difference"), -0.6 / 4.06, 1e-3);
   EXPECT_LT(trial.value("log_variance_ratio_after_norm"), std::log(2));
   EXPECT_EQ(trial.find("log_variance_ratio_after_norm")->inputs, "random");
   EXPECT_EQ(trial.find("loss_less_constant_gain")->inputs, "validation");
@@ -138,10 +139,14 @@ TEST(StatisticalParity, PassesWhereTheNormEqualisesAndBeatsItsScale) {
             2 * trial.series("variance_by_position_layer2", kConstantGain).y[20]);
 }
 
-TEST(StatisticalParity, FailsWhereTheScaleDoesItOrTheDiscrepancyStays) {
+TEST(StatisticalParity, FailsWhereTheScaleDoesItOrTheNormHarmsOrTheDiscrepancyStays) {
   const auto by_scale = of_parity(normed_training(true, 3.4, 3.3));
   EXPECT_EQ(by_scale.judgement.verdict, Verdict::fail);
   EXPECT_EQ(by_scale.judgement.reason.rfind("loss_less_constant_gain", 0), 0U) << by_scale.judgement.reason;
+  const auto harms = of_parity(normed_training(true, 4.01, 4.2));
+  EXPECT_EQ(harms.judgement.verdict, Verdict::fail) << "constant gains do more harm, and the norm does some";
+  EXPECT_EQ(harms.judgement.reason.rfind("relative_loss_difference", 0), 0U) << harms.judgement.reason;
+  EXPECT_LT(harms.value("loss_less_constant_gain"), 0);
   const auto stays = of_parity(normed_training(false, 3.4, 3.6));
   EXPECT_EQ(stays.judgement.verdict, Verdict::fail);
   EXPECT_EQ(stays.judgement.reason.rfind("log_variance_ratio_after_norm", 0), 0U) << stays.judgement.reason;
