@@ -36,8 +36,8 @@ double steps_to_loss(const Curve& curve, double loss) {
 }
 
 /// Log of the tokens in which the arm first reaches the loss that the baseline has at the end of its constant rate,
-/// over those in which the baseline first does, so that noise favours neither. `never`: the ratio of an arm that never
-/// does.
+/// over those in which the baseline first does: noise in a curve brings both there early. `never`: the ratio of an arm
+/// that never does, by however little, so that at equal losses the mean over seeds lies above 0.
 double log_tokens_ratio(const Curve& arm, const Curve& baseline, double never) {
   const double target = baseline.back().validation_loss;
   const double reached = steps_to_loss(arm, target);
