@@ -60,7 +60,7 @@ void emergence(TrainingClaim& claim) {
     report_prediction(selectivity, excess, claim.parameters.real("thresholds.excess"), measure);
     measure.mean("early_selectivity", selectivity);
     measure.mean("final_excess_attention", excess);
-    arms.note_stopped(measure);
+    arms.note_runs(measure);
   });
 }
 

@@ -136,7 +136,7 @@ void report_shared_rate(const ComparedArms& arms, SeedMeasure& measure) {
 
 void losses_by_arm(TrainingClaim& claim) {
   const auto& training = claim.trained();
-  const ComparedArms own(training.own_rate, claim.arms), shared(training.shared_rate, claim.arms);
+  const auto own = claim.all_arms(training.own_rate), shared = claim.all_arms(training.shared_rate);
   claim.report([=, &training](SeedMeasure& measure) {
     report_scale(training, own.seeds(), measure);
     report_own_rates(training, own, measure);

@@ -122,11 +122,12 @@ void report_arm(const TrainingClaim& claim, const std::string& arm, const std::v
 }
 
 void order_of_signs(TrainingClaim& claim) {
-  const ComparedArms arms(claim.trained().own_rate, claim.arms);
   const auto tokens = claim.trained().validation(claim.parameters.integer("validation.sequences"), Region::measure);
   require_stackable(tokens->sequences() * (tokens->length() - 1), claim.trained().config.width, "emergence");
-  for (const auto& arm : arms.names()) {
-    const auto seeds = look_at(arms.runs(arm), [&](const TrainedRun& trained) {
+  for (const auto& arm : claim.arms) {
+    const ComparedArms own(claim.trained().own_rate, {arm});  // all its seeds, since arms are not compared here
+    if (!own.has(arm)) continue;
+    const auto seeds = look_at(own.runs(arm), [&](const TrainedRun& trained) {
       Along along;
       for (const auto& kept : trained.models) {
         auto run = claim.run(kept, tokens);
@@ -135,7 +136,7 @@ void order_of_signs(TrainingClaim& claim) {
       }
       return along;
     });
-    claim.report([&claim, arm, seeds, steps = kept_steps(arms.runs(arm))](SeedMeasure& measure) {
+    claim.report([&claim, arm, seeds, steps = kept_steps(own.runs(arm))](SeedMeasure& measure) {
       report_arm(claim, arm, steps, seeds, measure);
     });
   }

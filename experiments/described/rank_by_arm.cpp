@@ -30,7 +30,7 @@ void report_ranks(const std::string& arm, const StackedRanks& seeds, int64_t lay
 
 void rank_by_arm(TrainingClaim& claim) {
   const auto& config = claim.trained().config;
-  const ComparedArms arms(claim.trained().own_rate, claim.arms);
+  const auto arms = claim.all_arms(claim.trained().own_rate);
   const auto tokens = claim.trained().validation(claim.parameters.integer("validation.sequences"), Region::measure);
   require_stackable(tokens->sequences() * (tokens->length() - 1), config.width, "rank_preservation");
   for (const auto& arm : arms.names()) {

@@ -70,7 +70,7 @@ void describe_arm(TrainingClaim& claim, const std::string& arm, std::span<const 
 }
 
 void sinks_by_arm(TrainingClaim& claim) {
-  const ComparedArms arms(claim.trained().own_rate, claim.arms);
+  const auto arms = claim.all_arms(claim.trained().own_rate);
   const auto texts = [&](const std::string& key) {
     return claim.trained().validation(claim.parameters.integer(key), Region::measure);
   };

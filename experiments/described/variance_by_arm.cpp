@@ -30,7 +30,7 @@ void report_variances(const std::string& arm, const std::string& when, const Var
 }
 
 void variance_by_arm(TrainingClaim& claim) {
-  const ComparedArms arms(claim.trained().own_rate, claim.arms);
+  const auto arms = claim.all_arms(claim.trained().own_rate);
   const auto layers = variance_layers(claim.trained().config);
   const auto tokens = random_ids(claim);
   std::map<std::string, Variances> by_arm;

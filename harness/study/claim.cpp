@@ -157,6 +157,11 @@ ComparedArms TrainingClaim::compared(const std::vector<std::string>& needed) con
   return compared;
 }
 
+ComparedArms TrainingClaim::all_arms(const RunsByArm& runs) const {
+  const auto judged = arms.begin() + std::min<std::ptrdiff_t>(2, std::ssize(arms));
+  return {runs, {arms.begin(), judged}, {judged, arms.end()}};
+}
+
 Run TrainingClaim::run(const TrainedModel& kept, const Tokens& tokens) { return Claim::run({tokens, kept.model, ""}); }
 
 Measurement TrainingClaim::measure() const {

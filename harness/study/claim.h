@@ -103,6 +103,9 @@ class TrainingClaim : public Claim {
   const TrainingResults& trained() const { return *training; }
   /// These arms, each at its own best learning rate; ends the call with a sentence where one of them was not trained.
   ComparedArms compared(const std::vector<std::string>& needed) const;
+  /// All arms of the YAML, of these runs: its first two, which are the baseline and the arm that is judged, with the
+  /// seeds that both have, and the others beside them.
+  ComparedArms all_arms(const RunsByArm& runs) const;
   /// Declares a forward pass of one kept state of a run.
   Run run(const TrainedModel& kept, const Tokens& tokens);
   void report(std::function<void(SeedMeasure&)> report) { reports_.push_back(std::move(report)); }

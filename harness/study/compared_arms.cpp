@@ -1,33 +1,56 @@
 #include "harness/study/compared_arms.h"
 
+#include <algorithm>
+
 #include "base/number_text.h"
 
 namespace replicate {
 
 bool finished(const TrainedRun& run) { return run.stopped.empty() && !run.curve.empty() && !run.models.empty(); }
 
-ComparedArms::ComparedArms(const RunsByArm& all, const std::vector<std::string>& wanted) {
-  const auto baseline = all.find(kBaseline);
-  if (baseline == all.end() || baseline->second.empty()) return;
-  const auto count = baseline->second.size();
-  seeds_ = static_cast<int64_t>(count);
-  for (const auto& arm : wanted) {
-    const auto found = all.find(arm);
-    if (found == all.end() || found->second.size() < count) continue;
+namespace {
+
+int64_t seeds_of(const RunsByArm& all, const std::string& arm) {
+  const auto found = all.find(arm);
+  return found == all.end() ? 0 : static_cast<int64_t>(found->second.size());
+}
+
+}  // namespace
+
+ComparedArms::ComparedArms(const RunsByArm& all, const std::vector<std::string>& needed,
+                           const std::vector<std::string>& beside) {
+  if (seeds_of(all, kBaseline) == 0) return;
+  for (const auto& arm : needed) {
+    if (const auto seeds = seeds_of(all, arm); seeds > 0) trained_.emplace_back(arm, seeds);
+  }
+  if (trained_.empty()) return;
+  seeds_ = std::ranges::min_element(trained_, {}, [](const auto& arm) { return arm.second; })->second;
+  add(all, needed);
+  add(all, beside);
+}
+
+void ComparedArms::add(const RunsByArm& all, const std::vector<std::string>& arms) {
+  for (const auto& arm : arms) {
+    if (seeds_of(all, arm) < seeds_) continue;
     names_.push_back(arm);
-    runs_[arm] = std::span(found->second).first(count);
+    runs_[arm] = std::span(all.at(arm)).first(seeds_);
   }
 }
 
 std::string ComparedArms::missing(const std::vector<std::string>& needed) const {
   for (const auto& arm : needed) {
     if (has(arm)) continue;
-    return "the profile trains no " + arm + (arm == kBaseline ? "" : ", or fewer seeds of it than of the baseline");
+    return "the profile trains no " + arm;
   }
   return {};
 }
 
-void ComparedArms::note_stopped(SeedMeasure& measure) const {
+void ComparedArms::note_runs(SeedMeasure& measure) const {
+  for (const auto& [arm, seeds] : trained_) {
+    if (seeds == seeds_) continue;
+    measure.note("Of the " + std::to_string(seeds) + " seeds of " + arm + " the first " + std::to_string(seeds_) +
+                 " are compared: another arm has no more.");
+  }
   for (const auto& arm : names_) {
     for (size_t i = 0; i < runs_.at(arm).size(); ++i) {
       const auto& run = runs_.at(arm)[i];

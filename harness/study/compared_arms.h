@@ -17,13 +17,15 @@ using RunsByArm = std::map<std::string, std::vector<TrainedRun>>;
 
 class ComparedArms {
  public:
-  /// Of the `wanted` arms those that have as many runs as the baseline at least. The others, and a study without a
-  /// baseline, are simply not there. `all` is referred to.
-  ComparedArms(const RunsByArm& all, const std::vector<std::string>& wanted);
+  /// The arms that are `needed`, with the seeds that all of them have: the first n of each. Of those `beside` them the
+  /// arms that have as many. What was not trained, and a study without a baseline, is simply not there. `all` is
+  /// referred to.
+  ComparedArms(const RunsByArm& all, const std::vector<std::string>& needed,
+               const std::vector<std::string>& beside = {});
 
-  const std::vector<std::string>& names() const { return names_; }  ///< in the order wanted
+  const std::vector<std::string>& names() const { return names_; }  ///< the needed ones first
   bool has(const std::string& arm) const { return runs_.count(arm) > 0; }
-  /// One run a seed of the baseline, so that index i is seed i in every arm.
+  /// seeds() of them, so that index i is seed i in every arm.
   std::span<const TrainedRun> runs(const std::string& arm) const { return runs_.at(arm); }
   int64_t seeds() const { return seeds_; }
 
@@ -31,13 +33,17 @@ class ComparedArms {
   /// head_rms_norm"). Empty: all are there.
   std::string missing(const std::vector<std::string>& needed) const;
 
-  /// One for every run that did not reach its end: it has no value, and neither has its arm.
-  void note_stopped(SeedMeasure& measure) const;
+  /// One where seeds of a needed arm are left out, and one for every run that did not reach its end: it has no value,
+  /// and neither has its arm.
+  void note_runs(SeedMeasure& measure) const;
 
  private:
+  void add(const RunsByArm& all, const std::vector<std::string>& arms);
+
   std::vector<std::string> names_;
   std::map<std::string, std::span<const TrainedRun>> runs_;
   int64_t seeds_ = 0;
+  std::vector<std::pair<std::string, int64_t>> trained_;  ///< the needed arms, with how many seeds they have
 };
 
 /// What the names of an arm's metrics end with: nothing where the claim judges this arm, "_<arm>" elsewhere.

@@ -67,7 +67,7 @@ std::vector<double> mean_dominances(const BySeed<TrainedSink>& seeds) {
 void report_runs(const TrainingResults& training, const ComparedArms& arms, SeedMeasure& measure) {
   measure.value("diverged_seeds", static_cast<double>(diverged_seeds(arms)));
   measure.value("gain_at_edge_of_rates", largest_gain_at_edge(training, arms));
-  arms.note_stopped(measure);
+  arms.note_runs(measure);
 }
 
 void report_headroom(const TrainingResults& training, const ComparedArms& arms, SeedMeasure& measure) {

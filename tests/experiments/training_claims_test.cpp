@@ -105,6 +105,47 @@ TEST(TrainingClaim, IsDescribedByFunctionsAboutTrainingAlone) {
   EXPECT_TRUE(described);
 }
 
+/// As in one study for all claims, where emergence wants 24 seeds of the baseline and the others 10.
+TEST(ComparedArms, UseTheFirstSeedsThatAllHave) {
+  auto results = faster_training();
+  results.own_rate[kBaseline] =
+      runs_with_loss(kBaseline, [](uint64_t seed, int64_t) { return 4 + 0.1 * static_cast<double>(seed); }, 24);
+  results.own_rate[kConstantGain] = falling_runs(kConstantGain, 0.01);
+  results.own_rate[kBaselineAgain] = {results.own_rate[kBaseline].front()};
+  const ComparedArms arms(results.own_rate, {kBaseline, kHeadRmsNorm}, {kConstantGain, kBaselineAgain, kDenseDown});
+  EXPECT_EQ(arms.seeds(), 10);
+  EXPECT_EQ(arms.names(), (std::vector<std::string>{kBaseline, kHeadRmsNorm, kConstantGain}));
+  for (const auto& arm : arms.names()) EXPECT_EQ(arms.runs(arm).size(), 10U) << arm;
+  EXPECT_NEAR(final_losses(arms.runs(kBaseline)).back(), 5, 1e-12) << "the tenth";
+  EXPECT_EQ(arms.missing({kBaseline, kHeadRmsNorm}), "");
+  EXPECT_EQ(ComparedArms(results.own_rate, {kBaseline, kDenseDown}).missing({kBaseline, kDenseDown}),
+            "the profile trains no dense_down");
+  SeedMeasure measure;
+  arms.note_runs(measure);
+  EXPECT_EQ(measure.take().notes, (std::vector<std::string>{
+                                      "Of the 24 seeds of baseline the first 10 are compared: another arm has no more."}));
+}
+
+TEST(ComparedArms, GiveTheVerdictOfTheirFirstSeeds) {
+  const auto ten = faster_training();
+  auto more = ten;
+  const auto others = falling_runs(kBaseline, 0.02);  // unlike the first ten
+  auto& baseline = more.own_rate[kBaseline];
+  baseline.insert(baseline.end(), others.begin(), others.end());
+  const auto one = judged("convergence_speedup", ten), other = judged("convergence_speedup", more);
+  EXPECT_EQ(one.judgement.verdict, Verdict::pass);
+  EXPECT_EQ(other.judgement.reason, one.judgement.reason);
+  EXPECT_EQ(other.value("headroom"), one.value("headroom"));
+  EXPECT_EQ(other.value("seeds"), 10);
+  EXPECT_TRUE(other.notes("Of the 20 seeds of baseline the first 10 are compared")) << other.all_notes();
+  auto eleven = planted_training();
+  eleven.own_rate[kBaseline].insert(eleven.own_rate[kBaseline].begin(),
+                                        eleven.own_rate[kBaseline].front());
+  EXPECT_EQ(judged("sink_mitigation", eleven, {"validation.sequences=8", "over_training.sequences=4"})
+                .value("baseline_seeds_with_sink"),
+            10);
+}
+
 struct MadeUp {
   TrainingResults results;
   std::vector<std::string> changes;
