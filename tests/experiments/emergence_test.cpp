@@ -17,6 +17,21 @@ TEST(Emergence, PassesWhereTheNeuronTellsWhichSeedsGetASink) {
   EXPECT_EQ(trial.value("early_selectivity_auc"), 1);
   EXPECT_NEAR(trial.value("early_selectivity_rank_p"), 1 / 2704156.0, 1e-12);  // 24 choose 12
   EXPECT_EQ(trial.value("seeds_ending_with_sink"), 12);
+  EXPECT_EQ(trial.value("seeds_with_early_sink"), 0) << "the neuron is there before it writes";
+}
+
+TEST(Emergence, SaysWhereASinkForetellsItself) {
+  auto results = foreseen_training();
+  auto& runs = results.own_rate[kBaseline];
+  for (size_t seed = 0; seed < runs.size(); seed += 2) runs[seed].models[1] = {kSteps / 2, runs[seed].models[2].model};
+  const auto trial = of_seeds(results);
+  EXPECT_EQ(trial.value("seeds_with_early_sink"), 12);
+  EXPECT_EQ(trial.value("early_excess_auc"), 1);
+  std::swap(runs[0].models[1].model, runs[1].models[1].model);  // one that ends without it has it early
+  const auto swapped = of_seeds(results);
+  EXPECT_EQ(swapped.value("seeds_with_early_sink"), 12);
+  EXPECT_LT(swapped.value("early_excess_auc"), 0.995);  // that pair is in the wrong order, and two more rows are open
+  EXPECT_GE(swapped.value("early_excess_auc"), 121 / 144.0);
 }
 
 TEST(Emergence, FailsWhereTheOtherSeedsHaveTheNeuron) {
