@@ -31,7 +31,7 @@ double gain_at_edge(std::span<const RateTrial> trials) {
   const double inside = lowest(trials.subspan(1, trials.size() - 2));
   const double edge = std::min(lowest(trials.first(1)), lowest(trials.last(1)));
   if (inside == kAboveAll) return kUndecided;
-  return edge < inside ? (inside - edge) / edge : 0;
+  return edge < inside ? (inside - edge) / inside : 0;
 }
 
 double largest_gain_at_edge(const TrainingResults& training, const ComparedArms& arms) {

@@ -9,8 +9,8 @@ namespace replicate {
 
 /// - `diverged_seeds`: seeds of which one of the arms did not reach its end.
 /// - `gain_at_edge_of_rates`: by how much an arm's loss is lower at the lowest or highest learning rate that was tried
-///   than at the best rate between them, as a share of it; the largest of the arms, 0 where every best rate lies
-///   between. NaN where an arm has no rate between.
+///   than at the best rate between them, as a share of the loss at the latter; the largest of the arms, 0 where every
+///   best rate lies between. NaN where an arm has no rate between.
 void report_runs(const TrainingResults& training, const ComparedArms& arms, SeedMeasure& measure);
 
 /// - `lowest_known_loss`: of the regime; 0 where none is known.
