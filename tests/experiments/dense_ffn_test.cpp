@@ -62,7 +62,7 @@ TEST(DenseFfn, FailsWhereTheLossIsHigher) {
 TEST(DenseFfn, IsOpenWhereADimensionStillStandsOut) {
   const auto trial = of_dense(dense_training(with_sparse_sink));
   EXPECT_EQ(trial.judgement.verdict, Verdict::inconclusive);
-  EXPECT_TRUE(begins(trial, "the intervention did not take: dominance_kept")) << trial.judgement.reason;
+  EXPECT_TRUE(begins(trial, "position 0's vector is not dense: the intervention did not take")) << trial.judgement.reason;
   EXPECT_NEAR(trial.value("dominance_kept"), 1, 1e-12);
 }
 
