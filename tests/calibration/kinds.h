@@ -304,6 +304,8 @@ inline std::vector<ModelKind> where_a_control_fires() {
       firing("undisturbed", "falsification", "removal_random_vector", undisturbed),
       firing("axis or cause", "falsification_densify", "removal_densify_beyond_zero",
              [](uint64_t seed) { return planted_lock(Lock::axis_or_cause, Circuit::whole, seed); }),
+      firing("axis or cause", "write_direction", "removal_densify_beyond_zero",
+             [](uint64_t seed) { return planted_lock(Lock::axis_or_cause, Circuit::whole, seed); }),
   };
 }
 
