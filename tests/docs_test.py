@@ -1,14 +1,19 @@
 """docs/why_did_this_fail.md knows every claim that was recorded, and names only metrics and series that the recorded runs have;
-the README shows the race as it was recorded."""
+the README shows the race as it was recorded, docs/claims.md the claims as they are configured."""
 
+import importlib.util
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
 import unittest
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path.insert(0, os.path.join(ROOT, "scripts"))
+import docs_tables  # noqa: E402
+
 ROW = re.compile(r"^\| `(?P<claim>\w+)`[^|]*\|[^|]*\|(?P<look>[^|]*)\|$", re.MULTILINE)
 
 
@@ -65,6 +70,48 @@ class Speed(unittest.TestCase):
         table = subprocess.run([sys.executable, "-B", os.path.join(ROOT, "tests", "bench", "race.py"), "--table",
                                 os.path.join(ROOT, "results", "bench", "race.json")], capture_output=True, text=True, check=True)
         self.assertIn(table.stdout.strip(), read("README.md"))
+
+
+MUST_HOLD = re.compile(r"^- `(\w+)` \((\d+);", re.MULTILINE)
+
+
+class Claims(unittest.TestCase):
+    def setUp(self):
+        self.claims = docs_tables.read_claims(pathlib.Path(ROOT, "configs", "claims"))
+        self.levels = docs_tables.levels_of(read("configs", "judging.yaml"))
+
+    def test_the_tables_are_what_the_settings_say(self):
+        page = read("docs", "claims.md")
+        self.assertTrue(page == docs_tables.with_tables(page, docs_tables.tables(self.claims, self.levels)), "run scripts/docs_tables.py")
+
+    def test_every_claim_has_a_row_and_a_changed_setting_another_one(self):
+        tables = docs_tables.tables(self.claims, self.levels)
+        for claim in self.claims:
+            self.assertEqual(tables.count(f"| [`{claim['id']}`]"), 1, claim["id"])
+            for key, other in (("title", "Another title"), ("figures", ["99"]), ("family", "another"), ("version", "99"), ("arithmetic", "Always.")):
+                self.assertNotEqual(docs_tables.tables([claim | {key: other}], self.levels), docs_tables.tables([claim], self.levels), key)
+
+    def test_what_must_hold_is_said_of_every_claim_in_its_present_version(self):
+        said = MUST_HOLD.findall(read("docs", "claims.md"))
+        self.assertEqual(sorted(said), sorted((claim["id"], claim["version"] or "1") for claim in self.claims))
+
+    @unittest.skipUnless(importlib.util.find_spec("yaml"), "no yaml")
+    def test_the_settings_are_read_as_a_reader_of_yaml_does(self):
+        import yaml  # pylint: disable=import-outside-toplevel
+        for claim in self.claims:
+            settings = yaml.safe_load(read("configs", "claims", claim["id"] + ".yaml"))
+            for key in ("title", "kind", "family", "version", "arithmetic"):
+                self.assertEqual(claim[key], str(settings.get(key, "")).strip(), (claim["id"], key))
+            self.assertEqual(claim["figures"], [str(figure) for figure in settings["paper"]["figures"]], claim["id"])
+        self.assertEqual(self.levels, {family: str(level) for family, level in yaml.safe_load(read("configs", "judging.yaml"))["levels"].items()})
+
+    def test_texts_are_read_in_every_form(self):
+        for text, words in (("one: two", "one: two"), ('"a | \\"b\\": c"  # d', 'a | "b": c'), ("one two  # three", "one two"),
+                            (">-\n  one\n  two", "one two"), ("", "")):
+            self.assertEqual(docs_tables.words(text), words)
+        for text in ("[1, 2]", "{a: b}", "'one'"):
+            self.assertRaises(SystemExit, docs_tables.words, text)
+        self.assertRaises(SystemExit, docs_tables.with_tables, "no markers", "")
 
 
 if __name__ == "__main__":
