@@ -1,5 +1,5 @@
 """docs/why_did_this_fail.md knows every claim that was recorded, and names only metrics and series that the recorded runs have;
-the README shows the race as it was recorded, docs/claims.md the claims as they are configured."""
+docs/performance.md shows the race as it was recorded, docs/claims.md the claims as they are configured; links lead somewhere."""
 
 import importlib.util
 import json
@@ -8,6 +8,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
@@ -69,7 +70,7 @@ class Speed(unittest.TestCase):
     def test_the_table_is_the_recorded_one(self):
         table = subprocess.run([sys.executable, "-B", os.path.join(ROOT, "tests", "bench", "race.py"), "--table",
                                 os.path.join(ROOT, "results", "bench", "race.json")], capture_output=True, text=True, check=True)
-        self.assertIn(table.stdout.strip(), read("README.md"))
+        self.assertIn(table.stdout.strip(), read("docs", "performance.md"))
 
 
 MUST_HOLD = re.compile(r"^- `(\w+)` \((\d+);", re.MULTILINE)
@@ -112,6 +113,57 @@ class Claims(unittest.TestCase):
         for text in ("[1, 2]", "{a: b}", "'one'"):
             self.assertRaises(SystemExit, docs_tables.words, text)
         self.assertRaises(SystemExit, docs_tables.with_tables, "no markers", "")
+
+
+# A fence, or code within a line: what looks like a link there is none.
+CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?P<target>[^()\s]+)\)")
+
+
+def pages():
+    """Every page that is written for readers of the sources."""
+    return [pathlib.Path(ROOT, "README.md"), pathlib.Path(ROOT, "CONTRIBUTING.md"), pathlib.Path(ROOT, "results", "LOG.md"),
+            *sorted(pathlib.Path(ROOT, "docs").glob("*.md"))]
+
+
+def anchors(text):
+    """The anchors that GitHub gives to the headings."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page):
+    """Relative links of a page that lead to no file, or to no heading of it."""
+    for link in LINK.finditer(CODE.sub("", page.read_text("utf-8"))):
+        path, _, anchor = link["target"].partition("#")
+        target = page.parent / path if path else page
+        if "://" in path or path.startswith("mailto:"):
+            continue
+        if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target.read_text("utf-8"))):
+            yield link["target"]
+
+
+class Pages(unittest.TestCase):
+    def test_relative_links_lead_somewhere(self):
+        links = sum(len(LINK.findall(page.read_text("utf-8"))) for page in pages())
+        self.assertGreater(links, 100)
+        self.assertEqual({page.name: broken for page in pages() if (broken := list(broken_links(page)))}, {})
+
+    def test_a_link_that_leads_nowhere_is_found(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page = pathlib.Path(folder, "page.md")
+            page.write_text("# One, two\n[a](page.md) [b](#one-two) [c](page.md#one-two) [d](https://example.org/x) `[e](code.md)`\n"
+                            "```\n[f](fence.md)\n# Three\n```\n[g](none.md) ![h](none.png) [i](#three) [j](page.md#two)\n", "utf-8")
+            self.assertEqual(list(broken_links(page)), ["none.md", "none.png", "#three", "page.md#two"])
+
+    def test_the_index_has_every_page(self):
+        linked = {path.partition("#")[0] for path in LINK.findall(read("docs", "index.md"))}
+        self.assertLessEqual(set(os.listdir(os.path.join(ROOT, "docs"))) - {"index.md"}, linked)
+
+    def test_the_first_page_is_short(self):
+        lines = read("README.md").splitlines()
+        self.assertLessEqual(len(lines), 150)
+        self.assertEqual([line for line in lines if len(line) > 120], [])
 
 
 if __name__ == "__main__":
