@@ -160,6 +160,10 @@ class Pages(unittest.TestCase):
         linked = {path.partition("#")[0] for path in LINK.findall(read("docs", "index.md"))}
         self.assertLessEqual(set(os.listdir(os.path.join(ROOT, "docs"))) - {"index.md"}, linked)
 
+    def test_what_follows_comes_after_and_not_behind(self):
+        for page in (page for page in pages() if page.name not in ("CONTRIBUTING.md", "LOG.md")):
+            self.assertEqual(re.findall(r".*\bbehind\b.*", page.read_text("utf-8")), [], page.name)
+
     def test_the_first_page_is_short(self):
         lines = read("README.md").splitlines()
         self.assertLessEqual(len(lines), 150)
