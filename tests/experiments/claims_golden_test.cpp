@@ -26,8 +26,7 @@ void add_claims(GoldenMetrics& all, const std::string& name, std::shared_ptr<con
   }
 }
 
-/// Ten layers and a spike of a third of the planted one's size: of the grid's norm ratios it reaches the smallest
-/// alone.
+/// Ten layers and a spike of a third of the planted one's size, which reaches two of the grid's three norm ratios.
 std::shared_ptr<const Model> ten_layers() {
   return with_change(deep_model(3), [](int64_t layer, BlockWeights& weights) {
     if (layer == kPlantedSpike) weights.down.select(1, kPlantedNeuron).mul_(0.3);
