@@ -54,7 +54,8 @@ inline Claims mechanism_claims() {
   return ids;
 }
 
-/// All but variance_discrepancy, which fresh weights pass: their attention is nearly even, so it averages in layer 2, too.
+/// All but variance_discrepancy, which fresh weights pass: their attention is nearly even, so it averages in layer 2,
+/// too.
 inline Claims all_that_were_trained() {
   auto ids = mechanism_claims();
   std::erase(ids, "variance_discrepancy");
