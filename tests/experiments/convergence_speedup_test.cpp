@@ -35,21 +35,23 @@ TEST(ConvergenceSpeedup, FailsForAGainThatIsTooSmall) {
   EXPECT_EQ(trial.judgement.reason.rfind("relative_loss_difference = -0.0014", 0), 0U) << trial.judgement.reason;
 }
 
-/// The arm ends lower than the baseline by the shift of its seed.
-TrainingResults shifted_training(const std::function<double(uint64_t)>& shift) {
+/// Before the decay the arm lies 0.001 above the baseline, so it never gets there; at the end by `above(seed)`.
+TrainingResults never_there(const std::function<double(uint64_t)>& above) {
   auto results = faster_training();
-  for (uint64_t seed = 1; seed <= kSeeds; ++seed)
-    results.own_rate[kHeadRmsNorm][seed - 1] = falling_runs(kHeadRmsNorm, 0.01, shift(seed))[seed - 1];
+  results.own_rate[kHeadRmsNorm] = runs_with_loss(kHeadRmsNorm, [=](uint64_t seed, int64_t step) {
+    const double baseline = 5 + 0.01 * static_cast<double>(seed) - 0.01 * static_cast<double>(step) - decayed(step);
+    return baseline + (step == kSteps ? above(seed) : 0.001);
+  });
   return results;
 }
 
 TEST(ConvergenceSpeedup, ContradictsOnlyWhereTheLossDoes) {
-  // Six of ten arms never get to the baseline's loss, by 0.06%, and the others lie 1% below it: 0.35% on average.
-  const auto by_tokens = of_losses(shifted_training([](uint64_t seed) { return seed > 4 ? -0.002 : 0.034; }));
+  // At the end every second arm lies 0.7% below the baseline: 0.35% on average, which is open.
+  const auto by_tokens = of_losses(never_there([](uint64_t seed) { return seed % 2 == 0 ? 0 : -0.025; }));
   EXPECT_EQ(by_tokens.judgement.verdict, Verdict::fail);
   EXPECT_EQ(by_tokens.judgement.reason.rfind("log_tokens_to_baseline_loss", 0), 0U) << by_tokens.judgement.reason;
   EXPECT_EQ(by_tokens.judgement.bearing, Bearing::silent);
-  const auto by_both = of_losses(shifted_training([](uint64_t seed) { return -0.001 * static_cast<double>(seed); }));
+  const auto by_both = of_losses(never_there([](uint64_t seed) { return 0.001 * static_cast<double>(seed); }));
   EXPECT_EQ(by_both.judgement.verdict, Verdict::fail);
   EXPECT_EQ(by_both.judgement.bearing, Bearing::contradicts);
 }
@@ -78,7 +80,8 @@ TEST(ConvergenceSpeedup, IsOpenOnAnExhaustedTask) {
   EXPECT_EQ(of_losses(results).judgement.verdict, Verdict::pass);
 }
 
-/// Runs that end with the validation losses of the paper's figure 16; 0.01 nats lie between the lowest and the highest seed.
+/// Runs that end with the validation losses of the paper's figure 16; 0.01 nats lie between the lowest and the highest
+/// seed.
 TrainingResults of_the_paper(double lowest_known_loss) {
   auto results = results_for(small_model()->config);
   const auto ending_at = [](const std::string& arm, double end) {
