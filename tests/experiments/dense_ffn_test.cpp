@@ -24,7 +24,9 @@ std::shared_ptr<const Model> without_sink(uint64_t seed) { return planted_model(
 std::shared_ptr<const Model> with_dense_sink(uint64_t seed) { return planted_model(1, seed, Circuit::dense_direction); }
 std::shared_ptr<const Model> with_sparse_sink(uint64_t seed) { return planted_model(1, seed); }
 
-TrainingTrial of_dense(const TrainingResults& results) { return judged("dense_ffn", results, {"validation.sequences=8"}); }
+TrainingTrial of_dense(const TrainingResults& results) {
+  return judged("dense_ffn", results, {"validation.sequences=8"});
+}
 
 bool begins(const TrainingTrial& trial, const std::string& text) { return trial.judgement.reason.rfind(text, 0) == 0; }
 
@@ -62,7 +64,8 @@ TEST(DenseFfn, FailsWhereTheLossIsHigher) {
 TEST(DenseFfn, IsOpenWhereADimensionStillStandsOut) {
   const auto trial = of_dense(dense_training(with_sparse_sink));
   EXPECT_EQ(trial.judgement.verdict, Verdict::inconclusive);
-  EXPECT_TRUE(begins(trial, "position 0's vector is not dense: the intervention did not take")) << trial.judgement.reason;
+  EXPECT_TRUE(begins(trial, "position 0's vector is not dense: the intervention did not take"))
+      << trial.judgement.reason;
   EXPECT_NEAR(trial.value("dominance_kept"), 1, 1e-12);
 }
 

@@ -108,8 +108,8 @@ TEST(TrainingClaim, IsDescribedByFunctionsAboutTrainingAlone) {
 /// As in one study for all claims, where emergence wants 24 seeds of the baseline and the others 10.
 TEST(ComparedArms, UseTheFirstSeedsThatAllHave) {
   auto results = faster_training();
-  results.own_rate[kBaseline] =
-      runs_with_loss(kBaseline, [](uint64_t seed, int64_t) { return 4 + 0.1 * static_cast<double>(seed); }, 24);
+  results.own_rate[kBaseline] = runs_with_loss(
+      kBaseline, [](uint64_t seed, int64_t) { return 4 + 0.1 * static_cast<double>(seed); }, 24);
   results.own_rate[kConstantGain] = falling_runs(kConstantGain, 0.01);
   results.own_rate[kBaselineAgain] = {results.own_rate[kBaseline].front()};
   const ComparedArms arms(results.own_rate, {kBaseline, kHeadRmsNorm}, {kConstantGain, kBaselineAgain, kDenseDown});
@@ -122,8 +122,9 @@ TEST(ComparedArms, UseTheFirstSeedsThatAllHave) {
             "the profile trains no dense_down");
   SeedMeasure measure;
   arms.note_runs(measure);
-  EXPECT_EQ(measure.take().notes, (std::vector<std::string>{
-                                      "Of the 24 seeds of baseline the first 10 are compared: another arm has no more."}));
+  EXPECT_EQ(
+      measure.take().notes,
+      (std::vector<std::string>{"Of the 24 seeds of baseline the first 10 are compared: another arm has no more."}));
 }
 
 TEST(ComparedArms, GiveTheVerdictOfTheirFirstSeeds) {
@@ -139,8 +140,7 @@ TEST(ComparedArms, GiveTheVerdictOfTheirFirstSeeds) {
   EXPECT_EQ(other.value("seeds"), 10);
   EXPECT_TRUE(other.notes("Of the 20 seeds of baseline the first 10 are compared")) << other.all_notes();
   auto eleven = planted_training();
-  eleven.own_rate[kBaseline].insert(eleven.own_rate[kBaseline].begin(),
-                                        eleven.own_rate[kBaseline].front());
+  eleven.own_rate[kBaseline].insert(eleven.own_rate[kBaseline].begin(), eleven.own_rate[kBaseline].front());
   EXPECT_EQ(judged("sink_mitigation", eleven, {"validation.sequences=8", "over_training.sequences=4"})
                 .value("baseline_seeds_with_sink"),
             10);

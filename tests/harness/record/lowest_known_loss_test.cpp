@@ -22,8 +22,9 @@ class LowestKnownLoss : public SettingsTest {
   }
 
   void write_profile(const std::string& training) {
-    folder_.write("profiles/small.yaml",
-                  replaced(kProfile, "claims:", "calibration: its numbers are known\ntraining: " + training + "\nclaims:"));
+    folder_.write(
+        "profiles/small.yaml",
+        replaced(kProfile, "claims:", "calibration: its numbers are known\ntraining: " + training + "\nclaims:"));
   }
 
   double loss(std::vector<std::string> overrides = {}) const {

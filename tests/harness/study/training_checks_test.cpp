@@ -49,13 +49,13 @@ struct RateCase {
 
 TEST(TrainingChecks, SayWhatALearningRateAtTheEdgeWouldGain) {
   const RateCase cases[] = {
-      {{{0.001, 4}, {0.003, 3.5}, {0.01, 3.8}}, 0},                    // inside
-      {{{0.001, 4}, {0.003, 3.5}, {0.01, 3.49}}, 0.01 / 3.5},          // a tie within 0.35%
-      {{{0.001, 3.15}, {0.003, 3.6}, {0.01, 4}}, 0.125},               // the lowest rate
+      {{{0.001, 4}, {0.003, 3.5}, {0.01, 3.8}}, 0},                     // inside
+      {{{0.001, 4}, {0.003, 3.5}, {0.01, 3.49}}, 0.01 / 3.5},           // a tie within 0.35%
+      {{{0.001, 3.15}, {0.003, 3.6}, {0.01, 4}}, 0.125},                // the lowest rate
       {{{0.001, 4}, {0.003, 3.9}, {0.006, 3.6}, {0.01, 3.15}}, 0.125},  // the highest
-      {{{0.001, kNaN}, {0.003, 3.5}, {0.01, kNaN}}, 0},                // nothing but the inside converges
-      {{{0.001, 3}, {0.003, kNaN}, {0.01, kNaN}}, kNaN},               // the inside diverges
-      {{{0.001, 3}, {0.003, 4}}, kNaN},                                // there is no inside
+      {{{0.001, kNaN}, {0.003, 3.5}, {0.01, kNaN}}, 0},                 // nothing but the inside converges
+      {{{0.001, 3}, {0.003, kNaN}, {0.01, kNaN}}, kNaN},                // the inside diverges
+      {{{0.001, 3}, {0.003, 4}}, kNaN},                                 // there is no inside
       {{}, kNaN},
   };
   for (const auto& [trials, gain] : cases) {

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "harness/record/settings/settings.h"
@@ -17,8 +18,8 @@ namespace {
 /// Ids 1 "e" (the trigger), 2 "a", 3 "b".
 BackcopyData tiny_data(bool bos) { return {"aebaabeabbabaebbaab", 4, "e", 12, bos}; }
 
-/// By counting over many texts: the mean over targets of -log of how often this token followed, among all targets with the
-/// same last token, first tokens apart; what follows a trigger is a copy.
+/// By counting over many texts: the mean over targets of -log of how often this token followed, among all targets with
+/// the same last token, first tokens apart; what follows a trigger is a copy.
 double counted_loss(const BackcopyData& data, int64_t count) {
   const auto texts = data.validation(0, count);
   const auto ids = at::cat({texts.inputs, texts.targets.slice(1, -1)}, 1);
@@ -62,7 +63,8 @@ TEST(BackcopyData, HasTheLossThatTheProfilesGive) {
   text << std::ifstream(file).rdbuf();
   for (const auto* profile : {"cpu", "smoke"}) {
     const auto training =
-        resolve(load_settings({source_folder() / "configs", "", profile, "smollm2-null", "", {}, std::nullopt})).training;
+        resolve(load_settings({source_folder() / "configs", "", profile, "smollm2-null", "", {}, std::nullopt}))
+            .training;
     ASSERT_EQ(training.text("data"), "backcopy") << profile;
     const BackcopyData data(text.str(), training.integer("vocabulary"), training.text("triggers"),
                             training.integer("length"), training.flag("bos"));
