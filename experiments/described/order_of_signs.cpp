@@ -81,13 +81,14 @@ double report_sign(const Sign& sign, const std::string& suffix, const std::vecto
 
 /// `order` holds when each sign appears, in tokens (NaN: never), and its words.
 std::string in_order(const std::string& arm, std::vector<std::pair<double, std::string>> order) {
-  const auto never = std::ranges::stable_partition(order, [](const auto& one) { return !std::isnan(one.first); });
-  std::stable_sort(order.begin(), never.begin(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  const auto never =
+      std::stable_partition(order.begin(), order.end(), [](const auto& one) { return !std::isnan(one.first); });
+  std::stable_sort(order.begin(), never, [](const auto& a, const auto& b) { return a.first < b.first; });
   std::string text, absent;
-  for (auto one = order.begin(); one != never.begin(); ++one) {
+  for (auto one = order.begin(); one != never; ++one) {
     text += (text.empty() ? "" : ", then ") + one->second + " (" + brief(one->first / 1e6) + " million tokens)";
   }
-  for (const auto& one : never) absent += (absent.empty() ? "" : ", ") + one.second;
+  for (auto one = never; one != order.end(); ++one) absent += (absent.empty() ? "" : ", ") + one->second;
   return "In " + arm + (text.empty() ? " none of the signs appears" : " first " + text) +
          (absent.empty() || text.empty() ? "" : "; never " + absent) +
          ". Medians over the seeds in which they appear, known at the kept states alone.";
