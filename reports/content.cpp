@@ -26,7 +26,6 @@ Document report_content(const std::vector<Record>& records) {
   append(document.blocks, chain_section(records));
   append(document.blocks, layers_section(records));
   append(document.blocks, shortfall_section(records));
-  append(document.blocks, rivals_section(records));
   append(document.blocks, evidence_section(records));
   for (const Record& record : records) document.blocks.push_back(claim_section(record));
   append(document.blocks, deviations_section(records));

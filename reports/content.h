@@ -5,7 +5,7 @@
 
 namespace replicate::report {
 
-/// What the report says, in order: summary, verdicts, the chain, what fell short, rival accounts, how sure; one section
+/// What the report says, in order: summary, verdicts, the chain, what fell short, how sure; one section
 /// a claim; deviations, cost, provenance, citation, definitions.
 Document report_content(const std::vector<Record>& records);
 

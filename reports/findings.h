@@ -29,11 +29,11 @@ bool is_of_variation(const Record& record, const Metric& metric);
 /// "4 of 6 variations agree", or nothing without variations. It stands wherever the verdict stands.
 std::string variation_note(const Record& record);
 
-/// "calibrated, supports", or nothing for records of the first edition.
+/// "calibrated, supports", or nothing where a record says neither.
 std::string bearing_note(const Record& record);
 
-/// "supports 4, contradicts 3, silent 9 (6 inconclusive, 3 by arithmetic); confirmatory 0", or nothing where no record
-/// is of the second edition.
+/// "supports 4, contradicts 3, silent 9 (6 inconclusive, 3 by arithmetic); confirmatory 0", or nothing where all
+/// records are of edition 1.
 std::string evidence_note(const std::vector<Record>& records);
 
 /// One finding of the summary table: a judged metric and the criterion it met or did not, or the control it is.

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Writes into configs/known.yaml what recorded runs say: the verdict of each claim, under which thresholds, and how large
-its effects were.
+"""Writes into configs/known.yaml what recorded runs say: the verdict of each claim, and under which thresholds.
 
     scripts/known.py results/reference/*
 
@@ -17,8 +16,8 @@ CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 TARGET = CONFIGS / "known.yaml"
 HEAD = """# What claims are known to end with: on a model, or, for those that train their own models, with a profile.
 # `expected` is written by hand: a verdict with its reason. The report says where a run departs from it.
-# `recorded` is written by scripts/known.py from the runs in results/reference: the verdict and thresholds as last recorded,
-# and the criteria's effect sizes, for --dry-run. A run marks thresholds that have changed since.
+# `recorded` is written by scripts/known.py from the runs in results/reference: the verdict and thresholds as last recorded.
+# A run marks thresholds that have changed since.
 """
 GROUPS = ("models", "profiles")
 RECORDED = "      recorded:"
@@ -26,9 +25,7 @@ RECORDED = "      recorded:"
 
 def entry(run, record):
     """The lines of `recorded`."""
-    sizes = {c["metric"]: c["effect_size"] for c in record["criteria"] if c.get("effect_size") is not None}
-    effect_sizes = ", ".join(f"{metric}: {size:.4g}" for metric, size in sizes.items())
-    return [f"{RECORDED} {{run: {run}, profile: {record['profile']}, verdict: {record['verdict']}, effect_sizes: {{{effect_sizes}}},",
+    return [f"{RECORDED} {{run: {run}, profile: {record['profile']}, verdict: {record['verdict']},",
             f"        thresholds_sha256: {record['thresholds_sha256']}}}"]
 
 

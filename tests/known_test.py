@@ -17,10 +17,10 @@ WRITTEN = """models:
     sink_onset:
       expected: {verdict: pass, since: 2026-11-29,
         why: "a reason"}
-      recorded: {run: an_older_run, profile: cpu, verdict: fail, effect_sizes: {},
+      recorded: {run: an_older_run, profile: cpu, verdict: fail,
         thresholds_sha256: 1}
     rank_collapse:
-      recorded: {run: an_older_run, profile: cpu, verdict: fail, effect_sizes: {},
+      recorded: {run: an_older_run, profile: cpu, verdict: fail,
         thresholds_sha256: 1}
 profiles: {}
 """
@@ -28,7 +28,7 @@ profiles: {}
 
 def write_record(run, claim, **changes):
     record = {"claim": claim, "profile": "cpu", "verdict": "pass", "thresholds_sha256": "0", "kind": "mechanism",
-              "criteria": [{"metric": "m", "effect_size": 1.5}, {"metric": "n", "effect_size": None}], "model": {"name": "small"}}
+              "model": {"name": "small"}}
     folder = pathlib.Path(run, claim)
     folder.mkdir(parents=True)
     (folder / "record.json").write_text(json.dumps(record | changes))
@@ -58,12 +58,12 @@ class Known(unittest.TestCase):
     sink_onset:
       expected: {verdict: pass, since: 2026-11-29,
         why: "a reason"}
-      recorded: {run: a_run, profile: cpu, verdict: pass, effect_sizes: {m: 1.5},
+      recorded: {run: a_run, profile: cpu, verdict: pass,
         thresholds_sha256: 0}
 profiles:
   cpu:
     emergence:
-      recorded: {run: a_run, profile: cpu, verdict: pass, effect_sizes: {m: 1.5},
+      recorded: {run: a_run, profile: cpu, verdict: pass,
         thresholds_sha256: 0}
 """)
 

@@ -116,7 +116,10 @@ class Records(unittest.TestCase):
         self.refuse(changed(record, ("schema",), put(2)), "a name of schema 1")
         renamed = changed(record, ("registered",), lambda holder, step: holder.update(recorded=holder.pop(step)))
         self.refuse(renamed, "a name of schema 2")
-        self.assertEqual(record_schema.findings(self.checker, changed(renamed, ("schema",), put(2))), [])
+        second = {key: value for key, value in renamed.items() if key not in ("rivals", "sweep")} | {"schema": 2}
+        self.assertEqual(record_schema.findings(self.checker, second), [])
+        for key in ("rivals", "sweep"):
+            self.refuse(second | {key: record[key]}, f"{key} of schema 1")
 
     def test_half_an_interval_is_refused(self):
         record = next(record for record in self.chosen if "low" in record["metrics"][0])

@@ -85,24 +85,10 @@ struct Criterion {
 /// A criterion with what came of it.
 struct Finding : Criterion {
   Outcome outcome = Outcome::unjudged;
-  std::optional<double> effect_size = {}, p = {};  ///< see harness/record/evidence.h; absent without an interval
+  std::optional<double> p = {};  ///< one-sided: that it holds by chance; absent where nothing was tested
 };
 
-/// What one of several accounts of a phenomenon expects of a metric; where the accounts expect different things, the
-/// data choose.
-struct Prediction {
-  std::string question;  ///< the same words in every claim that helps to answer it
-  std::string account;
-  Criterion criterion;
-};
-
-/// A prediction with what came of it.
-struct RivalFinding {
-  std::string question, account;
-  Finding finding;
-};
-
-/// A control is negative while |metric|'s interval stays below `fraction` of the effect `of`.
+/// A control stays below `fraction` of the effect `of`.
 struct Control {
   std::string metric;
   std::string of;
@@ -113,7 +99,7 @@ struct Control {
 /// A control with what came of it.
 struct ControlFinding : Control {
   ControlOutcome outcome = ControlOutcome::unjudged;
-  std::optional<double> p = {};  ///< of equivalence: that the control's truth reaches the limit on either side
+  std::optional<double> p = {};  ///< that it stays there by chance; absent where nothing was tested
 };
 
 /// One curve of a plot panel, picked from the record by series name and inputs.
@@ -131,7 +117,8 @@ struct Panel {
   std::vector<std::pair<std::string, double>> thresholds;  ///< label, y value: drawn as a dashed line
 };
 
-/// The claim judged again with something changed. Its metrics stand among the record's, with the suffix.
+/// Of records of schema 1: the claim judged again with something changed. Its metrics stand among the record's, with
+/// the suffix.
 struct SweepPoint {
   std::string suffix;   ///< "k5": metrics carry "_k5"
   std::string changes;  ///< "target: 5"
@@ -213,7 +200,7 @@ struct Environment {
 
 struct Record {
   int schema = 2;
-  int64_t edition = 1;  ///< of the rules that judged: 2 has levels, stages, standing and bearing
+  int64_t edition = 1;  ///< of the rules that judged: 1 in records of schema 1, else 2
   int64_t version = 1;  ///< of the claim's definition
   std::string claim, title;
   ClaimKind kind = ClaimKind::unknown;
@@ -229,13 +216,12 @@ struct Record {
   std::vector<Finding> criteria;
   std::vector<Finding> checks;  ///< that the intervention took; by point estimates
   std::vector<ControlFinding> controls;
-  std::vector<RivalFinding> rivals;   ///< no part of the verdict
-  std::vector<SweepPoint> sweep;      ///< of edition 1
-  std::vector<StageFinding> stages;   ///< of a claim that is bound to a spike: the judged stage first
-  std::vector<Variation> variations;  ///< of edition 2
-  std::optional<Standing> standing;   ///< of edition 2
-  std::optional<Bearing> bearing;     ///< of edition 2
-  std::string fact;                   ///< claims of one fact count once in a summary; empty: this one alone
+  std::vector<SweepPoint> sweep;     ///< of schema 1
+  std::vector<StageFinding> stages;  ///< of a claim that is bound to a spike: the judged stage first
+  std::vector<Variation> variations;
+  std::optional<Standing> standing;  ///< nothing where nothing is judged, and in records of schema 1
+  std::optional<Bearing> bearing;    ///< likewise
+  std::string fact;                  ///< claims of one fact count once in a summary; empty: this one alone
   std::optional<RegisteredDefinition> registration;  ///< nothing where the definition is not registered
   std::vector<Panel> panels;
   std::string
@@ -244,7 +230,7 @@ struct Record {
   std::vector<std::string> deviations;  ///< where the measurement differs from the paper's
   std::string parameters;               ///< the claim's merged parameters, as YAML text
   std::string fingerprint;              ///< of all that the measurement depends on; --resume compares it
-  std::string thresholds_sha256;        ///< of the criteria and controls as used
+  std::string thresholds_sha256;        ///< of all that decides the verdict, as used
   std::string calibration;              ///< what was known of the model when the thresholds were chosen, in a sentence
   bool calibrated =
       false;  ///< numbers of this model, of its shape or of this training regime were known: the verdict tests nothing

@@ -150,7 +150,6 @@ void fields(Visitor& visit, Finding& finding) {
   visit("op", finding.op);
   visit("threshold", finding.threshold);
   visit("outcome", finding.outcome);
-  visit.nullable("effect_size", finding.effect_size);
   visit.nullable("p", finding.p);
   visit("source", finding.source);
 }
@@ -163,13 +162,6 @@ void fields(Visitor& visit, ControlFinding& control) {
   visit("outcome", control.outcome);
   visit.nullable("p", control.p);
   visit("source", control.source);
-}
-
-template <typename Visitor>
-void fields(Visitor& visit, RivalFinding& rival) {
-  visit("question", rival.question);
-  visit("account", rival.account);
-  fields(visit, rival.finding);
 }
 
 template <typename Visitor>
@@ -229,7 +221,7 @@ void fields(Visitor& visit, ErrorRates& rates) {
   visit("false_passes", rates.false_passes);
   visit("planted_runs", rates.planted_runs);
   visit("missed", rates.missed);
-  // Counted since edition 2: a record without them is written as it was read.
+  // Not counted in records of schema 1, which are written as they were read.
   const auto has = [](bool any) { return Visitor::kReads || any; };
   if (has(rates.uninformative > 0)) visit.optional("uninformative", rates.uninformative);
   if (has(rates.near_miss_runs > 0)) visit.optional("near_miss_runs", rates.near_miss_runs);
@@ -292,7 +284,7 @@ void fields(Visitor& visit, Record& record) {
   visit.when_read("schema", [&](const JsonField& field) {
     if (record.schema != 1 && record.schema != 2) field.fail("is not 1 or 2");
   });
-  const bool second = record.schema > 1;  // records of schema 1 are written as they were read
+  const bool second = record.schema > 1;  // what is kept of a record of schema 1 is written as it was read
   if (second) {
     visit.optional("edition", record.edition);
     visit.optional("version", record.version);
@@ -313,7 +305,6 @@ void fields(Visitor& visit, Record& record) {
   visit("criteria", record.criteria);
   if (second) visit.optional("checks", record.checks);
   visit("controls", record.controls);
-  visit.optional("rivals", record.rivals);
   visit("thresholds_sha256", record.thresholds_sha256);
   visit.optional("calibration", record.calibration);
   visit.optional("calibrated", record.calibrated);
@@ -331,7 +322,7 @@ void fields(Visitor& visit, Record& record) {
   }
   visit.nullable("known_verdict", record.known_verdict);
   visit.optional("known_why", record.known_why);
-  visit.optional("sweep", record.sweep);
+  if (!second) visit.optional("sweep", record.sweep);
   visit.optional("panels", record.panels);
   visit.optional("arithmetic", record.arithmetic);
   visit.optional("otherwise", record.otherwise);

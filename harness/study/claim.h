@@ -43,8 +43,7 @@ class Run {
   size_t lane_;
 };
 
-/// The layers between which a sink is explained by the first edition: the dominant spike, what writes it, and the
-/// layers with a sink after it.
+/// What claims describe beside their stages: the dominant spike, what writes it, and the layers with a sink after it.
 struct DominantStage {
   const SpikeWriters& writers;
   std::vector<int64_t> sinks;

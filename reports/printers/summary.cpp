@@ -1,7 +1,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "reports/family.h"
 #include "reports/findings.h"
 #include "reports/report.h"
 
@@ -14,13 +13,7 @@ Json number_json(const std::optional<double>& value) {
   return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
 }
 
-std::optional<double> adjusted_p(const std::vector<FamilyMember>& family, const Finding& criterion) {
-  for (const auto& member : family)
-    if (member.criterion == &criterion) return member.adjusted;
-  return std::nullopt;
-}
-
-Json headline_json(const Headline& headline, const std::vector<FamilyMember>& family) {
+Json headline_json(const Headline& headline) {
   const Metric& metric = *headline.metric;
   Json json = {{"name", metric.name}, {"value", metric.value}};
   if (metric.low && metric.high) json.update({{"low", *metric.low}, {"high", *metric.high}});
@@ -29,9 +22,7 @@ Json headline_json(const Headline& headline, const std::vector<FamilyMember>& fa
     json.update({{"op", to_string(criterion->op)},
                  {"threshold", criterion->threshold},
                  {"outcome", to_string(criterion->outcome)},
-                 {"effect_size", number_json(criterion->effect_size)},
-                 {"p", number_json(criterion->p)},
-                 {"p_holm", number_json(adjusted_p(family, *criterion))}});
+                 {"p", number_json(criterion->p)}});
   if (const ControlFinding* control = headline.control)
     json["control"] = {{"of", control->of}, {"fraction", control->fraction}, {"outcome", to_string(control->outcome)}};
   return json;
@@ -59,7 +50,7 @@ Json stages_json(const Record& record) {
   return all;
 }
 
-Json claim_json(const Record& record, const std::vector<FamilyMember>& family) {
+Json claim_json(const Record& record) {
   Json json = {{"claim", record.claim},
                {"title", record.title},
                {"verdict", to_string(record.verdict)},
@@ -73,7 +64,7 @@ Json claim_json(const Record& record, const std::vector<FamilyMember>& family) {
                {"seconds", record.seconds},
                {"record", record.claim + "/record.json"}};
   if (record.known_verdict) json["known_verdict"] = to_string(*record.known_verdict);
-  for (const Headline& headline : headlines(record)) json["headline"].push_back(headline_json(headline, family));
+  for (const Headline& headline : headlines(record)) json["headline"].push_back(headline_json(headline));
   if (record.standing) json["standing"] = to_string(*record.standing);
   if (record.bearing) json["bearing"] = to_string(*record.bearing);
   if (!record.sweep.empty()) json["sweep"] = sweep_json(record);
@@ -103,8 +94,7 @@ std::string summary_json(const std::vector<Record>& records) {
     json["caution"] = records.front().caution;
   }
   json["claims"] = Json::array();
-  const auto family = family_of(records);
-  for (const Record& record : records) json["claims"].push_back(claim_json(record, family));
+  for (const Record& record : records) json["claims"].push_back(claim_json(record));
   // A model's name may hold any bytes; JSON may not.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

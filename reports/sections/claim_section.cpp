@@ -143,8 +143,6 @@ Line result(const Record& record) {
   if (const auto bearing = bearing_note(record); !bearing.empty())
     append(line, {span::text(" Standing and bearing: "), span::strong(bearing), span::text(".")});
   if (const auto note = registration_note(record); !note.empty()) line.push_back(span::text(" " + note));
-  if (record.measurement.unmet && record.edition < 2)
-    append(line, {span::strong(" Not met: "), span::text(sentence(*record.measurement.unmet))});
   if (is_known(record))
     append(line,
            {span::strong(record.kind == ClaimKind::training ? " Known for this profile: " : " Known for this model: "),
@@ -157,7 +155,7 @@ Line result(const Record& record) {
 
 Line threshold_provenance(const Record& record) {
   Line line = {span::text("Thresholds: "), span::text(sentence(record.calibration)),
-               span::text(" sha256 of criteria and controls "), span::code(short_hash(record.thresholds_sha256)),
+               span::text(" sha256 of what judges "), span::code(short_hash(record.thresholds_sha256)),
                span::text(".")};
   if (record.calibration.empty()) line.erase(line.begin() + 1);
   return line;

@@ -1,8 +1,7 @@
 #include <algorithm>
 
-#include "harness/record/evidence.h"
+#include "base/binomial_bound.h"
 #include "reports/content.h"
-#include "reports/family.h"
 #include "reports/findings.h"
 #include "reports/sections/sections.h"
 #include "reports/text.h"
@@ -22,46 +21,33 @@ std::string wanted(const Finding& criterion) {
   return criterion.metric + " " + op_sign(to_string(criterion.op)) + " " + format_number(criterion.threshold);
 }
 
-Table criteria_table(const std::vector<FamilyMember>& family) {
-  constexpr auto number = Column::Role::number;
-  Table table{"Criteria", {{"Claim"}, {"Criterion"}, {"Effect size", number}, {"p", number}, {"p, Holm", number}}, {}};
-  for (const auto& [record, criterion, adjusted] : family) {
-    const auto size = criterion->effect_size ? format_number(*criterion->effect_size) : "no spread";
-    table.rows.push_back({link_to(*record),
-                          {span::text(wanted(*criterion))},
-                          {span::text(size)},
-                          {span::text(p_text(*criterion->p))},
-                          {adjusted < kFamilyAlpha ? span::text(p_text(adjusted)) : span::muted(p_text(adjusted))}});
+/// Records of edition 1 have p values of other tests. A number without sampling has none that says anything.
+bool has_p(const Record& record, const Finding& criterion) {
+  const Metric* metric = find_metric(record, criterion.metric);
+  return record.edition > 1 && criterion.p && metric != nullptr && metric->low;
+}
+
+Table p_table(const std::vector<Record>& records) {
+  Table table{"p values", {{"Claim"}, {"Criterion"}, {"p", Column::Role::number}}, {}};
+  for (const Record& record : records) {
+    for (const Finding& criterion : record.criteria) {
+      if (!has_p(record, criterion)) continue;
+      table.rows.push_back({link_to(record), {span::text(wanted(criterion))}, {span::text(p_text(*criterion.p))}});
+    }
   }
   return table;
 }
 
-/// Criteria that pass by themselves and not among all.
-std::string lost_by_holm(const std::vector<FamilyMember>& family) {
-  std::vector<std::string> lost;
-  for (const auto& [record, criterion, adjusted] : family) {
-    if (criterion->outcome == Outcome::pass && adjusted >= kFamilyAlpha)
-      lost.push_back(criterion->metric + " (" + record->claim + ")");
-  }
-  if (lost.empty()) return "Every criterion that passes by itself also passes among all of them.";
-  return "By itself, but not among all of them, " + enumerate(lost) + (lost.size() == 1 ? " passes." : " pass.");
-}
-
-Block holm_paragraph(const std::vector<FamilyMember>& family) {
-  return paragraph(
-      {span::text("A run that tests " + std::to_string(family.size()) +
-                  " criteria finds some by chance. Holm's correction keeps the chance of any false one at 2.5%. "),
-       span::text(lost_by_holm(family))});
-}
-
 Block legend() {
-  return paragraph(
-      {span::text(
-          "Effect size: distance from the threshold, in standard deviations of one unit of sampling (a "
-          "sequence, or a seed); negative on the wrong side. p: one-sided, that chance alone puts "
-          "the value so far on the wanted side. It is taken from the 95% interval, so p < 0.025 is an interval that "
-          "lies wholly on the wanted side.")},
-      Role::note);
+  return paragraph({span::text("p: one-sided, the chance of such values or better ones if the truth were the "
+                               "threshold. A criterion is met where p is at most the level of its claim's family.")},
+                   Role::note);
+}
+
+Blocks p_blocks(const std::vector<Record>& records) {
+  auto table = p_table(records);
+  if (table.rows.empty()) return {};
+  return {{Fold{"p values", {{std::move(table)}, legend()}}}};
 }
 
 // ---- what was fixed before
@@ -178,13 +164,10 @@ Blocks rates_blocks(const std::vector<Record>& records) {
 }  // namespace
 
 Blocks evidence_section(const std::vector<Record>& records) {
-  const auto family = family_of(records);
-  if (family.empty()) return {};
-  Blocks blocks = {holm_paragraph(family),
-                   {Fold{"Effect sizes and p values", {{criteria_table(family)}, legend()}}},
-                   {Subheading{"What was fixed before"}},
-                   {standing(records)}};
+  if (std::ranges::all_of(records, [](const Record& record) { return record.criteria.empty(); })) return {};
+  Blocks blocks = {{Subheading{"What was fixed before"}}, {standing(records)}};
   append(blocks, rates_blocks(records));
+  append(blocks, p_blocks(records));
   return {{Section{"evidence", {span::text("How sure")}, std::move(blocks)}}};
 }
 

@@ -18,12 +18,8 @@ Block verdict_section(const std::vector<Record>& records);
 /// The chain of links in one figure and two tables; nothing when too little of it was measured.
 Blocks chain_section(const std::vector<Record>& records);
 
-/// Effect sizes, Holm's correction, what was fixed before, and how often the tests err; nothing where no criterion has
-/// a p value.
+/// What was fixed before, how often the tests err, and p values; nothing where nothing is judged.
 Blocks evidence_section(const std::vector<Record>& records);
-
-/// Which of several accounts this model supports, question by question; nothing where none was tested.
-Blocks rivals_section(const std::vector<Record>& records);
 
 /// All about one claim. The anchor is its id.
 Block claim_section(const Record& record);

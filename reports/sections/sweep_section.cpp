@@ -58,10 +58,11 @@ std::vector<std::string> suffixes(const Record& record) {
 
 Line explanation(const Record& record) {
   const auto all = suffixes(record);
-  Line line = {span::text(record.edition < 2 ? "Each is judged as the claim is, and decides nothing about its verdict. "
-                                             : "A variation agrees when all its point estimates lie on the verdict's "
-                                               "side; it decides nothing about the verdict. "),
-               span::text("All metrics of a variation are in record.json, under names that end in ")};
+  Line line = {
+      span::text(!record.sweep.empty() ? "Each was judged as the claim was, and decided nothing about its verdict. "
+                                       : "A variation agrees when all its point estimates lie on the verdict's "
+                                         "side; it decides nothing about the verdict. "),
+      span::text("All metrics of a variation are in record.json, under names that end in ")};
   for (size_t i = 0; i < all.size(); ++i) {
     if (i > 0) line.push_back(span::text(i + 1 == all.size() ? " or " : ", "));
     line.push_back(span::code("_" + all[i]));
@@ -75,8 +76,8 @@ Line explanation(const Record& record) {
 Blocks sweep_blocks(const Record& record) {
   if (record.sweep.empty() && record.variations.empty()) return {};
   const auto note = variation_note(record);
-  return {{Subheading{record.edition < 2 ? "Variations: the claim " + note
-                                         : "Variations" + (note.empty() ? "" : ": " + note)}},
+  return {{Subheading{!record.sweep.empty() ? "Variations: the claim " + note
+                                            : "Variations" + (note.empty() ? "" : ": " + note)}},
           {points_table(record)},
           paragraph(explanation(record), Paragraph::Role::note)};
 }

@@ -23,8 +23,8 @@
 #include <set>
 #include <thread>
 
+#include "base/binomial_bound.h"
 #include "base/sha256.h"
-#include "harness/record/evidence.h"
 #include "tests/calibration/kinds.h"
 
 namespace replicate {

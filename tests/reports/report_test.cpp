@@ -328,9 +328,9 @@ TEST(ReportSweep, JudgedRowFirstThenARowAPoint) {
   EXPECT_EQ(words(table.rows[3][3]), "–");
 }
 
-TEST(ReportSweep, OfTheFirstEditionIsJudged) {
+TEST(ReportSweep, OfARecordOfSchema1WasJudged) {
   Record record = sample::mask_induced_sink();
-  record.edition = 1;
+  record.schema = record.edition = 1;
   record.variations.clear();
   record.sweep = {{"k5", "target: 5", Verdict::pass, "both criteria are met"},
                   {"bos", "bos: on", Verdict::fail, "target_to_first_ratio is 0.31, not at least 0.5"},
@@ -453,7 +453,7 @@ TEST(Report, VariationsStandBesideTheVerdictEverywhere) {
 TEST(Report, BearingsStandBesideTheVerdictAndAreCounted) {
   const Record record = sample::mask_induced_sink();
   EXPECT_EQ(bearing_note(record), "calibrated, supports");
-  EXPECT_EQ(bearing_note(sample::sink_onset()), "") << "a record of the first edition";
+  EXPECT_EQ(bearing_note(sample::sink_onset()), "") << "a record of edition 1";
   const std::string counted = "supports 1, contradicts 0, silent 0; confirmatory 0";
   EXPECT_EQ(evidence_note(sample::records()), counted);
   EXPECT_EQ(evidence_note({sample::sink_onset()}), "");
@@ -504,6 +504,26 @@ TEST(Report, AClaimsSectionAndTheEvidenceSayTheSameOfItsThresholds) {
   EXPECT_NE(text.find("**Not registered:** sink\\_onset"), std::string::npos);
 }
 
+TEST(Report, PValuesAreThoseOfTestsOfUnits) {
+  const auto rows = [](const std::vector<Record>& records) {
+    std::string text;
+    for (const Table& table : tables_in(evidence_section(records))) {
+      if (table.label != "p values") continue;
+      for (const auto& row : table.rows) text += words(row[0]) + ": " + words(row[1]) + ", p " + words(row[2]) + "\n";
+    }
+    return text;
+  };
+  Record record = sample::mask_induced_sink();
+  EXPECT_EQ(rows({sample::sink_onset(), record}),
+            "mask_induced_sink: target_to_first_ratio ≥ 0.5, p < 10⁻⁶\n"
+            "mask_induced_sink: target_after_to_before_ratio ≥ 5, p 0.002\n")
+      << "a record of edition 1 has p values of another kind";
+  record.measurement.metrics[0].low = record.measurement.metrics[0].high = {};
+  EXPECT_EQ(rows({record}).find("target_to_first_ratio"), std::string::npos) << "a number without sampling";
+  record.criteria.clear();
+  EXPECT_TRUE(evidence_section({record}).empty()) << "nothing is judged";
+}
+
 TEST(Report, ARegisteredClaimSaysSo) {
   Record record = sample::sink_onset();
   EXPECT_EQ(markdown_report({record}).find("Registered"), std::string::npos);
@@ -515,37 +535,6 @@ TEST(Report, ARegisteredClaimSaysSo) {
   EXPECT_EQ(text.find("no definition is registered yet, and"), std::string::npos);
   record.registration->as_registered = false;
   EXPECT_NE(markdown_report({record}).find("as version 2; this run has other sizes"), std::string::npos);
-}
-
-/// What two accounts with two predictions each come to, and what is said of them.
-TEST(ReportRivals, EveryCombinationHasASentenceOfItsOwn) {
-  const auto said = [](const std::vector<std::string>& first, const std::vector<std::string>& second) {
-    Record record = sample::sink_onset();
-    record.rivals.clear();
-    const auto add = [&](const std::string& account, const std::vector<std::string>& outcomes) {
-      for (const auto& outcome : outcomes)
-        record.rivals.push_back(
-            {"which?", account, {"m", Operator::above, 1, "a source", from_string<Outcome>(outcome)}});
-    };
-    add("One", first);
-    add("Two", second);
-    return markdown_page({"", rivals_section({record})});
-  };
-  struct Case {
-    std::vector<std::string> first, second;
-    std::string sentence;
-  };
-  for (const auto& [first, second, sentence] : std::vector<Case>{
-           {{"pass", "pass"}, {"fail", "fail"}, "This model supports: **One**"},
-           {{"fail"}, {"pass"}, "This model supports: **Two**"},
-           {{"pass", "pass"}, {"pass", "fail"}, "All that one account expects came true: **One**"},
-           {{"pass", "pass"}, {"fail", "inconclusive"}, "All that one account expects came true: **One**"},
-           {{"pass"}, {"pass", "pass"}, "all that several accounts expect came true"},
-           {{"pass", "fail"}, {"fail", "pass"}, "of no account did all predictions come true"},
-           {{"fail"}, {"fail"}, "of no account did all predictions come true"},
-           {{"inconclusive"}, {"inconclusive"}, "of no account did all predictions come true"}}) {
-    EXPECT_NE(said(first, second).find(sentence), std::string::npos) << said(first, second);
-  }
 }
 
 // ---- the chain --------------------------------------------------------------------------------------

@@ -64,7 +64,6 @@ inline void add_judged(GoldenMetrics& all, const std::string& model, const std::
     all[model + "/" + claim + "/" + name] = golden_entry(measurement, name);
   };
   for (const auto& name : judged_metrics(judging)) add(name);
-  for (const auto& rival : judgement.rivals) add(rival.finding.metric);
 }
 
 inline bool golden_agree(const nlohmann::json& golden, const nlohmann::json& now, double slack) {

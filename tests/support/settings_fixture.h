@@ -1,6 +1,6 @@
 #pragma once
 
-// Settings of two claims, a profile and a model in a folder of their own.
+// Settings of two claims, of which the second judges nothing, a profile and a model in a folder of their own.
 
 #include <gtest/gtest.h>
 
@@ -27,10 +27,13 @@ parameters:
   scale: 1.5
   plain: on
   word: fast
-criteria:
+version: 3
+family: pretrained
+units: 16
+requires:
   - {metric: effect, op: ">", threshold: 0.5, source: paper figure 9}
 controls:
-  - {metric: effect_null, of: effect, fraction: 0.2, source: set before measuring}
+  - {metric: effect_null, of: effect, op: ">", fraction: 0.2, source: set before measuring}
 panels:
   - title: A panel
     x: layer
@@ -46,9 +49,7 @@ title: Beta
 kind: intervention
 statement: a statement
 paper: {figures: [2], expected: an expectation}
-minimum_n: 4
 parameters: {natural: {sequences: 2, length: 64}}
-criteria: []
 )";
 
 inline constexpr const char* kProfile = R"(name: small
@@ -67,7 +68,7 @@ licence: MIT
 bos: on
 claims:
   alpha_claim:
-    criteria: [{metric: effect, threshold: 0.25, source: pilot on tiny}]
+    parameters: {eps: 0.25}
 )";
 
 inline constexpr const char* kJudgingRules = R"(levels: {pretrained: 0.003, beyond: 0.025}

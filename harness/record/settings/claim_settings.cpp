@@ -7,7 +7,6 @@
 #include "base/yaml.h"
 #include "harness/record/settings/config_files.h"
 #include "harness/record/settings/definition.h"
-#include "harness/record/settings/judging_settings.h"
 #include "harness/record/settings/prior_knowledge.h"
 #include "harness/record/settings/requirement_settings.h"
 
@@ -64,18 +63,17 @@ void sort_as_in_paper(std::vector<ClaimDraft>& claims) {
 
 ClaimDraft read_claim(const fs::path& file, const JudgingRules& rules) {
   const Yaml yaml = Yaml::read(file);
-  yaml.allow({"id",       "title",      "kind",           "statement", "calibration", "arithmetic",    "arms",
-              "paper",    "parameters", "sweep",          "family",    "units",       "missing_units", "version",
-              "stages",   "bearing",    "contradicts_if", "requires",  "checks",      "minimum_n",     "minimum_scale",
-              "criteria", "controls",   "rivals",         "panels",    "notes",       "otherwise",     "deviations"});
+  yaml.allow({"id",     "title",      "kind",      "statement", "calibration", "arithmetic",     "arms",
+              "paper",  "parameters", "sweep",     "family",    "units",       "missing_units",  "version",
+              "stages", "bearing",    "requires",  "checks",    "controls",    "contradicts_if", "panels",
+              "notes",  "otherwise",  "deviations"});
   check_name(yaml, "id", file.stem().string());
   ClaimDraft draft;
   draft.file = file.string();
   draft.settings.id = yaml.at("id").text();
   draft.settings.title = filled_text(yaml.at("title"));
   draft.settings.paper = read_paper(yaml);
-  draft.settings.judging = read_judging(yaml);
-  if (yaml.has("family")) draft.settings.judging.requirements = read_requirements(yaml, rules);
+  draft.settings.judging = {word_of<ClaimKind>(yaml.at("kind")), read_requirements(yaml, rules)};
   draft.settings.fact = rules.fact_of(draft.settings.id);
   draft.settings.calibration = yaml.text_or("calibration", trains(draft) ? kUnknownTraining : kDefaultCalibration);
   draft.settings.panels = read_list(yaml, "panels", read_panel);

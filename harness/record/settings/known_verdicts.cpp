@@ -23,7 +23,7 @@ ExpectedVerdict read_expected(const Yaml& yaml) {
 }
 
 RecordedVerdict read_recorded(const Yaml& yaml) {
-  yaml.allow({"run", "profile", "verdict", "effect_sizes", "thresholds_sha256"});
+  yaml.allow({"run", "profile", "verdict", "thresholds_sha256"});
   return {.run = filled_text(yaml.at("run")),
           .profile = filled_text(yaml.at("profile")),
           .thresholds_sha256 = filled_text(yaml.at("thresholds_sha256")),
@@ -34,12 +34,7 @@ KnownVerdict read_entry(const Yaml& yaml) {
   yaml.allow({"expected", "recorded"});
   KnownVerdict known;
   if (const auto expected = yaml.find("expected")) known.expected = read_expected(*expected);
-  const auto recorded = yaml.find("recorded");
-  if (!recorded) return known;
-  known.recorded = read_recorded(*recorded);
-  for (const auto& [metric, size] : recorded->at("effect_sizes").entries()) {
-    known.effect_sizes.emplace_back(metric, size.real());
-  }
+  if (const auto recorded = yaml.find("recorded")) known.recorded = read_recorded(*recorded);
   return known;
 }
 

@@ -4,7 +4,6 @@
 #include "base/text_file.h"
 #include "harness/record/settings/config_files.h"
 #include "harness/record/settings/draft.h"
-#include "harness/record/settings/judging_settings.h"
 #include "harness/record/settings/model_shape.h"
 #include "harness/record/settings/prior_knowledge.h"
 
@@ -13,40 +12,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// With an op, a criterion of the model's own; without, another threshold for one of the claim's.
-void apply_model_criterion(Judging& judging, const Yaml& entry) {
-  if (entry.has("op")) {
-    judging.criteria.push_back(read_criterion(entry));
-    return;
-  }
-  entry.allow({"metric", "threshold", "source"});
-  set_threshold(criterion_on(judging, entry.at("metric").text(), entry), entry.at("threshold"),
-                filled_text(entry.at("source")));
-}
-
 void apply_model_claim(ClaimDraft& claim, const Yaml& yaml) {
-  yaml.allow({"parameters", "criteria", "controls", "calibration"});
-  Judging& judging = claim.settings.judging;
-  for (const std::string key : {"criteria", "controls"}) {
-    const auto own = yaml.find(key);
-    if (own && judging.requirements) own->fail("would change a definition", "a model's file may set parameters only");
-  }
+  yaml.allow({"parameters", "calibration"});  // a model changes no definition
   claim.settings.calibration = yaml.text_or("calibration", claim.settings.calibration);
   if (const auto parameters = yaml.find("parameters")) {
     claim.parameters.merge(*parameters);
     claim.own.merge(*parameters);
   }
-  read_list(yaml, "criteria", [&](const Yaml& entry) {
-    apply_model_criterion(judging, entry);
-    return 0;
-  });
-  check_distinct(yaml, judging);
-  read_list(yaml, "controls", [&](const Yaml& entry) {
-    entry.allow({"metric", "fraction", "source"});
-    set_fraction(control_on(judging, entry.at("metric").text(), entry), entry.at("fraction"),
-                 filled_text(entry.at("source")));
-    return 0;
-  });
 }
 
 std::string read_sha256(const Yaml& yaml) {

@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/number_text.h"
 #include "harness/record/settings/config_files.h"
-#include "harness/record/settings/judging_settings.h"
 
 namespace replicate {
 namespace {
@@ -14,6 +13,14 @@ namespace {
 constexpr const char* kAboveZero = "give a number above 0";
 constexpr int64_t kLargestSample = 1'000'000;
 constexpr int64_t kLargestVersion = 1000;
+constexpr const char* kKeysOfAFamily[] = {"version", "stages",   "units",   "requires",      "missing_units",
+                                          "checks",  "controls", "bearing", "contradicts_if"};
+
+double read_above_zero(const Yaml& yaml, const std::string& remedy) {
+  const double value = yaml.real();
+  if (value <= 0) yaml.fail("is not above 0", remedy);
+  return value;
+}
 
 double read_level(const Yaml& yaml) {
   const double level = read_above_zero(yaml, "give a one-sided probability below 0.5");
@@ -36,6 +43,11 @@ SuperNeuronRule read_super_neuron_rule(const Yaml& yaml) {
   yaml.allow({"norm_z", "kurtosis", "selectivity", "else_largest"});
   return {read_above_zero(yaml.at("norm_z"), kAboveZero), read_above_zero(yaml.at("kurtosis"), kAboveZero),
           read_above_zero(yaml.at("selectivity"), kAboveZero), yaml.at("else_largest").integer(1, kMostNeurons)};
+}
+
+Criterion criterion_of(const Yaml& yaml) {
+  return {filled_text(yaml.at("metric")), word_of<Operator>(yaml.at("op")), yaml.at("threshold").real(),
+          filled_text(yaml.at("source"))};
 }
 
 Requirement read_check(const Yaml& yaml) {
@@ -155,9 +167,12 @@ JudgingRules read_judging_rules(const std::filesystem::path& configs) {
   return rules;
 }
 
-Requirements read_requirements(const Yaml& claim, const JudgingRules& rules) {
-  for (const std::string key : {"criteria", "minimum_n"}) {
-    if (const auto old = claim.find(key)) old->fail("is for claims without a family", "say it under requires:");
+std::optional<Requirements> read_requirements(const Yaml& claim, const JudgingRules& rules) {
+  if (!claim.has("family")) {
+    for (const std::string key : kKeysOfAFamily) {
+      if (const auto found = claim.find(key)) found->fail("is for claims with a family", "add family:");
+    }
+    return std::nullopt;
   }
   Requirements requirements;
   requirements.level = level_of(claim.at("family"), rules);

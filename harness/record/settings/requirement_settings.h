@@ -1,6 +1,6 @@
 #pragma once
 
-// How a claim of the second edition is judged: configs/judging.yaml, and what its own YAML requires.
+// How a claim is judged: configs/judging.yaml, and what its own YAML requires.
 
 #include <filesystem>
 
@@ -23,7 +23,7 @@ struct JudgingRules {
 /// Error when the file is missing or is not as it should be.
 JudgingRules read_judging_rules(const std::filesystem::path& configs);
 
-/// These keys of a claim's YAML:
+/// These keys of a claim's YAML; nothing without a family, since such a claim judges nothing:
 ///
 ///   version: 2                 # of the definition
 ///   family: pretrained
@@ -46,7 +46,8 @@ JudgingRules read_judging_rules(const std::filesystem::path& configs);
 ///   bearing: {fail: silent}    # where a pass does not support, or a fail not contradict
 ///   contradicts_if: [...]      # a fail contradicts only if these requirements hold
 ///
-/// Error when a requirement could never hold, because its units cannot show so small a p as the family's level.
-Requirements read_requirements(const Yaml& claim, const JudgingRules& rules);
+/// Error when a requirement could never hold, because its units cannot show so small a p as the family's level, and
+/// where one of the others is there without a family.
+std::optional<Requirements> read_requirements(const Yaml& claim, const JudgingRules& rules);
 
 }  // namespace replicate

@@ -37,8 +37,6 @@ struct ExpectedVerdict {
 struct KnownVerdict {
   std::optional<ExpectedVerdict> expected = {};  ///< nothing for other training than the profile's
   std::optional<RecordedVerdict> recorded = {};  ///< how it came out where it was last recorded
-  std::vector<std::pair<std::string, double>> effect_sizes =
-      {};  ///< as recorded, by the criterion's metric; those that are finite
 };
 
 /// configs/claims/<id>.yaml after profile, model and --set have had their say.
@@ -62,7 +60,7 @@ struct ClaimSettings {
   std::vector<std::string> deviations;  ///< see Record
 };
 
-/// Of the definition; 1 for a claim of the first edition.
+/// Of the definition; 1 for a claim that judges nothing.
 int64_t version_of(const ClaimSettings& claim);
 
 /// configs/models/<name>.yaml, or made up from a bare path.
@@ -124,12 +122,12 @@ struct LoadedSettings {
 /// asked here.
 LoadedSettings load_settings(const SettingsRequest& request);
 
-/// Merges, later ones winning: claim YAML and training.yaml, profile, model (criteria, parameters and calibration), a
-/// recorded run, --set, --seed. A model given by its path is judged by the file of configs/models whose identity it
-/// has; `identity` is what was read from it, nothing when it could not be read. Keys of --set: seed,
-/// bootstrap_resamples, batch_tokens, sweep_sequences, survey.<key>, training.<key>, claims.<id>.<parameter>,
-/// claims.<id>.criteria.<metric>.threshold, claims.<id>.controls.<metric>.fraction. What --set training.<key> trains
-/// has no expected verdict. Unknown key, or no claim that --only matches: Error with "did you mean '...'?".
+/// Merges, later ones winning: claim YAML and training.yaml, profile, model (parameters and calibration), a recorded
+/// run,
+/// --set, --seed. A model given by its path is judged by the file of configs/models whose identity it has; `identity`
+/// is what was read from it, nothing when it could not be read. Keys of --set: seed, bootstrap_resamples, batch_tokens,
+/// sweep_sequences, survey.<key>, training.<key>, claims.<id>.<parameter>. What --set training.<key> trains has no
+/// expected verdict. Unknown key, or no claim that --only matches: Error with "did you mean '...'?".
 Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity>& identity = std::nullopt);
 
 }  // namespace replicate

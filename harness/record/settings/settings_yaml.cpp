@@ -2,19 +2,12 @@
 
 #include <algorithm>
 
-#include "base/number_text.h"
 #include "base/yaml.h"
 
 namespace replicate {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The fewest digits, of 15 and 17, that mean the same number.
-std::string number_text(double value) {
-  const auto brief = significant_text(value, 15);
-  return as_real(brief) == value ? brief : significant_text(value, 17);
-}
 
 std::string indented(const std::string& text, const std::string& indent) {
   std::string result;
@@ -45,18 +38,7 @@ std::string sweep_yaml(const ClaimSettings& claim) {
 }
 
 std::string claim_yaml(const ClaimSettings& claim) {
-  std::string text = "  " + claim.id + ":\n    parameters:\n";
-  text += indented(claim.parameters.yaml(), "      ") + sweep_yaml(claim) + "    criteria:\n";
-  for (const Criterion& c : claim.judging.criteria) {
-    text += "      - {metric: " + c.metric + ", op: \"" + to_string(c.op) +
-            "\", threshold: " + number_text(c.threshold) + ", source: " + yaml_quoted(c.source) + "}\n";
-  }
-  text += "    controls:\n";
-  for (const Control& c : claim.judging.controls) {
-    text += "      - {metric: " + c.metric + ", of: " + c.of + ", fraction: " + number_text(c.fraction) +
-            ", source: " + yaml_quoted(c.source) + "}\n";
-  }
-  return text;
+  return "  " + claim.id + ":\n    parameters:\n" + indented(claim.parameters.yaml(), "      ") + sweep_yaml(claim);
 }
 
 }  // namespace

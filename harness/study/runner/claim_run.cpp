@@ -20,7 +20,7 @@ void add_lanes(Session& session, const std::string& id, Attempt& attempt, Plan& 
 /// What the survey of its inputs found, and the first stage with a sink for a claim that is bound to one.
 void bind_first(const Session& session, const ClaimSettings& settings, Attempt& attempt) {
   auto& context = attempt.context;
-  if (const auto found = session.surveys.find(session.survey_for(settings, context)); found != session.surveys.end()) {
+  if (const auto found = session.surveys.find(session.survey_for(context)); found != session.surveys.end()) {
     context.survey = found->second;
   }
   context.stages.clear();

@@ -1,6 +1,5 @@
 // What would run, how long it would take here and how much memory, without running it.
 
-#include "harness/record/power_table.h"
 #include "harness/study/runner/cost_table.h"
 #include "harness/study/runner/survey_stage.h"
 #include "harness/study/runner/training_stage.h"
@@ -60,9 +59,7 @@ std::string dry_run(const RunRequest& request) {
   } else if (!training.empty()) {
     add_training(session, training, table);
   }
-  const auto power =
-      power_table(session.settings.claims, [&](const ClaimSettings& claim) { return planned_units(session, claim); });
-  return table.text(flops + estimate(together, session.options).flops) + (power.empty() ? "" : "\n" + power);
+  return table.text(flops + estimate(together, session.options).flops);
 }
 
 }  // namespace replicate

@@ -15,6 +15,9 @@
 namespace replicate {
 namespace {
 
+/// Of the rules that judge.
+constexpr int64_t kEdition = 2;
+
 /// A model that is named by its path has no file in configs that says so.
 std::optional<std::string> note_on_bos(const Session& session) {
   if (!session.settings.model.from_path || session.given.judged) return std::nullopt;
@@ -64,23 +67,6 @@ void add_metrics(Measurement measured, const std::string& suffix, Measurement& a
     metric.name += suffix;
     all.metrics.push_back(std::move(metric));
   }
-}
-
-/// First edition: the point's own verdict.
-void add_sweep_point(ClaimRun& claim, size_t index, Record& record) {
-  const auto& settings = claim.settings->sweep[index];
-  auto& attempt = claim.sweep[index];
-  SweepPoint point{settings.suffix, settings.changes, Verdict::error, attempt.error};
-  const auto error = what_throws([&] {
-    if (!attempt.error.empty() || !attempt.claim) return;
-    auto measured = attempt.claim->measure();
-    const auto judgement = judge(measured, claim.settings->judging);
-    point.verdict = judgement.verdict;
-    point.reason = judgement.reason;
-    add_metrics(std::move(measured), "_" + settings.suffix, record.measurement);
-  });
-  if (!error.empty()) point.reason = error;
-  record.sweep.push_back(std::move(point));
 }
 
 void add_variation(ClaimRun& claim, size_t index, Record& record) {
@@ -155,7 +141,6 @@ void apply(Judgement judgement, Record& record) {
   record.criteria = std::move(judgement.criteria);
   record.checks = std::move(judgement.checks);
   record.controls = std::move(judgement.controls);
-  record.rivals = std::move(judgement.rivals);
   record.bearing = judgement.bearing;
 }
 
@@ -189,16 +174,13 @@ void measure_and_judge(const Session& session, ClaimRun& claim, Record& record) 
   notes.insert(notes.begin(), claim.settings->notes.begin(), claim.settings->notes.end());
   if (const auto note = claim.trains() ? std::nullopt : note_on_bos(session)) notes.insert(notes.begin(), *note);
   judge_record(*claim.settings, add_stages(claim, record.measurement), record);
-  const bool second = record.edition == 2;
-  for (size_t i = 0; i < claim.sweep.size(); ++i) {
-    second ? add_variation(claim, i, record) : add_sweep_point(claim, i, record);
-  }
+  for (size_t i = 0; i < claim.sweep.size(); ++i) add_variation(claim, i, record);
 }
 
 void judge_record(const ClaimSettings& settings, const std::vector<StageFinding>& stages, Record& record) {
   const auto& judging = settings.judging;
   auto judgement = judge(record.measurement, judging, where_judged(stages));
-  if (record.edition == 2) record.standing = standing_of(judgement, settings);
+  if (judging.requirements) record.standing = standing_of(judgement, settings);
   apply(std::move(judgement), record);
   record.stages = stages;
   for (auto& stage : record.stages) {
@@ -236,10 +218,8 @@ Record blank_record(Session& session, const ClaimSettings& settings) {
   record.claim = settings.id;
   record.title = settings.title;
   record.kind = settings.judging.kind;
-  if (settings.judging.requirements) {
-    record.edition = 2;
-    record.version = version_of(settings);
-  }
+  record.edition = kEdition;
+  record.version = version_of(settings);
   record.fact = settings.fact;
   record.paper = settings.paper;
   record.calibration = settings.calibration;

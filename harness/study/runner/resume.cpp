@@ -38,7 +38,7 @@ std::string sweep_text(const ClaimSettings& settings) {
   return text;
 }
 
-/// What an old record holds of a sweep's point or a variation: the metrics that carry its suffix, without it.
+/// What an old record holds of a variation: the metrics that carry its suffix, without it.
 Measurement measured_at(const Record& old, const std::string& suffix) {
   Measurement measured;
   for (auto metric : old.measurement.metrics) {
@@ -49,30 +49,15 @@ Measurement measured_at(const Record& old, const std::string& suffix) {
   return measured;
 }
 
-/// The sweep's verdicts under today's thresholds.
-std::vector<SweepPoint> judged_again(const Record& old, const ClaimSettings& settings) {
-  auto points = old.sweep;
-  for (auto& point : points) {
-    const auto measured = measured_at(old, point.suffix);
-    if (measured.metrics.empty()) continue;  // nothing was measured there, and why stands in its reason
-    try {
-      const auto judgement = judge(measured, settings.judging);
-      point.verdict = judgement.verdict;
-      point.reason = judgement.reason;
-    } catch (const Error&) {  // its metrics are not those that are judged: unmet
-    }
-  }
-  return points;
-}
-
+/// The variations under today's thresholds.
 std::vector<Variation> compared_again(const Record& old, const ClaimSettings& settings, const Record& record) {
   auto variations = old.variations;
   for (auto& variation : variations) {
     const auto measured = measured_at(old, variation.suffix);
-    if (measured.metrics.empty()) continue;
+    if (measured.metrics.empty()) continue;  // nothing was measured there, and why stands in its reason
     try {
       variation = compared(std::move(variation), measured, settings, record);
-    } catch (const Error&) {
+    } catch (const Error&) {  // its metrics are not those that are judged: unmet
     }
   }
   return variations;
@@ -108,10 +93,9 @@ std::optional<Record> finished(Session& session, const ClaimSettings& settings, 
   record.environment = std::move(old.environment);
   record.seconds = old.seconds;
   record.peak_memory_mb = old.peak_memory_mb;
-  if (record.edition == 1) record.sweep = judged_again(old, settings);
   record.measurement = old.measurement;
   judge_record(settings, old.stages, record);
-  if (record.edition == 2) record.variations = compared_again(old, settings, record);
+  record.variations = compared_again(old, settings, record);
   if (record_to_json(record) != read_text(folder.claim(settings.id) / "record.json")) {
     write_record(record, folder.claim(settings.id));
   }

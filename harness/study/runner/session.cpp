@@ -53,8 +53,8 @@ Context Session::context_for(const ClaimSettings& claim, const SweepSettings& po
   return context;
 }
 
-SurveyInputs Session::survey_for(const ClaimSettings& claim, const Context& context) const {
-  if (!claim.judging.requirements || given.judged) return main_survey();
+SurveyInputs Session::survey_for(const Context& context) const {
+  if (given.judged) return main_survey();
   const auto kind = context.judged_on();
   return {kind, context.bos && kind == InputKind::natural};
 }

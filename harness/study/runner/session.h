@@ -41,8 +41,8 @@ class Session {
 
   /// Of natural text, as the model is measured.
   SurveyInputs main_survey() const { return {InputKind::natural, begins_with_bos()}; }
-  /// Of the claim's judged inputs; the first edition's claims share the main one.
-  SurveyInputs survey_for(const ClaimSettings& claim, const Context& context) const;
+  /// Of the judged inputs of a claim that measures in this context.
+  SurveyInputs survey_for(const Context& context) const;
 
   Context context_for(const ClaimSettings& claim) const;
   Context context_for(const ClaimSettings& claim, const SweepSettings& point);

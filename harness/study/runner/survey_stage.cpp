@@ -105,7 +105,7 @@ std::string text_of(const SurveyRules& rules) {
 std::set<SurveyInputs> surveys_of(Session& session, const std::vector<ClaimRun>& claims) {
   std::set<SurveyInputs> all;
   for (const auto& claim : claims) {
-    const auto add = [&](const Attempt& attempt) { all.insert(session.survey_for(*claim.settings, attempt.context)); };
+    const auto add = [&](const Attempt& attempt) { all.insert(session.survey_for(attempt.context)); };
     add(claim.judged);
     for (const auto& attempt : claim.sweep) {
       if (attempt.left_out.empty()) add(attempt);

@@ -1,20 +1,8 @@
 #include "harness/study/runner/training_stage.h"
 
 #include <algorithm>
-#include <cstdio>
 
 namespace replicate {
-namespace {
-
-/// The part of a minimum_scale that is known beforehand.
-constexpr const char* kTokensPerParameter = "tokens_per_parameter";
-
-int64_t units_needed(const Judging& judging) {
-  if (judging.requirements) return fewest_units(*judging.requirements);
-  return judging.criteria.empty() ? 0 : judging.minimum_n;
-}
-
-}  // namespace
 
 std::vector<ClaimRun> take_training_claims(std::vector<ClaimRun>& claims) {
   const auto first =
@@ -54,26 +42,11 @@ std::vector<std::string> arms_of(const std::vector<ClaimRun>& claims) {
 
 std::string futility(Session& session, const ClaimSettings& settings) {
   if (session.settings.training.flag("even_if_inconclusive")) return {};
-  const auto seeds = planned_units(session, settings), needed = units_needed(settings.judging);
-  if (seeds < needed) {
-    return "not trained: " + std::to_string(seeds) + " seeds of the baseline, " + std::to_string(needed) + " needed";
-  }
-  const auto& planned = session.study().results();
-  const double scale = planned.tokens(planned.steps) / static_cast<double>(parameters(planned.config));
-  for (const auto& [name, least] : settings.judging.minimum_scale) {
-    if (name != kTokensPerParameter || scale >= least) continue;
-    char text[100];
-    std::snprintf(text, sizeof text, "not trained: %.3g tokens a parameter, %.3g needed", scale, least);
-    return text;
-  }
-  return {};
-}
-
-int64_t planned_units(const Session& session, const ClaimSettings& settings) {
-  if (settings.judging.kind == ClaimKind::training) return session.settings.training.integer("seeds.baseline");
-  if (session.given.judged) return session.given.judged->sequences();
-  const auto& parameters = settings.parameters;
-  return parameters.integer((parameters.has("judged_on") ? parameters.text("judged_on") : "natural") + ".sequences");
+  const auto& requirements = settings.judging.requirements;
+  const auto seeds = session.settings.training.integer("seeds.baseline");
+  const auto needed = requirements ? fewest_units(*requirements) : 0;
+  if (seeds >= needed) return {};
+  return "not trained: " + std::to_string(seeds) + " seeds of the baseline, " + std::to_string(needed) + " needed";
 }
 
 }  // namespace replicate

@@ -17,7 +17,4 @@ std::vector<std::string> arms_of(const std::vector<ClaimRun>& claims);
 /// Why a training claim comes to no verdict whatever it measures: hours need not be spent on that. Empty where it may.
 std::string futility(Session& session, const ClaimSettings& settings);
 
-/// Units of sampling of a claim's judged metrics.
-int64_t planned_units(const Session& session, const ClaimSettings& settings);
-
 }  // namespace replicate

@@ -431,14 +431,6 @@ TEST_F(Program, ListsValidatesAndPredicts) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "never"));
 }
 
-TEST_F(Program, SaysNoPowerWhereNothingWasRecordedUnderTheDefinition) {
-  const auto dry = [&](const std::string& claim) {
-    return program("--dry-run --profile cpu --only '^" + claim + "$' --model " + path("small.gguf")).output;
-  };
-  EXPECT_EQ(dry("sink_onset").find("needed"), std::string::npos) << "nothing is recorded of this model";
-  EXPECT_EQ(dry("convergence_speedup").find("needed"), std::string::npos) << "another definition was recorded";
-}
-
 TEST_F(Program, TrainsNothingForAVerdictThatIsInconclusiveBeforehand) {
   const auto few =
       small_run("few", " --only convergence_speedup --set training.even_if_inconclusive=false").substr(5);  // no --all

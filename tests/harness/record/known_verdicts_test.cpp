@@ -12,7 +12,7 @@ constexpr const char* kKnown = R"(models:
   tiny:
     alpha_claim:
       expected: {verdict: fail, since: 2026-11-29, why: "too small, by far"}
-      recorded: {run: cpu-tiny, profile: cpu, verdict: pass, effect_sizes: {effect: 2.5},
+      recorded: {run: cpu-tiny, profile: cpu, verdict: pass,
         thresholds_sha256: abc}
     beta_claim:
       expected: {verdict: not applicable, since: 2026-11-29, why: no sink}
@@ -20,7 +20,7 @@ profiles:
   small:
     gamma_claim:
       expected: {verdict: fail, since: 2026-11-29, why: too short}
-      recorded: {run: cpu-tiny, profile: small, verdict: fail, effect_sizes: {}, thresholds_sha256: def}
+      recorded: {run: cpu-tiny, profile: small, verdict: fail, thresholds_sha256: def}
 )";
 
 /// With a claim that trains its own models.
@@ -55,7 +55,6 @@ TEST_F(KnownVerdicts, AreWhatIsExpectedAndWhatWasRecorded) {
   EXPECT_EQ(alpha.recorded->profile, "cpu");
   EXPECT_EQ(alpha.recorded->verdict, Verdict::pass);
   EXPECT_EQ(alpha.recorded->thresholds_sha256, "abc");
-  EXPECT_EQ(alpha.effect_sizes, (std::vector<std::pair<std::string, double>>{{"effect", 2.5}}));
   EXPECT_EQ(known("beta_claim").expected->verdict, Verdict::not_applicable);
   EXPECT_FALSE(known("beta_claim").recorded);
 }
@@ -73,7 +72,7 @@ TEST_F(KnownVerdicts, OfTrainingAreTheProfiles) {
   EXPECT_TRUE(known("gamma_claim", {"seed=3"}).expected);
   const auto other = known("gamma_claim", {"training.steps=200"});
   EXPECT_FALSE(other.expected) << "other models, of which nothing is known";
-  EXPECT_TRUE(other.recorded) << "--dry-run takes effect sizes from it";
+  EXPECT_TRUE(other.recorded) << "another run is compared with it";
   folder_.write("profiles/other.yaml", replaced(kProfile, "name: small", "name: other"));
   auto request = this->request();
   request.profile = "other";
@@ -113,7 +112,7 @@ TEST_F(KnownVerdicts, MistakesAreFound) {
            {"gamma_claim", "beta_claim", "list it under models"},
            {"verdict: pass", "verdict: passed", "did you mean 'pass'?"},
            {", why: no sink", "", "lacks the key 'why'"},
-           {"effect: 2.5", "effect: large", "known.yaml:5"},
+           {"run: cpu-tiny, profile: cpu", "run: '', profile: cpu", "known.yaml:5"},
            {"expected: {verdict: not", "expect: {verdict: not", "did you mean 'expected'?"},
            {"profiles:", "profile:", "did you mean 'profiles'?"}}) {
     const auto found = findings(from, to);

@@ -22,7 +22,7 @@ TEST_F(SettingsTest, ModelMayBeAPath) {
   EXPECT_EQ(settings.model.name, "My-Model.Q4_0");
   EXPECT_EQ(settings.model.file, path.model);
   EXPECT_FALSE(settings.model.sha256.has_value());
-  EXPECT_EQ(settings.claims[1].judging.criteria[0].threshold, 0.5);  // no model has its say
+  EXPECT_EQ(settings.claims[1].parameters.real("eps"), 0.3);  // no model has its say
   folder_.write("files/Split-00001-of-00002.gguf", "x");
   path.model = (folder_ / "files/Split-00001-of-00002.gguf").string();
   EXPECT_EQ(resolve(load_settings(path)).model.name, "Split");
@@ -73,9 +73,6 @@ calibration: others measured it
 claims:
   alpha_claim:
     parameters: {target: 3}
-    criteria:
-      - {metric: effect, threshold: 0.75, source: the paper}
-      - {metric: other, op: "<=", threshold: 9, source: the paper}
 )";
 
 const ModelIdentity kFamousIdentity = {"llama", 2, 8, 2, 2, 16, 40, 64};
@@ -91,9 +88,6 @@ TEST_F(SettingsTest, APathIsJudgedAsTheModelWhoseShapeItHas) {
   EXPECT_EQ(settings.model.bos, std::optional(true));
   const auto& alpha = settings.claims[1];
   EXPECT_EQ(alpha.parameters.integer("target"), 3);
-  ASSERT_EQ(alpha.judging.criteria.size(), 2u);
-  EXPECT_EQ(alpha.judging.criteria[0].threshold, 0.75);
-  EXPECT_EQ(alpha.judging.criteria[1].op, Operator::at_most);
   EXPECT_EQ(alpha.calibration, "others measured it");
   EXPECT_NE(alpha.notes.back().find("has the shape of famous"), std::string::npos);
 }
@@ -107,7 +101,7 @@ TEST_F(SettingsTest, APathOfAnotherShapeIsAnotherModel) {
   longer.context = 128;
   const Settings settings = resolve(load_settings(path), longer);
   EXPECT_TRUE(settings.model.judged_as.empty());
-  EXPECT_EQ(settings.claims[1].judging.criteria[0].threshold, 0.5);
+  EXPECT_EQ(settings.claims[1].parameters.integer("target"), 10);
   EXPECT_NE(settings.claims[1].notes.back().find("This is another model"), std::string::npos);
 }
 
@@ -117,14 +111,12 @@ TEST_F(SettingsTest, TheCommandLineWinsOverTheFileThatAPathIsJudgedBy) {
   SettingsRequest path = request();
   path.model = (folder_ / "files/mine.gguf").string();
   path.bos = "off";
-  path.overrides = {"claims.alpha_claim.target=4", "claims.alpha_claim.criteria.other.threshold=8"};
+  path.overrides = {"claims.alpha_claim.target=4"};
   const LoadedSettings loaded = load_settings(path);
   EXPECT_EQ(loaded.unidentified, path.model);
   const Settings settings = resolve(loaded, kFamousIdentity);
   EXPECT_EQ(settings.model.bos, std::optional(false));
   EXPECT_EQ(settings.claims[1].parameters.integer("target"), 4);
-  EXPECT_EQ(settings.claims[1].judging.criteria[1].threshold, 8);
-  expect_has(message_of([&] { resolve(loaded); }), "unknown key 'claims.alpha_claim.criteria.other.threshold'");
 }
 
 TEST_F(SettingsTest, AModelThatIsNamedNeedsNoIdentity) { EXPECT_FALSE(load_settings(request()).unidentified); }

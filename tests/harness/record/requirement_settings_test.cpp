@@ -11,7 +11,7 @@ namespace {
 class RequirementSettings : public SettingsTest {
  protected:
   Requirements requirements(const std::string& yaml) const {
-    return read_requirements(Yaml::parse(yaml, "claim.yaml"), read_judging_rules(folder_.path()));
+    return *read_requirements(Yaml::parse(yaml, "claim.yaml"), read_judging_rules(folder_.path()));
   }
 };
 
@@ -100,7 +100,6 @@ TEST_F(RequirementSettings, RefuseWhatCannotBeJudged) {
       {"exact: yes, ", "", "'requires[1].fails_at' is for exact numbers"},
       {"fraction: 0.1", "fraction: 0", "is not above 0"},
       {"op: \"<\", fraction", "op: \"!\", fraction", "op"},
-      {"checks:", "criteria: []\nchecks:", "'criteria' is for claims without a family"},
       {"metric: k20", "metrik: k20", "metrik"},
       {"name: targets", "at_most: 3", "at_most"},
       {"version: 2\n", "", "version"},
@@ -146,10 +145,21 @@ TEST_F(RequirementSettings, RulesThatAreNotRulesAreRefused) {
   }
 }
 
+TEST_F(RequirementSettings, AreNothingWithoutAFamily) {
+  const auto read = [&](const std::string& yaml) {
+    return read_requirements(Yaml::parse(yaml, "claim.yaml"), read_judging_rules(folder_.path()));
+  };
+  EXPECT_FALSE(read("{title: a claim}"));
+  for (const std::string key :
+       {"version", "stages", "units", "missing_units", "requires", "checks", "controls", "bearing", "contradicts_if"}) {
+    expect_has(message_of([&] { read("{" + key + ": 2}"); }), "'" + key + "' is for claims with a family");
+  }
+}
+
 TEST_F(RequirementSettings, AClaimWithAFamilyIsJudgedByThem) {
-  const auto second =
-      replaced(replaced(kBeta, "criteria: []\n", ""), "minimum_n: 4\n", "") +
-      "version: 2\nfamily: beyond\nunits: 16\nrequires: [{metric: effect, op: \">\", threshold: 0, source: a test}]\n";
+  const auto second = kBeta + std::string(
+                                  "version: 2\nfamily: beyond\nunits: 16\nrequires: [{metric: effect, op: \">\", "
+                                  "threshold: 0, source: a test}]\n");
   folder_.write("claims/beta_claim.yaml", second);
   const auto judging = load().claims.at(0).judging;
   ASSERT_TRUE(judging.requirements);

@@ -1,4 +1,4 @@
-// The second edition's judging, on made-up measurements of which the truth is known.
+// Judging, on made-up measurements of which the truth is known.
 
 #include "harness/record/requirement.h"
 
@@ -125,6 +125,24 @@ TEST(Requirement, WhatIsNotFiniteIsOpen) {
   }
 }
 
+TEST(Requirement, ANumberThatIsNotFiniteIsNeverJudged) {
+  for (const double strange : {kNaN, kInfinity, -kInfinity}) {
+    for (const auto op : {Operator::above, Operator::at_least, Operator::below, Operator::at_most}) {
+      Measurement measurement;
+      add(measurement, "effect", std::vector<double>(16, strange));
+      add_exact(measurement, "count", strange);
+      auto sampled = above("effect");
+      sampled.criterion.op = op;
+      for (const auto& requirement : {sampled, exactly("count", op, 0), exactly("count", op, 0, 0)}) {
+        const auto tested = test({measurement}, requirement, kLevel);
+        EXPECT_EQ(tested.outcome, Outcome::inconclusive) << to_string(op) << strange;
+        EXPECT_EQ(tested.clause.find("inf"), std::string::npos) << tested.clause;  // on disk it is null, as NaN is
+        EXPECT_EQ(rule({measurement}, claim({requirement})).verdict, Verdict::inconclusive) << to_string(op) << strange;
+      }
+    }
+  }
+}
+
 TEST(Requirement, AMissingUnitMayCountAsTheWorst) {
   auto strict = above("effect");
   strict.missing_is_worst = true;
@@ -201,6 +219,13 @@ TEST(Requirement, NearerThanTheErrorOfASmallerTypeItIsOpen) {
   EXPECT_EQ(test({measurement}, above("effect"), kLevel).outcome, Outcome::pass);
   measurement.metrics.back().value = 1.1;
   EXPECT_EQ(test({measurement}, above("effect"), kLevel).outcome, Outcome::inconclusive);
+}
+
+TEST(Requirement, TakesTheFirstMetricOfAName) {
+  Measurement measurement;
+  add(measurement, "effect", units(1, 0.1));
+  add(measurement, "effect", units(-1, 0.1), {}, "random");
+  EXPECT_EQ(test({measurement}, above("effect"), kLevel).outcome, Outcome::pass);
 }
 
 TEST(Requirement, IsLookedUpByStage) {
@@ -297,6 +322,48 @@ TEST(JointControl, IsNegativeFiresOrIsOpen) {
   }
 }
 
+TEST(JointControl, ThatIsNotFiniteIsNeverJudged) {
+  for (const double strange : {kNaN, kInfinity, -kInfinity}) {
+    auto broken = units(0, 0.03), whole = units(1, 0.05);
+    broken[3] = strange;
+    Measurement of_control, of_effect;
+    add(of_control, "effect", whole);
+    add(of_control, "control", broken);
+    add(of_effect, "effect", broken);
+    add(of_effect, "control", units(0, 0.03));
+    for (const auto* measurement : {&of_control, &of_effect}) {
+      for (const bool two_sided : {false, true}) {
+        const auto tested = test({*measurement}, control("control", two_sided), kLevel);
+        EXPECT_EQ(tested.outcome, Outcome::inconclusive) << strange << two_sided;
+        EXPECT_EQ(tested.p, 1);
+        EXPECT_EQ(tested.opposite, 1);
+      }
+    }
+  }
+}
+
+TEST(JointControl, WithinTheErrorOfASmallerTypeIsOpen) {
+  const auto outcome = [](double of_control, double of_effect) {
+    Measurement measurement;
+    add(measurement, "effect", units(1, 0.01));
+    add(measurement, "control", units(0.1, 0.001));  // the limit is 0.2
+    add_exact(measurement, "control_dtype_error", of_control);
+    add_exact(measurement, "effect_dtype_error", of_effect);
+    return test({measurement}, control("control"), kLevel).outcome;
+  };
+  EXPECT_EQ(outcome(0.09, 0), Outcome::pass);
+  EXPECT_EQ(outcome(0.11, 0), Outcome::inconclusive);
+  EXPECT_EQ(outcome(0.09, 0.04), Outcome::pass);
+  EXPECT_EQ(outcome(0.09, 0.06), Outcome::inconclusive);
+}
+
+TEST(JointControl, NeedsBothOfItsMetrics) {
+  Measurement measurement;
+  add(measurement, "control", units(0, 0.01));
+  expect_error([&] { test({measurement}, control("control"), kLevel); }, "the metric 'effect' was not measured");
+  expect_error([&] { test({measurement}, control("absent"), kLevel); }, "the metric 'absent' was not measured");
+}
+
 TEST(JointControl, IsPairedWithItsEffectUnitByUnit) {
   // A quarter of the effect in every unit, however large the effect is there: above a fifth of it in each.
   const std::vector<double> effect = {0.1, 2, 0.3, 4, 0.2, 1, 3, 0.5, 0.1, 2, 0.3, 4, 0.2, 1, 3, 0.5};
@@ -344,6 +411,17 @@ TEST(Ruling, FailsByAControlAlone) {
   const auto both = rule({measurement}, claim({above("effect", 2)}, {control("control")}));
   EXPECT_EQ(both.verdict, Verdict::fail);
   EXPECT_FALSE(both.by_a_control_alone);
+}
+
+TEST(Ruling, OneFailureOutweighsEverythingElse) {
+  Measurement measurement;
+  add(measurement, "holds", units(1, 0.1));
+  add(measurement, "fails", units(-1, 0.1));
+  add(measurement, "open", units(0, 1));
+  const auto ruling = rule({measurement}, claim({above("holds"), above("fails"), above("open")}));
+  EXPECT_EQ(ruling.verdict, Verdict::fail);
+  EXPECT_EQ(ruling.reason.find("fails = -1 ["), 0u) << ruling.reason;
+  EXPECT_EQ(ruling.reason.find("open"), std::string::npos) << ruling.reason;
 }
 
 TEST(Requirement, AGroupNamesItsMembersWhereItDoesNotPass) {
@@ -428,8 +506,6 @@ TEST(Ruling, WhatHoldsByArithmeticDecidesNothing) {
   EXPECT_FALSE(alone.reason.empty());
 }
 
-// ---- a claim of the second edition in the record's terms
-
 TEST(Ruling, MayContradictOnlyWhereWhatTheClaimAsksHolds) {
   Measurement measurement;
   add(measurement, "dose_4", units(-1, 0.5));
@@ -441,6 +517,8 @@ TEST(Ruling, MayContradictOnlyWhereWhatTheClaimAsksHolds) {
   requirements.contradicts_if = {above("dose_8"), above("dose_4")};
   EXPECT_FALSE(rule({measurement}, requirements).may_contradict);
 }
+
+// ---- in the record's terms
 
 TEST(Ruling, FillsTheRecordsFindings) {
   Measurement measurement;

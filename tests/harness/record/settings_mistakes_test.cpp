@@ -26,11 +26,9 @@ TEST_F(SettingsTest, UnknownKeysAreSuggested) {
   expect_has(message({"claims.alpha_claim.natural.sequence=1"}),
              "did you mean 'claims.alpha_claim.natural.sequences'?");
   expect_has(message({"claims.alfa_claim.target=1"}), "did you mean 'claims.alpha_claim.target'?");
-  expect_has(message({"claims.alpha_claim.criteria.efect.threshold=1"}),
-             "did you mean 'claims.alpha_claim.criteria.effect.threshold'?");
   expect_has(message({"claims.beta_claim.target=1"}), "unknown key");  // Alpha's key, not Beta's
   for (const char* key : {"", "claims", "claims.", "claims.alpha_claim", "survey.", "survey",
-                          "claims.alpha_claim.natural", "claims.alpha_claim.criteria.effect"}) {
+                          "claims.alpha_claim.natural", "claims.alpha_claim.requires.effect"}) {
     expect_has(message({std::string(key) + "=1"}), "unknown key");
   }
 }
@@ -64,8 +62,6 @@ TEST_F(SettingsTest, ValuesAreCheckedAgainstTheSchema) {
   expect_has(set("target", "0"), "out of range");
   expect_has(set("sweep", "[5, 0]"), "out of range");
   expect_has(set("eps", "1.5"), "out of range");
-  expect_has(set("criteria.effect.threshold", "high"), "not a number");
-  expect_has(set("controls.effect_null.fraction", "0"), "not above 0");
   for (const char* text :
        {"seed=-1", "seed=x", "bootstrap_resamples=0", "batch_tokens=-1", "batch_tokens=1.5", "survey.length=1"}) {
     EXPECT_FALSE(message({text}).empty()) << text;
@@ -99,8 +95,8 @@ TEST_F(SettingsTest, MistakesInFilesNameFileAndLine) {
   expect_has(claim("title: Alpha", "title: Alpha\ntitle: Beta"), "given twice");
   expect_has(claim("id: alpha_claim", "id: other"), "not the file's name");
   expect_has(claim("kind: mechanism", "kind: mechanisms"), "did you mean 'mechanism'?");
-  expect_has(claim("op: \">\"", "op: \"==\""), "'criteria[0].op' is '=='");
-  expect_has(claim("op: \">\"", "op: \"==\""), "alpha_claim.yaml:15");
+  expect_has(claim("op: \">\"", "op: \"==\""), "'requires[0].op' is '=='");
+  expect_has(claim("op: \">\"", "op: \"==\""), "alpha_claim.yaml:18");
   expect_has(claim("source: paper figure 9", "source: ''"), "empty");
   expect_has(claim(", source: paper figure 9", ""), "lacks the key 'source'");
   expect_has(claim("threshold: 0.5", "threshold: .nan"), "not a number");
@@ -112,8 +108,12 @@ TEST_F(SettingsTest, MistakesInFilesNameFileAndLine) {
   expect_has(claim("sequences: 8", "sequences:"), "no value");
   expect_has(claim("target: 10", "a.b: 10"), "dot in its key");
   expect_has(claim("parameters:", "parameters: 5\nunused:"), "unknown key");
-  expect_has(claim("criteria:\n", "criteria:\n  - {metric: effect, op: \">\", threshold: 1, source: s}\n"),
-             "two criteria effect >");
+  for (const char* former : {"criteria: []", "minimum_n: 4", "minimum_scale: {tokens: 9}", "rivals: []"}) {
+    expect_has(claim("panels:\n", std::string(former) + "\npanels:\n"), "unknown key");
+  }
+  expect_has(claim("require", "requier"), "did you mean 'requires'?");
+  expect_has(claim("family: pretrained\n", ""), "'version' is for claims with a family");
+  expect_has(claim("version: 3\nfamily: pretrained\nunits: 16\n", ""), "'requires' is for claims with a family");
 
   const auto profile = [&](const std::string& from, const std::string& to) {
     return message_with("profiles/small.yaml", kProfile, from, to);
@@ -129,9 +129,9 @@ TEST_F(SettingsTest, MistakesInFilesNameFileAndLine) {
     return message_with("models/tiny.yaml", kModel, from, to);
   };
   expect_has(model("sha256: 01", "sha256: xx"), "no sha256");
-  expect_has(model("metric: effect,", "metric: efect,"), "did you mean 'effect'?");
-  expect_has(model("criteria: [", "panels: ["), "unknown key");
-  expect_has(model("criteria: [", "parameters: ["), "alpha_claim");
+  expect_has(model("parameters: {", "parameter: {"), "did you mean 'parameters'?");
+  expect_has(model("parameters: {eps: 0.25}", "criteria: []"), "unknown key");
+  expect_has(model("parameters: {eps: 0.25}", "parameters: [eps]"), "alpha_claim");
   expect_has(model("bos: on", "bos: sometimes"), "not true or false");
 }
 

@@ -17,18 +17,13 @@ TEST_F(SettingsTest, MergesClaimProfileModelAndCommandLineInThisOrder) {
   EXPECT_EQ(merged.parameters.integer("natural.sequences"), 4);  // the profile's
   EXPECT_EQ(merged.parameters.integer("natural.length"), 128);   // the claim's
   EXPECT_EQ(merged.parameters.integers("sweep"), (std::vector<int64_t>{6}));
-  EXPECT_EQ(merged.judging.criteria[0].threshold, 0.25);  // the model's
-  EXPECT_EQ(merged.judging.criteria[0].source, "pilot on tiny");
+  EXPECT_EQ(merged.parameters.real("eps"), 0.25);  // the model's
 
-  const ClaimSettings overridden = alpha({"claims.alpha_claim.natural.sequences=5", "claims.alpha_claim.sweep=[1, 2]",
-                                          "claims.alpha_claim.criteria.effect.threshold=0.75",
-                                          "claims.alpha_claim.controls.effect_null.fraction=0.1"});
+  const ClaimSettings overridden = alpha(
+      {"claims.alpha_claim.natural.sequences=5", "claims.alpha_claim.sweep=[1, 2]", "claims.alpha_claim.eps=0.75"});
   EXPECT_EQ(overridden.parameters.integer("natural.sequences"), 5);
   EXPECT_EQ(overridden.parameters.integers("sweep"), (std::vector<int64_t>{1, 2}));
-  EXPECT_EQ(overridden.judging.criteria[0].threshold, 0.75);
-  EXPECT_EQ(overridden.judging.criteria[0].source, "--set on the command line");
-  EXPECT_EQ(overridden.judging.controls[0].fraction, 0.1);
-  EXPECT_NE(overridden.calibration, merged.calibration);
+  EXPECT_EQ(overridden.parameters.real("eps"), 0.75);
 }
 
 TEST_F(SettingsTest, EachClaimKeepsItsOwnSweepWhenClaimsAreSorted) {
@@ -49,16 +44,18 @@ TEST_F(SettingsTest, ReadsAllOfAClaim) {
   EXPECT_EQ(claim.paper.figures, (std::vector<std::string>{"9", "10a"}));
   EXPECT_EQ(claim.paper.statement, "a statement");
   EXPECT_EQ(claim.judging.kind, ClaimKind::mechanism);
-  EXPECT_EQ(claim.judging.minimum_n, 2);
-  EXPECT_EQ(claim.judging.criteria[0].op, Operator::above);
-  EXPECT_EQ(claim.judging.controls[0].of, "effect");
+  ASSERT_TRUE(claim.judging.requirements);
+  EXPECT_EQ(claim.judging.requirements->all[0].criterion.op, Operator::above);
+  EXPECT_EQ(claim.judging.requirements->controls[0].of, "effect");
+  EXPECT_EQ(version_of(claim), 3);
   EXPECT_TRUE(claim.panels[0].log_y);
   EXPECT_FALSE(claim.panels[0].log_x);
   EXPECT_EQ(claim.panels[0].curves[0].inputs, "");
   EXPECT_EQ(claim.panels[0].curves[1].inputs, "random");
   EXPECT_EQ(claim.panels[0].thresholds[0].second, 0.2);
   EXPECT_EQ(claim.notes, (std::vector<std::string>{"a note"}));
-  EXPECT_EQ(load().claims[0].judging.minimum_n, 4);
+  EXPECT_FALSE(load().claims[0].judging.requirements);
+  EXPECT_EQ(version_of(load().claims[0]), 1);
 }
 
 TEST_F(SettingsTest, ReadsProfileAndModel) {
@@ -116,8 +113,7 @@ TEST_F(SettingsTest, ConfigYamlHoldsWhatWasMergedAndReadsBack) {
   const YAML::Node claim = yaml["claims"]["alpha_claim"];
   EXPECT_EQ(claim["parameters"]["natural"]["sequences"].as<int>(), 4);
   EXPECT_EQ(claim["parameters"]["word"].as<std::string>(), "a: \"b\"");
-  EXPECT_EQ(claim["criteria"][0]["threshold"].as<double>(), 0.25);
-  EXPECT_EQ(claim["controls"][0]["fraction"].as<double>(), 0.2);
+  EXPECT_EQ(claim["parameters"]["eps"].as<double>(), 0.25);
 }
 
 /// Any name may stand in the folder of a run; it selects no claim but the one that has it.

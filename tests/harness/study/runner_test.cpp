@@ -97,7 +97,7 @@ class Runner : public testing::Test {
     folder_.write("tokens.jsonl", ids);
   }
 
-  void add(const std::string& id, const std::string& judging = "criteria: []\n") const {
+  void add(const std::string& id, const std::string& judging = "") const {
     folder_.write("configs/claims/" + id + ".yaml", "id: " + id +
                                                         "\ntitle: a title\nkind: mechanism\nstatement: a statement\n"
                                                         "paper: {figures: [], expected: an expectation}\n"
@@ -194,7 +194,7 @@ class StagedRunner : public Runner {
   static Record record_of(Session& session, const Survey& survey) {
     const auto& settings = session.settings.claims.front();
     auto claim = start(session, settings);
-    session.surveys[session.survey_for(settings, claim.judged.context)] = survey;
+    session.surveys[session.survey_for(claim.judged.context)] = survey;
     prepare(session, claim);
     replicate::run(claim.plan, {});
     auto record = blank_record(session, settings);
