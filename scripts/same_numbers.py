@@ -24,10 +24,10 @@ LISTS = {
     "series": (("name", "inputs"), ("x", "y", "low", "high"), ("axis",)),
     "maps": (("name", "inputs", "where"), ("values",), ("title",)),
     "inputs": (("label",), ("sha256",), ()),
-    "criteria": (("metric", "op"), ("threshold", "outcome", "effect_size", "p"), ()),
+    "criteria": (("metric", "op"), ("threshold", "outcome", "p"), ()),
+    "checks": (("metric", "op"), ("threshold", "outcome", "p"), ()),
     "controls": (("metric", "of"), ("fraction", "outcome", "p"), ()),
-    "rivals": (("question", "account", "metric", "op"), ("threshold", "outcome", "effect_size", "p"), ()),
-    "sweep": (("suffix",), ("verdict",), ("changes", "reason")),
+    "variations": (("suffix",), ("agrees",), ("changes", "reason")),
 }
 TEXTS = ("title", "reason", "unmet", "inapplicable", "notes")
 

@@ -35,11 +35,10 @@ RECORD = {
     "maps": [{"name": "attention", "inputs": "natural", "title": "Attention", "where": {"layer": 1},
               "values": [[1.0], [0.5]]}],
     "notes": ["A note."], "unmet": None, "inapplicable": None,
-    "criteria": [{"metric": "share", "op": ">", "threshold": 0.2, "outcome": "fail", "effect_size": -1.5, "p": 0.9}],
+    "criteria": [{"metric": "share", "op": ">", "threshold": 0.2, "outcome": "fail", "p": 0.9}],
+    "checks": [{"metric": "share", "op": ">", "threshold": 0.1, "outcome": "pass", "p": 0.0}],
     "controls": [{"metric": "none", "of": "share", "fraction": 0.2, "outcome": "inconclusive", "p": None}],
-    "rivals": [{"question": "Q?", "account": "A", "metric": "share", "op": ">", "threshold": 0.5, "outcome": "fail",
-                "effect_size": None, "p": 1.0}],
-    "sweep": [{"suffix": "t64", "changes": "length: 64", "verdict": "pass", "reason": "r"}],
+    "variations": [{"suffix": "t64", "changes": "length: 64", "agrees": True, "reason": ""}],
     "verdict": "fail", "reason": "share = 0.1",
 }
 
@@ -100,9 +99,10 @@ MOVED = {
     "a criterion removed": (lambda r: r.update(criteria=[]), "criteria share >"),
     "a control's outcome": (lambda r: r["controls"][0].update(outcome="fires"), "controls none share: outcome"),
     "a control's fraction": (lambda r: r["controls"][0].update(fraction=0.1), "fraction: 0.2 -> 0.1"),
-    "a rival's outcome": (lambda r: r["rivals"][0].update(outcome="pass"), "rivals Q? A share >: outcome"),
-    "a sweep point's verdict": (lambda r: r["sweep"][0].update(verdict="fail"), "sweep t64: verdict: 'pass' -> 'fail'"),
-    "a sweep point removed": (lambda r: r.update(sweep=[]), "sweep t64"),
+    "a check's outcome": (lambda r: r["checks"][0].update(outcome="fail"), "checks share >: outcome: 'pass' -> 'fail'"),
+    "a variation that agrees":
+        (lambda r: r["variations"][0].update(agrees=False), "variations t64: agrees: True -> False"),
+    "a variation removed": (lambda r: r.update(variations=[]), "variations t64"),
     "other inputs": (lambda r: r["inputs"][0].update(sha256="01"), "inputs natural: sha256: '00' -> '01'"),
 }
 
@@ -113,7 +113,7 @@ EQUAL = {
     "a title": (lambda r: r.update(title="T"), "+ T"),
     "why there is no number": (lambda r: r.update(unmet="no sink"), "+ no sink"),
     "a map's title": (lambda r: r["maps"][0].update(title="T"), "+ T"),
-    "a sweep point's reason": (lambda r: r["sweep"][0].update(reason="R"), "+ R"),
+    "a variation's reason": (lambda r: r["variations"][0].update(reason="R"), "+ R"),
     "order": (lambda r: r["metrics"].reverse() or r["metrics"].insert(0, r["metrics"].pop()), "0 differ"),
     "time, memory, environment, command, fingerprint and schema":
         (lambda r: r.update(seconds=1.0, peak_memory_mb=1.0, environment={}, command="c", fingerprint="g", schema=2),
