@@ -112,7 +112,7 @@ Tested test_mean(const Samples& samples, const Requirement& requirement, double 
 /// Open, where a smaller --dtype could have moved the number over its threshold.
 std::optional<Tested> within_dtype_error(const Judged& judged, const Metric& metric, const Criterion& criterion) {
   const auto error = dtype_error(judged, criterion.metric);
-  if (std::abs(metric.value - criterion.threshold) >= error) return std::nullopt;
+  if (!(std::abs(metric.value - criterion.threshold) < error)) return std::nullopt;
   return open(criterion.metric, criterion.metric + " = " + short_number(metric.value) + " is nearer to " +
                                     short_number(criterion.threshold) + " than the error of the arithmetic, " +
                                     short_number(error));
