@@ -151,6 +151,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   const auto values = read(spec, words, line);
   if (values.count("help")) return help(spec, 0);
   line.resume = values.count("resume") > 0;
+  line.save_inputs = values.count("save-inputs") > 0;
   line.definitions = values.count("definitions") > 0;
   line.command = command_of(spec, values);
   if (line.command == Command::version) return line;

@@ -23,6 +23,7 @@ struct CommandLine {
   std::vector<std::string> accepted_licences;
   std::string dtype, bos;  ///< empty: as the settings say
   bool resume = false;
+  bool save_inputs = false;                      ///< of a run: write the token ids beside the records
   std::string fail_on = "none";                  ///< none | any | new: what makes a run end with 1
   std::optional<std::filesystem::path> against;  ///< of --fail-on new: the run to compare with; empty: what is known
   std::string arm;                               ///< of train; empty: the baseline

@@ -107,6 +107,7 @@ void add_machine(Adder add, CommandLine& line) {
 void add_results(Adder add, CommandLine& line) {
   add("out", path("DIR", line.out), "folder to write (default of a run: new, in results/)");
   add("resume", "keep what --out already has and compute the rest");
+  add("save-inputs", "write the token ids of each claim beside its record");
   add("fail-on", choice("--fail-on", line.fail_on, {"none", "any", "new"}),
       "end with 1 when a claim fails (any) or a verdict differs from the recorded one (new)");
   add("against", path("RUN", line.against), "with --fail-on new: compare with the verdicts of RUN");
@@ -169,7 +170,7 @@ const std::vector<CommandSpec>& command_specs() {
        "(--all | --only REGEX | --list | --dry-run) [OPTION...]",
        "measures a paper's claims on real models and says which of them hold",
        {"all", "only", "list", "dry-run", "profile", "model", "bos", "tokens", "seed", "set", "accept-licence",
-        "device", "threads", "dtype", "out", "resume", "fail-on", "against"},
+        "device", "threads", "dtype", "out", "resume", "save-inputs", "fail-on", "against"},
        "everything was measured, whatever the verdicts",
        "--fail-on found something"},
       {Command::train,

@@ -80,6 +80,7 @@ RunRequest request_for(const CommandLine& line) {
           .out = out,
           .training = std::filesystem::absolute(out).parent_path() / "training",
           .resume = line.resume,
+          .save_inputs = line.save_inputs,
           .command = std::move(command)};
 }
 

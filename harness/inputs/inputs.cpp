@@ -25,15 +25,25 @@ std::string name_of(InputKind kind) {
   return "";
 }
 
+std::string name_of(Region region) {
+  switch (region) {
+    case Region::survey: return "survey";
+    case Region::calibration: return "calibration";
+    case Region::measure: return "judged";
+  }
+  return "";
+}
+
 namespace {
 
 constexpr size_t kPageBytes = 1 << 16;
 constexpr size_t kPagesInTurn = 4;    // of 4 pages of prose one is the survey's, one the calibration's
 constexpr size_t kBytesPerToken = 8;  // prose has about 4 per token; passages must not run short
 
-Tokens finish(std::string label, std::string kind, const std::vector<int64_t>& ids, InputShape shape, bool bos) {
+Tokens finish(std::string label, std::string kind, const std::vector<int64_t>& ids, InputShape shape, bool bos,
+              Region region = Region::measure) {
   return make_tokens(at::tensor(ids, at::kLong).view({shape.sequences, shape.length}), std::move(label),
-                     std::move(kind), bos);
+                     std::move(kind), bos, name_of(region));
 }
 
 /// Passages start with the first word of a line, so that they read like text and not like its middle. Indentation
@@ -96,7 +106,7 @@ Tokens InputMaker::make(InputKind kind, InputShape shape, bool bos, Region regio
     }
   }
   const auto label = name_of(kind) + (bos ? "_bos" : "");
-  return made_[key] = finish(label, name_of(kind), ids, shape, bos);
+  return made_[key] = finish(label, name_of(kind), ids, shape, bos, region);
 }
 
 int64_t InputMaker::bos() const {
@@ -207,7 +217,7 @@ std::string shown(const nlohmann::json& id) {
 Tokens replaced(const TokenIds& tokens, int64_t position, const std::vector<int64_t>& ids, const std::string& label) {
   auto changed = tokens.ids.clone();
   changed.select(1, position).copy_(at::tensor(ids, at::kLong));
-  return make_tokens(changed, label, tokens.kind, tokens.bos && position != 0);
+  return make_tokens(changed, label, tokens.kind, tokens.bos && position != 0, tokens.region);
 }
 
 Tokens read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
@@ -247,10 +257,11 @@ Tokens read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
 GivenTokens split(const Tokens& given) {
   const auto all = given->sequences();
   if (all < kFewestGiven) return {given, nullptr};
-  const auto part = [&](int64_t from, int64_t to) {
-    return make_tokens(given->ids.slice(0, from, to).contiguous(), given->label, given->kind, given->bos);
+  const auto part = [&](int64_t from, int64_t to, Region region) {
+    const auto ids = given->ids.slice(0, from, to).contiguous();
+    return make_tokens(ids, given->label, given->kind, given->bos, name_of(region));
   };
-  return {part(all / 3, all), part(0, all / 3)};
+  return {part(all / 3, all, Region::measure), part(0, all / 3, Region::survey)};
 }
 
 }  // namespace replicate

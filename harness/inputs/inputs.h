@@ -16,6 +16,7 @@ enum class InputKind { natural, random, repeated };
 enum class Region { survey, calibration, measure };  ///< disjoint parts of the prose, separate draws of ids
 
 std::string name_of(InputKind kind);  ///< "natural", ...
+std::string name_of(Region region);   ///< "survey", "calibration" or "judged"
 
 struct InputShape {
   int64_t sequences = 0;

@@ -52,7 +52,8 @@ Tokens TrainingStudy::validation(int64_t sequences, Region region) const {
                 "training", "ask for fewer, or train on more text");
   }
   const auto first = region == Region::survey ? 0 : half;
-  return make_tokens(data_->validation(first, sequences).inputs, "validation", "validation", recipes_.bos());
+  return make_tokens(data_->validation(first, sequences).inputs, "validation", "validation", recipes_.bos(),
+                     name_of(region));
 }
 
 Tokens TrainingStudy::random(int64_t sequences, bool bos) const {

@@ -7,9 +7,16 @@
 #include "base/provenance.h"
 #include "base/stopwatch.h"
 #include "harness/study/runner/measured_record.h"
+#include "harness/study/runner/saved_inputs.h"
 
 namespace replicate {
 namespace {
+
+void save_inputs(const ClaimRun& claim, const RunFolder& folder) {
+  const auto own = folder.claim(claim.settings->id);
+  std::filesystem::create_directories(own);
+  write_atomically(own / kInputsFile, inputs_jsonl(claim.plan));
+}
 
 void finish(Session& session, ClaimRun& claim, const RunFolder& folder, Progress& progress) {
   const Stopwatch watch;
@@ -24,6 +31,7 @@ void finish(Session& session, ClaimRun& claim, const RunFolder& folder, Progress
   }
   record.seconds = claim.seconds + watch.seconds();
   record.peak_memory_mb = peak_memory_mb();
+  if (session.request.save_inputs) save_inputs(claim, folder);
   write_record(record, folder.claim(record.claim));
   log_info(record.claim + ": " + to_string(record.verdict) + ": " + record.reason);
   progress.line(record.claim + ": " + to_string(record.verdict));

@@ -20,6 +20,7 @@ struct RunRequest {
   std::filesystem::path out;       ///< the run folder; made once model and tokens were checked
   std::filesystem::path training;  ///< where training runs are kept, for other runs to use
   bool resume = false;             ///< keep finished claims found in the folder
+  bool save_inputs = false;        ///< write the token ids of what is measured beside the records
   std::string command;             ///< how to repeat one claim; its id is appended
 };
 

@@ -4,6 +4,7 @@
 #include "base/sha256.h"
 #include "harness/record/clauses.h"
 #include "harness/study/runner/passes.h"
+#include "harness/study/runner/saved_inputs.h"
 
 namespace replicate {
 namespace {
@@ -43,6 +44,11 @@ bool kept(Session& session, const SurveyRun& run) {
   return true;
 }
 
+void save_inputs(const SurveyRun& run) {
+  const auto name = run.file.stem().string() + "_" + kInputsFile;
+  write_atomically(run.file.parent_path() / name, inputs_jsonl({run.lane}));
+}
+
 void finish(Session& session, const SurveyRun& run) {
   auto& survey = session.surveys[run.inputs];
   survey = run.surveyor.reduce(session.loaded.model->config.layers, run.lane.tokens->length());
@@ -70,6 +76,7 @@ std::vector<SurveyRun> open_surveys(Session& session, std::vector<ClaimRun>& cla
   for (const auto& inputs : surveys_of(session, claims)) {
     const auto error = what_throws([&] {
       auto run = survey_run(session, inputs, folder);
+      if (session.request.save_inputs) save_inputs(run);
       if (!kept(session, run)) open.push_back(std::move(run));
     });
     if (!error.empty()) fail_where_needed(session, inputs, error, claims);

@@ -46,6 +46,7 @@ TEST(CommandLine, ReadsEveryOption) {
                                   "--out",
                                   "results/x",
                                   "--resume",
+                                  "--save-inputs",
                                   "--fail-on",
                                   "new",
                                   "--against",
@@ -66,6 +67,7 @@ TEST(CommandLine, ReadsEveryOption) {
   EXPECT_EQ(line.threads, 2);
   EXPECT_EQ(line.out, "results/x");
   EXPECT_TRUE(line.resume);
+  EXPECT_TRUE(line.save_inputs);
   EXPECT_EQ(line.fail_on, "new");
   EXPECT_EQ(line.against, "results/last");
   EXPECT_EQ(line.overrides, (std::vector<std::string>{"seed=1", "claims.a.b=[1, 2]"}));
@@ -79,7 +81,7 @@ TEST(CommandLine, HasQuietDefaults) {
   EXPECT_EQ(line.profile, "");
   EXPECT_EQ(line.device, "auto");
   EXPECT_EQ(line.threads, 0);
-  EXPECT_FALSE(line.seed || line.tokens || line.out || line.resume || line.against);
+  EXPECT_FALSE(line.seed || line.tokens || line.out || line.resume || line.save_inputs || line.against);
   EXPECT_EQ(line.fail_on, "none");
 }
 

@@ -4,8 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+#include <sstream>
+
 #include "harness/study/claim.h"
 #include "harness/study/runner/measured_record.h"
+#include "harness/study/runner/saved_inputs.h"
 #include "models/core/watch.h"
 #include "tests/support/assets.h"
 #include "tests/support/small_file.h"
@@ -165,6 +169,45 @@ TEST_F(Runner, AVariationThatCannotSayAnythingIsNotMeasured) {
   EXPECT_FALSE(record.variations[0].agrees || record.variations[1].agrees);
   EXPECT_EQ(record.variations[2].agrees, true) << record.variations[2].reason;
   for (const auto& metric : record.measurement.metrics) EXPECT_EQ(metric.name.find("_with"), std::string::npos);
+}
+
+std::vector<nlohmann::json> lines_of(const std::filesystem::path& file) {
+  std::vector<nlohmann::json> lines;
+  std::istringstream text(read_text(file));
+  for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+TEST_F(Runner, SavesTheTokenIdsBesideTheRecords) {
+  add("first_look");
+  std::string prose;  // enough for a survey and for what is judged: a page of 64 KiB belongs to one of them
+  while (prose.size() < (4 << 16)) prose += std::to_string(prose.size()) + " lines of more prose\n";
+  folder_.write("assets/prose/more.txt", prose);
+  auto wanted = request();
+  wanted.tokens = std::nullopt;
+  wanted.save_inputs = true;
+  const auto record = run_claims(wanted, *make_progress()).records.front();
+  const auto judged = lines_of(wanted.out / "first_look" / kInputsFile);
+  ASSERT_EQ(judged.size(), 1U) << "the claim has one input";
+  EXPECT_EQ(judged[0]["label"], "natural");
+  EXPECT_EQ(judged[0]["region"], "judged");
+  EXPECT_EQ(judged[0]["sha256"], record.inputs.front().sha256);
+  const auto ids = judged[0]["ids"].get<std::vector<std::vector<int64_t>>>();
+  ASSERT_EQ(ids.size(), 4U);
+  std::vector<int64_t> flat;
+  for (const auto& row : ids) flat.insert(flat.end(), row.begin(), row.end());
+  EXPECT_EQ(make_tokens(at::tensor(flat, at::kLong).view({4, 16}))->sha256, record.inputs.front().sha256);
+  const auto survey = lines_of(wanted.out / "survey_inputs.jsonl");
+  ASSERT_EQ(survey.size(), 1U);
+  EXPECT_EQ(survey[0]["region"], "survey");
+  EXPECT_NE(survey[0]["ids"], judged[0]["ids"]);
+}
+
+TEST_F(Runner, SavesNoTokenIdsUnasked) {
+  add("first_look");
+  run_claims(request(), *make_progress());
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/first_look" / kInputsFile));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/survey_inputs.jsonl"));
 }
 
 /// What a survey of a model with two spikes would say.
