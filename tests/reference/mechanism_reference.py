@@ -20,7 +20,8 @@ How the definitions are read where words leave room:
 - `activation_first`, `activation_rest_max`: means of |z|; `up_activation_*`, `gate_cosine_*`: signed means.
 - disparity_mediation clamps the input of the layer behind the spike, there only.
 
-Not here: null models (random weights of the run's own), falsification, variance_scaling, BOS and swapped tokens (the given ids carry none), largest logit differences (rounding alone).
+Not here: null models (random weights of the run's own), BOS and swapped tokens (the given ids carry none), largest logit differences (rounding
+alone), and what claims are judged by: check_judged.py.
 """
 
 import argparse

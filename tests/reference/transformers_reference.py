@@ -466,20 +466,17 @@ def numbers(values):
 
 
 def sink_onset(claim, trace, survey):
-    length, layers = trace.attention.shape[-1], trace.attention.shape[0]
+    length = trace.attention.shape[-1]
     norm = norms(trace.hidden[:-1])
     to_first = column(trace.attention, 0, 1)
     e = excess(to_first, length)
     claim.series("attention_to_first", to_first)
     claim.series("excess_attention", e)
-    claim.series("uniform", np.full((1, layers), uniform(length)), optional=True)
     claim.series("sink_rate", sink_rate(trace.attention))
     claim.series("first_token_norm", norm[..., 0].T)
     claim.series("other_token_norm", norm[..., 1:].mean(-1).T)
-    claim.series("norm_ratio", norm_ratio(norm), optional=True)
     for prefix in (n for n in LENGTHS if n <= length):
         part = column(trace.attention[..., :prefix, :prefix], 0, 1)
-        claim.series(f"attention_to_first_t{prefix}", part, optional=True)
         claim.series(f"excess_attention_t{prefix}", excess(part, prefix), optional=True)
     rate = sink_rate(trace.attention).mean(0)  # [L]
     claim.metric("max_sink_rate", rate.max())
@@ -513,7 +510,8 @@ def dimension_disparity(claim, trace, survey):
         claim.series(name + "_rest", value[..., 1:].mean(-1).T)
         if sinks:
             claim.metric(name, value[sinks][..., 0].mean())
-            claim.metric(name + "_rest", value[sinks][..., 1:].mean())
+            if name != "dominance_ratio_normed":
+                claim.metric(name + "_rest", value[sinks][..., 1:].mean())
     if sinks:
         ratio = values["dominance_ratio"][sinks]
         claim.metric("dominance_over_rest", ratio[..., 0].mean() / ratio[..., 1:].mean())
@@ -524,7 +522,7 @@ def rank_collapse(claim, trace, survey):
     for name, form in RANK_FORMS.items():
         value = rank_series(trace.hidden, form)  # [B, L + 1]
         claim.series(name, value[:, :-1])
-        if survey.dominant is not None:
+        if survey.dominant is not None and name != "effective_rank_squared":
             before, after = value[:, survey.dominant - 1], value[:, survey.dominant]
             suffix = name.removeprefix("effective_rank")
             claim.metric("effective_rank_drop" + suffix, 1 - after.mean() / before.mean())
@@ -557,9 +555,10 @@ def mask_induced_sink(claim, model, ids, batch, trace, survey, target):
         "attention_to_target_blocked_first": to_target(blocked),
         "attention_to_target_late": to_target(late),
     }
+    elsewhere = ("attention_to_target_late", "attention_to_first_before")  # over other layers; no metric
     for name, values in series.items():
         claim.series(name, values)
-        if sinks and not name.startswith("target_norm") and not name.endswith("_late"):
+        if sinks and not name.startswith("target_norm") and name not in elsewhere:
             claim.metric(name, values[:, sinks].mean())
     if late_sinks:
         claim.metric("attention_to_target_late", series["attention_to_target_late"][:, late_sinks].mean())
@@ -572,11 +571,6 @@ def mask_induced_sink(claim, model, ids, batch, trace, survey, target):
         after = mean["attention_to_target_after"]
         claim.metric("target_to_first_ratio", after / mean["attention_to_first_after"])
         claim.metric("target_after_to_before_ratio", after / mean["attention_to_target_before"])
-    # Seeing only itself in all layers, the target is a first token up to RoPE, and nothing before it moves.
-    first = run(model, ids[:, target : target + 1], batch).hidden[:, :, 0]
-    copy = np.linalg.norm(alone.hidden[:, :, target] - first, axis=-1) / np.linalg.norm(first, axis=-1)
-    claim.metric("largest_relative_difference_from_first_token", copy.max())
-    claim.metric("largest_change_before_target", np.abs(alone.hidden - trace.hidden)[:, :, :target].max())
 
 
 # --- logits and output ---------------------------------------------------------------------------------------
