@@ -43,7 +43,7 @@ TEST(VarianceScaling, FailsWhereTheTargetDrawsLessThanItsShare) {
 TEST(VarianceScaling, PassesWhereTheMatchingDoseIsEnough) {
   const auto trial = scaled_on(sensitive_model());
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
-  EXPECT_LT(metric_in(trial, "scaled_beyond_matched").value, 0.1 * metric_in(trial, "scaled_added_attention").value);
+  EXPECT_LT(metric_in(trial, "scaled_beyond_matched").value, 0.2 * metric_in(trial, "scaled_added_attention").value);
 }
 
 /// Every sequence has this value of a metric.
@@ -209,15 +209,18 @@ class VarianceScalingByHand : public testing::Test {
 };
 
 TEST_F(VarianceScalingByHand, TheContrastsAreTheseAttentions) {
-  const auto one = by_hand_.amplified(before_, 1);
+  const auto untouched = by_hand_.attention(kScaledTarget, first_sink_, {});
   for (const auto& [name, dose] : {std::pair{std::string("scaled"), 4}, {"largest_dose", 8}}) {
     const auto amplified = by_hand_.amplified(before_, dose);
     const auto drawn = by_hand_.attention(kScaledTarget, first_sink_, amplified);
     const auto share = drawn - 0.25 * by_hand_.attention(0, first_sink_, amplified);
     EXPECT_NEAR(value(name + "_beyond_share_of_first"), mean_in(share), 1e-4);
-    EXPECT_NEAR(value(name + "_beyond_matched"), mean_in(drawn - by_hand_.attention(kScaledTarget, first_sink_, one)),
-                1e-4);
+    EXPECT_NEAR(value(name + "_added_attention"), mean_in(drawn - untouched), 1e-4);
   }
+  const auto at = [&](double dose) {
+    return by_hand_.attention(kScaledTarget, first_sink_, by_hand_.amplified(before_, dose));
+  };
+  EXPECT_NEAR(value("scaled_beyond_matched"), mean_in(at(4) - at(1)), 1e-4);
 }
 
 TEST_F(VarianceScalingByHand, TheControlsAreTheseAttentions) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Computes the judged numbers of a run again, without any code of this project, and compares.
 
-    ./replicate --only 'mechanism|intervention' --save-inputs --out RUN
+    ./replicate --all --save-inputs --out RUN
     check_judged.py --gguf MODEL.gguf RUN [--claims REGEX] [--tolerance 1e-3]
 
 Model file, token ids and survey (layers, neurons, dimensions) are the run's; everything else is computed from the

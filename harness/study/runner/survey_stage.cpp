@@ -61,7 +61,7 @@ void fail_where_needed(const Session& session, const SurveyInputs& inputs, const
                        std::vector<ClaimRun>& claims) {
   for (auto& claim : claims) {
     const auto needs = [&](const Attempt& attempt) {
-      return session.survey_for(*claim.settings, attempt.context) == inputs;
+      return session.survey_for(attempt.context) == inputs;
     };
     if (needs(claim.judged)) claim.error = error;
     for (auto& attempt : claim.sweep) {

@@ -111,7 +111,8 @@ TEST_F(Registration, TellsWhatDecidesAVerdictFromWhatDoesNot) {
                                                         {"else_largest: 4", "else_largest: 5"}}) {
     EXPECT_NE(stale_with("judging.yaml", kJudgingRules, from, to).find("delta_claim"), std::string::npos) << from;
   }
-  EXPECT_EQ(stale_with("judging.yaml", kJudgingRules, "0.003", "0.004"), "delta_claim is not as it was registered\n");
+  EXPECT_EQ(stale_with("judging.yaml", kJudgingRules, "0.003", "0.004"),
+            "alpha_claim is not as it was registered\ndelta_claim is not as it was registered\n");
   folder_.write("claims/new_claim.yaml", replaced(kDelta, "delta_claim", "new_claim"));
   EXPECT_EQ(stale(folder_.path()), "new_claim is not registered\n");
 }

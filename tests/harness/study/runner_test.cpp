@@ -158,7 +158,7 @@ TEST_F(Runner, AVariationThatCannotSayAnythingIsNotMeasured) {
   add("varied_look",
       "version: 2\nfamily: beyond\nunits: 6\n"
       "requires: [{metric: norm, op: \">\", threshold: 0, source: a test}]\n"
-      "sweep: {points: {with: {bos: on}, without: {bos: off}, short: {natural.length: 8}}}\n");
+      "sweep: {points: {with: {bos: on}, without: {bos: off}, longer: {natural.length: 32}}}\n");
   auto own = request();
   own.tokens.reset();
   const auto record = run_claims(own, *make_progress()).records.at(0);
