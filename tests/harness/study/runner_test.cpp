@@ -90,8 +90,8 @@ class Runner : public testing::Test {
     std::filesystem::copy_file(source_folder() / "configs/judging.yaml", folder_ / "configs/judging.yaml");
     folder_.write("configs/profiles/smoke.yaml",
                   "name: smoke\nmodel: " + (folder_ / "small.gguf").string() + "\nseed: 1\nbootstrap_resamples: 50\nsweep_sequences: 6\n");
-    std::string prose, ids;
-    for (int line = 0; line < 2000; ++line) prose += std::to_string(line * 7919 % 10007) + " lines of some prose\n";
+    std::string prose, ids;  // prose for a survey and for what is judged: a page of 64 KiB belongs to one of them
+    for (int line = 0; line < 20000; ++line) prose += std::to_string(line * 7919 % 10007) + " lines of some prose\n";
     folder_.write("assets/prose/prose.txt", prose);
     for (int sequence = 0; sequence < kFewestGiven; ++sequence) {
       ids += "[";
@@ -180,9 +180,6 @@ std::vector<nlohmann::json> lines_of(const std::filesystem::path& file) {
 
 TEST_F(Runner, SavesTheTokenIdsBesideTheRecords) {
   add("first_look");
-  std::string prose;  // enough for a survey and for what is judged: a page of 64 KiB belongs to one of them
-  while (prose.size() < (4 << 16)) prose += std::to_string(prose.size()) + " lines of more prose\n";
-  folder_.write("assets/prose/more.txt", prose);
   auto wanted = request();
   wanted.tokens = std::nullopt;
   wanted.save_inputs = true;
@@ -193,10 +190,10 @@ TEST_F(Runner, SavesTheTokenIdsBesideTheRecords) {
   EXPECT_EQ(judged[0]["region"], "judged");
   EXPECT_EQ(judged[0]["sha256"], record.inputs.front().sha256);
   const auto ids = judged[0]["ids"].get<std::vector<std::vector<int64_t>>>();
-  ASSERT_EQ(ids.size(), 4U);
+  ASSERT_EQ(ids.size(), 6U);
   std::vector<int64_t> flat;
   for (const auto& row : ids) flat.insert(flat.end(), row.begin(), row.end());
-  EXPECT_EQ(make_tokens(at::tensor(flat, at::kLong).view({4, 16}))->sha256, record.inputs.front().sha256);
+  EXPECT_EQ(make_tokens(at::tensor(flat, at::kLong).view({6, 16}))->sha256, record.inputs.front().sha256);
   const auto survey = lines_of(wanted.out / "survey_inputs.jsonl");
   ASSERT_EQ(survey.size(), 1U);
   EXPECT_EQ(survey[0]["region"], "survey");

@@ -7,7 +7,7 @@ import yaml
 
 from .numbers import p_above
 
-CLAIMS = Path(__file__).resolve().parents[3] / "configs/claims"
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
 
 def samples_of(claim, metric, spike):
@@ -29,11 +29,13 @@ def p_of_control(control, effect, how):
 
 def p_values(claim, stage, spike):
     """(name, p of the record, p from the samples) of what is a test of a mean"""
+    definition = yaml.safe_load((CONFIGS / "claims" / f"{claim.id}.yaml").read_text())
+    level = yaml.safe_load((CONFIGS / "judging.yaml").read_text())["levels"][definition["family"]]
     for finding in stage["criteria"]:
         values = samples_of(claim, finding["metric"], spike)
-        if values is not None and finding["p"] is not None:
-            yield finding["metric"], finding["p"], p_of_criterion(values, finding["op"], finding["threshold"])
-    definition = yaml.safe_load((CLAIMS / f"{claim.id}.yaml").read_text())
+        if values is None or finding["p"] is None or 2.0 ** -len(values) > level:
+            continue  # too few units for the level are not tested
+        yield finding["metric"], finding["p"], p_of_criterion(values, finding["op"], finding["threshold"])
     settings = {control["metric"]: control for control in definition.get("controls") or []}
     for finding in stage["controls"]:
         control, effect = (samples_of(claim, finding[key], spike) for key in ("metric", "of"))
