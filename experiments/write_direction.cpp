@@ -4,9 +4,9 @@
 // loses the sink and the other dimension keeps it. If both lose it, the trained direction counts. If both keep it, any
 // large constant vector makes a sink.
 // Control: what the dense direction takes beyond what removing the write takes, as in falsification_densify: where the
-// sink does not need the write, a large foreign vector that costs it says nothing of sparsity. Check: the dense direction
-// leaves position 0 no more dominant than twice the others, or another writer has put the spike back.
-// Cost: one forward pass, and three that cost the layers from the spike on.
+// sink does not need the write, a large foreign vector that costs it says nothing of sparsity. Check: the dense
+// direction leaves position 0 no more dominant than twice the others, or another writer has put the spike back. Cost:
+// one forward pass, and three that cost the layers from the spike on.
 
 #include "harness/study/claim.h"
 #include "harness/study/measures/sink_under_edits.h"

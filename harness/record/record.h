@@ -162,7 +162,8 @@ struct RegisteredDefinition {
   int64_t version = 1;
   std::string date;  ///< of its registration: 2026-12-31
   std::string definition_sha256;
-  bool as_registered = false;  ///< this is how it was measured and judged: no other sizes or inputs, no changed definition
+  bool as_registered =
+      false;  ///< this is how it was measured and judged: no other sizes or inputs, no changed definition
 };
 
 /// What the claim came to in the last recorded run of the model, or of the profile's training: configs/known.yaml.

@@ -117,8 +117,8 @@ struct Agreement {
   std::string reason = {};  ///< where it cannot be told
 };
 
-/// By point estimates: of a pass, all that decided holds; of a fail, something that failed is missed again. It cannot be
-/// told where a check is unmet, or where what decided does not apply or has no finite number; or of another verdict.
+/// By point estimates: of a pass, all that decided holds; of a fail, something that failed is missed again. It cannot
+/// be told where a check is unmet, or where what decided does not apply or has no finite number; or of another verdict.
 Agreement agreement(const Judged& variation, const Requirements& requirements, const Ruling& ruling);
 
 /// All that decides a verdict as text: two runs with one text were judged alike.

@@ -122,7 +122,8 @@ double removed_by(const Trial& trial, int64_t dimensions) {
   return 0;
 }
 
-/// The spike is written along four axes, and keys read them alike: with one held the other three carry most of the sink.
+/// The spike is written along four axes, and keys read them alike: with one held the other three carry most of the
+/// sink.
 TEST(DisparityMediation, PassesWhereNoSingleDimensionCarriesTheSink) {
   const auto four_axes = with_change(planted_model(1), [](int64_t layer, BlockWeights& weights) {
     const auto key = 0.4 * weights.key.select(1, kPlantedDimension).unsqueeze(1);

@@ -48,8 +48,8 @@ void apply_registration(Draft& draft, const std::optional<Yaml>& registered, boo
     if (!entry) continue;
     auto registration = read_definition(*entry);
     registration.as_registered = registration.version == version_of(claim.settings) &&
-                                 registration.definition_sha256 == claim.settings.definition_sha256 &&
-                                 own_inputs && is_as_defined(draft, claim);
+                                 registration.definition_sha256 == claim.settings.definition_sha256 && own_inputs &&
+                                 is_as_defined(draft, claim);
     claim.settings.registration = registration;
     auto& calibration = claim.settings.calibration;
     if (calibration == kDefaultCalibration || calibration == kUnknownTraining) calibration = kRegisteredBefore;

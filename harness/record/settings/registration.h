@@ -17,8 +17,8 @@ std::optional<Yaml> read_registered(const std::filesystem::path& configs);
 /// Fills known_models, which decide what is calibrated, so before a model's file is applied.
 void apply_known_models(Draft& draft, const std::optional<Yaml>& registered);
 
-/// Fills `registration` of every claim that is registered, once all parameters are merged. own_inputs: with the profile's
-/// seed, and with BOS where the model's own settings ask for it.
+/// Fills `registration` of every claim that is registered, once all parameters are merged. own_inputs: with the
+/// profile's seed, and with BOS where the model's own settings ask for it.
 void apply_registration(Draft& draft, const std::optional<Yaml>& registered, bool own_inputs);
 
 /// Error where an entry is wrong, or names no claim or no model of configs/models.

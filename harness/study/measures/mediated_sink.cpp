@@ -8,7 +8,7 @@
 namespace replicate {
 namespace {
 
-constexpr double kNearlyAll = 0.9;             // of the spike's norm
+constexpr double kNearlyAll = 0.9;  // of the spike's norm
 
 /// The share of what the mask adds to the target's norm after the spike that holding takes away, of means.
 double norm_taken(const Mediation& mediation) {

@@ -38,9 +38,9 @@ struct Mediation {
   Tensor removed() const { return masked.to_target() - held.to_target(); }  ///< by holding: [B]
 };
 
-/// Judged, per sequence: whether holding removes more than that share of what the mask induces, what it removes, and what the
-/// control removes (named `induced_removed_<control>`). Beside it the share, the induced sink, and how much of the norm
-/// that the mask gives the target goes.
+/// Judged, per sequence: whether holding removes more than that share of what the mask induces, what it removes, and
+/// what the control removes (named `induced_removed_<control>`). Beside it the share, the induced sink, and how much of
+/// the norm that the mask gives the target goes.
 void report_mediation(const Mediation& mediation, const std::string& control, Measure& measure);
 
 }  // namespace replicate

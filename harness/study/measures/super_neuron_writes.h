@@ -29,10 +29,10 @@ EditOfSpike relocate(const Condition& on, const Stage& stage, uint64_t seed);
 /// Whether each dimension that the super neurons write to has another one for `relocate`.
 bool can_relocate(const Condition& on, const Stage& stage);
 
-/// After `before`, spike by spike: the residual stream at `position` leaves the spike's layer moved in a random direction,
-/// new per sequence, the claim's parameter `random_vector_length` times as far as `edit` moves it. At its whole length a
-/// random vector would shrink what is written to 0.7 of its share of the normalised residual stream, which costs much
-/// of a sink even where nothing but that write makes it.
+/// After `before`, spike by spike: the residual stream at `position` leaves the spike's layer moved in a random
+/// direction, new per sequence, the claim's parameter `random_vector_length` times as far as `edit` moves it. At its
+/// whole length a random vector would shrink what is written to 0.7 of its share of the normalised residual stream,
+/// which costs much of a sink even where nothing but that write makes it.
 std::vector<Patch> random_vectors(Claim& claim, const Condition& on, const Stage& stage, int64_t position,
                                   std::vector<Patch> before, const EditOfSpike& edit);
 

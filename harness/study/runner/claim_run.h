@@ -20,7 +20,7 @@ struct ClaimRun {
   std::vector<Attempt> stages = {};  // at the model's other stages, and at all together
   std::vector<Attempt> sweep = {};   // as settings->sweep
   std::vector<Attempt> dtypes =
-      {};          // in the run's dtype and in float32, on few sequences; empty where they are the same
+      {};  // in the run's dtype and in float32, on few sequences; empty where they are the same
   std::vector<Attempt> dtype_stages = {};  // those two at each of `stages`: first all of the run's dtype
   Plan plan = {};                          // of all attempts
   double flops = 0;

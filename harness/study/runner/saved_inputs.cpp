@@ -17,8 +17,9 @@ nlohmann::ordered_json ids_json(const Tensor& ids) {
 }
 
 std::string line_of(const TokenIds& tokens) {
-  const nlohmann::ordered_json line = {{"label", tokens.label},   {"kind", tokens.kind},     {"region", tokens.region},
-                                       {"bos", tokens.bos},       {"sha256", tokens.sha256}, {"ids", ids_json(tokens.ids)}};
+  const nlohmann::ordered_json line = {{"label", tokens.label},   {"kind", tokens.kind},
+                                       {"region", tokens.region}, {"bos", tokens.bos},
+                                       {"sha256", tokens.sha256}, {"ids", ids_json(tokens.ids)}};
   return line.dump() + "\n";
 }
 

@@ -60,9 +60,7 @@ void finish(Session& session, const SurveyRun& run) {
 void fail_where_needed(const Session& session, const SurveyInputs& inputs, const std::string& error,
                        std::vector<ClaimRun>& claims) {
   for (auto& claim : claims) {
-    const auto needs = [&](const Attempt& attempt) {
-      return session.survey_for(attempt.context) == inputs;
-    };
+    const auto needs = [&](const Attempt& attempt) { return session.survey_for(attempt.context) == inputs; };
     if (needs(claim.judged)) claim.error = error;
     for (auto& attempt : claim.sweep) {
       if (needs(attempt)) attempt.left_out = error;

@@ -76,7 +76,8 @@ class OwnClaims {
   }
   ~OwnClaims() {
     auto& registry = const_cast<std::map<std::string, ClaimProcedures>&>(claim_registry());
-    for (const auto* id : {"first_look", "second_look", "varied_look", "staged_look", "inapplicable_look", "planted_fault"}) {
+    for (const auto* id :
+         {"first_look", "second_look", "varied_look", "staged_look", "inapplicable_look", "planted_fault"}) {
       registry.erase(id);
     }
   }
@@ -88,8 +89,8 @@ class Runner : public testing::Test {
     std::filesystem::create_directories(folder_ / "configs/models");
     small_file().write(folder_ / "small.gguf");
     std::filesystem::copy_file(source_folder() / "configs/judging.yaml", folder_ / "configs/judging.yaml");
-    folder_.write("configs/profiles/smoke.yaml",
-                  "name: smoke\nmodel: " + (folder_ / "small.gguf").string() + "\nseed: 1\nbootstrap_resamples: 50\nsweep_sequences: 6\n");
+    folder_.write("configs/profiles/smoke.yaml", "name: smoke\nmodel: " + (folder_ / "small.gguf").string() +
+                                                     "\nseed: 1\nbootstrap_resamples: 50\nsweep_sequences: 6\n");
     std::string prose, ids;  // prose for a survey and for what is judged: a page of 64 KiB belongs to one of them
     for (int line = 0; line < 20000; ++line) prose += std::to_string(line * 7919 % 10007) + " lines of some prose\n";
     folder_.write("assets/prose/prose.txt", prose);
