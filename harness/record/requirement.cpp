@@ -221,14 +221,15 @@ bool any(const std::vector<Tested>& all, Outcome outcome) {
   return std::any_of(all.begin(), all.end(), [&](const Tested& one) { return one.outcome == outcome; });
 }
 
-/// Those that decide: what does not apply decides nothing, and what holds by arithmetic only where there is nothing
-/// else.
+/// What does not apply decides nothing, and what holds by arithmetic only where there is nothing else.
+bool decides(const Tested& one, const Ruling& ruling) {
+  return one.outcome != Outcome::not_measured && (!one.arithmetic || ruling.by_arithmetic);
+}
+
 std::vector<Tested> deciding(const Ruling& ruling) {
   std::vector<Tested> decide;
-  for (const auto& one : ruling.requirements) {
-    if (one.outcome == Outcome::not_measured) continue;
-    if (!one.arithmetic || ruling.by_arithmetic) decide.push_back(one);
-  }
+  std::ranges::copy_if(ruling.requirements, std::back_inserter(decide),
+                       [&](const Tested& one) { return decides(one, ruling); });
   return decide;
 }
 
@@ -475,8 +476,7 @@ Agreement agreement(const Judged& variation, const Requirements& requirements, c
   if (const auto unmet = unmet_checks(requirements, checks); !unmet.empty()) return {std::nullopt, unmet};
   const bool passed = ruling.verdict == Verdict::pass;
   const auto decided = [&](const Tested& one) {
-    if (!passed) return one.outcome == Outcome::fail && (!one.arithmetic || ruling.by_arithmetic);
-    return one.outcome != Outcome::not_measured && (!one.arithmetic || ruling.by_arithmetic);
+    return decides(one, ruling) && (passed || one.outcome == Outcome::fail);
   };
   Compared compared;
   compared.add(variation, requirements.all, ruling.requirements, decided);

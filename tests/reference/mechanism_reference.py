@@ -35,6 +35,7 @@ import torch
 from scipy.stats import kendalltau, kurtosis, spearmanr
 from transformers.models.llama import modeling_llama
 
+from judged.values import MeanTau
 from transformers_reference import RowMask, additive_mask, ids_hash, load_model, number, read_ids, uniform
 
 LAST = 31  # "the rest" of a curve over positions: 1-31
@@ -206,22 +207,6 @@ def variance_discrepancy(trace):
 def mean_tau(weight, spread):
     """weight [D, H K], spread [H K]"""
     return np.mean([kendalltau(row, spread).statistic for row in np.abs(weight)])
-
-
-class MeanTau:
-    """The mean over outputs of tau-b with any variances; one pass over all pairs of inputs per output, once."""
-
-    def __init__(self, weight):
-        magnitude = np.abs(weight)  # [D, H K]
-        inputs = magnitude.shape[1]
-        self.order = np.zeros((inputs, inputs))
-        for row in magnitude:
-            sign = np.sign(row[:, None] - row)
-            self.order += sign / np.sqrt((sign != 0).sum()) / len(magnitude)
-
-    def __call__(self, spread):
-        sign = np.sign(spread[:, None] - spread)
-        return (sign * self.order).sum() / np.sqrt((sign != 0).sum())
 
 
 def permuted_inputs(groups, heads, width, generator):
