@@ -15,7 +15,7 @@ Document claim_content(const Record& record);
 /// Terms that the report uses without explaining them where they stand.
 Definitions glossary();
 
-/// Drawings' names, without ".svg" or ".png".
+/// Drawings' names, without ".svg".
 inline constexpr const char* kPlot = "plot";    ///< in a claim's folder
 inline constexpr const char* kMaps = "maps";    ///< in a claim's folder
 inline constexpr const char* kChain = "chain";  ///< in the run's folder, and the section's anchor

@@ -85,7 +85,7 @@ struct Figure {
     maps,   ///< the same, and colours are data
     page,   ///< panels above each other that belong together
   };
-  std::string drawing;              ///< its file beside the report, without ".svg" or ".png"
+  std::string drawing;              ///< its file beside the report, without ".svg"
   std::vector<std::string> panels;  ///< their titles
   Line caption;
   Kind kind = Kind::plots;

@@ -30,7 +30,7 @@ std::string console_table(const std::vector<Record>& records, bool colour, size_
 std::string html_page(const Document& document, const std::filesystem::path& folder, const std::string& place = {});
 std::string markdown_page(const Document& document);
 
-/// Plots are linked as chain.png, <claim>/plot.png and <claim>/maps.png.
+/// Plots are linked as chain.svg, <claim>/plot.svg and <claim>/maps.svg.
 std::string markdown_report(const std::vector<Record>& records);
 
 /// One file that needs no network; `folder` holds chain.svg, <claim>/plot.svg
@@ -48,13 +48,13 @@ class NoGnuplot : public Error {
   using Error::Error;
 };
 
-/// <folder>/plot.svg and plot.png of one claim's panels, maps.svg and maps.png of its maps, by
+/// <folder>/plot.svg of one claim's panels and maps.svg of its maps, by
 /// gnuplot; nothing for a record without either. Curves without a finite point are named in the
 /// legend as not measured, panels of such curves say so. NoGnuplot when it is missing, Error when it
 /// fails; earlier plots then stay as they were.
 void write_plots(const Record& record, const std::filesystem::path& folder);
 
-/// <run>/chain.svg and chain.png; nothing when too little of the chain was measured.
+/// <run>/chain.svg; nothing when too little of the chain was measured.
 void write_chain(const std::vector<Record>& records, const std::filesystem::path& run);
 
 /// Every record under a run folder, in the order of `summary.json` if there is one, else by id.

@@ -80,8 +80,6 @@ Sheet plot_sheet(const Record& record) {
   return sheet;
 }
 
-std::string plot_script(const Record& record, const std::string& svg, const std::string& png) {
-  return script_of(plot_sheet(record), svg, png);
-}
+std::string plot_script(const Record& record, const std::string& svg) { return script_of(plot_sheet(record), svg); }
 
 }  // namespace replicate::report

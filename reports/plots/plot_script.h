@@ -27,7 +27,7 @@ struct Cells {
 /// A record's panels, in the order of its YAML.
 Sheet plot_sheet(const Record& record);
 
-/// The script that draws a record's panels into `svg` and `png`.
-std::string plot_script(const Record& record, const std::string& svg, const std::string& png);
+/// The script that draws a record's panels into `svg`.
+std::string plot_script(const Record& record, const std::string& svg);
 
 }  // namespace replicate::report

@@ -38,14 +38,12 @@ class IgnoredBrokenPipe {
 
 /// Files that vanish with their owner, unless they were moved to their place.
 struct Scratch {
-  fs::path svg, png, complaints;
+  fs::path svg, complaints;
   Scratch(const fs::path& folder, const std::string& name)
-      : svg(folder / ("." + name + ".svg.part")),
-        png(folder / ("." + name + ".png.part")),
-        complaints(folder / ("." + name + ".log.part")) {}
+      : svg(folder / ("." + name + ".svg.part")), complaints(folder / ("." + name + ".log.part")) {}
   ~Scratch() {
     std::error_code ignored;
-    for (const fs::path& file : {svg, png, complaints}) fs::remove(file, ignored);
+    for (const fs::path& file : {svg, complaints}) fs::remove(file, ignored);
   }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -66,7 +64,7 @@ std::string shell_quote(const fs::path& path) {
 }
 
 /// The header prints to stderr when gnuplot exits with an error, hence `|| true`: what gnuplot said
-/// is in `complaints`, and whether it worked shows in its files.
+/// is in `complaints`, and whether it worked shows in its file.
 void run_gnuplot(const std::string& script, const fs::path& complaints) {
   const IgnoredBrokenPipe guard;
   Gnuplot gnuplot("gnuplot 2> " + shell_quote(complaints) + " || true");
@@ -94,19 +92,17 @@ std::string last_line(const std::string& text) {
               "check that there is space left and that `gnuplot --version` says 5.4 or later");
 }
 
-/// <folder>/<name>.svg and .png. What was there before stays unless both were drawn.
+/// <folder>/<name>.svg. What was there before stays unless it was drawn.
 void draw(const Sheet& sheet, const fs::path& folder, const std::string& name) {
   const fs::path svg = folder / (name + ".svg");
   if (!on_path("gnuplot"))
     throw NoGnuplot("gnuplot is not installed", "drawing " + svg.string(),
                     "install it (Debian: apt-get install gnuplot-nox), then `replicate report DIR`");
   const Scratch scratch(folder, name);
-  run_gnuplot(script_of(sheet, scratch.svg.string(), scratch.png.string()), scratch.complaints);
+  run_gnuplot(script_of(sheet, scratch.svg.string()), scratch.complaints);
   const std::string drawn = text_or_nothing(scratch.svg);
-  if (!is_whole_svg(drawn) || !fs::exists(scratch.png) || fs::file_size(scratch.png) == 0)
-    fail(svg, text_or_nothing(scratch.complaints));
+  if (!is_whole_svg(drawn)) fail(svg, text_or_nothing(scratch.complaints));
   write_atomically(svg, tidy_svg(drawn));
-  fs::rename(scratch.png, folder / (name + ".png"));
 }
 
 }  // namespace

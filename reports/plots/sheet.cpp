@@ -8,8 +8,6 @@
 namespace replicate::report {
 namespace {
 
-constexpr int kPngScale = 2;
-
 constexpr const char* kCommonSettings = R"(set encoding utf8
 set samples 2
 set border 3 lc rgb '#777777'
@@ -21,26 +19,16 @@ set ylabel offset 0,0
 set xlabel offset 0,0.5
 )";
 
-std::string size_of(const Sheet& sheet, int scale) {
-  return gnuplot_number(sheet.width * scale) + "," + gnuplot_number(sheet.height * scale);
-}
-
 std::string svg_terminal(const Sheet& sheet) {
-  return "set terminal svg size " + size_of(sheet, 1) + " dynamic noenhanced font 'Sans,13'\n";
-}
-
-std::string png_terminal(const Sheet& sheet) {
-  return "set terminal pngcairo size " + size_of(sheet, kPngScale) + " noenhanced font 'Sans,10' fontscale " +
-         std::to_string(kPngScale) + " linewidth " + std::to_string(kPngScale) + " pointscale " +
-         std::to_string(kPngScale) + "\n";
+  return "set terminal svg size " + gnuplot_number(sheet.width) + "," + gnuplot_number(sheet.height) +
+         " dynamic noenhanced font 'Sans,13'\n";
 }
 
 }  // namespace
 
-std::string script_of(const Sheet& sheet, const std::string& svg, const std::string& png) {
-  const std::string drawing = "set multiplot\n" + sheet.commands + "unset multiplot\nunset output\n";
-  return sheet.data + svg_terminal(sheet) + "set output " + gnuplot_quote(svg) + "\n" + kCommonSettings + drawing +
-         png_terminal(sheet) + "set output " + gnuplot_quote(png) + "\n" + drawing;
+std::string script_of(const Sheet& sheet, const std::string& svg) {
+  return sheet.data + svg_terminal(sheet) + "set output " + gnuplot_quote(svg) + "\n" + kCommonSettings +
+         "set multiplot\n" + sheet.commands + "unset multiplot\nunset output\n";
 }
 
 std::string margins(const Sheet& sheet, const Frame& frame) {

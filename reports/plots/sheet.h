@@ -4,15 +4,15 @@
 
 namespace replicate::report {
 
-/// Something for gnuplot to draw, in pixels of its SVG; the PNG has twice as many.
+/// Something for gnuplot to draw, in pixels of its SVG.
 struct Sheet {
   double width = 0, height = 0;
   std::string data;      ///< named data blocks
-  std::string commands;  ///< what draws them; run once for each file
+  std::string commands;  ///< what draws them
 };
 
-/// The whole script that draws a sheet into `svg` and `png`. Data are part of the script.
-std::string script_of(const Sheet& sheet, const std::string& svg, const std::string& png);
+/// The whole script that draws a sheet into `svg`. Data are part of the script.
+std::string script_of(const Sheet& sheet, const std::string& svg);
 
 /// A rectangle of a sheet, in pixels from its top left corner.
 struct Frame {

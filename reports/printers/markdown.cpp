@@ -73,7 +73,7 @@ class MarkdownPrinter {
   }
 
   void operator()(const Figure& figure) {
-    out_ << "![" << escape_markdown(join(figure.panels, "; ")) << "](" << escape_url(figure.drawing) << ".png)\n\n"
+    out_ << "![" << escape_markdown(join(figure.panels, "; ")) << "](" << escape_url(figure.drawing) << ".svg)\n\n"
          << print(figure.caption) << "\n\n";
   }
 
