@@ -25,11 +25,11 @@ inline Tensor spare_directions(const PlantedDirections& of) {
 /// A pair of neurons per spare direction, which write against the axis m what they find there, squared.
 inline void clear_where_disturbed(const Tensor& spare, BlockWeights& weights) {
   for (int64_t i = 0; i < 2 * spare.size(1); ++i) {
-    const auto reads = 12 * (i % 2 ? -1 : 1) * spare.select(1, i / 2);
+    const auto reads = 18 * (i % 2 ? -1 : 1) * spare.select(1, i / 2);
     weights.gate[i].copy_(reads);
     weights.up[i].copy_(reads);
     weights.down.select(1, i).zero_();
-    weights.down[kPlantedDimension][i] = -10;
+    weights.down[kPlantedDimension][i] = -20;
   }
 }
 
