@@ -17,7 +17,8 @@ std::regex pattern(const std::string& only) {
     if (only.size() > kLongestPattern) throw std::regex_error(std::regex_constants::error_space);
     return std::regex(only);
   } catch (const std::regex_error& error) {
-    throw Error("not a regular expression: " + in_quotes(only), "--only", "name a claim or a part of its id");
+    throw Error("not a regular expression: " + in_quotes(only), "--only",
+                "name a claim, a part of its id, or mechanism, intervention or training");
   }
 }
 
@@ -28,9 +29,11 @@ void select(std::vector<ClaimDraft>& claims, const std::string& only) {
   const std::vector<std::string> known = ids(claims);
   const bool exact = contains(known, only);
   const std::regex wanted = pattern(only);
-  std::erase_if(claims, [&](const ClaimDraft& claim) {
-    return exact ? claim.settings.id != only : !std::regex_search(claim.settings.id, wanted);
-  });
+  const auto matches = [&](const ClaimSettings& claim) {
+    return std::regex_search(claim.id, wanted) || std::regex_match(to_string(claim.judging.kind), wanted);
+  };
+  std::erase_if(claims,
+                [&](const ClaimDraft& claim) { return exact ? claim.settings.id != only : !matches(claim.settings); });
   if (claims.empty()) {
     throw Error("no claim matches " + in_quotes(only), "--only", did_you_mean(only, known));
   }

@@ -9,7 +9,8 @@ namespace replicate {
 
 struct ClaimDraft;
 
-/// An id names that claim alone, though it may be a part of another id; all else is searched for.
+/// An id names that claim alone, though it may be a part of another id; all else is searched for in ids, and may be
+/// the whole word for a kind of claim: mechanism, intervention, training.
 /// Error when nothing is found, or when `only` is no regular expression.
 void select(std::vector<ClaimDraft>& claims, const std::string& only);
 

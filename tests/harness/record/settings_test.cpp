@@ -95,6 +95,9 @@ TEST_F(SettingsTest, OnlyTakesAnIdOrAPattern) {
   EXPECT_EQ(ids("claim"), "beta_claim alpha_claim ");
   EXPECT_EQ(ids("^alpha"), "alpha_claim ");
   EXPECT_EQ(ids("alpha|beta"), "beta_claim alpha_claim ");
+  EXPECT_EQ(ids("mechanism"), "alpha_claim ");
+  EXPECT_EQ(ids("mechanism|intervention"), "beta_claim alpha_claim ");
+  expect_has(message_of([&] { load({}, "mechan"); }), "no claim matches 'mechan'");  // a kind is a whole word
   folder_.write("claims/claim.yaml",
                 "{id: claim, title: C, kind: mechanism, statement: s, paper: {figures: [], expected: e}}");
   EXPECT_EQ(ids("claim"), "claim ");  // an id is that claim alone
