@@ -8,6 +8,7 @@
 #include "reports/findings.h"
 #include "reports/plots/map_script.h"
 #include "reports/report.h"
+#include "reports/tables.h"
 
 namespace replicate::report {
 namespace {
@@ -85,6 +86,9 @@ void write_reports(const fs::path& run, const std::vector<std::string>& order, c
     write_atomically(run / record.claim / "report.html", html_page(claim_content(record), run, record.claim + "/"));
   write_atomically(run / "junit.xml", junit_report(records, fail_on));
   write_atomically(run / "summary.json", summary_json(records));
+  write_atomically(run / "metrics.csv", metrics_csv(records));
+  write_atomically(run / "curves.csv", curves_csv(records));
+  write_atomically(run / "heads.csv", heads_csv(records));
   if (failed_plot) std::rethrow_exception(failed_plot);
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/csv.h"
 #include "base/error.h"
 #include "base/number_text.h"
 
@@ -14,22 +15,6 @@ constexpr const char* kHeader = "metric,inputs,where,unit,value";
 constexpr size_t kColumns = 5;
 
 using Row = std::array<std::string, kColumns>;
-
-std::string cell(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + '"';
-}
-
-std::string where_text(const std::map<std::string, int64_t>& where) {
-  std::string text;
-  for (const auto& [key, value] : where) {
-    if (!text.empty()) text += ';';
-    text += key + '=' + std::to_string(value);
-  }
-  return text;
-}
 
 template <typename Number>
 Number parse_number(const std::string& text, const std::string& where) {
@@ -123,11 +108,20 @@ void append_row(std::vector<Samples>& samples, const Row& row, const std::string
 
 }  // namespace
 
+std::string where_text(const std::map<std::string, int64_t>& where) {
+  std::string text;
+  for (const auto& [key, value] : where) {
+    if (!text.empty()) text += ';';
+    text += key + '=' + std::to_string(value);
+  }
+  return text;
+}
+
 std::string samples_to_csv(const std::vector<Samples>& samples) {
   std::string text = std::string(kHeader) + '\n';
   for (const Samples& column : samples) {
     const std::string start =
-        cell(column.metric) + ',' + cell(column.inputs) + ',' + cell(where_text(column.where)) + ',';
+        csv_cell(column.metric) + ',' + csv_cell(column.inputs) + ',' + csv_cell(where_text(column.where)) + ',';
     for (size_t unit = 0; unit < column.values.size(); ++unit) {
       text += start + std::to_string(unit) + ',' + shortest_text(column.values[unit]) + '\n';
     }

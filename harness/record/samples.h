@@ -10,6 +10,9 @@
 
 namespace replicate {
 
+/// A place in a table: "layer=3;neuron=0".
+std::string where_text(const std::map<std::string, int64_t>& where);
+
 /// Columns metric,inputs,where,unit,value; `where` reads "layer=3;neuron=0", `unit` counts from 0.
 std::string samples_to_csv(const std::vector<Samples>& samples);
 
