@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -161,6 +162,16 @@ std::string duration_text(double seconds) {
   if (seconds < 2 * kDay) return two_units(seconds, kHour, " h ", kMinute, " min");
   if (seconds < 2 * kYear) return std::to_string(std::llround(seconds / kDay)) + " days";
   return std::to_string(std::llround(seconds / kYear)) + " years";
+}
+
+std::string duration_range_text(double low, double high) {
+  constexpr std::array<std::pair<double, const char*>, 5> kUnits{
+      {{1, " s"}, {kMinute, " min"}, {kHour, " h"}, {kDay, " days"}, {kYear, " years"}}};
+  size_t unit = 0;
+  while (unit + 1 < kUnits.size() && high >= 2 * kUnits[unit + 1].first) ++unit;
+  const auto& [seconds, name] = kUnits[unit];
+  const auto from = std::to_string(std::llround(low / seconds)), to = std::to_string(std::llround(high / seconds));
+  return (from == to ? "about " : from + " to ") + to + name;
 }
 
 std::unique_ptr<Progress> make_progress() { return make_progress(std::cerr, terminal_columns()); }

@@ -11,6 +11,10 @@ namespace replicate {
 /// "42 s", "3 min 05 s", "2 h 05 min", "16 days", "53 years".
 std::string duration_text(double seconds);
 
+/// "40 to 70 s", "14 to 22 min", in the largest unit of which `high` has two; "about 3 h" where both round to one
+/// number.
+std::string duration_range_text(double low, double high);
+
 class Progress {
  public:
   virtual ~Progress() = default;

@@ -28,6 +28,16 @@ TEST(Progress, DurationsHaveTheUnitOfTheirSize) {
   EXPECT_EQ(duration_text(1679551006), "53 years");
 }
 
+TEST(Progress, RangesOfDurationsHaveOneUnit) {
+  EXPECT_EQ(duration_range_text(39.8, 70.2), "40 to 70 s");
+  EXPECT_EQ(duration_range_text(60, 119), "60 to 119 s");
+  EXPECT_EQ(duration_range_text(60, 120), "1 to 2 min");
+  EXPECT_EQ(duration_range_text(840, 1320), "14 to 22 min");
+  EXPECT_EQ(duration_range_text(10700, 10900), "about 3 h");
+  EXPECT_EQ(duration_range_text(2 * 86400, 3 * 86400), "2 to 3 days");
+  EXPECT_EQ(duration_range_text(1e9, 1.679551006e9), "32 to 53 years");
+}
+
 TEST(Progress, AStageThatWasCutShortSaysSo) {
   std::ostringstream out;
   const auto progress = make_progress(out, 0);

@@ -13,7 +13,7 @@ namespace {
 
 const std::filesystem::path kRoot = REPLICATE_SOURCE_DIR;
 
-/// Metrics are held against a run of today by model_tests: Parity.TheChainNamesWhatIsMeasured.
+/// Metrics are held against a run of today by model_tests: Parity.AllClaimsOnTheReferencesIds.
 TEST(Paper, LinksAndArrowsNameClaims) {
   const auto expect_claim = [](const std::string& claim) {
     EXPECT_TRUE(std::filesystem::exists(kRoot / "configs/claims" / (claim + ".yaml"))) << claim;

@@ -10,6 +10,9 @@
 namespace replicate {
 namespace {
 
+// How far runs have lain from what two layers predict, on an idle machine: their matrix products are the cheap part.
+constexpr double kFaster = 0.9, kSlower = 1.5;
+
 std::string row(const std::string& name, const std::string& lanes, const std::string& tokens, const std::string& tflop,
                 const std::string& time, const std::string& mib) {
   char line[200];
@@ -26,7 +29,9 @@ std::string tokens_text(double tokens) {
 }
 
 std::string tflop_text(double flops) {
-  return flops < 1e17 ? fixed_text(flops / 1e12, 2) : significant_text(flops / 1e12, 2);
+  const double tflop = flops / 1e12;
+  if (tflop < 1) return significant_text(tflop, 3);
+  return tflop < 1e5 ? fixed_text(tflop, 2) : significant_text(tflop, 2);
 }
 
 }  // namespace
@@ -66,12 +71,14 @@ void CostTable::add_training(double tokens, double flops, double seconds) {
 
 void CostTable::add_failure(const std::string& name, const std::string& why) { lines_ += name + ": " + why + "\n"; }
 
-std::string CostTable::text(double flops) const {
+std::string CostTable::text(double flops, bool surveyed) const {
+  const double seconds = flops / rate_ + training_seconds_;
   return row("claim", "lanes", "tokens", "TFLOP", "time", "MiB") + lines_ +
          row("all, passes shared", "", "", tflop_text(flops + training_flops_),
-             duration_text(flops / rate_ + training_seconds_), "") +
-         "Times are estimated at " + fixed_text(rate_ / 1e9, 0) +
-         " GFLOP/s, measured now on two layers. Layers were assumed; the survey will find them.\n"
+             duration_range_text(kFaster * seconds, kSlower * seconds), "") +
+         "Times follow from " + fixed_text(rate_ / 1e9, 0) + " GFLOP/s, measured now on two layers. " +
+         (surveyed ? "The survey was made, so the operations are those of the run.\n"
+                   : "One stage was assumed; what the run's survey finds decides how much is run.\n") +
          "MiB are activations and weights at the peak; the program and the parts of a model file that are being read "
          "come on top.\n";
 }

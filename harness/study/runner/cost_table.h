@@ -18,8 +18,8 @@ class CostTable {
   /// Optimiser steps over so many tokens, timed by the caller.
   void add_training(double tokens, double flops, double seconds);
   void add_failure(const std::string& name, const std::string& why);
-  /// `flops`: of all passes as they will run.
-  std::string text(double flops) const;
+  /// `flops`: of all passes as they will run; `surveyed`: the layers are those that the run will find.
+  std::string text(double flops, bool surveyed) const;
 
  private:
   ExecutorOptions options_;

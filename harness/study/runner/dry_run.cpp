@@ -7,6 +7,8 @@
 namespace replicate {
 namespace {
 
+constexpr double kLongestSurvey = 60;  // seconds that a person waits for an exact count
+
 void add_training(Session& session, std::vector<ClaimRun>& claims, CostTable& table) {
   if (const auto missing = what_throws([&] { session.study(); }); !missing.empty()) {
     table.add_failure("training", missing);
@@ -32,14 +34,12 @@ std::string dry_run(const RunRequest& request) {
   std::vector<ClaimRun> claims;
   for (const auto& settings : session.settings.claims) claims.push_back(start(session, settings));
   auto training = take_training_claims(claims);
-  CostTable table(session.options, measured_rate(*session.loaded.model, session.options));
+  const double rate = measured_rate(*session.loaded.model, session.options);
+  CostTable table(session.options, rate);
+  const auto surveys = plan_surveys(session, claims, kLongestSurvey * rate);
+  table.add("survey", surveys.plan);
+  double flops = estimate(surveys.plan, session.options).flops;
   Plan together;
-  for (const auto& inputs : surveys_of(session, claims)) {
-    session.surveys[inputs] = assumed_survey(session);
-    together.push_back(survey_lane(session, inputs, Surveyor(session.settings.rules)));
-  }
-  table.add("survey", together);
-  double flops = 0;
   for (auto& claim : claims) {
     prepare(session, claim);
     if (!claim.error.empty()) {
@@ -59,7 +59,7 @@ std::string dry_run(const RunRequest& request) {
   } else if (!training.empty()) {
     add_training(session, training, table);
   }
-  return table.text(flops + estimate(together, session.options).flops);
+  return table.text(flops + estimate(together, session.options).flops, surveys.made);
 }
 
 }  // namespace replicate

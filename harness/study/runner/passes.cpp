@@ -4,6 +4,7 @@
 #include "base/first_line.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/number_text.h"
 #include "base/provenance.h"
 #include "base/stopwatch.h"
 #include "harness/study/runner/measured_record.h"
@@ -103,12 +104,15 @@ bool run_others(Session& session, std::vector<ClaimRun>& claims, const RunFolder
 }  // namespace
 
 bool pass(const Session& session, const Plan& plan, const std::string& stage, Progress& progress) {
-  progress.begin(stage, estimate(plan, session.options).flops);
-  const bool whole = replicate::run(plan, session.options, [&](double flops) {
-    progress.advance(flops);
+  const double flops = estimate(plan, session.options).flops;
+  const Stopwatch watch;
+  progress.begin(stage, flops);
+  const bool whole = replicate::run(plan, session.options, [&](double done) {
+    progress.advance(done);
     return !interrupted();
   });
   progress.end();
+  log_info(stage + ": " + significant_text(flops / 1e12, 4) + " TFLOP in " + fixed_text(watch.seconds(), 1) + " s");
   return whole;
 }
 

@@ -82,6 +82,21 @@ std::vector<SurveyRun> open_surveys(Session& session, std::vector<ClaimRun>& cla
   return open;
 }
 
+Survey assumed_survey(const Session& session) {
+  Survey assumed;
+  assumed.assumed = true;
+  for (int64_t l = 3; l <= session.loaded.model->config.layers; ++l) assumed.sinks.sink_layers.push_back(l);
+  assumed.sinks.spikes = {{2, 10, 100}};
+  assumed.sinks.dominant_spike = 2;
+  assumed.writers = {{2, {0}, true, {1}, {0, 1, 2, 3}, {4, 5, 6, 7}}};
+  assumed.stages = {
+      {.spike = 2, .first = 3, .last = session.loaded.model->config.layers, .sinks = assumed.sinks.sink_layers}};
+  assumed.stage_writers = {{.spike = 2, .neurons = {0}, .by_rule = true, .dimensions = {0, 1, 2, 3, 4, 5, 6, 7}}};
+  assumed.ratio.assign(session.loaded.model->config.layers + 1, 1);
+  assumed.rest_norm = assumed.excess = assumed.ratio;
+  return assumed;
+}
+
 }  // namespace
 
 bool survey(Session& session, std::vector<ClaimRun>& claims, const RunFolder& folder, Progress& progress) {
@@ -128,19 +143,22 @@ Lane survey_lane(Session& session, const SurveyInputs& inputs, const Surveyor& s
   return {session.loaded.model, tokens, {}, surveyor.probes()};
 }
 
-Survey assumed_survey(const Session& session) {
-  Survey assumed;
-  assumed.assumed = true;
-  for (int64_t l = 3; l <= session.loaded.model->config.layers; ++l) assumed.sinks.sink_layers.push_back(l);
-  assumed.sinks.spikes = {{2, 10, 100}};
-  assumed.sinks.dominant_spike = 2;
-  assumed.writers = {{2, {0}, true, {1}, {0, 1, 2, 3}, {4, 5, 6, 7}}};
-  assumed.stages = {
-      {.spike = 2, .first = 3, .last = session.loaded.model->config.layers, .sinks = assumed.sinks.sink_layers}};
-  assumed.stage_writers = {{.spike = 2, .neurons = {0}, .by_rule = true, .dimensions = {0, 1, 2, 3, 4, 5, 6, 7}}};
-  assumed.ratio.assign(session.loaded.model->config.layers + 1, 1);
-  assumed.rest_norm = assumed.excess = assumed.ratio;
-  return assumed;
+PlannedSurveys plan_surveys(Session& session, const std::vector<ClaimRun>& claims, double most_flops) {
+  PlannedSurveys planned;
+  std::vector<std::pair<SurveyInputs, Surveyor>> surveys;
+  for (const auto& inputs : surveys_of(session, claims)) {
+    surveys.emplace_back(inputs, Surveyor(session.settings.rules));
+    planned.plan.push_back(survey_lane(session, inputs, surveys.back().second));
+  }
+  planned.made = estimate(planned.plan, session.options).flops <= most_flops;
+  if (planned.made) replicate::run(planned.plan, session.options);
+  for (size_t i = 0; i < surveys.size(); ++i) {
+    const auto& [inputs, surveyor] = surveys[i];
+    session.surveys[inputs] =
+        planned.made ? surveyor.reduce(session.loaded.model->config.layers, planned.plan[i].tokens->length())
+                     : assumed_survey(session);
+  }
+  return planned;
 }
 
 }  // namespace replicate

@@ -22,7 +22,14 @@ std::string text_of(const SurveyRules& rules);
 
 Lane survey_lane(Session& session, const SurveyInputs& inputs, const Surveyor& surveyor);
 
-/// What --dry-run plans with, since nothing is measured there.
-Survey assumed_survey(const Session& session);
+/// The surveys of --dry-run.
+struct PlannedSurveys {
+  Plan plan;
+  bool made = false;  ///< else layers are assumed
+};
+
+/// Makes the surveys where that costs at most `most_flops`, because what a claim runs depends on the stages that they
+/// find; assumes one stage otherwise.
+PlannedSurveys plan_surveys(Session& session, const std::vector<ClaimRun>& claims, double most_flops);
 
 }  // namespace replicate

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <set>
 
 #include "base/run_folder.h"
@@ -64,31 +65,50 @@ TEST_F(Parity, LogitsWithin5e4) {
 /// |a - b| relative to b, but never to less than 1e-2: the project's tolerance for series.
 double deviation(double a, double b) { return std::abs(a - b) / std::max(std::abs(b), 1e-2); }
 
-/// All claims on the reference's ids, measured once.
-const std::vector<Record>& records() {
-  static const std::vector<Record> kRecords = [] {
-    const TemporaryFolder folder;
-    RunRequest request{.settings = resolve(load_settings({.configs = source_folder() / "configs",
-                                                          .assets = assets_folder(),
-                                                          .profile = "smoke",
-                                                          .model = "smollm2",
-                                                          .only = "",
-                                                          .overrides = {"bootstrap_resamples=50"},
-                                                          .seed = 1})),
-                       .assets = assets_folder(),
-                       .tokens = source_folder() / "tests/golden/parity/tokens.jsonl",
-                       .out = folder / "run",
-                       .training = folder / "training",
-                       .command = "test"};
-    return run_claims(request, *make_progress()).records;
-  }();
-  return kRecords;
-}
+/// Counts the operations that stages announce.
+class CountedOperations : public Progress {
+ public:
+  void begin(const std::string&, double total) override { all_ += total; }
+  void advance(double) override {}
+  void end() override {}
+  void line(const std::string&) override {}
+  double all() const { return all_; }
 
-TEST_F(Parity, EveryLayerSeriesWithin1e3) {
+ private:
+  double all_ = 0;
+};
+
+/// All claims on the reference's ids, measured once: what --dry-run says, what was counted, and the records.
+struct ReferenceRun {
+  std::string predicted;
+  double counted = 0;
+  std::vector<Record> records;
+
+  ReferenceRun() {
+    const TemporaryFolder folder;
+    const RunRequest request{.settings = resolve(load_settings({.configs = source_folder() / "configs",
+                                                                .assets = assets_folder(),
+                                                                .profile = "smoke",
+                                                                .model = "smollm2",
+                                                                .only = "",
+                                                                .overrides = {"bootstrap_resamples=50"},
+                                                                .seed = 1})),
+                             .assets = assets_folder(),
+                             .tokens = source_folder() / "tests/golden/parity/tokens.jsonl",
+                             .out = folder / "run",
+                             .training = folder / "training",
+                             .command = "test"};
+    predicted = dry_run(request);
+    CountedOperations operations;
+    records = run_claims(request, operations).records;
+    counted = operations.all();
+  }
+};
+
+void expect_layer_series_within_1e3(const std::vector<Record>& records, const json& reference) {
   int64_t compared = 0;
-  for (const auto& record : records()) {
-    for (const auto& theirs : reference_["claims"][record.claim]["series"]) {
+  for (const auto& record : records) {
+    for (const auto& theirs : reference["claims"][record.claim]["series"]) {
       const auto name = theirs["name"].get<std::string>();
       if (name == "sink_rate") continue;  // a share above a threshold: one head more or less is a step
       for (const auto& ours : record.measurement.series) {
@@ -119,10 +139,9 @@ std::string key_of(const Metric& metric) {
 /// Each side draws its own permutations.
 bool is_drawn(const std::string& key) { return key.find("permut") != std::string::npos; }
 
-TEST_F(Parity, MetricsOfAllClaimsWithin1e3) {
-  const auto reference = json::parse(read_text(golden() / "mechanism_reference.json"));
+void expect_metrics_within_1e3(const std::vector<Record>& records, const json& reference) {
   std::map<std::string, int64_t> compared;
-  for (const auto& record : records()) {
+  for (const auto& record : records) {
     const auto& theirs = reference["claims"][record.claim];
     std::set<std::string> seen;  // the first of a name is the judged condition's
     for (const auto& metric : record.measurement.metrics) {
@@ -139,7 +158,7 @@ TEST_F(Parity, MetricsOfAllClaimsWithin1e3) {
 }
 
 /// The reports' chain of causes shows one number, and some series, of each claim that stands in it.
-TEST_F(Parity, TheChainNamesWhatIsMeasured) {
+void expect_what_the_chain_names(const std::vector<Record>& records) {
   const auto paper = Yaml::read(source_folder() / "configs/paper.yaml");
   const auto holds = [](const auto& measured, const std::string& name) {
     return std::ranges::any_of(measured, [&](const auto& one) { return one.name == name; });
@@ -148,8 +167,8 @@ TEST_F(Parity, TheChainNamesWhatIsMeasured) {
   for (const auto* part : {"links", "arrows"}) {
     for (const auto& entry : paper.at(part).items()) {
       const auto claim = entry.at("claim").text(), metric = entry.at("metric").text();
-      const auto record = std::ranges::find(records(), claim, &Record::claim);
-      ASSERT_NE(record, records().end()) << claim;
+      const auto record = std::ranges::find(records, claim, &Record::claim);
+      ASSERT_NE(record, records.end()) << claim;
       if (record->measurement.inapplicable) continue;  // judged on random ids
       EXPECT_TRUE(holds(record->measurement.metrics, metric)) << claim << " " << metric;
       if (const auto curves = entry.find("curves")) {
@@ -161,6 +180,21 @@ TEST_F(Parity, TheChainNamesWhatIsMeasured) {
     }
   }
   EXPECT_GT(checked, 10);
+}
+
+void expect_operations_as_predicted(const std::string& predicted, double counted) {
+  std::smatch all;
+  ASSERT_TRUE(std::regex_search(predicted, all, std::regex("all, passes shared +([0-9.]+)"))) << predicted;
+  EXPECT_NEAR(std::stod(all[1]) * 1e12 / counted, 1, 0.05) << predicted;
+}
+
+/// One test, since what takes minutes is the run.
+TEST_F(Parity, AllClaimsOnTheReferencesIds) {
+  const ReferenceRun run;
+  expect_layer_series_within_1e3(run.records, reference_);
+  expect_metrics_within_1e3(run.records, json::parse(read_text(golden() / "mechanism_reference.json")));
+  expect_what_the_chain_names(run.records);
+  expect_operations_as_predicted(run.predicted, run.counted);
 }
 
 }  // namespace
