@@ -106,9 +106,9 @@ void report_neuron(const Observed& seen, const Condition& on, const Neuron& neur
 std::string names_of(const SpikeWriters& writers) {
   std::string names;
   for (const auto n : writers.neurons) names += (names.empty() ? "" : ", ") + std::to_string(n);
-  const auto layer = "Layer " + std::to_string(writers.layer);
-  if (writers.by_criteria) return layer + ": the neurons that met the criteria in the survey are " + names + ".";
-  return layer + ": no neuron met the criteria in the survey; the largest writers stand in for them: " + names + ".";
+  const auto shown = "Layer " + std::to_string(writers.layer) + ": the metrics of single neurons are those of " + names;
+  return shown + (writers.by_criteria ? ", which meet the rule also by means over texts."
+                                      : ", the largest writers: no neuron meets the rule by means over texts.");
 }
 
 Condition matched(Condition on) {

@@ -83,7 +83,8 @@ TEST(DenseFfn, IsOpenWhereACheckIsUnmet) {
   no_sink.own_rate[kBaseline] = runs_with_models(kBaseline, [](uint64_t seed) {
     return Models{planted_model(0, seed), planted_model(0, seed)};
   });
-  EXPECT_TRUE(begins(of_dense(no_sink), "the baseline has no sink to take away")) << of_dense(no_sink).judgement.reason;
+  EXPECT_TRUE(begins(of_dense(no_sink), "too few seeds of the baseline have a sink to take away"))
+      << of_dense(no_sink).judgement.reason;
   auto diverged = dense_training(without_sink);
   for (const uint64_t seed : {1, 2, 3}) stop(diverged, kDenseDown, seed);
   EXPECT_TRUE(begins(of_dense(diverged), "too many runs diverged")) << of_dense(diverged).judgement.reason;

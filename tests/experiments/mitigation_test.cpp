@@ -54,7 +54,9 @@ TEST(SinkMitigation, IsOpenWhereTheBaselineHasNoSinkAndNotJudgedWithoutTheArm) {
   std::swap(results.own_rate[kBaseline], results.own_rate[kHeadRmsNorm]);
   const auto none = of_norm(results);
   EXPECT_EQ(none.judgement.verdict, Verdict::inconclusive);
-  EXPECT_EQ(none.judgement.reason.rfind("the baseline has no sink to take away: baseline_seeds_with_sink = 0", 0), 0U)
+  EXPECT_EQ(none.judgement.reason.rfind(
+                "too few seeds of the baseline have a sink to take away: baseline_seeds_with_sink = 0", 0),
+            0U)
       << none.judgement.reason;
   auto alone = planted_training();
   alone.own_rate.erase(kHeadRmsNorm);

@@ -41,7 +41,7 @@ JudgingRules read_judging_rules(const std::filesystem::path& configs);
 ///   missing_units: worst       # one without a value counts against the claim; without: it leaves it open
 ///   checks:                    # with what it means that one is unmet; without: that the intervention did not take
 ///     - {metric: induced, op: ">=", threshold: 0.2, source: a convention}
-///     - {metric: seeds_with_sink, op: ">=", threshold: 8, unmet: the baseline has no sink, source: a convention}
+///     - {metric: seeds_with_sink, op: ">=", threshold: 8, unmet: too few seeds have a sink, source: a convention}
 ///   controls: [{metric: change_at_random, of: change, op: ">", fraction: 0.1, two_sided: no, source: a convention}]
 ///   bearing: {fail: silent}    # where a pass does not support, or a fail not contradict
 ///   contradicts_if: [...]      # a fail contradicts only if these requirements hold
