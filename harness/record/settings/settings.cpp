@@ -10,6 +10,7 @@
 #include "harness/record/settings/model_path.h"
 #include "harness/record/settings/model_settings.h"
 #include "harness/record/settings/overrides.h"
+#include "harness/record/settings/predictions.h"
 #include "harness/record/settings/prior_knowledge.h"
 #include "harness/record/settings/profile.h"
 #include "harness/record/settings/recorded_run.h"
@@ -25,7 +26,7 @@ struct SettingsLayers {
   std::vector<ModelFile> model_files;  ///< those that a model given by its path may be judged by
   std::optional<Yaml> recorded;
   SettingsRequest request;  ///< what the command line says
-  std::optional<Yaml> known, registered, error_rates;
+  std::optional<Yaml> known, registered, predictions, error_rates;
 };
 
 namespace {
@@ -91,6 +92,7 @@ LoadedSettings load_settings(const SettingsRequest& request) {
   loaded.unidentified = load_model_layer(*layers);
   if (request.recorded) layers->recorded = Yaml::read(*request.recorded);
   layers->known = read_known(request.configs);
+  layers->predictions = read_predictions(request.configs);
   layers->error_rates = read_error_rates(request.configs);
   loaded.layers = std::move(layers);
   return loaded;
@@ -116,6 +118,7 @@ Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity
   if (!request.dtype.empty()) draft.settings.dtype = known_dtype(request.dtype);
   const bool own_inputs = draft.settings.seed == layers.draft.settings.seed && draft.settings.model.bos == own_bos;
   apply_registration(draft, layers.registered, own_inputs);
+  apply_predictions(draft, layers.predictions);
   select(draft.claims, request.only);
   auto settings = finish(std::move(draft));
   add_error_rates(settings, layers.error_rates);

@@ -54,6 +54,7 @@ struct ClaimSettings {
   std::string definition_sha256;                     ///< see definition.h
   std::optional<RegisteredDefinition> registration;  ///< see Record
   bool calibrated = false;                           ///< see Record
+  std::vector<std::string> predicted_models = {};    ///< sha256 of the files for which its verdict was predicted
   std::optional<ErrorRates> error_rates;
   std::vector<std::string> notes;       ///< sentences for the report
   std::string arithmetic, otherwise;    ///< see Record

@@ -6,6 +6,7 @@
 #include "harness/record/settings/config_files.h"
 #include "harness/record/settings/known_verdicts.h"
 #include "harness/record/settings/model_settings.h"
+#include "harness/record/settings/predictions.h"
 #include "harness/record/settings/profile.h"
 #include "harness/record/settings/registration.h"
 #include "harness/record/settings/requirement_settings.h"
@@ -63,6 +64,7 @@ std::vector<std::string> validate_configs(const fs::path& configs) {
   validate_folder(configs / "models", claims, findings,
                   [](Draft& draft, const Yaml& yaml, const std::string& name) { apply_model(draft, yaml, name, {}); });
   collect(findings, [&] { check_registered(configs, claims); });
+  collect(findings, [&] { check_predictions(configs, claims); });
   collect(findings, [&] { check_known(configs, claims); });
   collect(findings, [&] { check_error_rates(configs, ids(claims)); });
   return findings;

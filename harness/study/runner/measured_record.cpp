@@ -130,9 +130,17 @@ std::map<std::string, int64_t> where_judged(const std::vector<StageFinding>& sta
   return at_spike(stages.front().spike);
 }
 
-Standing standing_of(const Judgement& judgement, const ClaimSettings& settings) {
+/// A prediction is one of a file's weights, in float32, of the claim as it was registered.
+bool was_predicted(const ClaimSettings& settings, const Record& record) {
+  return record.registration && record.registration->as_registered && !record.model.reinitialised &&
+         record.environment.dtype == "float32" &&
+         std::ranges::find(settings.predicted_models, record.model.sha256) != settings.predicted_models.end();
+}
+
+Standing standing_of(const Judgement& judgement, const ClaimSettings& settings, const Record& record) {
   if (judgement.by_arithmetic) return Standing::arithmetic;
-  return settings.calibrated ? Standing::calibrated : Standing::unregistered;
+  if (settings.calibrated) return Standing::calibrated;
+  return was_predicted(settings, record) ? Standing::confirmatory : Standing::unregistered;
 }
 
 void apply(Judgement judgement, Record& record) {
@@ -180,7 +188,7 @@ void measure_and_judge(const Session& session, ClaimRun& claim, Record& record) 
 void judge_record(const ClaimSettings& settings, const std::vector<StageFinding>& stages, Record& record) {
   const auto& judging = settings.judging;
   auto judgement = judge(record.measurement, judging, where_judged(stages));
-  if (judging.requirements) record.standing = standing_of(judgement, settings);
+  if (judging.requirements) record.standing = standing_of(judgement, settings, record);
   apply(std::move(judgement), record);
   record.stages = stages;
   for (auto& stage : record.stages) {

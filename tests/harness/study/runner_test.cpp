@@ -262,6 +262,37 @@ TEST_F(StagedRunner, TheFirstStageIsTheVerdictAndTheOthersStandBesideIt) {
   EXPECT_EQ(record.measurement.samples.size(), 3u);
 }
 
+TEST_F(StagedRunner, AVerdictIsConfirmatoryWhereItWasPredictedAndNothingElseChanged) {
+  const auto request = this->request();
+  Session session(request);
+  const auto measured = record_of(session, survey_of_two_stages());
+  auto settings = session.settings.claims.front();
+  auto record = blank_record(session, settings);
+  record.measurement = measured.measurement;
+  const auto standing = [&] {
+    judge_record(settings, measured.stages, record);
+    return record.standing;
+  };
+  settings.predicted_models = {"another", record.model.sha256};
+  EXPECT_EQ(standing(), Standing::unregistered) << "the definition is not registered";
+  record.registration.emplace().as_registered = true;
+  EXPECT_EQ(standing(), Standing::confirmatory);
+  record.registration->as_registered = false;
+  EXPECT_EQ(standing(), Standing::unregistered);
+  record.registration->as_registered = true;
+  record.environment.dtype = "bfloat16";
+  EXPECT_EQ(standing(), Standing::unregistered);
+  record.environment.dtype = "float32";
+  record.model.reinitialised = true;
+  EXPECT_EQ(standing(), Standing::unregistered);
+  record.model.reinitialised = false;
+  settings.predicted_models = {"another"};
+  EXPECT_EQ(standing(), Standing::unregistered);
+  settings.predicted_models = {record.model.sha256};
+  settings.calibrated = true;
+  EXPECT_EQ(standing(), Standing::calibrated);
+}
+
 TEST_F(StagedRunner, AClaimThatDoesNotApplyIsNotJudgedAtItsStage) {
   add("inapplicable_look", kJudging);
   const auto request = this->request();

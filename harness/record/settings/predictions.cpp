@@ -1,0 +1,68 @@
+#include "harness/record/settings/predictions.h"
+
+#include <cmath>
+
+#include "base/text_file.h"
+#include "harness/record/settings/config_files.h"
+
+namespace replicate {
+namespace {
+
+constexpr int64_t kLargestPredictedVersion = 1000;
+constexpr const char* kForecasters[] = {"paper", "smollm2", "rivals"};
+constexpr size_t kOutcomes = 3;  // pass, fail, inconclusive
+
+int64_t version_in(const Yaml& prediction) { return prediction.at("version").integer(1, kLargestPredictedVersion); }
+
+void check_probabilities(const Yaml& list) {
+  double sum = 0;
+  for (const Yaml& probability : list.items()) {
+    sum += probability.real();
+    if (probability.real() < 0) probability.fail("is below 0", "give a probability");
+  }
+  if (list.items().size() != kOutcomes || std::abs(sum - 1) > 1e-9)
+    list.fail("is no distribution", "give the probabilities of pass, fail and inconclusive, which sum to 1");
+}
+
+void check_model(const Yaml& model, Draft& draft) {
+  model.allow({"date", "sha256", "profile", "claims"});
+  for (const auto* key : {"date", "sha256", "profile"}) (void)filled_text(model.at(key));
+  for (const auto& [id, prediction] : model.at("claims").entries()) {
+    (void)known_claim(draft, id, prediction);
+    prediction.allow({"version", "paper", "smollm2", "rivals"});
+    (void)version_in(prediction);
+    for (const auto* forecaster : kForecasters) check_probabilities(prediction.at(forecaster));
+  }
+}
+
+}  // namespace
+
+std::optional<Yaml> read_predictions(const std::filesystem::path& configs) {
+  const auto file = configs / "predictions.yaml";
+  if (!is_there(file)) return std::nullopt;
+  auto yaml = Yaml::read(file);
+  yaml.allow({"models"});
+  return yaml;
+}
+
+void apply_predictions(Draft& draft, const std::optional<Yaml>& predictions) {
+  if (!predictions) return;
+  for (const auto& [name, model] : predictions->at("models").entries()) {
+    if (model.at("profile").text() != draft.settings.profile) continue;
+    for (ClaimDraft& claim : draft.claims) {
+      const auto prediction = model.at("claims").find(claim.settings.id);
+      if (prediction && version_in(*prediction) == version_of(claim.settings))
+        claim.settings.predicted_models.push_back(filled_text(model.at("sha256")));
+    }
+  }
+}
+
+void check_predictions(const std::filesystem::path& configs, const std::vector<ClaimDraft>& claims) {
+  const auto predictions = read_predictions(configs);
+  if (!predictions) return;
+  Draft draft;
+  draft.claims = claims;
+  for (const auto& [name, model] : predictions->at("models").entries()) check_model(model, draft);
+}
+
+}  // namespace replicate
