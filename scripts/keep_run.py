@@ -16,7 +16,7 @@ import shutil
 import sys
 
 REFERENCE = pathlib.Path(__file__).parent.parent / "results" / "reference"
-OF_THE_RUN = ("config.yaml", "summary.json", "junit.xml", "report.md", "chain.svg", "metrics.csv", "curves.csv")
+OF_THE_RUN = ("config.yaml", "summary.json", "junit.xml", "report.md", "chain.svg", "metrics.csv", "curves.csv", "heads.csv")
 OF_A_CLAIM = ("record.json", "plot.svg", "maps.svg")
 MOST_BYTES = 3_000_000
 
@@ -63,8 +63,11 @@ def keep(run, target):
         judged = judged_metrics([record[key] for key in ("criteria", "checks", "controls", "stages") if key in record])
         if (file.parent / "samples.csv").exists():
             keep_samples(file.parent / "samples.csv", folder / "samples.csv", judged)
+
+
+def say_size(target):
     size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
-    print(f"{target}: {len(records)} claims, {size / 1e6:.1f} MB")
+    print(f"{target}: {size / 1e6:.1f} MB")
     if size > MOST_BYTES:
         print(f"keep_run: larger than {MOST_BYTES / 1e6:.0f} MB: see what takes the space before it is committed", file=sys.stderr)
 
@@ -73,3 +76,4 @@ if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: scripts/keep_run.py RUN NAME")
     keep(pathlib.Path(sys.argv[1]), REFERENCE / sys.argv[2])
+    say_size(REFERENCE / sys.argv[2])
