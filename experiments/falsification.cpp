@@ -1,6 +1,6 @@
 // If what the super neurons of a spike write makes the sink, then taking it away at position 0 has to take the sink
-// away. The seeds of this project ask for that test: "remove or densify the down-projections ... measure whether
-// attention sinks disappear or shift". This is the first half; falsification_densify is the second.
+// away. Two edits would refute the paper's account if the sink neither disappeared nor shifted: to remove the
+// down-projections, which is this claim, and to densify them, which is falsification_densify.
 // Removal is the attention to position 0 that the edit takes, over the stage's sink layers. Control: at position 0,
 // from the residual stream after the spike, a random vector is taken that is half as long as what the super neurons
 // write.

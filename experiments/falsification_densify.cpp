@@ -1,6 +1,6 @@
 // If the sink needs a down-projection that is sparse over channels, then the same norm in a random dense direction has
-// to take the sink away: the second half of the test that the seeds of this project ask for ("remove or densify the
-// down-projections"). At position 0 the columns of W_down that belong to the super neurons are turned by a random
+// to take the sink away: the second of two edits that could refute the paper's account (falsification has the
+// first). At position 0 the columns of W_down that belong to the super neurons are turned by a random
 // rotation, new per sequence, so that their norms and the angles between them stay and their sparsity goes.
 // Control: what the dense direction takes beyond what removing the write takes. A large foreign vector may cost the
 // sink where the sparse one is not needed, and that says nothing of sparsity. Check: position 0's dominance falls to at
