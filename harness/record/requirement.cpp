@@ -81,8 +81,15 @@ std::vector<double> with_worst_for_missing(std::vector<double> values, const Cri
   return values;
 }
 
+/// As the record shows it: cut to the metric's range. With missing units counted as the worst there is another mean,
+/// and its own interval.
+MeanTest::Interval interval_of(const Metric& metric, const MeanTest& test, const Requirement& requirement) {
+  if (requirement.missing_is_worst || !metric.low || !metric.high) return test.interval();
+  return {*metric.low, *metric.high};
+}
+
 /// A mean of per-unit values against the threshold.
-Tested test_mean(const Samples& samples, const Requirement& requirement, double level) {
+Tested test_mean(const Metric& metric, const Samples& samples, const Requirement& requirement, double level) {
   const auto& criterion = requirement.criterion;
   const MeanTest test(requirement.missing_is_worst ? with_worst_for_missing(samples.values, criterion)
                                                    : samples.values);
@@ -92,7 +99,8 @@ Tested test_mean(const Samples& samples, const Requirement& requirement, double 
   if (!std::isfinite(low) || !std::isfinite(high)) {
     return open(criterion.metric, tested.clause + " has no interval: " + wanted(criterion));
   }
-  tested.clause += " [" + short_number(low) + ", " + short_number(high) + "]";
+  const auto shown = interval_of(metric, test, requirement);
+  tested.clause += " [" + short_number(shown.low) + ", " + short_number(shown.high) + "]";
   if (tested.too_few_units) {
     tested.outcome = Outcome::inconclusive;
     tested.clause += " comes from too few units: " + std::to_string(test.n());
@@ -131,7 +139,7 @@ Tested test_criterion(const Judged& judged, const Requirement& requirement, doub
   if (requirement.exact) return test_exact(metric, requirement);
   const auto* samples = judged.samples(criterion.metric);
   if (!samples) return open(criterion.metric, criterion.metric + " has no per-unit values to be judged by");
-  return test_mean(*samples, requirement, level);
+  return test_mean(metric, *samples, requirement, level);
 }
 
 /// The clauses of those whose outcome this is.

@@ -143,6 +143,15 @@ TEST(Requirement, ANumberThatIsNotFiniteIsNeverJudged) {
   }
 }
 
+TEST(Requirement, AReasonShowsTheIntervalOfTheRecord) {
+  Measurement measurement;
+  add(measurement, "share", units(0.01, 0.05));
+  ASSERT_LT(*measurement.metrics[0].low, 0);
+  measurement.metrics[0].low = 0;  // no share is below 0
+  const auto clause = test({measurement}, above("share", 0.5), kLevel).clause;
+  EXPECT_EQ(clause.find("share = 0.01 [0, "), 0U) << clause;
+}
+
 TEST(Requirement, AMissingUnitMayCountAsTheWorst) {
   auto strict = above("effect");
   strict.missing_is_worst = true;
