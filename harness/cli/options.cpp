@@ -82,7 +82,7 @@ void add_claims_and_arms(Adder add, CommandLine& line) {
   add("only", text("REGEX", line.only),
       "the claims whose id matches, or of a kind:\nmechanism, intervention, training");
   add("list", "list the claims and run nothing");
-  add("dry-run", "show what a run would cost and run nothing");
+  add("dry-run", "show what a run would cost and run no claim");
   add("arm", text("NAME", line.arm), "variant of the model (default: baseline)");
   add("rate", positive("--rate", line.rate), "learning rate (default: the profile's middle one)");
 }

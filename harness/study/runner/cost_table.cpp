@@ -10,8 +10,9 @@
 namespace replicate {
 namespace {
 
-// Around what two layers predict. Runs on idle machines took 1.04 and 1.09 times as long (results/LOG.md).
-constexpr double kFaster = 0.9, kSlower = 1.3;
+// Parts of the estimate between which a run ends. Runs on idle machines took 1.04 and 1.09 times as long
+// (results/LOG.md).
+constexpr double kLeastOfEstimate = 0.9, kMostOfEstimate = 1.3;
 
 std::string row(const std::string& name, const std::string& lanes, const std::string& tokens, const std::string& tflop,
                 const std::string& time, const std::string& mib) {
@@ -75,7 +76,7 @@ std::string CostTable::text(double flops, bool surveyed) const {
   const double seconds = flops / rate_ + training_seconds_;
   return row("claim", "lanes", "tokens", "TFLOP", "time", "MiB") + lines_ +
          row("all, passes shared", "", "", tflop_text(flops + training_flops_),
-             duration_range_text(kFaster * seconds, kSlower * seconds), "") +
+             duration_range_text(kLeastOfEstimate * seconds, kMostOfEstimate * seconds), "") +
          "Times follow from " + fixed_text(rate_ / 1e9, 0) + " GFLOP/s, measured now on two layers. " +
          (surveyed ? "The survey was made, so the operations are those of the run.\n"
                    : "One stage was assumed; what the run's survey finds decides how much is run.\n") +

@@ -1,4 +1,4 @@
-// What would run, how long it would take here and how much memory, without running it.
+// What would run, how long it would take here and how much memory. No claim is run, and nothing is written.
 
 #include "harness/study/runner/cost_table.h"
 #include "harness/study/runner/survey_stage.h"
@@ -38,6 +38,7 @@ std::string dry_run(const RunRequest& request) {
   CostTable table(session.options, rate);
   const auto surveys = plan_surveys(session, claims, kLongestSurvey * rate);
   table.add("survey", surveys.plan);
+  if (!surveys.error.empty()) table.add_failure("survey", surveys.error);
   double flops = estimate(surveys.plan, session.options).flops;
   Plan together;
   for (auto& claim : claims) {

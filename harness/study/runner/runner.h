@@ -36,7 +36,8 @@ struct RunOutcome {
 /// before any has run: no model, no inputs, no room.
 RunOutcome run_claims(const RunRequest& request, Progress& progress);
 
-/// What would run, how long it would take here and how much memory, without running it: a table.
+/// What would run, how long it would take here and how much memory: a table. A survey that takes no longer than a
+/// minute is made, no claim is run, and nothing is written.
 std::string dry_run(const RunRequest& request);
 
 }  // namespace replicate

@@ -150,8 +150,9 @@ PlannedSurveys plan_surveys(Session& session, const std::vector<ClaimRun>& claim
     surveys.emplace_back(inputs, Surveyor(session.settings.rules));
     planned.plan.push_back(survey_lane(session, inputs, surveys.back().second));
   }
-  planned.made = estimate(planned.plan, session.options).flops <= most_flops;
-  if (planned.made) replicate::run(planned.plan, session.options);
+  if (estimate(planned.plan, session.options).flops <= most_flops) {
+    planned.error = what_throws([&] { planned.made = pass(session, planned.plan, "survey", *make_progress()); });
+  }
   for (size_t i = 0; i < surveys.size(); ++i) {
     const auto& [inputs, surveyor] = surveys[i];
     session.surveys[inputs] =

@@ -25,11 +25,12 @@ Lane survey_lane(Session& session, const SurveyInputs& inputs, const Surveyor& s
 /// The surveys of --dry-run.
 struct PlannedSurveys {
   Plan plan;
-  bool made = false;  ///< else layers are assumed
+  bool made = false;       ///< else layers are assumed
+  std::string error = {};  ///< why they could not be made, if so
 };
 
 /// Makes the surveys where that costs at most `most_flops`, because what a claim runs depends on the stages that they
-/// find; assumes one stage otherwise.
+/// find. Assumes one stage otherwise, and where the pass throws.
 PlannedSurveys plan_surveys(Session& session, const std::vector<ClaimRun>& claims, double most_flops);
 
 }  // namespace replicate

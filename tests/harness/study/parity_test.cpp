@@ -65,11 +65,11 @@ TEST_F(Parity, LogitsWithin5e4) {
 /// |a - b| relative to b, but never to less than 1e-2: the project's tolerance for series.
 double deviation(double a, double b) { return std::abs(a - b) / std::max(std::abs(b), 1e-2); }
 
-/// Counts the operations that stages announce.
+/// Adds up the operations of the passes that a run makes.
 class CountedOperations : public Progress {
  public:
-  void begin(const std::string&, double total) override { all_ += total; }
-  void advance(double) override {}
+  void begin(const std::string&, double) override {}
+  void advance(double done) override { all_ += done; }
   void end() override {}
   void line(const std::string&) override {}
   double all() const { return all_; }
