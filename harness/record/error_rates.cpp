@@ -4,6 +4,7 @@
 
 #include "base/did_you_mean.h"
 #include "base/text_file.h"
+#include "harness/record/settings/config_files.h"
 
 namespace replicate {
 namespace {
@@ -23,8 +24,9 @@ std::vector<ControlRates> control_rates(const Yaml& yaml) {
 }
 
 ErrorRates error_rates(const Yaml& yaml) {
-  yaml.allow({"null_runs", "false_passes", "uninformative", "near_miss_runs", "near_miss_passes", "planted_runs",
-              "missed", "controls"});
+  (void)sha256_text(yaml.at("definition"));
+  yaml.allow({"definition", "null_runs", "false_passes", "uninformative", "near_miss_runs", "near_miss_passes",
+              "planted_runs", "missed", "controls"});
   const auto part_of = [&](const char* part, int64_t whole) { return yaml.at(part).integer(0, whole); };
   ErrorRates rates;
   rates.null_runs = part_of("null_runs", kMostRuns);
@@ -52,7 +54,10 @@ void add_error_rates(Settings& settings, const std::optional<Yaml>& calibration)
   const auto claims = calibration ? calibration->find("claims") : std::nullopt;
   if (!claims) return;
   for (auto& claim : settings.claims) {
-    if (const auto of_claim = claims->find(claim.id)) claim.error_rates = error_rates(*of_claim);
+    const auto of_claim = claims->find(claim.id);
+    if (!of_claim) continue;
+    auto rates = error_rates(*of_claim);
+    if (of_claim->at("definition").text() == claim.definition_sha256) claim.error_rates = std::move(rates);
   }
 }
 

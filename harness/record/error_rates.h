@@ -10,7 +10,7 @@ namespace replicate {
 /// configs/calibration.yaml; nothing where it does not exist.
 std::optional<Yaml> read_error_rates(const std::filesystem::path& configs);
 
-/// Fills error_rates of every claim. Error where the entry of one of them is wrong.
+/// Fills error_rates of every claim whose definition is the one that was tried. Error where an entry is wrong.
 void add_error_rates(Settings& settings, const std::optional<Yaml>& calibration);
 
 /// Error where an entry is wrong or names a claim that is not one of these.

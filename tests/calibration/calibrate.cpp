@@ -30,7 +30,8 @@
 namespace replicate {
 namespace {
 
-constexpr Sizes kRegistered{
+/// As many judged sequences as registered, shorter and with less beside them.
+constexpr Sizes kTried{
     .sequences = 256, .length = 64, .beside = 2, .calibration = 256, .resamples = 50, .survey = 16, .described = false};
 constexpr int64_t kBlock = 10;                       // runs of a kind before the counts are looked at again
 constexpr int64_t kPatience = 20;                    // runs without an informative one
@@ -148,7 +149,7 @@ std::string outcome_of(const Trial& trial, const ModelKind& kind, const std::str
 }
 
 Sizes sizes_of(const ModelKind& kind) {
-  auto sizes = kRegistered;
+  auto sizes = kTried;
   sizes.bos = kind.bos;
   return sizes;
 }
@@ -349,7 +350,19 @@ std::set<std::string> controls_of(const std::vector<ModelKind>& kinds, const std
   return controls;
 }
 
+Settings registered_settings() {
+  return resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs",
+                                "",
+                                "cpu",
+                                "smollm2-null",
+                                "",
+                                {"sweep_sequences=0"},
+                                std::nullopt}));
+}
+
 void write_yaml(const std::string& file, const std::vector<ModelKind>& kinds, const Results& results) {
+  std::map<std::string, std::string> definition_of;
+  for (const auto& claim : registered_settings().claims) definition_of[claim.id] = claim.definition_sha256;
   std::ofstream out(file);
   out << "# Written by tests/calibration/calibrate.cpp: how often each claim passed on small models that lack its "
          "effect or\n"
@@ -362,10 +375,10 @@ void write_yaml(const std::string& file, const std::vector<ModelKind>& kinds, co
     const auto null = total(kinds, results, Truth::absent, claim),
                near = total(kinds, results, Truth::near_miss, claim),
                planted = total(kinds, results, Truth::holds, claim);
-    out << "  " << claim << ":\n    null_runs: " << null.runs << "\n    false_passes: " << null.passes
-        << "\n    uninformative: " << null.uninformative << "\n    near_miss_runs: " << near.runs
-        << "\n    near_miss_passes: " << near.passes << "\n    planted_runs: " << planted.runs
-        << "\n    missed: " << planted.runs - planted.passes << "\n";
+    out << "  " << claim << ":\n    definition: " << definition_of.at(claim) << "\n    null_runs: " << null.runs
+        << "\n    false_passes: " << null.passes << "\n    uninformative: " << null.uninformative
+        << "\n    near_miss_runs: " << near.runs << "\n    near_miss_passes: " << near.passes
+        << "\n    planted_runs: " << planted.runs << "\n    missed: " << planted.runs - planted.passes << "\n";
     const auto controls = controls_of(kinds, claim);
     if (!controls.empty()) out << "    controls:\n";
     for (const auto& control : controls) {
@@ -377,15 +390,9 @@ void write_yaml(const std::string& file, const std::vector<ModelKind>& kinds, co
 
 /// Of all thresholds.
 std::string definitions() {
-  const auto settings = resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs",
-                                               "",
-                                               "cpu",
-                                               "smollm2-null",
-                                               "",
-                                               {"sweep_sequences=0"},
-                                               std::nullopt}));
   std::string text;
-  for (const auto& claim : settings.claims) text += claim.id + " " + thresholds_sha256(claim.judging) + "\n";
+  for (const auto& claim : registered_settings().claims)
+    text += claim.id + " " + thresholds_sha256(claim.judging) + "\n";
   return sha256_hex(text);
 }
 

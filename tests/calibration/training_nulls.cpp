@@ -94,11 +94,12 @@ void print(Counts& counts) {
   }
 }
 
-void append_yaml(const std::filesystem::path& file, Counts& counts, uint64_t runs) {
+void append_yaml(const std::filesystem::path& file, const Settings& all, Counts& counts, uint64_t runs) {
   std::ofstream out(file, std::ios::app);
-  for (auto& [claim, of] : counts) {
-    out << "  " << claim << ": {null_runs: " << runs << ", false_passes: " << of[Verdict::pass]
-        << ", planted_runs: 0, missed: 0}\n";
+  for (const auto& claim : all.claims) {
+    if (!counts.contains(claim.id)) continue;
+    out << "  " << claim.id << ":\n    definition: " << claim.definition_sha256 << "\n    null_runs: " << runs
+        << "\n    false_passes: " << counts[claim.id][Verdict::pass] << "\n    planted_runs: 0\n    missed: 0\n";
   }
 }
 
@@ -109,7 +110,7 @@ int calibrate(const std::filesystem::path& assets, const std::filesystem::path& 
   if (!study->train({"baseline"}, *make_progress())) return 130;
   auto counts = count(all, study->results(), runs);
   print(counts);
-  append_yaml(file, counts, runs);
+  append_yaml(file, all, counts, runs);
   return 0;
 }
 

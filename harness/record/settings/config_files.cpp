@@ -47,6 +47,13 @@ std::string filled_text(const Yaml& yaml) {
   return text;
 }
 
+std::string sha256_text(const Yaml& yaml) {
+  const std::string text = yaml.text();
+  const bool hex = text.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (text.size() != 64 || !hex) yaml.fail("is no sha256", "give 64 lower-case hexadecimal digits");
+  return text;
+}
+
 std::string one_of(const Yaml& yaml, const std::vector<std::string>& words) {
   const std::string text = yaml.text();
   if (!contains(words, text)) yaml.fail("is " + in_quotes(text), did_you_mean(text, words));

@@ -25,6 +25,9 @@ void check_name(const Yaml& yaml, const std::string& key, const std::string& ste
 /// A text that is not empty.
 std::string filled_text(const Yaml& yaml);
 
+/// 64 lower-case hexadecimal digits.
+std::string sha256_text(const Yaml& yaml);
+
 /// A text that is one of `words`.
 std::string one_of(const Yaml& yaml, const std::vector<std::string>& words);
 

@@ -21,13 +21,6 @@ void apply_model_claim(ClaimDraft& claim, const Yaml& yaml) {
   }
 }
 
-std::string read_sha256(const Yaml& yaml) {
-  const std::string text = yaml.text();
-  const bool hex = text.find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (text.size() != 64 || !hex) yaml.fail("is no sha256", "give 64 lower-case hexadecimal digits");
-  return text;
-}
-
 ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::path& assets) {
   yaml.allow({"name", "description", "file", "identity", "shape", "sha256", "licence", "consent", "source", "bos",
               "reinitialised", "calibration", "claims"});
@@ -41,7 +34,7 @@ ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::pa
   }
   if (const auto shape = yaml.find("shape")) (void)has_shape({}, *shape);
   model.reinitialised = yaml.flag_or("reinitialised", false);
-  if (const auto sha256 = yaml.find("sha256")) model.sha256 = read_sha256(*sha256);
+  if (const auto sha256 = yaml.find("sha256")) model.sha256 = sha256_text(*sha256);
   if (const auto bos = yaml.find("bos")) model.bos = bos->flag();
   model.licence = yaml.text_or("licence", {});
   model.consent = yaml.text_or("consent", {});
