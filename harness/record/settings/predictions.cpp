@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/did_you_mean.h"
 #include "base/text_file.h"
 #include "harness/record/settings/config_files.h"
 
@@ -24,9 +25,12 @@ void check_probabilities(const Yaml& list) {
     list.fail("is no distribution", "give the probabilities of pass, fail and inconclusive, which sum to 1");
 }
 
-void check_model(const Yaml& model, Draft& draft) {
-  model.allow({"date", "sha256", "profile", "claims"});
-  for (const auto* key : {"date", "sha256", "profile"}) (void)filled_text(model.at(key));
+void check_model(const Yaml& model, const std::vector<std::string>& profiles, Draft& draft) {
+  model.allow({"date", "sha256", "profile", "smollm2_commit", "claims"});
+  for (const auto* key : {"date", "smollm2_commit"}) (void)filled_text(model.at(key));
+  (void)sha256_text(model.at("sha256"));
+  if (const Yaml profile = model.at("profile"); !contains(profiles, profile.text()))
+    profile.fail("is no profile", did_you_mean(profile.text(), profiles));
   for (const auto& [id, prediction] : model.at("claims").entries()) {
     (void)known_claim(draft, id, prediction);
     prediction.allow({"version", "paper", "smollm2", "rivals"});
@@ -52,7 +56,7 @@ void apply_predictions(Draft& draft, const std::optional<Yaml>& predictions) {
     for (ClaimDraft& claim : draft.claims) {
       const auto prediction = model.at("claims").find(claim.settings.id);
       if (prediction && version_in(*prediction) == version_of(claim.settings))
-        claim.settings.predicted_models.push_back(filled_text(model.at("sha256")));
+        claim.settings.predicted_models.push_back(sha256_text(model.at("sha256")));
     }
   }
 }
@@ -62,7 +66,8 @@ void check_predictions(const std::filesystem::path& configs, const std::vector<C
   if (!predictions) return;
   Draft draft;
   draft.claims = claims;
-  for (const auto& [name, model] : predictions->at("models").entries()) check_model(model, draft);
+  const auto profiles = names_in(configs / "profiles");
+  for (const auto& [name, model] : predictions->at("models").entries()) check_model(model, profiles, draft);
 }
 
 }  // namespace replicate

@@ -11,7 +11,7 @@
 
 namespace replicate {
 
-/// Nothing where nothing was predicted: the file does not exist.
+/// nullopt if the file does not exist.
 std::optional<Yaml> read_predictions(const std::filesystem::path& configs);
 
 /// Fills `predicted_models` of every claim that has a prediction in its present version and for this profile.

@@ -130,7 +130,7 @@ std::map<std::string, int64_t> where_judged(const std::vector<StageFinding>& sta
   return at_spike(stages.front().spike);
 }
 
-/// A prediction is one of a file's weights, in float32, of the claim as it was registered.
+/// A prediction holds for the predicted file alone, in float32, and for the registered definition.
 bool was_predicted(const ClaimSettings& settings, const Record& record) {
   return record.registration && record.registration->as_registered && !record.model.reinitialised &&
          record.environment.dtype == "float32" &&

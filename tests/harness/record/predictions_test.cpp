@@ -8,11 +8,13 @@
 namespace replicate {
 namespace {
 
-constexpr const char* kPredictions = R"(models:
+const std::string kSha256(64, 'a');
+const std::string kPredictions = R"(models:
   tiny:
     date: 2026-12-31
-    sha256: abc
+    sha256: )" + kSha256 + R"(
     profile: small
+    smollm2_commit: 0123456789ab
     claims:
       alpha_claim: {version: 3, paper: [0.9, 0.05, 0.05], smollm2: [0.8, 0.1, 0.1], rivals: [0.4, 0.4, 0.2]}
 )";
@@ -27,7 +29,7 @@ class Predictions : public SettingsTest {
 
 TEST_F(Predictions, AreOfAClaimInItsVersionAndOfAProfile) {
   EXPECT_TRUE(load({}, "alpha_claim").claims.at(0).predicted_models.empty()) << "nothing was predicted";
-  EXPECT_EQ(predicted(), std::vector<std::string>{"abc"});
+  EXPECT_EQ(predicted(), std::vector<std::string>{kSha256});
   EXPECT_TRUE(predicted("version: 3", "version: 2").empty());
   EXPECT_TRUE(predicted("profile: small", "profile: cpu").empty());
   EXPECT_TRUE(load({}, "beta_claim").claims.at(0).predicted_models.empty());
@@ -42,7 +44,8 @@ TEST_F(Predictions, MistakesAreFound) {
            {"[0.9, 0.05, 0.05]", "[0.9, 0.05, 0.06]", "sum to 1"},
            {"[0.9, 0.05, 0.05]", "[1.1, -0.1, 0]", "is below 0"},
            {"smollm2: [0.8, 0.1, 0.1], ", "", "smollm2"},
-           {"sha256: abc", "sha256: ''", "sha256"},
+           {kSha256, "abc", "is no sha256"},
+           {"profile: small", "profile: smal", "did you mean 'small'?"},
            {"date:", "day:", "day"}}) {
     folder_.write("predictions.yaml", replaced(kPredictions, from, to));
     const auto findings = validate_configs(folder_.path());
