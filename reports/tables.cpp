@@ -12,8 +12,9 @@ namespace {
 
 std::string row(std::initializer_list<std::string> cells) {
   std::string line;
-  for (const auto& cell : cells) line += (line.empty() ? "" : ",") + csv_cell(cell);
-  return line + '\n';
+  for (const auto& cell : cells) line += csv_cell(cell) + ',';
+  line.back() = '\n';
+  return line;
 }
 
 std::string number(double value) { return std::isnan(value) ? "" : shortest_text(value); }
@@ -30,7 +31,7 @@ std::string head_row(const std::string& claim, const Metric& metric) {
 }
 
 bool is_layers_by_heads(const Map& map, const ModelRecord& model) {
-  return static_cast<int64_t>(map.values.size()) == model.layers &&
+  return !map.values.empty() && static_cast<int64_t>(map.values.size()) == model.layers &&
          static_cast<int64_t>(map.values.front().size()) == model.heads;
 }
 

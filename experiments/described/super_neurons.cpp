@@ -107,8 +107,8 @@ std::string names_of(const SpikeWriters& writers) {
   std::string names;
   for (const auto n : writers.neurons) names += (names.empty() ? "" : ", ") + std::to_string(n);
   const auto shown = "Layer " + std::to_string(writers.layer) + ": the metrics of single neurons are those of " + names;
-  return shown + (writers.by_criteria ? ", which meet the rule also by means over texts."
-                                      : ", the largest writers: no neuron meets the rule by means over texts.");
+  return shown + (writers.by_criteria ? ", which also meet the rule when averaged over texts."
+                                      : ", the largest writers: no neuron meets the rule when averaged over texts.");
 }
 
 Condition matched(Condition on) {

@@ -53,6 +53,14 @@ TEST(Tables, HeadsAreThoseOfMetricsAndOfMapsByLayerAndHead) {
             "a_claim,entropy,natural,2,3,,,\n");
 }
 
+TEST(Tables, AMapWithoutRowsIsOfNoHead) {
+  Record record = measured();
+  record.model.layers = 0;
+  record.measurement.metrics.clear();
+  record.measurement.maps = {{"entropy", "natural", "a title", {}, {}}};
+  EXPECT_EQ(heads_csv({record}), "claim,metric,inputs,layer,head,value,low,high\n");
+}
+
 TEST(Tables, ARunWithoutRecordsLeavesTheColumns) {
   EXPECT_EQ(metrics_csv({}), "claim,metric,inputs,where,value,low,high,n\n");
 }

@@ -113,7 +113,8 @@ TEST_F(Program, SmallModelRunsToItsReport) {
     EXPECT_TRUE(std::filesystem::exists(folder_ / "run" / claim / "samples.csv")) << claim;
     EXPECT_EQ(std::filesystem::exists(folder_ / "run" / claim / "plot.svg"), !r["series"].empty()) << claim;
   }
-  for (const auto* file : {"summary.json", "report.md", "report.html", "junit.xml", "config.yaml", "log.txt"}) {
+  for (const auto* file : {"summary.json", "report.md", "report.html", "junit.xml", "metrics.csv", "curves.csv",
+                           "heads.csv", "config.yaml", "log.txt"}) {
     EXPECT_GT(std::filesystem::file_size(folder_ / "run" / file), 0U) << file;
   }
   EXPECT_EQ(record("run", "mask_induced_sink")["verdict"], "not applicable");
