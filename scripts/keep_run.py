@@ -4,21 +4,24 @@
     scripts/keep_run.py RUN NAME
 
 What is kept: the records, the settings, the survey, the report in Markdown, the drawings, and the samples of what is
-judged. Samples of described metrics, the log and report.html are left out, because `replicate report` writes the page again and
-the same settings give the same samples. A run of a changed tree is refused: its commit would not be what made it. A
-claim that is recorded there and not in RUN stays. Then run scripts/known.py and commit both.
+judged. Samples of described metrics, the log, the tables and report.html are left out, because `replicate report` writes tables
+and pages again and the same settings give the same samples. What was recorded there before is replaced. A run of a changed tree is refused: its
+commit would not be what made it. Then run scripts/known.py and scripts/docs_tables.py, and commit all of it.
 """
 
+import collections
 import csv
 import json
 import pathlib
+import re
 import shutil
 import sys
 
 REFERENCE = pathlib.Path(__file__).parent.parent / "results" / "reference"
-OF_THE_RUN = ("config.yaml", "summary.json", "junit.xml", "report.md", "chain.svg", "metrics.csv", "curves.csv", "heads.csv")
+OF_THE_RUN = ("config.yaml", "summary.json", "junit.xml", "report.md", "chain.svg")
 OF_A_CLAIM = ("record.json", "plot.svg", "maps.svg")
-MOST_BYTES = 3_000_000
+MOST_BYTES = 6_000_000
+MOST_UNITS = 1000  # a share of thousands of tokens is told by its value and their number
 
 
 def judged_metrics(node):
@@ -33,29 +36,48 @@ def judged_metrics(node):
 
 def keep_samples(source, target, metrics):
     """Copies the lines of samples.csv whose metric is among those."""
-    with open(source, newline="") as file:
-        head, *rows = csv.reader(file)
-    kept = [row for row in rows if row[0] in metrics]
+    with open(source, newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    units = collections.Counter((row[0], row[2]) for row in rows if len(row) > 2)
+    kept = [row for row in rows[1:] if len(row) > 2 and row[0] in metrics and units[row[0], row[2]] <= MOST_UNITS]
     if kept:
-        with open(target, "w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([head, *kept])
+        with open(target, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([rows[0], *kept])
+
+
+def read_records(run):
+    """{file: record}, of one model, profile and commit, none of them from a changed tree."""
+    records, made_by = {}, set()
+    for file in sorted(run.glob("*/record.json")):
+        try:
+            record = json.loads(file.read_text("utf-8"))
+            claim, commit = record["claim"], record["environment"]["commit"]
+            made_by.add((commit, record["profile"], record["seed"]))
+        except (ValueError, KeyError, TypeError) as error:
+            sys.exit(f"keep_run: no record of a run ({file}): {error!r}")
+        if claim != file.parent.name or not re.fullmatch("[a-z0-9_]+", claim):
+            sys.exit(f"keep_run: the folder of another claim ({file}): {claim}")
+        if not re.fullmatch("[0-9a-f]+", commit):
+            sys.exit(f"keep_run: made by a tree with changes, commit {commit} ({file}): commit first, build, and run again")
+        records[file] = record
+    if not records:
+        sys.exit(f"keep_run: no records ({run}): name the folder of a run")
+    if len(made_by) > 1:
+        sys.exit(f"keep_run: records of more than one commit, profile or seed ({run}): run all claims again")
+    return records
 
 
 def keep(run, target):
-    records = {file: json.loads(file.read_text()) for file in sorted(run.glob("*/record.json"))}
-    if not records:
-        sys.exit(f"keep_run: no records ({run}): name the folder of a run")
-    for file, record in records.items():
-        commit = record["environment"]["commit"]
-        if commit.endswith("-dirty") or commit == "unknown":
-            sys.exit(f"keep_run: made by a tree with changes, commit {commit} ({file}): commit first, build, and run again")
-    target.mkdir(parents=True, exist_ok=True)
+    """Replaces the target once all of it is written."""
+    records = read_records(run)
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
     for name in (*OF_THE_RUN, *(file.name for file in run.glob("survey*.json"))):
         if (run / name).exists():
-            shutil.copyfile(run / name, target / name)
+            shutil.copyfile(run / name, part / name)
     for file, record in records.items():
-        folder = target / record["claim"]
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = part / record["claim"]
         folder.mkdir()
         for name in OF_A_CLAIM:
             if (file.parent / name).exists():
@@ -63,6 +85,8 @@ def keep(run, target):
         judged = judged_metrics([record[key] for key in ("criteria", "checks", "controls", "stages") if key in record])
         if (file.parent / "samples.csv").exists():
             keep_samples(file.parent / "samples.csv", folder / "samples.csv", judged)
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
 
 
 def say_size(target):
@@ -73,7 +97,7 @@ def say_size(target):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 3 or not re.fullmatch("[a-z0-9.-]+", sys.argv[2]):
         sys.exit("usage: scripts/keep_run.py RUN NAME")
     keep(pathlib.Path(sys.argv[1]), REFERENCE / sys.argv[2])
     say_size(REFERENCE / sys.argv[2])

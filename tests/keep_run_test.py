@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 import keep_run  # noqa: E402
 
-RECORD = {"claim": "sink_onset", "environment": {"commit": "0123456789ab"}, "criteria": [{"metric": "share"}], "checks": [{"metric": "check"}],
+RECORD = {"claim": "sink_onset", "profile": "cpu", "seed": 1, "environment": {"commit": "0123456789ab"}, "criteria": [{"metric": "share"}], "checks": [{"metric": "check"}],
           "controls": [{"metric": "control", "of": "effect"}], "stages": [{"criteria": [{"metric": "share_of_a_stage"}]}]}
 SAMPLES = "metric,inputs,where,unit,value\n"
 
@@ -20,7 +20,7 @@ class KeepRun(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.run_folder, self.target = pathlib.Path(scratch.name, "run"), pathlib.Path(scratch.name, "kept")
-        for name in ("summary.json", "report.md", "report.html", "log.txt", "survey.json", "survey_inputs.jsonl"):
+        for name in ("summary.json", "report.md", "metrics.csv", "report.html", "log.txt", "survey.json", "survey_inputs.jsonl"):
             self.write(name, name)
 
     def write(self, name, text):
@@ -50,14 +50,41 @@ class KeepRun(unittest.TestCase):
         rows = (self.target / "sink_onset" / "samples.csv").read_text("utf-8").splitlines()
         self.assertEqual([row.split(",")[0] for row in rows], ["metric", *judged])
 
+    def test_samples_of_a_share_of_tokens_are_left_out(self):
+        self.add_claim(["share"])
+        with open(self.run_folder / "sink_onset" / "samples.csv", "a", encoding="utf-8") as file:
+            file.writelines(f"check,vocabulary,,{unit},1\n" for unit in range(1001))
+        self.kept()
+        self.assertEqual((self.target / "sink_onset" / "samples.csv").read_text("utf-8").count("\n"), 2)
+
     def test_a_claim_without_judged_samples_has_no_table_of_them(self):
         self.add_claim(["described"])
         self.assertNotIn("sink_onset/samples.csv", self.kept())
 
     def test_a_run_of_a_changed_tree_is_refused(self):
-        for commit in ("0123456789ab-dirty", "unknown"):
+        for commit in ("0123456789ab-dirty", "unknown", ""):
             self.add_claim(["share"], environment={"commit": commit})
             self.assertRaisesRegex(SystemExit, commit, self.kept)
+
+    def test_what_was_kept_before_is_replaced_whole(self):
+        self.add_claim(["share"])
+        (self.target / "rotation").mkdir(parents=True)
+        self.assertNotIn("rotation", {pathlib.Path(name).parts[0] for name in self.kept()})
+        self.assertEqual([path.name for path in self.target.parent.iterdir() if path.name.startswith(".")], [])
+
+    def test_a_mixed_run_is_refused_and_what_was_kept_stays(self):
+        self.add_claim(["share"])
+        self.kept()
+        for changes in ({"environment": {"commit": "ba9876543210"}}, {"profile": "smoke"}, {"seed": 2}):
+            self.write("another/record.json", json.dumps(RECORD | {"claim": "another"} | changes))
+            self.assertRaisesRegex(SystemExit, "more than one", self.kept)
+        self.assertTrue((self.target / "sink_onset" / "record.json").exists())
+
+    def test_a_damaged_or_hostile_record_is_refused(self):
+        for text in ("{", "[]", json.dumps({"claim": "sink_onset"}), json.dumps(RECORD | {"claim": "../.."}), json.dumps(RECORD | {"claim": ""}),
+                     json.dumps(RECORD | {"claim": str(self.target)})):
+            self.write("sink_onset/record.json", text)
+            self.assertRaisesRegex(SystemExit, "keep_run: .*record.json", self.kept)
 
     def test_a_folder_without_records_is_refused(self):
         self.assertRaisesRegex(SystemExit, "no records", self.kept)
