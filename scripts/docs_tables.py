@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/claims.md, between its two marker comments, from configs/claims and configs/judging.yaml.
+"""Writes tables of the documentation, between two marker comments: those of docs/claims.md from configs/claims and
+configs/judging.yaml, those of docs/results.md from the recorded runs, those of docs/verdicts.md from configs/calibration.yaml, and that of
+docs/predictions.md from configs/predictions.yaml and the recorded runs.
 
     scripts/docs_tables.py            writes them
     scripts/docs_tables.py --check    writes nothing, and ends with 1 where they are not what the settings say
 
-To be run after a claim's title, figures, family, version or `arithmetic` has changed.
+To be run after a claim's title, figures, family, version or `arithmetic` has changed, or a run was recorded.
 """
 
 import pathlib
 import re
 import sys
 
+import calibration_tables
+import prediction_tables
+import results_tables
+
 ROOT = pathlib.Path(__file__).parent.parent
-TARGET = ROOT / "docs" / "claims.md"
 BEGIN = "<!-- begin: written by scripts/docs_tables.py -->\n"
 END = "<!-- end: written by scripts/docs_tables.py -->\n"
 GROUPS = {
@@ -104,24 +109,36 @@ def tables(claims, levels):
     return text + "".join(f"- `{claim['id']}`: {claim['arithmetic']}\n" for claim in claims if claim["arithmetic"])
 
 
-def with_tables(document, text):
+def with_tables(document, text, name="page"):
     """The document with the text in place of what is between the markers."""
     parts = re.split(f"({re.escape(BEGIN)}|{re.escape(END)})", document)
     if parts[1::2] != [BEGIN, END]:
-        sys.exit(f"docs_tables: one of each marker comment is needed ({TARGET.name}): {BEGIN.strip()} and {END.strip()}")
+        sys.exit(f"docs_tables: one of each marker comment is needed ({name}): {BEGIN.strip()} and {END.strip()}")
     return f"{parts[0]}{BEGIN}\n{text}\n{END}{parts[4]}"
+
+
+def pages():
+    """{page: the text of its tables}."""
+    claims = read_claims(ROOT / "configs" / "claims")
+    levels = levels_of((ROOT / "configs" / "judging.yaml").read_text("utf-8"))
+    runs = results_tables.read_runs(ROOT / "results" / "reference")
+    predictions = prediction_tables.read_predictions((ROOT / "configs" / "predictions.yaml").read_text("utf-8"))
+    counts = calibration_tables.read_counts((ROOT / "configs" / "calibration.yaml").read_text("utf-8"))
+    return {ROOT / "docs" / "claims.md": tables(claims, levels),
+            ROOT / "docs" / "results.md": results_tables.tables(claims, runs),
+            ROOT / "docs" / "verdicts.md": calibration_tables.tables(claims, counts),
+            ROOT / "docs" / "predictions.md": prediction_tables.tables(claims, predictions, runs)}
 
 
 def main(arguments):
     if arguments not in ([], ["--check"]):
         sys.exit(__doc__)
-    present = TARGET.read_text("utf-8")
-    levels = levels_of((ROOT / "configs" / "judging.yaml").read_text("utf-8"))
-    wanted = with_tables(present, tables(read_claims(ROOT / "configs" / "claims"), levels))
-    if not arguments:
-        TARGET.write_text(wanted, "utf-8")
-    elif wanted != present:
-        sys.exit("docs/claims.md: its tables are not what configs/claims says: run scripts/docs_tables.py")
+    documents = {page: with_tables(page.read_text("utf-8"), text, page.name) for page, text in pages().items()}
+    for page, wanted in documents.items():
+        if not arguments:
+            page.write_text(wanted, "utf-8")
+        elif wanted != page.read_text("utf-8"):
+            sys.exit(f"docs/{page.name}: its tables are not what was registered or recorded: run scripts/docs_tables.py")
 
 
 if __name__ == "__main__":

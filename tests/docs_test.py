@@ -1,6 +1,7 @@
 """docs/why_did_this_fail.md knows every claim that was recorded, and names only metrics and series that the recorded runs have;
 docs/performance.md shows the race as it was recorded, docs/claims.md the claims as they are configured; links lead somewhere."""
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -13,7 +14,10 @@ import unittest
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(ROOT, "scripts"))
+import calibration_tables  # noqa: E402
 import docs_tables  # noqa: E402
+import prediction_tables  # noqa: E402
+import results_tables  # noqa: E402
 
 ROW = re.compile(r"^\| `(?P<claim>\w+)`[^|]*\|[^|]*\|(?P<look>[^|]*)\|$", re.MULTILINE)
 
@@ -81,9 +85,10 @@ class Claims(unittest.TestCase):
         self.claims = docs_tables.read_claims(pathlib.Path(ROOT, "configs", "claims"))
         self.levels = docs_tables.levels_of(read("configs", "judging.yaml"))
 
-    def test_the_tables_are_what_the_settings_say(self):
-        page = read("docs", "claims.md")
-        self.assertTrue(page == docs_tables.with_tables(page, docs_tables.tables(self.claims, self.levels)), "run scripts/docs_tables.py")
+    def test_the_tables_are_what_the_settings_and_the_recorded_runs_say(self):
+        for page, text in docs_tables.pages().items():
+            present = page.read_text("utf-8")
+            self.assertTrue(present == docs_tables.with_tables(present, text), f"{page.name}: run scripts/docs_tables.py")
 
     def test_every_claim_has_a_row_and_a_changed_setting_another_one(self):
         tables = docs_tables.tables(self.claims, self.levels)
@@ -113,6 +118,148 @@ class Claims(unittest.TestCase):
         for text in ("[1, 2]", "{a: b}", "'one'"):
             self.assertRaises(SystemExit, docs_tables.words, text)
         self.assertRaises(SystemExit, docs_tables.with_tables, "no markers", "")
+
+
+RECORD = {"claim": "sink_onset", "kind": "mechanism", "edition": 2, "profile": "cpu", "model": {"name": "small"}, "verdict": "fail",
+          "bearing": "contradicts", "variations": [{"agrees": True}, {"agrees": False}, {"agrees": None}],
+          "stages": [{"spike": 3, "verdict": "fail"}, {"spike": 12, "verdict": "pass"}, {"spike": 0, "verdict": "pass"}],
+          "criteria": [{"metric": "share", "op": ">", "threshold": 0.5, "outcome": "fail"}],
+          "checks": [{"metric": "share_null", "op": "<", "threshold": 2000, "outcome": "pass"}], "version": 2, "standing": "confirmatory",
+          "controls": [{"metric": "share_null", "of": "share", "fraction": 0.2, "outcome": "negative"}],
+          "metrics": [{"name": "share", "value": 0.25, "low": 0.1, "high": 0.3}, {"name": "share", "value": 9},
+                      {"name": "share_null", "value": 1234.5}]}
+
+
+class Results(unittest.TestCase):
+    claims = [{"id": "sink_onset", "kind": "mechanism", "family": "pretrained"}, {"id": "emergence", "kind": "training", "family": "beyond"}]
+
+    def tables(self, *records):
+        with tempfile.TemporaryDirectory() as scratch:
+            for number, record in enumerate(records):
+                folder = pathlib.Path(scratch, "run", str(number))
+                folder.mkdir(parents=True)
+                (folder / "record.json").write_text(json.dumps(record), "utf-8")
+            return results_tables.tables(self.claims, results_tables.read_runs(pathlib.Path(scratch)))
+
+    def test_a_claim_has_its_verdict_and_what_was_judged(self):
+        rows = self.tables(RECORD).splitlines()
+        self.assertIn("| `sink_onset` | **fail** | contradicts | layer 12: pass | 1 of 2 |", rows)
+        self.assertIn("| `sink_onset` | `share` | > 0.5 | **0.25 [0.1, 0.3]** |", rows)
+        self.assertIn("| `sink_onset` | `share_null` | check: < 2000 | 1234 |", rows)
+        self.assertIn("| `sink_onset` | `share_null` | control: below 0.2 x `share` | 1234 |", rows)
+
+    def test_what_another_edition_judged_is_left_out(self):
+        for edition in ({"edition": 1}, {}):
+            record = {key: value for key, value in RECORD.items() if key != "edition"} | edition
+            self.assertNotIn("sink_onset", self.tables(record))
+
+    def test_models_stand_beside_each_other_and_training_apart(self):
+        other = RECORD | {"model": {"name": "another"}, "verdict": "pass", "bearing": "supports", "stages": [], "variations": []}
+        training = RECORD | {"claim": "emergence", "kind": "training", "stages": [], "variations": []}
+        text = self.tables(RECORD, other, training)
+        self.assertIn("| `sink_onset` | **fail** | contradicts | layer 12: pass | 1 of 2 | pass | supports |  |  |", text)
+        self.assertIn("| claim | cpu | bearing |", text[text.index("training"):])
+
+
+PREDICTIONS = """# a comment
+models:
+  small:
+    date: 2026-12-31
+    sha256: abc
+    profile: cpu
+    smollm2_commit: 0123456789ab
+    claims:
+      sink_onset: {version: 2, paper: [0.9, 0.05, 0.05], smollm2: [0.1, 0.8, 0.1], rivals: [0.2, 0.6, 0.2]}
+      emergence: {version: 2, paper: [0.9, 0.05, 0.05], smollm2: [0.1, 0.8, 0.1], rivals: [0.5, 0.25, 0.25]}
+"""
+
+
+class Predictions(unittest.TestCase):
+    claims = Results.claims
+    predictions = prediction_tables.read_predictions(PREDICTIONS)
+
+    def measured(self, *records):
+        return prediction_tables.tables(self.claims, self.predictions, {str(name): {record["claim"]: record} for name, record in enumerate(records)})
+
+    def record(self, **changes):
+        return RECORD | {"model": {"name": "any", "sha256": "abc"}} | changes
+
+    def test_before_the_model_is_recorded_nothing_is_scored(self):
+        text = self.measured()
+        self.assertIn("| `sink_onset` | 0.90 / 0.05 / 0.05 | 0.10 / 0.80 / 0.10 | 0.20 / 0.60 / 0.20 |  |", text)
+        self.assertNotIn("Brier", text)
+
+    def test_a_verdict_is_scored_by_what_was_predicted_of_it(self):
+        text = self.measured(self.record())
+        self.assertIn("0.20 | fail |", text)
+        self.assertIn("- all claims, 1: the paper 1.715, SmolLM2 0.060, the rivals 0.240\n", text)
+
+    def test_means_are_given_for_the_papers_claims_and_where_a_rival_predicts(self):
+        text = self.measured(self.record(), self.record(claim="emergence", verdict="pass"))
+        self.assertIn("- all claims, 2: the paper 0.865", text)
+        self.assertIn("- claims of the paper, 1: the paper 1.715", text)
+        self.assertIn("- claims for which a rival predicts an outcome, 1: the paper 1.715", text)
+
+    def test_only_the_run_that_was_predicted_is_scored(self):
+        for changes in ({"model": {"name": "any", "sha256": "another"}}, {"profile": "smoke"}, {"version": 3}, {"standing": "unregistered"},
+                        {"standing": "arithmetic"}, {"verdict": "not applicable"}, {"kind": "training"}):
+            self.assertNotIn("Brier", self.measured(self.record(**changes)), changes)
+        self.assertRaises(SystemExit, self.measured, self.record(), self.record())
+
+    def test_a_line_that_is_laid_out_otherwise_is_not_skipped(self):
+        for before, after in (("version: 2, ", "version: 2,  "), ("sha256: abc", "sha265: abc"), ("  small:", "  small:  # a model"),
+                              ("      emergence", "      sink_onset")):
+            self.assertRaises(SystemExit, prediction_tables.read_predictions, PREDICTIONS.replace(before, after))
+
+    def test_equal_probabilities_score_two_thirds(self):
+        for verdict in prediction_tables.OUTCOMES:
+            self.assertAlmostEqual(prediction_tables.brier([1 / 3] * 3, verdict), 2 / 3)
+
+    def test_what_was_predicted_follows_the_rules(self):
+        claims = {claim["id"] for claim in docs_tables.read_claims(pathlib.Path(ROOT, "configs", "claims")) if claim["kind"] != "training"}
+        reasons = dict(re.findall(r"^\| `(\w+)` \| (pass|fail), (?:in)?directly \|", read("docs", "predictions.md"), re.MULTILINE))
+        for model in prediction_tables.read_predictions(read("configs", "predictions.yaml")).values():
+            self.assertEqual(set(model["claims"]), claims)
+            for claim, forecasts in model["claims"].items():
+                self.assertEqual((forecasts["paper"], sorted(forecasts["smollm2"])), ([0.9, 0.05, 0.05], [0.1, 0.1, 0.8]), claim)
+                likely = prediction_tables.OUTCOMES[forecasts["rivals"].index(max(forecasts["rivals"]))]
+                if claim in reasons:
+                    self.assertEqual(likely, reasons[claim], claim)
+                    self.assertIn(sorted(forecasts["rivals"]), ([0.15, 0.15, 0.7], [0.2, 0.2, 0.6]), claim)
+                else:
+                    self.assertEqual(forecasts["rivals"], prediction_tables.NO_PREDICTION, claim)
+
+    def test_what_was_predicted_is_not_changed_afterwards(self):
+        """A further model may be added below; what stands there stays."""
+        registered = "".join(line for line in read("configs", "predictions.yaml").splitlines(True)[:29])
+        self.assertEqual(hashlib.sha256(registered.encode()).hexdigest(), "853284c21170f5c6728129005ad066b17b0137f62027c38dd9e971e56d6a04a7")
+
+
+COUNTS = """# a comment
+claims:
+  sink_onset:
+    null_runs: 300
+    false_passes: 2
+    uninformative: 7
+    near_miss_runs: 0
+    near_miss_passes: 0
+    planted_runs: 100
+    missed: 0
+    controls:
+      a_control: {runs: 100, fired: 97}
+"""
+
+
+class Calibration(unittest.TestCase):
+    def test_a_claim_has_its_counts_with_bounds_and_its_controls(self):
+        text = calibration_tables.tables(Results.claims, calibration_tables.read_counts(COUNTS))
+        self.assertIn("| `sink_onset` | 2 of 300 (at most 2.1%) |  | 0 of 100 (at most 3%) |", text)
+        self.assertIn("| `sink_onset` | `a_control` | 97 of 100 |", text)
+        self.assertNotIn("emergence", text)
+
+    def test_bounds_are_those_of_clopper_and_pearson(self):
+        for case in json.loads(read("tests", "golden", "binomial_bound.json")):
+            self.assertAlmostEqual(calibration_tables.upper_bound(case["successes"], case["n"]), case["upper"], places=9)
 
 
 # A fence, or code within a line: what looks like a link there is none.

@@ -36,7 +36,7 @@ class Notebook(unittest.TestCase):
                 if cell["cell_type"] == "code":
                     exec(compile("".join(cell["source"]), cell["id"], "exec"), names)  # pylint: disable=exec-used
         self.assertIn("ours:", printed.getvalue())
-        self.assertGreater(len(names["distances"]), 100)
+        self.assertGreater(len(names["checked"]), 50)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,136 @@
+"""The tables of docs/results.md: what the recorded runs of the second edition say of the models. A part of docs_tables.py."""
+
+import json
+import sys
+
+EARLIER_EDITION = 1
+ALL_STAGES = 0  # the spike under which a record has the verdict of all stages together
+
+
+def read_runs(folder):
+    """{model or profile: {claim: record}} of the runs that today's edition judged."""
+    runs = {}
+    for file in sorted(folder.glob("*/*/record.json")):
+        record = json.loads(file.read_text("utf-8"))
+        if record.get("edition", EARLIER_EDITION) == EARLIER_EDITION:
+            continue
+        name = record["profile"] if record["kind"] == "training" else record["model"]["name"]
+        if record["claim"] in runs.setdefault(name, {}):
+            sys.exit(f"docs_tables: {record['claim']} of {name} is in two runs: {file}")
+        runs[name][record["claim"]] = record
+    return runs
+
+
+def agreeing(record):
+    """"3 of 4", of the variations that could be counted; empty where there is none."""
+    counted = [variation["agrees"] for variation in record["variations"] if variation["agrees"] is not None]
+    return f"{sum(counted)} of {len(counted)}" if counted else ""
+
+
+def later_stages(record):
+    """"layer 12: fail", of the stages after the one that decides."""
+    return ", ".join(f"layer {stage['spike']}: {stage['verdict']}" for stage in record["stages"][1:] if stage["spike"] != ALL_STAGES)
+
+
+def outcome(record):
+    if record is None:
+        return ["", "", "", ""]
+    verdict = f"**{record['verdict']}**" if record["bearing"] == "contradicts" else record["verdict"]
+    return [verdict, record["bearing"], later_stages(record), agreeing(record)]
+
+
+def row(cells):
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def verdict_table(claims, names, runs):
+    """A row per claim; of each model the verdict, its bearing, the other stages' verdicts, and how many variations agree."""
+    columns = [column for name in names for column in (name, "bearing", "other stages", "variations")]
+    text = row(["claim", *columns]) + "|---" * (len(columns) + 1) + "|\n"
+    for claim in claims:
+        records = [runs[name].get(claim["id"]) for name in names]
+        if any(records):
+            text += row([f"`{claim['id']}`", *(cell for record in records for cell in outcome(record))])
+    return text + "\n"
+
+
+def measured(record, name):
+    """The metric that was judged: at the first stage, where there are several."""
+    return next((metric for metric in record["metrics"] if metric["name"] == name), None)
+
+
+def number(value):
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
+
+
+def with_interval(metric):
+    if metric is None or metric["value"] is None:
+        return ""
+    low, high = metric.get("low"), metric.get("high")
+    interval = "" if low is None else f" [{number(low)}, {number(high)}]"
+    return number(metric["value"]) + interval
+
+
+def judged(record):
+    """{(metric, what is wanted of it): outcome} of a record's criteria, checks and controls, in this order."""
+    found = {}
+    for kind, findings in (("", record["criteria"]), ("check: ", record["checks"])):
+        for finding in findings:
+            found[finding["metric"], f"{kind}{finding['op']} {number(finding['threshold'])}"] = finding["outcome"]
+    for control in record["controls"]:
+        found[control["metric"], f"control: below {number(control['fraction'])} x `{control['of']}`"] = control["outcome"]
+    return found
+
+
+def cell(record, key):
+    """The number, in bold where it is not as wanted; empty where the record does not have it."""
+    outcome_of = judged(record).get(key) if record else None
+    text = with_interval(measured(record, key[0])) if outcome_of else ""
+    return f"**{text}**" if text and outcome_of in ("fail", "fires") else text
+
+
+def numbers_table(claims, names, runs):
+    """A row per judged number, with its 95% interval."""
+    text = row(["claim", "judged number", "wanted", *names]) + "|---" * (3 + len(names)) + "|\n"
+    for claim in claims:
+        records = [runs[name].get(claim["id"]) for name in names]
+        for metric, wanted in {key: None for record in filter(None, records) for key in judged(record)}:
+            cells = [cell(record, (metric, wanted)) for record in records]
+            if any(cells):
+                text += row([f"`{claim['id']}`", f"`{metric}`", wanted, *cells])
+    return text + "\n"
+
+
+EDITS = {"untouched": "none", "zero": "`zero`: nothing is written", "mean_over_positions": "`mean_over_positions`: the mean over later positions",
+         "mean_over_texts": "`mean_over_texts`: the mean over other texts", "densify": "`densify`: a random dense direction",
+         "relocate": "`relocate`: one other dimension"}
+OF_AN_EDIT = ("removed_share", "dominance_to_rest", "largest_column", "loss")
+
+
+def edits_table(names, runs):
+    """What each edit of the super neurons' write at position 0 does, per model and stage: `falsification` and its second half."""
+    text = row(["model", "spike", "edit", "share of the sink that goes", "dominance to the others'", "largest column", "loss"])
+    text += "|---" * 7 + "|\n"
+    for name in names:
+        record = runs[name].get("falsification")
+        for stage in record["stages"] if record else []:
+            values = {metric["name"]: metric["value"] for metric in record["metrics"] if metric["where"] == {"spike": stage["spike"]}}
+            spike = f"layer {stage['spike']}" if stage["spike"] != ALL_STAGES else "all"
+            for edit, words in EDITS.items():
+                cells = [values.get(f"table_{quantity}_{edit}") for quantity in OF_AN_EDIT]
+                if any(cell is not None for cell in cells):
+                    text += row([name, spike, words, *("" if cell is None else number(cell) for cell in cells)])
+    return text + "\n"
+
+
+def tables(claims, runs):
+    kinds = {claim["id"]: claim["kind"] for claim in claims}
+    models = sorted((name for name, records in runs.items() if any(kinds.get(claim) != "training" for claim in records)),
+                    reverse=True)
+    profiles = sorted(set(runs) - set(models))
+    text = "### Verdicts about models\n\n" + verdict_table(claims, models, runs)
+    text += "### What was judged\n\n" + numbers_table(claims, models, runs)
+    text += "### Edits of what the super neurons write at position 0\n\n" + edits_table(models, runs)
+    if profiles:
+        text += "### Verdicts about training\n\n" + verdict_table(claims, profiles, runs) + numbers_table(claims, profiles, runs)
+    return text.rstrip("\n") + "\n"
