@@ -60,6 +60,8 @@ def measured(record, name):
 
 
 def number(value):
+    if abs(value) < 1e-6:
+        return "0"
     return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
 
 
@@ -130,7 +132,7 @@ def tables(claims, runs):
     profiles = sorted(set(runs) - set(models))
     text = "### Verdicts about models\n\n" + verdict_table(claims, models, runs)
     text += "### What was judged\n\n" + numbers_table(claims, models, runs)
-    text += "### Edits of what the super neurons write at position 0\n\n" + edits_table(models, runs)
+    text += "### Edits of what the super neurons write at position 0\n\nLosses are in nats per token.\n\n" + edits_table(models, runs)
     if profiles:
         text += "### Verdicts about training\n\n" + verdict_table(claims, profiles, runs) + numbers_table(claims, profiles, runs)
     return text.rstrip("\n") + "\n"
