@@ -73,6 +73,17 @@ class Records(unittest.TestCase):
         for file, record in zip(sorted(self.files, key=os.path.getsize), self.records):
             self.assertEqual(record_schema.findings(self.checker, record), [], file)
 
+    def test_no_recorded_interval_excludes_its_estimate(self):
+        for record in self.records:
+            if record["schema"] == 1:
+                continue
+            for metric in record["metrics"]:
+                if metric["value"] is None or metric.get("low") is None:
+                    continue
+                slack = 1e-9 * abs(metric["value"])
+                inside = metric["low"] - slack <= metric["value"] <= metric["high"] + slack
+                self.assertTrue(inside, (record["model"]["name"], record["claim"], metric))
+
     def test_a_value_of_another_type_is_refused_everywhere(self):
         kinds = [place for place in kinds_of_places(self.chosen) if place[1]]
         self.assertGreater(len(kinds), 100)

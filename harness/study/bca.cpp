@@ -3,6 +3,8 @@
 namespace replicate {
 namespace {
 
+constexpr double kRounding = 1e-9;  // of the value: draws that are all alike may miss it by so much
+
 /// The quantile of standard normal numbers below which a column of draws lies below the value: 0 where half of them do.
 Tensor bias(const Tensor& value, const Tensor& draws) {
   const auto count = static_cast<double>(draws.size(0));
@@ -37,7 +39,9 @@ std::pair<Tensor, Tensor> bca_bounds(const Tensor& value, const Tensor& draws, c
     const auto corrected = at::special_ndtr(z0 + z / (1 - a * z));
     return column_quantile(sorted, corrected).masked_fill(undefined, std::nan(""));
   };
-  return {bound(0.025), bound(0.975)};
+  const auto low = bound(0.025), high = bound(0.975), slack = value.abs() * kRounding;
+  const auto missed = (value < low - slack).logical_or(value > high + slack);
+  return {low.masked_fill(missed, std::nan("")), high.masked_fill(missed, std::nan(""))};
 }
 
 }  // namespace replicate

@@ -51,6 +51,15 @@ TEST(Bca, AConstantHasItselfForBounds) {
   EXPECT_EQ(high.item<double>(), 1);
 }
 
+TEST(Bca, DrawsThatAllLieOnOneSideOfTheValueGiveNoInterval) {
+  const auto draws = at::linspace(1, 2, 101, at::kDouble).view({101, 1});
+  for (const double value : {0.9, 1.5, 2.1}) {
+    const auto [low, high] = bca_bounds(at::tensor({value}, at::kDouble), draws, at::ones({5, 1}, at::kDouble));
+    EXPECT_EQ(std::isnan(low.item<double>()), value != 1.5) << value;
+    EXPECT_EQ(std::isnan(high.item<double>()), value != 1.5) << value;
+  }
+}
+
 TEST(Measure, IsTheSameForTheSameSeedOnly) {
   const auto interval = [](uint64_t seed) {
     Measure measure({500, seed});
