@@ -97,7 +97,7 @@ class Scaling:
             return o[:, self.k].var(0, ddof=1).sum() / o[:, 0].var(0, ddof=1).sum()
 
         ratios = {layer: ratio(layer) for layer in self.early}
-        largest = max((r for layer, r in ratios.items() if factor[layer] > 1), default=1.0)
+        largest = max(r if factor[layer] > 1 else 1.0 for layer, r in ratios.items())
         return {"matched_variance_ratio_least": min(ratios.values()), "matched_variance_ratio_largest": largest}
 
     def added(self, scaled, amplification):
