@@ -67,7 +67,10 @@ Sheet Cells::sheet() const {
 
 double Cells::left(size_t index) const { return static_cast<double>(index % grid.columns) * width; }
 
-double Cells::top(size_t index) const { return static_cast<double>(index / grid.columns) * height; }
+double Cells::top(size_t index) const {
+  const size_t row = index / grid.columns;
+  return static_cast<double>(row) * height;
+}
 
 Sheet plot_sheet(const Record& record) {
   const Cells cells = cells_for(record);
