@@ -46,7 +46,7 @@ def keep_samples(source, target, metrics):
 
 
 def read_records(run):
-    """{file: record}, of one model, profile and commit, none of them from a changed tree."""
+    """{file: record}, all of one profile, seed and commit, and none from a changed tree."""
     records, made_by = {}, set()
     for file in sorted(run.glob("*/record.json")):
         try:

@@ -230,7 +230,7 @@ class Predictions(unittest.TestCase):
                     self.assertEqual(forecasts["rivals"], prediction_tables.NO_PREDICTION, claim)
 
     def test_what_was_predicted_is_not_changed_afterwards(self):
-        """A further model may be added below; what stands there stays."""
+        """A prediction of a further model may follow. These lines must not change."""
         registered = "".join(line for line in read("configs", "predictions.yaml").splitlines(True)[:29])
         self.assertEqual(hashlib.sha256(registered.encode()).hexdigest(), "853284c21170f5c6728129005ad066b17b0137f62027c38dd9e971e56d6a04a7")
 
