@@ -8,7 +8,8 @@ Model file, token ids and survey (layers, neurons, dimensions) are the run's; ev
 definitions in docs/measures.md by the modules in judged/. Each judged metric agrees when |run - own| <= tolerance *
 max(|own|, floor). Where the run draws something at random, this script draws several times and the run's number has to
 lie where one more draw would lie (99.7%). Prints one line per metric, and the p values of means again from samples.csv.
-Exit status 1 if anything differs or nothing was compared. For models of the Llama architecture in a GGUF file.
+Exit status 1 if anything differs or nothing was compared. For models of the Llama and Qwen2 architectures in a
+GGUF file.
 """
 
 import argparse

@@ -33,10 +33,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.stats import kendalltau, kurtosis, spearmanr
-from transformers.models.llama import modeling_llama
 
 from judged.values import MeanTau
-from transformers_reference import RowMask, additive_mask, ids_hash, load_model, number, read_ids, uniform
+from transformers_reference import RowMask, additive_mask, ids_hash, load_model, modeling, number, read_ids, uniform
 
 LAST = 31  # "the rest" of a curve over positions: 1-31
 LAMBDA = 8
@@ -86,7 +85,8 @@ def run(model, ids, edits=(), row=None, onto=None):
     trace = Trace()
     for name in LISTS if base else ():
         getattr(trace, name).extend(getattr(base, name)[: first - 1])
-    eager, blocks = modeling_llama.eager_attention_forward, model.model.layers
+    definition, blocks = modeling(model), model.model.layers
+    eager = definition.eager_attention_forward
     mask = additive_mask(ids.shape[1], torch.float32)
 
     def attend(module, query, key, value, *args, **kwargs):
@@ -114,9 +114,9 @@ def run(model, ids, edits=(), row=None, onto=None):
             if row is not None and layer in (row.layers or [layer]):
                 before(block.self_attn, change_row, with_kwargs=True)
         before(model.model.norm, lambda _m, args: trace.hidden.append(args[0]))
-        undo.callback(setattr, modeling_llama, "eager_attention_forward", eager)
+        undo.callback(setattr, definition, "eager_attention_forward", eager)
         undo.callback(setattr, model.model, "layers", blocks)
-        modeling_llama.eager_attention_forward = attend
+        definition.eager_attention_forward = attend
         model.model.layers = blocks[first - 1 :]
         start = base.hidden[first - 1] if base else model.model.embed_tokens(ids)
         model.model(inputs_embeds=start, attention_mask=mask, use_cache=False)

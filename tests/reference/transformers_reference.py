@@ -49,8 +49,7 @@ os.environ.update(HF_HUB_OFFLINE="1", TQDM_DISABLE="1")  # read when transformer
 import numpy as np
 import torch
 import transformers
-from transformers import LlamaConfig, LlamaForCausalLM
-from transformers.models.llama import modeling_llama
+from transformers import AutoConfig, AutoModelForCausalLM
 
 SINK_EXCESS = 0.2  # e >= 0.2 makes a sink layer
 SPIKE_GROWTH, SPIKE_RATIO = 2.0, 5.0
@@ -75,16 +74,23 @@ def half_split(weight, heads):
     return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
 
 
+def modeling(model):
+    """The module of `transformers` that defines the model's architecture."""
+    return sys.modules[type(model).__module__]
+
+
 def load_with_gguf(path):
-    """LlamaForCausalLM filled by hand from tensors that PyPI's `gguf` dequantises."""
+    """A model of the Llama or Qwen2 architecture, filled by hand from tensors that PyPI's `gguf` dequantises."""
     from gguf import dequantize
 
     fields, tensors = gguf_fields(path)
-    get = lambda name: fields["llama." + name]
+    architecture = fields["general.architecture"]
+    get = lambda name: fields[f"{architecture}.{name}"]
     heads, kv_heads = get("attention.head_count"), get("attention.head_count_kv")
     weights = {t.name: np.array(dequantize(t.data, t.tensor_type), dtype=np.float32) for t in tensors}
     tied = "output.weight" not in weights
-    config = LlamaConfig(
+    config = AutoConfig.for_model(
+        architecture,
         vocab_size=weights["token_embd.weight"].shape[0],
         hidden_size=get("embedding_length"),
         intermediate_size=get("feed_forward_length"),
@@ -95,7 +101,6 @@ def load_with_gguf(path):
         rms_norm_eps=get("attention.layer_norm_rms_epsilon"),
         rope_parameters={"rope_type": "default", "rope_theta": get("rope.freq_base")},
         tie_word_embeddings=tied,
-        attn_implementation="eager",
     )
     names = {
         "attn_norm": "input_layernorm",
@@ -111,23 +116,22 @@ def load_with_gguf(path):
     top = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
     state = {}
     for name, value in weights.items():
-        parts = name.removesuffix(".weight").split(".")
-        if parts[-1] == "attn_q":
-            value = half_split(value, heads)
-        if parts[-1] == "attn_k":
-            value = half_split(value, kv_heads)
+        name, kind = name.rsplit(".", 1)
+        parts = name.split(".")
+        if architecture == "llama" and parts[-1] in ("attn_q", "attn_k"):
+            value = half_split(value, heads if parts[-1] == "attn_q" else kv_heads)
         full = top[parts[0]] if len(parts) == 1 else f"model.layers.{parts[1]}.{names[parts[2]]}"
-        state[full + ".weight"] = torch.from_numpy(np.ascontiguousarray(value))
+        state[f"{full}.{kind}"] = torch.from_numpy(np.ascontiguousarray(value))
     if tied:
         state["lm_head.weight"] = state["model.embed_tokens.weight"]
-    model = LlamaForCausalLM(config)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     model.load_state_dict(state, strict=True)
     return model
 
 
 def load_with_transformers(path):
     folder, file = str(Path(path).parent), Path(path).name
-    model, report = LlamaForCausalLM.from_pretrained(
+    model, report = AutoModelForCausalLM.from_pretrained(
         folder, gguf_file=file, attn_implementation="eager", dtype=torch.float32, output_loading_info=True
     )
     lost = {key: value for key, value in report.items() if value and key != "error_msgs"}
@@ -163,22 +167,23 @@ def in_float64(model):
         return angle.cos(), angle.sin()
 
     def attention(module, query, key, value, mask, scaling, dropout=0.0, **_):
-        key = modeling_llama.repeat_kv(key, module.num_key_value_groups)
-        value = modeling_llama.repeat_kv(value, module.num_key_value_groups)
+        key = definition.repeat_kv(key, module.num_key_value_groups)
+        value = definition.repeat_kv(value, module.num_key_value_groups)
         weights = (query @ key.transpose(2, 3) * scaling + mask).softmax(-1)
         return (weights @ value).transpose(1, 2).contiguous(), weights
 
-    eager = modeling_llama.eager_attention_forward
-    replaced = [m for m in model.modules() if isinstance(m, modeling_llama.LlamaRMSNorm)]
+    definition = modeling(model)
+    eager = definition.eager_attention_forward
+    replaced = [m for m in model.modules() if type(m).__name__.endswith("RMSNorm")]
     replaced.append(model.model.rotary_emb)
     torch.nn.Module.double(model)  # transformers' own method refuses models that came from a quantised file
-    modeling_llama.eager_attention_forward = attention
+    definition.eager_attention_forward = attention
     for module in replaced:
         module.forward = types.MethodType(rotary if module is model.model.rotary_emb else norm, module)
     try:
         yield model
     finally:
-        modeling_llama.eager_attention_forward = eager
+        definition.eager_attention_forward = eager
         for module in replaced:
             del module.forward
         torch.nn.Module.float(model)

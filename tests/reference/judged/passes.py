@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from transformers.models.llama import modeling_llama
+
+from transformers_reference import modeling
 
 SITES = ("input", "query", "key", "value", "attention", "heads", "projected", "ffn_input", "activation", "written")
 
@@ -34,7 +35,7 @@ class Trace:
 
 
 class Model:
-    """A LlamaForCausalLM."""
+    """A model of `transformers` of the Llama or Qwen2 architecture."""
 
     def __init__(self, model):
         self.whole, self.blocks = model, model.model.layers
@@ -118,7 +119,8 @@ class Hooks:
             self.undo.callback(handle.remove)
 
     def add_attention(self):
-        eager = modeling_llama.eager_attention_forward
+        definition = modeling(self.model.whole)
+        eager = definition.eager_attention_forward
 
         def attend(module, query, key, value, *args, **kwargs):
             out, weights = eager(module, query, key, value, *args, **kwargs)
@@ -126,8 +128,8 @@ class Hooks:
                 self.store(site, module.layer_idx + 1, x)
             return out, weights
 
-        self.undo.callback(setattr, modeling_llama, "eager_attention_forward", eager)
-        modeling_llama.eager_attention_forward = attend
+        self.undo.callback(setattr, definition, "eager_attention_forward", eager)
+        definition.eager_attention_forward = attend
 
 
 def forward(model, ids, keep, edits=(), masks=None, start=None):
