@@ -33,10 +33,13 @@ def later_stages(record):
 
 
 def outcome(record):
+    """"**fail**, contradicts; layer 12: pass; 4 of 4", with the parts that there are."""
     if record is None:
-        return ["", "", "", ""]
-    verdict = f"**{record['verdict']}**" if record["bearing"] == "contradicts" else record["verdict"]
-    return [verdict, record["bearing"], later_stages(record), agreeing(record)]
+        return ""
+    verdict = f"**{record['verdict']}**, contradicts" if record["bearing"] == "contradicts" else record["verdict"]
+    if record["bearing"] == "supports":
+        verdict += ", supports"
+    return "; ".join(part for part in (verdict, later_stages(record), agreeing(record)) if part)
 
 
 def row(cells):
@@ -45,13 +48,19 @@ def row(cells):
 
 def verdict_table(claims, names, runs):
     """A row per claim; of each model the verdict, its bearing, the other stages' verdicts, and how many variations agree."""
-    columns = [column for name in names for column in (name, "bearing", "other stages", "variations")]
+    columns = [f"{name} ({standing})" if (standing := standing_of(runs[name])) else name for name in names]
     text = row(["claim", *columns]) + "|---" * (len(columns) + 1) + "|\n"
     for claim in claims:
         records = [runs[name].get(claim["id"]) for name in names]
         if any(records):
-            text += row([f"`{claim['id']}`", *(cell for record in records for cell in outcome(record))])
+            text += row([f"`{claim['id']}`", *map(outcome, records)])
     return text + "\n"
+
+
+def standing_of(records):
+    """Of a run all of whose judged claims have one standing."""
+    standings = {record["standing"] for record in records.values() if record["verdict"] in ("pass", "fail", "inconclusive")}
+    return standings.pop() if len(standings) == 1 else ""
 
 
 def measured(record, name):
@@ -125,13 +134,45 @@ def edits_table(names, runs):
     return text + "\n"
 
 
-def tables(claims, runs):
+# Claim, metric, the paper's number of it, and what the number is; the claims' YAML has the sources in words.
+EFFECTS = (
+    ("output_projection_alignment", "kendall_tau_exact", 0.32, "tau of the absolute weights of W_O with the variance of their inputs (Llama-2-7B)"),
+    ("dimension_disparity", "dominance_per_dimension_least", 200 / 4096, "dominance per dimension of the width: above 200 of 4096 (Llama-2-7B)"),
+    ("qk_locking", "sink_key_alignment", 1, "alignment of the sink's key with the queries' direction: near 1"),
+    ("qk_locking", "sink_key_positive_share", 1, "share of positive scores on it: near 1"),
+    ("convergence_speedup", "relative_loss_difference", 2.7421 / 2.7812 - 1, "validation loss with head-wise RMSNorm, relative to without (152M)"),
+    ("rank_preservation", "relative_rank_difference", 445.96 / 343.71 - 1, "effective rank with head-wise RMSNorm, relative to without (152M)"),
+)
+
+
+def effects_table(runs):
+    """Where the paper gives a number: that number, ours with its 95% interval, and ours over the paper's."""
+    text = row(["claim", "what", "paper", "model or profile", "here", "here / paper"]) + "|---" * 6 + "|\n"
+    for claim, name, paper, what in EFFECTS:
+        for run, records in runs.items():
+            metric = measured(records[claim], name) if claim in records else None
+            if metric and metric["value"] is not None:
+                cells = (number(paper), run, with_interval(metric), number(metric["value"] / paper))
+                text += row([f"`{claim}`", what, *cells])
+    return text + "\n"
+
+
+ORDER = ("smollm2", "gemma3-270m")  # in which models were measured; others follow
+
+
+def models_of(claims, runs):
+    """The names of the runs that are about models."""
     kinds = {claim["id"]: claim["kind"] for claim in claims}
-    models = sorted((name for name, records in runs.items() if any(kinds.get(claim) != "training" for claim in records)),
-                    reverse=True)
+    names = [name for name, records in runs.items() if any(kinds.get(claim) != "training" for claim in records)]
+    return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+
+
+def tables(claims, runs):
+    models = models_of(claims, runs)
     profiles = sorted(set(runs) - set(models))
     text = "### Verdicts about models\n\n" + verdict_table(claims, models, runs)
     text += "### What was judged\n\n" + numbers_table(claims, models, runs)
+    text += "### Effect sizes\n\n" + effects_table({name: runs[name] for name in [*models, *profiles]})
     text += "### Edits of what the super neurons write at position 0\n\nLosses are in nats per token.\n\n" + edits_table(models, runs)
     if profiles:
         text += "### Verdicts about training\n\n" + verdict_table(claims, profiles, runs) + numbers_table(claims, profiles, runs)

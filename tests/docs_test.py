@@ -143,7 +143,8 @@ class Results(unittest.TestCase):
 
     def test_a_claim_has_its_verdict_and_what_was_judged(self):
         rows = self.tables(RECORD).splitlines()
-        self.assertIn("| `sink_onset` | **fail** | contradicts | layer 12: pass | 1 of 2 |", rows)
+        self.assertIn("| claim | small (confirmatory) |", rows)
+        self.assertIn("| `sink_onset` | **fail**, contradicts; layer 12: pass; 1 of 2 |", rows)
         self.assertIn("| `sink_onset` | `share` | > 0.5 | **0.25 [0.1, 0.3]** |", rows)
         self.assertIn("| `sink_onset` | `share_null` | check: < 2000 | 1234 |", rows)
         self.assertIn("| `sink_onset` | `share_null` | control: below 0.2 x `share` | 1234 |", rows)
@@ -157,8 +158,14 @@ class Results(unittest.TestCase):
         other = RECORD | {"model": {"name": "another"}, "verdict": "pass", "bearing": "supports", "stages": [], "variations": []}
         training = RECORD | {"claim": "emergence", "kind": "training", "stages": [], "variations": []}
         text = self.tables(RECORD, other, training)
-        self.assertIn("| `sink_onset` | **fail** | contradicts | layer 12: pass | 1 of 2 | pass | supports |  |  |", text)
-        self.assertIn("| claim | cpu | bearing |", text[text.index("training"):])
+        self.assertIn("| `sink_onset` | pass, supports | **fail**, contradicts; layer 12: pass; 1 of 2 |", text)
+        self.assertIn("| claim | cpu (confirmatory) |", text[text.index("training"):])
+
+    def test_a_number_of_the_paper_stands_beside_ours(self):
+        locking = RECORD | {"claim": "qk_locking", "metrics": [{"name": "sink_key_alignment", "value": 0.25, "low": 0.1, "high": 0.3}]}
+        rows = [line for line in self.tables(locking).splitlines() if line.startswith("| `qk_locking` | alignment")]
+        self.assertEqual(len(rows), 1)
+        self.assertTrue(rows[0].endswith("| 1 | small | 0.25 [0.1, 0.3] | 0.25 |"), rows[0])
 
 
 PREDICTIONS = """# a comment
