@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes tables of the documentation, between two marker comments: those of docs/claims.md from configs/claims and
-configs/judging.yaml, those of docs/results.md from the recorded runs, those of docs/verdicts.md from configs/calibration.yaml, and that of
+configs/judging.yaml, those of docs/results.md and docs/findings.md from the recorded runs, those of docs/verdicts.md from configs/calibration.yaml, and that of
 docs/predictions.md from configs/predictions.yaml and the recorded runs.
 
     scripts/docs_tables.py            writes them
@@ -14,6 +14,7 @@ import re
 import sys
 
 import calibration_tables
+import findings_tables
 import prediction_tables
 import results_tables
 
@@ -126,6 +127,7 @@ def pages():
     counts = calibration_tables.read_counts((ROOT / "configs" / "calibration.yaml").read_text("utf-8"))
     return {ROOT / "docs" / "claims.md": tables(claims, levels),
             ROOT / "docs" / "results.md": results_tables.tables(claims, runs),
+            ROOT / "docs" / "findings.md": findings_tables.tables({name: runs[name] for name in results_tables.models_of(claims, runs)}),
             ROOT / "docs" / "verdicts.md": calibration_tables.tables(claims, counts),
             ROOT / "docs" / "predictions.md": prediction_tables.tables(claims, predictions, runs)}
 

@@ -16,6 +16,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(ROOT, "scripts"))
 import calibration_tables  # noqa: E402
 import docs_tables  # noqa: E402
+import findings_tables  # noqa: E402
 import prediction_tables  # noqa: E402
 import results_tables  # noqa: E402
 
@@ -160,6 +161,16 @@ class Results(unittest.TestCase):
         text = self.tables(RECORD, other, training)
         self.assertIn("| `sink_onset` | pass, supports | **fail**, contradicts; layer 12: pass; 1 of 2 |", text)
         self.assertIn("| claim | cpu (confirmatory) |", text[text.index("training"):])
+
+    def test_a_step_has_the_number_of_each_stage_of_its_own(self):
+        numbers = [{"name": "onset_correlation", "value": value, "low": value - 0.1, "high": value + 0.1, "where": where}
+                   for value, where in ((0.25, {"spike": 3}), (0.5, {"spike": 12}), (0.75, {"spike": 0}), (9, {}))]
+        record = RECORD | {"metrics": numbers}
+        cells = {"**fail**: 0.25 [0.15, 0.35]; layer 12: 0.5": record, "not applicable": record | {"verdict": "not applicable", "bearing": "silent"},
+                 "pass: 9 [8.9, 9.1]": record | {"verdict": "pass", "bearing": "silent", "stages": [], "metrics": numbers[3:]},
+                 "inconclusive": record | {"verdict": "inconclusive", "bearing": "silent", "metrics": []}}
+        text = findings_tables.tables({str(number): {"sink_onset": one} for number, one in enumerate(cells.values())})
+        self.assertIn("| " + " | ".join(cells) + " |", text)
 
     def test_a_number_of_the_paper_stands_beside_ours(self):
         locking = RECORD | {"claim": "qk_locking", "metrics": [{"name": "sink_key_alignment", "value": 0.25, "low": 0.1, "high": 0.3}]}
