@@ -28,6 +28,7 @@ import time
 import zipfile
 
 import fetch
+import wikipedia_text
 from fetch import Failure, say
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -36,6 +37,7 @@ TRAINER = os.path.join(ROOT, "scripts", "train_tokenizer.py")
 MINIMUM_LIBTORCH = (2, 11)
 WATCHED_SIZE = 100_000  # files of this size and more are looked at before an asset counts as there
 SPARE = 200_000_000
+DUMP_CHARACTERS = 20_000_000  # of a Wikipedia dump: gives 10 MB of prose, twice what there is of the default prose
 
 
 # --- pins ----------------------------------------------------------------------------------------
@@ -272,6 +274,17 @@ def gunzip_member(path, pattern, target):
                 shutil.copyfileobj(source, file, 1 << 20)
 
 
+def articles_member(path, pattern, target):
+    """The prose at the beginning of the one packed dump that matches, an empty line between two paragraphs."""
+    for name, opened, *_ in archive_members(path):
+        if fnmatch.fnmatchcase(name, pattern):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            with opened() as packed, gzip.open(packed, "rt", encoding="utf-8", errors="ignore") as source:
+                prose = "\n\n".join(wikipedia_text.paragraphs(source.read(DUMP_CHARACTERS)))
+            with open(target, "w", encoding="utf-8", newline="\n") as file:
+                file.write(prose + "\n")
+
+
 def train_tokenizer(store, path, rule, target):
     """Runs the wheel's library for this step only, from a folder that is gone afterwards. What it
     names as dependencies it does not need for this."""
@@ -308,6 +321,8 @@ def unpack(store, entry, path, folder):
         join_texts(path, entry["join"], result)
     if "gunzip" in entry:
         gunzip_member(path, entry["gunzip"], result)
+    if "articles" in entry:
+        articles_member(path, entry["articles"], result)
     if "append" in entry:
         append_member(path, entry["append"], result)
     if "train" in entry:

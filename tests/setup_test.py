@@ -22,6 +22,7 @@ import assets  # noqa: E402
 import fetch  # noqa: E402
 import third_party  # noqa: E402
 import train_tokenizer  # noqa: E402
+import wikipedia_text  # noqa: E402
 
 CONTENT = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -146,7 +147,7 @@ class Pins(unittest.TestCase):
             with self.subTest(name):
                 self.assertLessEqual(keys, entry.keys())
                 self.assertRegex(entry["sha256"], "^[0-9a-f]{64}$")
-                self.assertTrue(entry.keys() & {"take", "join", "gunzip", "append", "train"})
+                self.assertTrue(entry.keys() & {"take", "join", "gunzip", "articles", "append", "train"})
 
     def test_a_text_is_fetched_before_a_tokenizer_is_trained_on_it(self):
         provided = []
@@ -242,6 +243,24 @@ class Unpacking(unittest.TestCase):
         assets.unpack(self.store, entry, path, self.folder)
         with open(os.path.join(self.folder, "text", "a.txt"), "rb") as file:
             self.assertEqual(file.read(), b"text")
+
+    def test_articles_lose_their_markup(self):
+        long = "Prose of an article that is long enough to stay, since a paragraph has two hundred characters or more, " * 2
+        cases = {
+            long: long.strip(),
+            "'''Bold''' " + long + "with a [[link]], [[a page|another]] and [http://x.org an address].":
+                "Bold " + long + "with a link, another and an address.",
+            long + "&lt;ref name=\"a\"&gt;[http://x.org A source]&lt;/ref&gt;{{cite|{{nested}}}}&lt;!-- a note --&gt;": long.strip(),
+            "[[Image:a.jpg|thumb|A [[caption]] of it]]" + long: long.strip(),
+            "AT&amp;amp;T: " + long: "AT&T: " + long.strip(),
+            "* " + long: None,  # an item of a list
+            "A short line.": None,
+            long + "{{an unclosed template": None,
+        }
+        for markup, prose in cases.items():
+            dump = f'<page><title>A</title><text xml:space="preserve">{markup}</text></page>'
+            self.assertEqual(list(wikipedia_text.paragraphs(dump)), [prose] if prose else [], markup)
+        self.assertEqual(list(wikipedia_text.paragraphs(f"<text>{long}\n\nno\n{long}</text><text>{long}</text>")), [long.strip()] * 3)
 
     def test_parts_are_put_together_in_their_order(self):
         for number, content in enumerate((b"one ", b"two")):
