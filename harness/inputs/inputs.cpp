@@ -79,8 +79,7 @@ std::vector<size_t> passage_starts(const std::string& text, size_t bytes, Region
 
 }  // namespace
 
-InputMaker::InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary, std::filesystem::path prose,
-                       uint64_t seed)
+InputMaker::InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary, TextSource prose, uint64_t seed)
     : tokenizer_(std::move(tokenizer)), prose_(std::move(prose)), seed_(seed) {
   // Models may have more rows of embedding than there are tokens.
   for (int64_t id = 0; id < std::min(vocabulary, tokenizer_->vocabulary_size()); ++id) {
@@ -150,6 +149,13 @@ std::vector<int64_t> InputMaker::draw(InputKind kind, InputShape shape, Region r
 }
 
 std::vector<int64_t> InputMaker::natural(InputShape shape, Region region) {
+  const auto& opening = prose_.opening;
+  const auto own = shape.length - static_cast<int64_t>(opening.size());  // tokens of a passage
+  if (2 * own < shape.length) {
+    throw Error(
+        "the chat template takes " + std::to_string(opening.size()) + " of " + std::to_string(shape.length) + " tokens",
+        "inputs", "ask for longer sequences");
+  }
   const auto bytes = static_cast<size_t>(shape.length) * kBytesPerToken;
   const auto starts = passage_starts(text(), bytes, region);
   Random random(derive_seed(seed_, purpose(InputKind::natural, region)));
@@ -160,14 +166,15 @@ std::vector<int64_t> InputMaker::natural(InputShape shape, Region region) {
     const auto begin = next_line(text(), starts[pick]), end = starts[pick] + bytes;
     if (begin >= end) continue;
     const auto passage = tokenizer_->encode(std::string_view(text()).substr(begin, end - begin));
-    if (static_cast<int64_t>(passage.size()) < shape.length) continue;
-    ids.insert(ids.end(), passage.begin(), passage.begin() + shape.length);
+    if (static_cast<int64_t>(passage.size()) < own) continue;
+    ids.insert(ids.end(), opening.begin(), opening.end());
+    ids.insert(ids.end(), passage.begin(), passage.begin() + own);
     ++made;
   }
   if (made < shape.sequences) {
     throw Error("the prose has only " + std::to_string(made) + " distinct passages of " + std::to_string(shape.length) +
                     " tokens, " + std::to_string(shape.sequences) + " are asked for",
-                prose_.string(), "ask for fewer or shorter sequences");
+                prose_.folder.string(), "ask for fewer or shorter sequences");
   }
   return ids;
 }
@@ -176,13 +183,13 @@ const std::string& InputMaker::text() {
   if (!text_.empty()) return text_;
   std::vector<std::filesystem::path> files;
   std::error_code none;
-  for (const auto& entry : std::filesystem::directory_iterator(prose_, none)) {
+  for (const auto& entry : std::filesystem::directory_iterator(prose_.folder, none)) {
     if (entry.path().extension() == ".txt") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   for (const auto& file : files) text_ += read_text(file);
   if (text_.empty()) {
-    throw Error("no prose for natural inputs", prose_.string(), "run scripts/setup to fetch it");
+    throw Error("no prose for natural inputs", prose_.folder.string(), "run scripts/setup to fetch it");
   }
   return text_;
 }

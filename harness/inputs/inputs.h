@@ -23,20 +23,24 @@ struct InputShape {
   int64_t length = 0;
 };
 
+/// Where passages of natural text come from.
+struct TextSource {
+  std::filesystem::path folder;       ///< of .txt files
+  std::vector<int64_t> opening = {};  ///< what every passage begins with, as a chat template has it
+};
+
 /// What a record says of token ids.
 InputsRecord inputs_record(const TokenIds& tokens);
 
 /// Makes token ids on demand and keeps them: what was asked for before is not made again.
 class InputMaker {
  public:
-  /// `prose` is a folder of .txt files; read when natural text is first asked for. Error when every id of the
-  /// vocabulary is special.
-  InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary, std::filesystem::path prose,
-             uint64_t seed);
+  /// The text is read when it is first asked for. Error when every id of the vocabulary is special.
+  InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocabulary, TextSource prose, uint64_t seed);
 
-  /// natural: distinct passages that begin at a line; random: uniform ids without special tokens;
-  /// repeated: one random id a sequence. With `bos` the sequence begins with BOS and stays T long.
-  /// Error when there is too little text, no BOS, or no prose.
+  /// natural: distinct passages that begin at a line, after the source's opening; random: uniform ids without special
+  /// tokens; repeated: one random id a sequence. With `bos` the sequence begins with BOS and stays T long. Error when
+  /// there is too little text, no BOS, no prose, or an opening that leaves a passage less than half of T.
   Tokens make(InputKind kind, InputShape shape, bool bos = false, Region region = Region::measure);
 
   /// n ordinary ids, the same ones for the same purpose.
@@ -57,7 +61,7 @@ class InputMaker {
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::vector<int64_t> ordinary_;  ///< ids that are not special
-  std::filesystem::path prose_;
+  TextSource prose_;
   uint64_t seed_;
   std::string text_;
   std::map<std::string, Tokens> made_;

@@ -8,6 +8,7 @@
 #include "models/core/stored_model.h"
 #include "models/core/stored_weights.h"
 #include "models/formats/gguf.h"
+#include "models/tokenizer/chat_template.h"
 
 namespace replicate {
 namespace {
@@ -41,6 +42,7 @@ struct StoredModel {
   ModelConfig config;
   std::shared_ptr<const WeightSource> weights;
   std::shared_ptr<const Tokenizer> tokenizer;
+  std::optional<std::string> chat_template;
   std::string sha256, encoding;
 };
 
@@ -51,6 +53,7 @@ StoredModel open_gguf(const ModelSettings& settings, at::Device device) {
   return {.config = config,
           .weights = stored_weights(store, config, storage, device),  // checks every tensor, for the null model too
           .tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_gguf(*file)),
+          .chat_template = file->text("tokenizer.chat_template"),
           .sha256 = verified_sha256(file->files(), settings),
           .encoding = main_encoding(*store)};
 }
@@ -73,6 +76,7 @@ StoredModel open_folder(const ModelSettings& settings, at::Device device) {
           .weights = model->weights,
           .tokenizer = std::make_shared<const Tokenizer>(
               Tokenizer::from_folder(tokenizer_folder(folder), model->config.vocabulary)),
+          .chat_template = chat_template_of(folder),
           .sha256 = verified_sha256(safetensors_files(folder), settings),
           .encoding = main_encoding(*safetensors_store(folder))};
 }
@@ -105,6 +109,7 @@ LoadedModel load_model(const ModelSettings& settings, const std::string& dtype, 
   static_cast<ModelAndNulls&>(loaded) = in_type(settings.name, dtype);
   loaded.record = record_of(settings, stored.config, stored.sha256, stored.encoding);
   loaded.tokenizer = stored.tokenizer;
+  loaded.chat_template = stored.chat_template;
   if (dtype != "float32") loaded.exact = in_type(settings.name + " (float32)", "float32");
   return loaded;
 }

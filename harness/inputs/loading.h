@@ -18,6 +18,7 @@ struct ModelAndNulls {
 struct LoadedModel : ModelAndNulls {
   std::optional<ModelAndNulls> exact;  ///< the same in float32; nothing where that is the dtype
   std::shared_ptr<const Tokenizer> tokenizer;
+  std::optional<std::string> chat_template;  ///< of a model that has one
   ModelRecord record;
 };
 

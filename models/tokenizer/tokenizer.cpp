@@ -185,6 +185,20 @@ std::vector<int64_t> Tokenizer::encode(std::string_view text) const {
   return ids;
 }
 
+std::vector<int64_t> Tokenizer::encode_with_special(std::string_view text) const {
+  AddedTokens special;
+  for (size_t id = 0; id < tokens_.size(); ++id) {
+    if (special_[id]) special.add({.text = replace_invalid_utf8(tokens_[id]), .id = static_cast<int32_t>(id)});
+  }
+  std::vector<int64_t> ids;
+  const auto encode_part = [&](std::string_view part) {
+    const auto own = encode(part);
+    ids.insert(ids.end(), own.begin(), own.end());
+  };
+  special.split(replace_invalid_utf8(text), encode_part, [&](int32_t id) { ids.push_back(id); });
+  return ids;
+}
+
 void Tokenizer::each_word(const Piece& piece, const UseWord& use_word,
                           const std::function<void(int32_t)>& use_id) const {
   std::string changed;

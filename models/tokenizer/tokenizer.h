@@ -61,6 +61,9 @@ class Tokenizer {
   /// left out, as `tokenizers` does.
   std::vector<int64_t> encode(std::string_view text) const;
 
+  /// The same for a text in which what spells a special token is that token, as chat templates mean it.
+  std::vector<int64_t> encode_with_special(std::string_view text) const;
+
   /// The bytes the tokens stand for, special ones spelled out. A token may hold part of a
   /// character, so replace_invalid_utf8 the result before showing it. Error on an id outside the
   /// vocabulary.

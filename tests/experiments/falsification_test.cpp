@@ -174,7 +174,7 @@ TEST(WriteDirection, NeedsAnotherDimensionThatIsRead) {
 const std::vector<int64_t> kNeurons{kPlantedNeuron, 3, 90};
 
 Condition on_planted(int64_t sequences) {
-  InputMaker maker(letter_tokenizer(200), 200, random_prose(), 3);
+  InputMaker maker(letter_tokenizer(200), 200, {random_prose()}, 3);
   return {maker.make(InputKind::natural, {sequences, 32}), planted_model(1), ""};
 }
 
@@ -271,7 +271,7 @@ TEST(SuperNeuronWrites, ARandomVectorAtALaterSpikeKeepsTheEarlierOne) {
 /// The planted model, with these positions made sinks by letting them see only themselves.
 std::optional<int64_t> shift_where_masked(const std::vector<int64_t>& positions, int64_t queries = 16,
                                           double sink_excess = 0.2) {
-  const Condition on{InputMaker(letter_tokenizer(200), 200, random_prose(), 3).make(InputKind::natural, {6, 64}),
+  const Condition on{InputMaker(letter_tokenizer(200), 200, {random_prose()}, 3).make(InputKind::natural, {6, 64}),
                      planted_model(1), ""};
   Plan plan{{on.model, on.tokens, {}, {}, {}}, {on.model, on.tokens, {}, {}, {}}};
   for (const auto position : positions) plan[1].patches.push_back(only_itself(position, {1, 6}));

@@ -30,7 +30,7 @@ struct Seen {
 };
 
 Tokens letters(int64_t sequences, int64_t length, InputKind kind = InputKind::natural) {
-  InputMaker maker(letter_tokenizer(200), 200, random_prose(), 3);
+  InputMaker maker(letter_tokenizer(200), 200, {random_prose()}, 3);
   return maker.make(kind, {sequences, length});
 }
 

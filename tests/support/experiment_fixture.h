@@ -96,7 +96,7 @@ class ExperimentBench {
         type_(type),
         sizes_(sizes),
         seed_(seed),
-        maker_(letter_tokenizer(model_->config.vocabulary), model_->config.vocabulary, random_prose(), seed) {
+        maker_(letter_tokenizer(model_->config.vocabulary), model_->config.vocabulary, {random_prose()}, seed) {
     survey_ = surveyed(InputKind::natural);
   }
 

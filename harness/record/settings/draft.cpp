@@ -32,13 +32,31 @@ ClaimDraft& known_claim(Draft& draft, const std::string& id, const Yaml& yaml) {
   throw Error("unknown claim " + in_quotes(id), yaml.where(), did_you_mean(id, ids(draft.claims)));
 }
 
-const std::vector<std::string> kRunNumbers = {"seed", "bootstrap_resamples", "batch_tokens", "sweep_sequences"};
+const std::vector<std::string> kRunKeys = {"seed", "bootstrap_resamples", "batch_tokens", "sweep_sequences",
+                                           "sweep_texts"};
 
-void set_run_number(Settings& settings, const std::string& key, const Yaml& value) {
+namespace {
+
+/// They are folders below the assets, and suffixes of metrics.
+std::vector<std::string> names_of_texts(const Yaml& value) {
+  auto names = value.texts();
+  for (const auto& name : names) {
+    const bool plain = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+    if (name.empty() || !plain) {
+      value.fail("names the text " + in_quotes(name), "name folders of assets/text in lower-case letters, or chat");
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+void set_run_key(Settings& settings, const std::string& key, const Yaml& value) {
   if (key == "seed") settings.seed = value.natural();
   if (key == "bootstrap_resamples") settings.bootstrap_resamples = value.integer(10, kMostResamples);
   if (key == "batch_tokens") settings.batch_tokens = value.integer(0, INT32_MAX);
   if (key == "sweep_sequences") settings.sweep_sequences = value.integer(0, INT32_MAX);
+  if (key == "sweep_texts") settings.sweep_texts = names_of_texts(value);
 }
 
 }  // namespace replicate

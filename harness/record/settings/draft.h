@@ -44,10 +44,10 @@ ClaimDraft* find_claim(Draft& draft, const std::string& id);  ///< null when the
 /// Error with "did you mean '...'?" when there is no such claim; `yaml` is where the id stands.
 ClaimDraft& known_claim(Draft& draft, const std::string& id, const Yaml& yaml);
 
-/// The numbers that belong to a run and not to a claim.
-extern const std::vector<std::string> kRunNumbers;
+/// The settings that belong to a run and not to a claim.
+extern const std::vector<std::string> kRunKeys;
 
-/// Error when `value` is out of range. A key that is not one of kRunNumbers changes nothing.
-void set_run_number(Settings& settings, const std::string& key, const Yaml& value);
+/// Error when `value` is out of range. A key that is not one of kRunKeys changes nothing.
+void set_run_key(Settings& settings, const std::string& key, const Yaml& value);
 
 }  // namespace replicate

@@ -14,7 +14,7 @@ namespace {
 
 /// Every key that --set knows, for suggestions.
 std::vector<std::string> all_keys(const Draft& draft) {
-  std::vector<std::string> keys = kRunNumbers;
+  std::vector<std::string> keys = kRunKeys;
   for (const std::string& key : draft.survey.keys()) keys.push_back("survey." + key);
   for (const std::string& key : draft.training.keys()) keys.push_back("training." + key);
   for (const ClaimDraft& claim : draft.claims) {
@@ -48,7 +48,7 @@ void apply_override(Draft& draft, const std::string& text) {
     throw Error("unknown key " + in_quotes(key), place, did_you_mean(key, keys));
   }
   const Yaml value = Yaml::parse(text.substr(equals + 1), place, key);
-  if (contains(kRunNumbers, key)) return set_run_number(draft.settings, key, value);
+  if (contains(kRunKeys, key)) return set_run_key(draft.settings, key, value);
   if (const auto survey_key = after(key, "survey.")) return draft.survey.set(*survey_key, value);
   if (const auto training_key = after(key, "training.")) return override_training(draft, *training_key, value);
   const std::string inner = key.substr(std::string("claims.").size());

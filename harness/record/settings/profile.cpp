@@ -8,13 +8,13 @@ namespace replicate {
 
 void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
   yaml.allow({"name", "description", "caution", "calibration", "model", "seed", "bootstrap_resamples", "batch_tokens",
-              "sweep_sequences", "survey", "training", "claims"});
+              "sweep_sequences", "sweep_texts", "survey", "training", "claims"});
   check_name(yaml, "name", name);
   draft.settings.profile = name;
   draft.settings.caution = yaml.text_or("caution", {});
   draft.model = filled_text(yaml.at("model"));
-  for (const std::string& key : kRunNumbers) {
-    if (const auto value = yaml.find(key)) set_run_number(draft.settings, key, *value);
+  for (const std::string& key : kRunKeys) {
+    if (const auto value = yaml.find(key)) set_run_key(draft.settings, key, *value);
   }
   if (const auto survey = yaml.find("survey")) draft.survey.merge(*survey);
   if (const auto training = yaml.find("training")) {

@@ -37,7 +37,10 @@ SettingsRequest recorded_request(const fs::path& run, SettingsRequest request) {
 }
 
 void apply_recorded(Draft& draft, const Yaml& config) {
-  for (const std::string& key : kRunNumbers) set_run_number(draft.settings, key, config.at(key));
+  draft.settings.sweep_texts.clear();  // a run that names none had none
+  for (const std::string& key : kRunKeys) {
+    if (const auto value = config.find(key)) set_run_key(draft.settings, key, *value);
+  }
   draft.settings.dtype = config.text_or("dtype", draft.settings.dtype);
   draft.survey.merge(config.at("survey"));
   const auto of_the_profile = draft.training;

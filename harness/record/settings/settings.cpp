@@ -68,6 +68,7 @@ Settings finish(Draft draft) {
   for (ClaimDraft& claim : draft.claims) {
     claim.settings.parameters = Parameters(claim.parameters, claim.file);
     claim.settings.sweep = read_sweep(claim, settings.sweep_sequences);
+    add_texts(claim, settings.sweep_sequences, settings.sweep_texts);
     if (settings.dtype != "float32") claim.settings.dtype_check = dtype_check(claim);
     settings.claims.push_back(std::move(claim.settings));
   }

@@ -25,6 +25,7 @@ struct SweepSettings {
   Parameters parameters;
   std::optional<bool> bos;
   std::optional<uint64_t> seed;
+  std::string text;  ///< of Settings::sweep_texts, in place of the default prose; empty: that
 };
 
 /// What somebody expects a claim to end with.
@@ -87,9 +88,12 @@ struct Settings {
   std::string dtype = "float32";  ///< of the forward's matrix products
   std::string caution;            ///< see Record
   int64_t sweep_sequences = 0;    ///< at most so many judged sequences a sweep point; 0: no sweep
-  Parameters survey;              ///< sequences, length, random_length
-  SurveyRules rules;              ///< configs/judging.yaml
-  Parameters training;            ///< configs/training.yaml, with what the profile changes
+  /// Each is one more sweep point of every claim that has a sweep and is judged on natural text: a folder of
+  /// assets/text, or "chat", the default prose as the model's chat template hands it over.
+  std::vector<std::string> sweep_texts;
+  Parameters survey;    ///< sequences, length, random_length
+  SurveyRules rules;    ///< configs/judging.yaml
+  Parameters training;  ///< configs/training.yaml, with what the profile changes
   ModelSettings model;
   std::vector<ClaimSettings> claims;  ///< in the order of the paper's figures, then by id
 };
@@ -127,8 +131,9 @@ LoadedSettings load_settings(const SettingsRequest& request);
 /// run,
 /// --set, --seed. A model given by its path is judged by the file of configs/models whose identity it has; `identity`
 /// is what was read from it, nothing when it could not be read. Keys of --set: seed, bootstrap_resamples, batch_tokens,
-/// sweep_sequences, survey.<key>, training.<key>, claims.<id>.<parameter>. What --set training.<key> trains has no
-/// expected verdict. Unknown key, or no claim that --only matches: Error with "did you mean '...'?".
+/// sweep_sequences, sweep_texts, survey.<key>, training.<key>, claims.<id>.<parameter>. What --set
+/// training.<key> trains has no expected verdict. Unknown key, or no claim that --only matches: Error with "did you
+/// mean '...'?".
 Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity>& identity = std::nullopt);
 
 }  // namespace replicate

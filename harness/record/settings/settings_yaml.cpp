@@ -19,6 +19,12 @@ std::string indented(const std::string& text, const std::string& indent) {
   return result;
 }
 
+std::string yaml_list(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const auto& text : texts) list += (list.empty() ? "" : ", ") + yaml_quoted(text);
+  return "[" + list + "]";
+}
+
 std::string model_yaml(const ModelSettings& model) {
   std::string text = "model:\n  name: " + yaml_quoted(model.name) + "\n";
   text += "  file: " + yaml_quoted(model.file.filename().string()) + "\n";
@@ -47,7 +53,8 @@ std::string settings_yaml(const Settings& settings) {
   std::string text = "profile: " + yaml_quoted(settings.profile) + "\nseed: " + std::to_string(settings.seed) +
                      "\nbootstrap_resamples: " + std::to_string(settings.bootstrap_resamples) +
                      "\nbatch_tokens: " + std::to_string(settings.batch_tokens) + "\ndtype: " + settings.dtype +
-                     "\nsweep_sequences: " + std::to_string(settings.sweep_sequences) + "\nsurvey:\n" +
+                     "\nsweep_sequences: " + std::to_string(settings.sweep_sequences) +
+                     "\nsweep_texts: " + yaml_list(settings.sweep_texts) + "\nsurvey:\n" + "\nsurvey:\n" +
                      indented(settings.survey.yaml(), "  ") + "training:\n" + indented(settings.training.yaml(), "  ") +
                      model_yaml(settings.model) + "claims:\n";
   for (const ClaimSettings& claim : settings.claims) text += claim_yaml(claim);

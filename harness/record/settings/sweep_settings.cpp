@@ -71,6 +71,17 @@ std::vector<SweepSettings> read_sweep(const ClaimDraft& claim, int64_t most_sequ
   return points;
 }
 
+void add_texts(ClaimDraft& claim, int64_t most_sequences, const std::vector<std::string>& texts) {
+  const auto* judged_on = claim.parameters.find("judged_on");
+  if (claim.settings.sweep.empty() || (judged_on && judged_on->values.front() != "natural")) return;
+  for (const auto& text : texts) {
+    auto point = read_sweep_point(claim, text, Yaml::parse("{}", "sweep_texts", text), most_sequences);
+    point.text = text;
+    point.changes = "text: " + text;
+    claim.settings.sweep.push_back(std::move(point));
+  }
+}
+
 std::optional<SweepSettings> dtype_check(const ClaimDraft& claim) {
   if (trains(claim)) return std::nullopt;
   ParameterTable few = claim.parameters;

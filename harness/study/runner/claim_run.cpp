@@ -53,6 +53,14 @@ std::string why_left_out(const Session& session, const SweepSettings& point) {
   return *point.bos && !session.maker->has_bos() ? "the vocabulary has no BOS" : "";
 }
 
+/// A variation that cannot be measured takes nothing else with it.
+Attempt variation(Session& session, const ClaimSettings& settings, const SweepSettings& point) {
+  Attempt attempt{.context = session.context_for(settings), .left_out = why_left_out(session, point)};
+  if (!attempt.left_out.empty()) return attempt;
+  attempt.left_out = what_throws([&] { attempt.context = session.context_for(settings, point); });
+  return attempt;
+}
+
 }  // namespace
 
 bool is_staged(const ClaimSettings& settings) {
@@ -80,7 +88,7 @@ ClaimRun start(Session& session, const ClaimSettings& settings) {
   }
   if (session.given.judged) return run;
   for (const auto& point : settings.sweep) {
-    run.sweep.push_back({.context = session.context_for(settings, point), .left_out = why_left_out(session, point)});
+    run.sweep.push_back(variation(session, settings, point));
   }
   return run;
 }

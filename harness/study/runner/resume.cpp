@@ -30,10 +30,11 @@ std::string text_of(const GivenTokens& given) {
   return text;
 }
 
-std::string sweep_text(const ClaimSettings& settings) {
+std::string sweep_text(Session& session, const ClaimSettings& settings) {
   std::string text;
   for (const auto& point : settings.sweep) {
     text += point.suffix + ": " + point.changes + "\n" + point.parameters.yaml();
+    if (!point.text.empty()) text += session.sha256_of(point.text);
   }
   return text;
 }
@@ -72,8 +73,8 @@ std::string fingerprint(Session& session, const ClaimSettings& settings) {
                    std::to_string(session.loaded.record.reinitialised) + "\n" + std::to_string(session.settings.seed) +
                    "\n" + std::to_string(session.settings.bootstrap_resamples) + "\n" +
                    (session.begins_with_bos() ? "on" : "off") + "\n" + session.settings.survey.yaml() + "\n" +
-                   text_of(session.settings.rules) + settings.parameters.yaml() + "\n" + sweep_text(settings) + "\n" +
-                   (session.settings.dtype == "float32" ? "" : session.settings.dtype) + text_of(session.given);
+                   text_of(session.settings.rules) + settings.parameters.yaml() + "\n" + sweep_text(session, settings) +
+                   "\n" + (session.settings.dtype == "float32" ? "" : session.settings.dtype) + text_of(session.given);
   return sha256_hex(std::as_bytes(std::span(all)));
 }
 

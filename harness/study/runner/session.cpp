@@ -1,7 +1,9 @@
 #include "harness/study/runner/session.h"
 
+#include "base/error.h"
 #include "harness/record/settings/settings_yaml.h"
 #include "harness/training/make_study.h"
+#include "models/tokenizer/chat_template.h"
 
 namespace replicate {
 
@@ -15,9 +17,24 @@ Session::Session(const RunRequest& run_request)
   if (settings.batch_tokens > 0) options.batch_tokens = settings.batch_tokens;
 }
 
-std::shared_ptr<InputMaker> Session::make_inputs(uint64_t seed) const {
-  return std::make_shared<InputMaker>(loaded.tokenizer, loaded.model->config.vocabulary, request.assets / "prose",
-                                      seed);
+std::shared_ptr<InputMaker> Session::make_inputs(uint64_t seed, const std::string& text) const {
+  return std::make_shared<InputMaker>(loaded.tokenizer, loaded.model->config.vocabulary, source_of(text), seed);
+}
+
+TextSource Session::source_of(const std::string& text) const {
+  if (text.empty()) return {request.assets / "prose"};
+  if (text == "chat") {
+    const auto opening = loaded.chat_template ? chat_opening(*loaded.chat_template) : std::nullopt;
+    if (!loaded.chat_template)
+      throw Error("the model has no chat template", loaded.record.name, "measure another text");
+    if (!opening)
+      throw Error("its chat template is neither ChatML nor Gemma's", loaded.record.name, "measure another text");
+    return {request.assets / "prose", loaded.tokenizer->encode_with_special(*opening)};
+  }
+  const auto folder = request.assets / "text" / text;
+  if (!std::filesystem::exists(folder))
+    throw Error("the text is not set up", "assets/text/" + text, "run scripts/setup --with texts");
+  return {folder};
 }
 
 std::string Session::config() const {
@@ -44,13 +61,27 @@ Context Session::context_for(const ClaimSettings& claim, const SweepSettings& po
   context.parameters = point.parameters;
   context.reports_others = false;
   context.bos = point.bos.value_or(context.bos);
-  if (point.seed) {
-    auto& other = other_makers_[*point.seed];
-    if (!other) other = make_inputs(*point.seed);
+  context.seed = point.seed.value_or(context.seed);
+  if (point.seed || !point.text.empty()) {
+    auto& other = other_makers_[{context.seed, point.text}];
+    if (!other) other = make_inputs(context.seed, point.text);
     context.maker = other.get();
-    context.seed = *point.seed;
   }
   return context;
+}
+
+std::string Session::sha256_of(const std::string& text) {
+  const auto known = texts_sha256_.find(text);
+  if (known != texts_sha256_.end()) return known->second;
+  auto& sha256 = texts_sha256_[text];
+  try {
+    const auto source = source_of(text);
+    InputMaker maker(loaded.tokenizer, loaded.model->config.vocabulary, source, settings.seed);
+    sha256 = maker.prose_sha256();
+    for (const auto id : source.opening) sha256 += " " + std::to_string(id);
+  } catch (const Error&) {  // the variation is left out, and says why
+  }
+  return sha256;
 }
 
 SurveyInputs Session::survey_for(const Context& context) const {

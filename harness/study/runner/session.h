@@ -47,12 +47,19 @@ class Session {
   Context context_for(const ClaimSettings& claim) const;
   Context context_for(const ClaimSettings& claim, const SweepSettings& point);
 
+  /// Where a text of Settings::sweep_texts comes from. Error where it is not set up, or the model has no known chat
+  /// template.
+  TextSource source_of(const std::string& text) const;
+  std::string sha256_of(
+      const std::string& text);  ///< of all that its passages are made of; empty where it is not there
+
   TrainingStudy& study();  ///< made when a training claim wants it
   void time_study();       ///< in its place one that can be timed, where its text is missing
  private:
-  std::shared_ptr<InputMaker> make_inputs(uint64_t seed) const;
+  std::shared_ptr<InputMaker> make_inputs(uint64_t seed, const std::string& text = {}) const;
 
-  std::map<uint64_t, std::shared_ptr<InputMaker>> other_makers_;  // by the seed of a sweep point
+  std::map<std::pair<uint64_t, std::string>, std::shared_ptr<InputMaker>> other_makers_;  // by seed and text
+  std::map<std::string, std::string> texts_sha256_;
   std::unique_ptr<TrainingStudy> study_;
 };
 

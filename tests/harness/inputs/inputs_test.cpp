@@ -41,7 +41,9 @@ class InputsTest : public testing::Test {
     for (int i = 0; i < 30000; ++i) text += "line " + std::to_string(i) + " says nothing\n";
     folder_.write("a.txt", text);
   }
-  InputMaker maker(uint64_t seed = 1) const { return InputMaker(byte_tokenizer(), kVocabulary, folder_.path(), seed); }
+  InputMaker maker(uint64_t seed = 1) const {
+    return InputMaker(byte_tokenizer(), kVocabulary, {folder_.path()}, seed);
+  }
   static std::set<std::string> rows(const Tokens& tokens) {
     std::set<std::string> all;
     for (int64_t b = 0; b < tokens->sequences(); ++b) {
@@ -202,8 +204,20 @@ TEST_F(InputsTest, BosIsThatOfTheVocabulary) {
 
 TEST_F(InputsTest, TooLittleOrNoProseSaysSo) {
   EXPECT_THROW(maker().make(InputKind::natural, {100000, 64}), Error);
-  InputMaker none(byte_tokenizer(), kVocabulary, folder_ / "missing", 1);
+  InputMaker none(byte_tokenizer(), kVocabulary, {folder_ / "missing"}, 1);
   EXPECT_THROW(none.make(InputKind::natural, {1, 16}), Error);
+}
+
+TEST_F(InputsTest, AnOpeningComesBeforeTheSamePassages) {
+  const std::vector<int64_t> opening = {5, 6, 7};
+  InputMaker in_chat(byte_tokenizer(), kVocabulary, {folder_.path(), opening}, 1);
+  const auto plain = maker().make(InputKind::natural, {6, 32}), opened = in_chat.make(InputKind::natural, {6, 32});
+  EXPECT_TRUE((opened->ids.slice(1, 0, 3) == at::tensor(opening, at::kLong)).all().item<bool>());
+  EXPECT_TRUE(at::equal(opened->ids.slice(1, 3), plain->ids.slice(1, 0, 29)));
+  const auto with_bos = in_chat.make(InputKind::natural, {6, 32}, true);
+  EXPECT_TRUE((with_bos->ids.select(1, 0) == kVocabulary - 1).all().item<bool>());
+  EXPECT_TRUE(at::equal(with_bos->ids.slice(1, 1), opened->ids.slice(1, 0, 31)));
+  expect_error([&] { in_chat.make(InputKind::natural, {1, 5}); }, "the chat template takes 3 of 5 tokens");
 }
 
 TEST_F(InputsTest, TokensThatAreNoneAreSaidInOneShortLine) {

@@ -114,10 +114,31 @@ TEST_F(SweepTest, MistakesAreNamedEvenWhereNoSweepIsAskedFor) {
              "did you mean 'target'?");
 }
 
+TEST_F(SweepTest, TextsAreMorePointsOfAClaimThatIsJudgedOnText) {
+  const std::vector<std::string> texts = {"sweep_texts=[code, chat]"};
+  const auto points = sweep(kSweep, "3", texts);
+  ASSERT_EQ(points.size(), 6u);
+  EXPECT_EQ(points[4].suffix, "code");
+  EXPECT_EQ(points[4].text, "code");
+  EXPECT_EQ(points[4].changes, "text: code");
+  EXPECT_EQ(points[4].parameters.integer("natural.sequences"), 3);
+  EXPECT_EQ(points[5].text, "chat");
+  EXPECT_TRUE(sweep(kSweep, "0", texts).empty());
+  EXPECT_TRUE(load({"sweep_sequences=3", texts[0]}).claims.at(0).sweep.empty());  // Beta has no sweep
+  EXPECT_EQ(alpha({"sweep_sequences=3", texts[0]}).definition_sha256, alpha({"sweep_sequences=3"}).definition_sha256);
+  const std::string random = R"({id: gamma_claim, title: G, kind: mechanism, statement: s,
+    paper: {figures: [], expected: e}, parameters: {judged_on: random, random: {sequences: 9}, target: 1},
+    sweep: {points: {k2: {target: 2}}}})";
+  folder_.write("claims/gamma_claim.yaml", random);
+  EXPECT_EQ(load({"sweep_sequences=3", texts[0]}, "gamma_claim").claims.at(0).sweep.size(), 1u);
+  expect_has(message({"sweep_texts=[../prose]"}), "names the text '../prose'");
+}
+
 TEST_F(SweepTest, ConfigYamlNamesThePoints) {
   sweep();
   const YAML::Node yaml = YAML::Load(settings_yaml(load({"sweep_sequences=3"})));
   EXPECT_EQ(yaml["sweep_sequences"].as<int>(), 3);
+  EXPECT_EQ(yaml["sweep_texts"].size(), 0u);
   EXPECT_EQ(yaml["claims"]["alpha_claim"]["sweep"]["t64"].as<std::string>(), "natural.length: 64, eps: 0.5");
   EXPECT_FALSE(yaml["claims"]["beta_claim"]["sweep"].IsDefined());
 }

@@ -172,6 +172,36 @@ TEST_F(Runner, AVariationThatCannotSayAnythingIsNotMeasured) {
   for (const auto& metric : record.measurement.metrics) EXPECT_EQ(metric.name.find("_with"), std::string::npos);
 }
 
+/// A text that is not set up, a model without a chat template, and a text that measures.
+TEST_F(Runner, AVariationOnAnotherTextIsMeasuredWhereTheTextIsThere) {
+  add("varied_look",
+      "version: 2\nfamily: beyond\nunits: 6\n"
+      "requires: [{metric: norm, op: \">\", threshold: 0, source: a test}]\n"
+      "sweep: {points: {longer: {natural.length: 32}}}\n");
+  std::string other;
+  for (int line = 0; line < 20000; ++line) other += "x = " + std::to_string(line * 7919 % 10007) + ";  // some code\n";
+  folder_.write("assets/text/code/code.txt", other);
+  const auto profile = folder_ / "configs/profiles/smoke.yaml";
+  folder_.write("configs/profiles/smoke.yaml", read_text(profile) + "sweep_texts: [encyclopaedia, code, chat]\n");
+  auto own = request();
+  own.tokens.reset();
+  const auto record = run_claims(own, *make_progress()).records.at(0);
+  ASSERT_EQ(record.variations.size(), 4U);
+  EXPECT_EQ(record.variations[1].reason,
+            "the text is not set up (assets/text/encyclopaedia): run scripts/setup --with texts");
+  EXPECT_EQ(record.variations[2].agrees, true) << record.variations[2].reason;
+  EXPECT_EQ(record.variations[2].changes, "text: code");
+  EXPECT_NE(record.variations[3].reason.find("the model has no chat template"), std::string::npos);
+  const auto value = [&](const std::string& name) -> std::optional<double> {
+    for (const auto& metric : record.measurement.metrics) {
+      if (metric.name == name) return metric.value;
+    }
+    return std::nullopt;
+  };
+  EXPECT_TRUE(value("norm_code"));
+  EXPECT_NE(value("norm_code"), value("norm"));
+}
+
 std::vector<nlohmann::json> lines_of(const std::filesystem::path& file) {
   std::vector<nlohmann::json> lines;
   std::istringstream text(read_text(file));
