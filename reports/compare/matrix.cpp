@@ -1,6 +1,7 @@
 #include "reports/compare/matrix.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/run_folder.h"
 #include "reports/findings.h"
@@ -33,55 +34,85 @@ std::vector<const Record*> claims_of(const std::vector<NamedRun>& runs) {
   return claims;
 }
 
+/// "layer 12: pass", of the stages after the one that decides; all of them together are left out.
+std::string later_stages(const Record& record) {
+  std::vector<std::string> stages;
+  for (const StageFinding& stage : record.stages) {
+    if (stage.spike == 0 || &stage == &record.stages.front()) continue;
+    stages.push_back("layer " + std::to_string(stage.spike) + ": " + to_string(stage.verdict));
+  }
+  return join(stages, ", ");
+}
+
+/// The number that made the verdict what it is, else the first that was judged.
+Line deciding_number(const Record& record) {
+  if (is_unjudged(record.verdict)) return {};
+  const auto shown = headlines(record);
+  const auto by = decider(record);
+  return by ? headline_line(*by) : shown.empty() ? Line{} : headline_line(shown.front());
+}
+
 Line cell(const Record* record) {
   if (!record) return {span::muted("not run")};
   Line line = {span::verdict(to_string(record->verdict))};
-  if (const auto known = known_note(*record); !known.empty()) append(line, {span::text(" "), span::muted(known)});
-  if (const auto variations = variation_note(*record); !variations.empty())
-    append(line, {span::line_break(), span::muted(variations)});
-  for (const auto& headline : headlines(*record)) {
+  const auto add = [&](const Line& more) {
+    if (more.empty()) return;
     line.push_back(span::line_break());
-    append(line, headline_line(headline));
-  }
+    append(line, more);
+  };
+  const auto add_muted = [&](const std::string& text) { add(text.empty() ? Line{} : Line{span::muted(text)}); };
+  if (const auto known = known_note(*record); !known.empty()) append(line, {span::text(" "), span::muted(known)});
+  if (!is_unjudged(record->verdict)) add_muted(bearing_note(*record));
+  add(deciding_number(*record));
+  add_muted(later_stages(*record));
+  add_muted(variation_note(*record));
   return line;
 }
 
-/// "2 of 3": of the runs that could say something.
-Line passes(const std::vector<NamedRun>& runs, const std::string& claim) {
-  size_t passed = 0, said = 0;
+/// "2 of 3 pass", of the runs in which it was judged; "1 contradicts".
+Line together(const std::vector<NamedRun>& runs, const std::string& claim) {
+  size_t passed = 0, judged = 0;
+  std::map<Bearing, size_t> bearings;
   for (const auto& run : runs) {
     const auto* record = find(run, claim);
     if (!record || is_unjudged(record->verdict)) continue;
-    ++said;
+    ++judged;
     passed += record->verdict == Verdict::pass;
+    if (record->bearing) ++bearings[*record->bearing];
   }
-  return {span::text(std::to_string(passed) + " of " + std::to_string(said))};
+  Line line = {span::text(std::to_string(passed) + " of " + std::to_string(judged) + " pass")};
+  for (const auto bearing : {Bearing::supports, Bearing::contradicts}) {
+    if (bearings[bearing] == 0) continue;
+    append(line, {span::line_break(), span::text(std::to_string(bearings[bearing]) + " " + to_string(bearing))});
+  }
+  return line;
 }
 
 Table verdict_table(const std::vector<NamedRun>& runs) {
   Table table{"Claims by model", {{"Claim"}}, {}};
   for (const auto& run : runs) table.columns.push_back({run.name});
-  table.columns.push_back({"Passes in"});
+  table.columns.push_back({"Together"});
   for (const auto* claim : claims_of(runs)) {
     std::vector<Line> row = {{span::code(claim->claim), span::text(dagger_after_title(*claim)), span::line_break(),
                               span::text(title_of(*claim))}};
     for (const auto& run : runs) row.push_back(cell(find(run, claim->claim)));
-    row.push_back(passes(runs, claim->claim));
+    row.push_back(together(runs, claim->claim));
     table.rows.push_back(std::move(row));
   }
   return table;
 }
 
 Table run_table(const std::vector<NamedRun>& runs) {
-  Table table{"Runs", {{"Model"}, {"Parameters"}, {"Profile"}, {"Thresholds"}, {"Verdicts"}}, {}};
+  Table table{"Runs", {{"Model"}, {"Parameters"}, {"Profile"}, {"Verdicts"}, {"Evidence"}, {"Thresholds"}}, {}};
   for (const auto& run : runs) {
     const auto& first = run.records.front();
     const auto calibrations = distinct(run.records, [](const Record& record) { return record.calibration; });
     table.rows.push_back({{span::text(run.name)},
                           {span::text(format_count(first.model.parameters))},
                           {span::text(first.profile)},
-                          {span::text(join(calibrations, "; "))},
-                          {span::text(describe(count_verdicts(run.records)))}});
+                          {span::text(describe(count_verdicts(run.records)))},
+                          {span::text(evidence_note(run.records))},
+                          {span::text(join(calibrations, "; "))}});
   }
   return table;
 }

@@ -16,7 +16,8 @@ struct NamedRun {
   std::vector<Record> records;
 };
 
-/// A row a claim, a column a run: verdict and headline numbers; claims in the order of the runs.
+/// A row per claim, a column per run: verdict, standing and bearing, the number that decided, the later stages and how
+/// many variations agree; claims in the order of the runs.
 Document matrix_content(const std::vector<NamedRun>& runs);
 
 /// Writes matrix.html and matrix.md of run folders into `out`. Error when a folder has no records.

@@ -33,9 +33,37 @@ TEST(Matrix, HasARowForEachClaimAndAColumnForEachRun) {
                       {"large", {record("a", "large", Verdict::fail), record("c", "large", Verdict::pass)}}}));
   EXPECT_NE(page.find("small | large"), std::string::npos) << page;
   for (const auto* claim : {"`a`", "`b`", "`c`"}) EXPECT_NE(page.find(claim), std::string::npos) << claim;
-  EXPECT_NE(page.find("| 1 of 2 |"), std::string::npos) << page;  // a
-  EXPECT_NE(page.find("| 0 of 0 |"), std::string::npos) << page;  // b was skipped, and not run
+  EXPECT_NE(page.find("| 1 of 2 pass |"), std::string::npos) << page;  // a
+  EXPECT_NE(page.find("| 0 of 0 pass |"), std::string::npos) << page;  // b was skipped, and not run
   EXPECT_NE(page.find("not run"), std::string::npos);
+}
+
+/// What stands in the cell of one record.
+std::string cell_of(const Record& one) {
+  const auto page = markdown_page(matrix_content({{"small", {one}}}));
+  const auto begin = page.find(" | ", page.find("`" + one.claim + "`")) + 3;
+  return page.substr(begin, page.find(" | ", begin) - begin);
+}
+
+TEST(Matrix, ACellHoldsVerdictBearingNumberStagesAndVariations) {
+  auto one = record("a", "small", Verdict::fail);
+  one.edition = 2;
+  one.standing = Standing::confirmatory;
+  one.bearing = Bearing::contradicts;
+  one.measurement.metrics.push_back({"other", 0.1, 0.0, 0.2, 4, "natural", {}});
+  one.criteria.push_back({"other", Operator::above, 0.2, "set before measuring", Outcome::fail});
+  one.stages = {{.spike = 3, .verdict = Verdict::fail},
+                {.spike = 12, .verdict = Verdict::pass},
+                {.spike = 0, .verdict = Verdict::fail}};
+  one.variations = {{"k5", "target: 5", true, ""}, {"k7", "target: 7", false, ""}, {"bos", "bos: on", {}, "no BOS"}};
+  const auto cell = cell_of(one);
+  for (const auto* part :
+       {"fail", "confirmatory, contradicts", "`other`", "layer 12: pass", "1 of 2 variations agree"}) {
+    EXPECT_NE(cell.find(part), std::string::npos) << part << " in " << cell;
+  }
+  for (const auto* part : {"`effect`", "layer 3", "layer 0"}) EXPECT_EQ(cell.find(part), std::string::npos) << cell;
+  one.verdict = Verdict::not_applicable;
+  for (const auto* part : {"`other`", "contradicts"}) EXPECT_EQ(cell_of(one).find(part), std::string::npos);
 }
 
 TEST(Matrix, TellsRunsOfOneModelApartByTheirFolders) {
