@@ -46,10 +46,15 @@ struct StoredModel {
   std::string sha256, encoding;
 };
 
-StoredModel open_gguf(const ModelSettings& settings, at::Device device) {
+/// The tensors as they are stored, or with noise.
+std::shared_ptr<const TensorStore> with_noise(std::shared_ptr<const TensorStore> store, uint64_t seed) {
+  return seed == 0 ? store : noisy_store(std::move(store), seed);
+}
+
+StoredModel open_gguf(const ModelSettings& settings, uint64_t noise, at::Device device) {
   const auto file = std::make_shared<const GgufFile>(GgufFile::open(settings.file));
   const auto [config, storage] = describe_gguf(*file);
-  const auto store = gguf_store(file);
+  const auto store = with_noise(gguf_store(file), noise);
   return {.config = config,
           .weights = stored_weights(store, config, storage, device),  // checks every tensor, for the null model too
           .tokenizer = std::make_shared<const Tokenizer>(Tokenizer::from_gguf(*file)),
@@ -83,13 +88,17 @@ StoredModel open_folder(const ModelSettings& settings, at::Device device) {
 
 }  // namespace
 
-LoadedModel load_model(const ModelSettings& settings, const std::string& dtype, uint64_t seed, at::Device device) {
+LoadedModel load_model(const ModelSettings& settings, const std::string& dtype, uint64_t seed, at::Device device,
+                       uint64_t weight_noise) {
   if (!std::filesystem::exists(settings.file)) {
     throw Error("the model file does not exist", settings.file.string(),
                 "run scripts/setup, or name another file with --model");
   }
-  const auto stored =
-      std::filesystem::is_directory(settings.file) ? open_folder(settings, device) : open_gguf(settings, device);
+  const bool is_folder = std::filesystem::is_directory(settings.file);
+  if (is_folder && weight_noise != 0) {
+    throw Error("weight_noise is for quantised models in GGUF files", settings.file.string(), "measure it without");
+  }
+  const auto stored = is_folder ? open_folder(settings, device) : open_gguf(settings, weight_noise, device);
   const auto fresh = [=, config = stored.config](const std::string& purpose) {
     return random_weights(config, derive_seed(seed, purpose), device);
   };
@@ -107,7 +116,8 @@ LoadedModel load_model(const ModelSettings& settings, const std::string& dtype, 
   };
   LoadedModel loaded;
   static_cast<ModelAndNulls&>(loaded) = in_type(settings.name, dtype);
-  loaded.record = record_of(settings, stored.config, stored.sha256, stored.encoding);
+  const auto encoding = stored.encoding + (weight_noise == 0 ? "" : " with noise " + std::to_string(weight_noise));
+  loaded.record = record_of(settings, stored.config, stored.sha256, encoding);
   loaded.tokenizer = stored.tokenizer;
   loaded.chat_template = stored.chat_template;
   if (dtype != "float32") loaded.exact = in_type(settings.name + " (float32)", "float32");

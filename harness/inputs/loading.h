@@ -23,7 +23,9 @@ struct LoadedModel : ModelAndNulls {
 };
 
 /// Maps the file (GGUF) or folder (safetensors, of Hugging Face or trained here), checks every size, tensor and (where
-/// the YAML pins one) the checksum. Weights are decoded later, layer by layer. Error for anything missing or wrong.
-LoadedModel load_model(const ModelSettings& settings, const std::string& dtype, uint64_t seed, at::Device device);
+/// the YAML pins one) the checksum. Weights are decoded later, layer by layer. `weight_noise`: see Settings. Error for
+/// anything missing or wrong.
+LoadedModel load_model(const ModelSettings& settings, const std::string& dtype, uint64_t seed, at::Device device,
+                       uint64_t weight_noise = 0);
 
 }  // namespace replicate

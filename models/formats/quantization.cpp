@@ -1,10 +1,15 @@
 #include "models/formats/quantization.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <iterator>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 
@@ -364,6 +369,23 @@ bool finite_blocks(const std::byte* in, int64_t blocks) {
   return finite;
 }
 
+/// The bytes of a block that hold the quants' lower bits, what they are where each quant's lower bits are 1, and where
+/// the block's minimum lies, if it has one. Nothing of a type that is not quantised.
+struct LowerBits {
+  size_t first = 0, bytes = 0;
+  int ones = 0;
+  std::optional<size_t> minimum = {};
+};
+
+template <typename Block>
+constexpr LowerBits lower_bits(int ones) {
+  LowerBits bits{offsetof(Block, quants), sizeof(Block::quants), ones};
+  if constexpr (requires(Block block) { block.minimum; }) bits.minimum = offsetof(Block, minimum);
+  return bits;
+}
+
+constexpr int kEachByte = 0x01, kEachHalf = 0x11, kEachQuarter = 0x55;
+
 /// Everything that depends on the type, in the order of TensorType.
 struct Format {
   std::string_view name;
@@ -371,22 +393,23 @@ struct Format {
   int64_t bytes;
   void (*decode)(const std::byte* in, float* out, int64_t count);
   bool (*finite)(const std::byte* in, int64_t blocks);
+  LowerBits lower_bits = {};
 };
 
 constexpr Format kFormats[] = {
     {"F32", 1, 4, decode_f32, finite_numbers<uint32_t, 0x7f800000>},
     {"F16", 1, 2, decode_f16, finite_numbers<uint16_t, 0x7c00>},
     {"BF16", 1, 2, decode_bf16, finite_numbers<uint16_t, 0x7f80>},
-    {"Q4_0", kBlock, sizeof(BlockQ4_0), decode_q4_0, finite_blocks<BlockQ4_0>},
-    {"Q4_1", kBlock, sizeof(BlockQ4_1), decode_q4_1, finite_blocks<BlockQ4_1>},
-    {"Q5_0", kBlock, sizeof(BlockQ5_0), decode_q5_0, finite_blocks<BlockQ5_0>},
-    {"Q5_1", kBlock, sizeof(BlockQ5_1), decode_q5_1, finite_blocks<BlockQ5_1>},
-    {"Q8_0", kBlock, sizeof(BlockQ8_0), decode_q8_0, finite_blocks<BlockQ8_0>},
-    {"Q2_K", kBlockK, sizeof(BlockQ2_K), decode_q2_k, finite_blocks<BlockQ2_K>},
-    {"Q3_K", kBlockK, sizeof(BlockQ3_K), decode_q3_k, finite_blocks<BlockQ3_K>},
-    {"Q4_K", kBlockK, sizeof(BlockQ4_K), decode_q4_k, finite_blocks<BlockQ4_K>},
-    {"Q5_K", kBlockK, sizeof(BlockQ5_K), decode_q5_k, finite_blocks<BlockQ5_K>},
-    {"Q6_K", kBlockK, sizeof(BlockQ6_K), decode_q6_k, finite_blocks<BlockQ6_K>},
+    {"Q4_0", kBlock, sizeof(BlockQ4_0), decode_q4_0, finite_blocks<BlockQ4_0>, lower_bits<BlockQ4_0>(kEachHalf)},
+    {"Q4_1", kBlock, sizeof(BlockQ4_1), decode_q4_1, finite_blocks<BlockQ4_1>, lower_bits<BlockQ4_1>(kEachHalf)},
+    {"Q5_0", kBlock, sizeof(BlockQ5_0), decode_q5_0, finite_blocks<BlockQ5_0>, lower_bits<BlockQ5_0>(kEachHalf)},
+    {"Q5_1", kBlock, sizeof(BlockQ5_1), decode_q5_1, finite_blocks<BlockQ5_1>, lower_bits<BlockQ5_1>(kEachHalf)},
+    {"Q8_0", kBlock, sizeof(BlockQ8_0), decode_q8_0, finite_blocks<BlockQ8_0>, lower_bits<BlockQ8_0>(kEachByte)},
+    {"Q2_K", kBlockK, sizeof(BlockQ2_K), decode_q2_k, finite_blocks<BlockQ2_K>, lower_bits<BlockQ2_K>(kEachQuarter)},
+    {"Q3_K", kBlockK, sizeof(BlockQ3_K), decode_q3_k, finite_blocks<BlockQ3_K>, lower_bits<BlockQ3_K>(kEachQuarter)},
+    {"Q4_K", kBlockK, sizeof(BlockQ4_K), decode_q4_k, finite_blocks<BlockQ4_K>, lower_bits<BlockQ4_K>(kEachHalf)},
+    {"Q5_K", kBlockK, sizeof(BlockQ5_K), decode_q5_k, finite_blocks<BlockQ5_K>, lower_bits<BlockQ5_K>(kEachHalf)},
+    {"Q6_K", kBlockK, sizeof(BlockQ6_K), decode_q6_k, finite_blocks<BlockQ6_K>, lower_bits<BlockQ6_K>(kEachHalf)},
 };
 static_assert(std::size(kFormats) == std::size(kTypes));
 
@@ -410,6 +433,24 @@ void dequantize(TensorType type, std::span<const std::byte> bytes, std::span<flo
   if (!numbers.empty()) {
     stored.decode(bytes.data(), numbers.data(), static_cast<int64_t>(numbers.size()));
   }
+}
+
+void quantization_steps(TensorType type, std::span<const std::byte> bytes, std::span<float> steps) {
+  const auto& bits = format(type).lower_bits;
+  std::fill(steps.begin(), steps.end(), 0.0f);
+  if (bits.bytes == 0) return;
+  std::vector<std::byte> changed(bytes.begin(), bytes.end());
+  const auto decode_with = [&](int value, std::span<float> numbers) {
+    for (size_t block = 0; block < bytes.size(); block += static_cast<size_t>(block_bytes(type))) {
+      std::memset(changed.data() + block + bits.first, value, bits.bytes);
+      if (bits.minimum) std::memset(changed.data() + block + *bits.minimum, 0, sizeof(Half));
+    }
+    dequantize(type, changed, numbers);
+  };
+  std::vector<float> without(steps.size());
+  decode_with(0, without);
+  decode_with(bits.ones, steps);
+  for (size_t i = 0; i < steps.size(); ++i) steps[i] = std::abs(steps[i] - without[i]);
 }
 
 bool all_finite(TensorType type, std::span<const std::byte> bytes) {

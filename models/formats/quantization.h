@@ -27,6 +27,10 @@ int64_t block_bytes(TensorType type);         ///< bytes of a block
 /// `numbers` is no whole number of blocks, or `bytes` is not as long as those blocks.
 void dequantize(TensorType type, std::span<const std::byte> bytes, std::span<float> numbers);
 
+/// What a number changes by where its quant is one larger, d or d s above; 0 for types that are not quantised. Takes
+/// and refuses what dequantize does.
+void quantization_steps(TensorType type, std::span<const std::byte> bytes, std::span<float> steps);
+
 /// Whether no number of these whole blocks is NaN or infinite. Reads scales and minima alone, a small part of decoding.
 bool all_finite(TensorType type, std::span<const std::byte> bytes);
 

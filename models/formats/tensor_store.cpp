@@ -6,8 +6,10 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/statistics.h"
 #include "base/text_file.h"
 #include "models/formats/gguf.h"
+#include "models/formats/permutation.h"
 #include "models/formats/safetensors.h"
 #include "models/formats/safetensors_index.h"
 
@@ -44,16 +46,25 @@ class GgufStore : public TensorStore {
 
   bool decode(const std::string& name, int64_t first, int64_t count, float* out) const override {
     const auto& stored = file_->tensor(name);
-    const auto width = stored.shape.back();
-    const auto row_bytes = width / block_elements(stored.type) * block_bytes(stored.type);
-    const auto rows = stored.bytes.subspan(first * row_bytes, count * row_bytes);
-    dequantize(stored.type, rows, {out, static_cast<size_t>(count * width)});
-    return all_finite(stored.type, rows);
+    const auto bytes = rows(stored, first, count);
+    dequantize(stored.type, bytes, {out, static_cast<size_t>(count * stored.shape.back())});
+    return all_finite(stored.type, bytes);
+  }
+
+  void steps(const std::string& name, int64_t first, int64_t count, float* out) const override {
+    const auto& stored = file_->tensor(name);
+    quantization_steps(stored.type, rows(stored, first, count),
+                       {out, static_cast<size_t>(count * stored.shape.back())});
   }
 
   void release(const std::string& name) const override { file_->release(file_->tensor(name)); }
 
  private:
+  static std::span<const std::byte> rows(const StoredTensor& stored, int64_t first, int64_t count) {
+    const auto row_bytes = stored.shape.back() / block_elements(stored.type) * block_bytes(stored.type);
+    return stored.bytes.subspan(first * row_bytes, count * row_bytes);
+  }
+
   std::shared_ptr<const GgufFile> file_;
 };
 
@@ -95,6 +106,10 @@ class SafetensorsStore : public TensorStore {
     return decode_floats(part, out);
   }
 
+  void steps(const std::string& name, int64_t, int64_t count, float* out) const override {
+    std::fill_n(out, count * tensors_.at(name).tensor->shape.back(), 0.0f);
+  }
+
   void release(const std::string& name) const override {
     const auto& place = tensors_.at(name);
     place.file->release(place.tensor->bytes);
@@ -109,6 +124,51 @@ class SafetensorsStore : public TensorStore {
   std::string where_;
   std::vector<SafetensorsFile> files_;
   std::map<std::string, Place> tensors_;
+};
+
+/// From 0 to 1: the draw of one number of a tensor, whose key is mixed.
+double draw(uint64_t key, int64_t number) {
+  return static_cast<double>(mixed(key + mixed(static_cast<uint64_t>(number))) >> 11) * 0x1p-53;
+}
+
+class NoisyStore : public TensorStore {
+ public:
+  NoisyStore(std::shared_ptr<const TensorStore> store, uint64_t seed) : store_(std::move(store)), seed_(seed) {
+    for (const auto& name : names()) {
+      const auto row = static_cast<size_t>(shape(name)->back());
+      std::vector<float> first_row(row);
+      if (shape(name)->front() > 0) steps(name, 0, 1, first_row.data());
+      if (std::any_of(first_row.begin(), first_row.end(), [](float step) { return step > 0; })) return;
+    }
+    throw Error("no tensor is quantised, so there is no step to draw noise from", where(),
+                "measure it without weight_noise");
+  }
+
+  const std::string& where() const override { return store_->where(); }
+  std::string where_of(const std::string& name) const override { return store_->where_of(name); }
+  std::vector<std::string> names() const override { return store_->names(); }
+  std::optional<std::vector<int64_t>> shape(const std::string& name) const override { return store_->shape(name); }
+  std::string encoding(const std::string& name) const override { return store_->encoding(name); }
+  void release(const std::string& name) const override { store_->release(name); }
+  void steps(const std::string& name, int64_t first, int64_t count, float* out) const override {
+    store_->steps(name, first, count, out);
+  }
+
+  bool decode(const std::string& name, int64_t first, int64_t count, float* out) const override {
+    const bool finite = store_->decode(name, first, count, out);
+    const auto width = shape(name)->back();
+    std::vector<float> step(static_cast<size_t>(count * width));
+    steps(name, first, count, step.data());
+    const auto key = derive_seed(seed_, name);
+    for (int64_t i = 0; i < count * width; ++i) {
+      out[i] += static_cast<float>((draw(key, first * width + i) - 0.5) * step[static_cast<size_t>(i)]);
+    }
+    return finite;
+  }
+
+ private:
+  std::shared_ptr<const TensorStore> store_;
+  uint64_t seed_;
 };
 
 std::set<std::string> named_files(const fs::path& index) {
@@ -149,6 +209,10 @@ std::vector<fs::path> safetensors_files(const fs::path& folder) {
 
 std::shared_ptr<const TensorStore> gguf_store(std::shared_ptr<const GgufFile> file) {
   return std::make_shared<const GgufStore>(std::move(file));
+}
+
+std::shared_ptr<const TensorStore> noisy_store(std::shared_ptr<const TensorStore> store, uint64_t seed) {
+  return std::make_shared<const NoisyStore>(std::move(store), seed);
 }
 
 std::shared_ptr<const TensorStore> safetensors_store(const fs::path& folder) {

@@ -24,6 +24,8 @@ class TensorStore {
   /// Rows first..first+count of a tensor (a vector is one row), which must be there. False when one of their numbers is
   /// NaN or infinite.
   [[nodiscard]] virtual bool decode(const std::string& name, int64_t first, int64_t count, float* out) const = 0;
+  /// Of the same rows, the quantisation step of each number: 0 where a number is not quantised.
+  virtual void steps(const std::string& name, int64_t first, int64_t count, float* out) const = 0;
   /// The tensor's pages are not needed for now.
   virtual void release(const std::string& name) const = 0;
 };
@@ -32,6 +34,11 @@ class TensorStore {
 std::string main_encoding(const TensorStore& store);
 
 std::shared_ptr<const TensorStore> gguf_store(std::shared_ptr<const GgufFile> file);
+
+/// The same tensors with noise: to every number a draw is added, uniform within half a quantisation step of it, as
+/// rounding may have moved it. A tensor's draws follow from `seed` and its name, whatever is decoded when. Error where
+/// no tensor is quantised.
+std::shared_ptr<const TensorStore> noisy_store(std::shared_ptr<const TensorStore> store, uint64_t seed);
 
 /// model.safetensors of a folder, or all the files that its model.safetensors.index.json names. Error for what is
 /// missing, given twice, or outside the folder.

@@ -32,8 +32,8 @@ ClaimDraft& known_claim(Draft& draft, const std::string& id, const Yaml& yaml) {
   throw Error("unknown claim " + in_quotes(id), yaml.where(), did_you_mean(id, ids(draft.claims)));
 }
 
-const std::vector<std::string> kRunKeys = {"seed", "bootstrap_resamples", "batch_tokens", "sweep_sequences",
-                                           "sweep_texts"};
+const std::vector<std::string> kRunKeys = {"seed",        "bootstrap_resamples", "batch_tokens", "sweep_sequences",
+                                           "sweep_texts", "weight_noise"};
 
 namespace {
 
@@ -56,6 +56,7 @@ void set_run_key(Settings& settings, const std::string& key, const Yaml& value) 
   if (key == "bootstrap_resamples") settings.bootstrap_resamples = value.integer(10, kMostResamples);
   if (key == "batch_tokens") settings.batch_tokens = value.integer(0, INT32_MAX);
   if (key == "sweep_sequences") settings.sweep_sequences = value.integer(0, INT32_MAX);
+  if (key == "weight_noise") settings.weight_noise = value.natural();
   if (key == "sweep_texts") settings.sweep_texts = names_of_texts(value);
 }
 

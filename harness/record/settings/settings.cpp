@@ -117,7 +117,8 @@ Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity
   forget_lowest_loss(draft.training, before);
   if (request.seed) draft.settings.seed = *request.seed;
   if (!request.dtype.empty()) draft.settings.dtype = known_dtype(request.dtype);
-  const bool own_inputs = draft.settings.seed == layers.draft.settings.seed && draft.settings.model.bos == own_bos;
+  const bool own_inputs = draft.settings.seed == layers.draft.settings.seed && draft.settings.model.bos == own_bos &&
+                          draft.settings.weight_noise == 0;
   apply_registration(draft, layers.registered, own_inputs);
   apply_predictions(draft, layers.predictions);
   select(draft.claims, request.only);

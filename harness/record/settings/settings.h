@@ -86,6 +86,7 @@ struct Settings {
   int64_t bootstrap_resamples = 2000;
   int64_t batch_tokens = 0;       ///< tokens per micro-batch, 0: chosen by the executor
   std::string dtype = "float32";  ///< of the forward's matrix products
+  uint64_t weight_noise = 0;      ///< seed of the noise on a quantised model's weights (noisy_store); 0: none
   std::string caution;            ///< see Record
   int64_t sweep_sequences = 0;    ///< at most so many judged sequences a sweep point; 0: no sweep
   /// Each is one more sweep point of every claim that has a sweep and is judged on natural text: a folder of
@@ -131,7 +132,7 @@ LoadedSettings load_settings(const SettingsRequest& request);
 /// run,
 /// --set, --seed. A model given by its path is judged by the file of configs/models whose identity it has; `identity`
 /// is what was read from it, nothing when it could not be read. Keys of --set: seed, bootstrap_resamples, batch_tokens,
-/// sweep_sequences, sweep_texts, survey.<key>, training.<key>, claims.<id>.<parameter>. What --set
+/// sweep_sequences, sweep_texts, weight_noise, survey.<key>, training.<key>, claims.<id>.<parameter>. What --set
 /// training.<key> trains has no expected verdict. Unknown key, or no claim that --only matches: Error with "did you
 /// mean '...'?".
 Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity>& identity = std::nullopt);

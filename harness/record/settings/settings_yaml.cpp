@@ -54,7 +54,8 @@ std::string settings_yaml(const Settings& settings) {
                      "\nbootstrap_resamples: " + std::to_string(settings.bootstrap_resamples) +
                      "\nbatch_tokens: " + std::to_string(settings.batch_tokens) + "\ndtype: " + settings.dtype +
                      "\nsweep_sequences: " + std::to_string(settings.sweep_sequences) +
-                     "\nsweep_texts: " + yaml_list(settings.sweep_texts) + "\nsurvey:\n" + "\nsurvey:\n" +
+                     "\nsweep_texts: " + yaml_list(settings.sweep_texts) +
+                     "\nweight_noise: " + std::to_string(settings.weight_noise) + "\nsurvey:\n" +
                      indented(settings.survey.yaml(), "  ") + "training:\n" + indented(settings.training.yaml(), "  ") +
                      model_yaml(settings.model) + "claims:\n";
   for (const ClaimSettings& claim : settings.claims) text += claim_yaml(claim);

@@ -68,13 +68,13 @@ std::vector<Variation> compared_again(const Record& old, const ClaimSettings& se
 
 std::string fingerprint(Session& session, const ClaimSettings& settings) {
   if (settings.judging.kind == ClaimKind::training) return training_fingerprint(session, settings);
-  const auto all = std::to_string(kMeasurementVersion) + "\n" + session.request.device.str() + "\n" +
-                   session.prose_sha256 + "\n" + settings.id + "\n" + session.loaded.record.sha256 + "\n" +
-                   std::to_string(session.loaded.record.reinitialised) + "\n" + std::to_string(session.settings.seed) +
-                   "\n" + std::to_string(session.settings.bootstrap_resamples) + "\n" +
-                   (session.begins_with_bos() ? "on" : "off") + "\n" + session.settings.survey.yaml() + "\n" +
-                   text_of(session.settings.rules) + settings.parameters.yaml() + "\n" + sweep_text(session, settings) +
-                   "\n" + (session.settings.dtype == "float32" ? "" : session.settings.dtype) + text_of(session.given);
+  const auto all =
+      std::to_string(kMeasurementVersion) + "\n" + session.request.device.str() + "\n" + session.prose_sha256 + "\n" +
+      settings.id + "\n" + session.loaded.record.sha256 + "\n" + std::to_string(session.loaded.record.reinitialised) +
+      "\n" + std::to_string(session.settings.seed) + "\n" + std::to_string(session.settings.bootstrap_resamples) +
+      "\n" + (session.begins_with_bos() ? "on" : "off") + "\n" + session.settings.survey.yaml() + "\n" +
+      text_of(session.settings.rules) + settings.parameters.yaml() + "\n" + sweep_text(session, settings) + "\n" +
+      (session.settings.dtype == "float32" ? "" : session.settings.dtype) + session.noise() + text_of(session.given);
   return sha256_hex(std::as_bytes(std::span(all)));
 }
 

@@ -10,7 +10,7 @@ namespace replicate {
 Session::Session(const RunRequest& run_request)
     : request(run_request),
       settings(run_request.settings),
-      loaded(load_model(settings.model, settings.dtype, settings.seed, request.device)),
+      loaded(load_model(settings.model, settings.dtype, settings.seed, request.device, settings.weight_noise)),
       maker(make_inputs(settings.seed)) {
   if (request.tokens) given = split(read_tokens(*request.tokens, loaded.model->config.vocabulary));
   options.device = request.device;
@@ -41,6 +41,10 @@ std::string Session::config() const {
   auto decided = settings;
   decided.model.bos = begins_with_bos();
   return settings_yaml(decided);
+}
+
+std::string Session::noise() const {
+  return settings.weight_noise == 0 ? "" : "noise " + std::to_string(settings.weight_noise) + "/";
 }
 
 Context Session::context_for(const ClaimSettings& claim) const {

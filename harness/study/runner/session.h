@@ -37,6 +37,7 @@ class Session {
 
   /// The settings know it of a named model; a model that is given by its path may know it of itself.
   bool begins_with_bos() const { return settings.model.bos.value_or(loaded.model->config.begins_with_bos); }
+  std::string noise() const;   ///< what tells results with noise on the weights from others; empty without
   std::string config() const;  ///< of config.yaml, with what was left for the model to decide
 
   /// Of natural text, as the model is measured.

@@ -11,7 +11,7 @@ namespace {
 
 std::string survey_key(const Session& session, const Lane& lane) {
   const auto parts = session.loaded.record.sha256 + (session.loaded.record.reinitialised ? "/null/" : "/") +
-                     (session.settings.dtype == "float32" ? "" : session.settings.dtype + "/") +
+                     (session.settings.dtype == "float32" ? "" : session.settings.dtype + "/") + session.noise() +
                      std::to_string(session.settings.seed) + "/" + text_of(session.settings.rules) +
                      lane.tokens->sha256;
   return sha256_hex(std::as_bytes(std::span(parts)));

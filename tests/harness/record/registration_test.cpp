@@ -128,6 +128,7 @@ TEST_F(Registration, StandsInTheSettingsWithWhatTheRunChanges) {
   EXPECT_TRUE(registration.as_registered);
   EXPECT_FALSE(delta().registration->as_registered) << "another survey";
   EXPECT_FALSE(delta({"survey.sequences=16", "seed=8"}).registration->as_registered) << "a seed of one's own choice";
+  EXPECT_FALSE(delta({"survey.sequences=16", "weight_noise=1"}).registration->as_registered);
   EXPECT_FALSE(delta({"survey.sequences=16", "claims.delta_claim.target=11"}).registration->as_registered);
   folder_.write("profiles/small.yaml", std::string(kProfile) + "  delta_claim: {natural: {sequences: 4}}\n");
   EXPECT_FALSE(delta({"survey.sequences=16"}).registration->as_registered);

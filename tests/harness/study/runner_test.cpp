@@ -202,6 +202,26 @@ TEST_F(Runner, AVariationOnAnotherTextIsMeasuredWhereTheTextIsThere) {
   EXPECT_NE(value("norm_code"), value("norm"));
 }
 
+/// Noise is asked for by name, changes what is measured, and is refused where there is no step to draw it from.
+TEST_F(Runner, NoiseOnTheWeightsMovesTheNumbers) {
+  add("first_look");
+  int runs = 0;
+  const auto value = [&](uint64_t noise) {
+    auto own = request();
+    own.settings.weight_noise = noise;
+    own.out = folder_ / ("run" + std::to_string(runs++));
+    const auto record = run_claims(own, *make_progress()).records.at(0);
+    EXPECT_EQ(record.model.quantization, noise == 0 ? "Q4_0" : "Q4_0 with noise " + std::to_string(noise));
+    return record.measurement.metrics.at(0).value;
+  };
+  EXPECT_THROW(value(1), Error);  // the file holds float32
+  small_file(TensorType::q4_0).write(folder_ / "small.gguf");
+  EXPECT_EQ(value(0), value(0));
+  EXPECT_EQ(value(1), value(1));
+  EXPECT_NE(value(1), value(0));
+  EXPECT_NE(value(1), value(2));
+}
+
 std::vector<nlohmann::json> lines_of(const std::filesystem::path& file) {
   std::vector<nlohmann::json> lines;
   std::istringstream text(read_text(file));

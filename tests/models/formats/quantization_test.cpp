@@ -57,6 +57,33 @@ TEST_P(Quantization, EqualsTheReferenceDecoder) {
   }
 }
 
+/// Numbers of one group, which has one scale, differ by whole steps, and some two of them by one step.
+TEST_P(Quantization, AStepIsTheLeastDifferenceWithinAGroup) {
+  const size_t count = golden_numbers(GetParam()), size = bytes_of(GetParam(), count), group = 16;
+  const auto fixture = golden(GetParam());
+  const auto numbers = decoded(GetParam(), std::span(fixture).first(size), count);
+  std::vector<float> steps(count, -1);
+  quantization_steps(GetParam(), std::span(fixture).first(size), steps);
+  if (block_elements(GetParam()) == 1) {
+    EXPECT_TRUE(std::ranges::all_of(steps, [](float step) { return step == 0; }));
+    return;
+  }
+  int by_one_step = 0;
+  for (size_t first = 0; first < count; first += group) {
+    for (size_t i = first + 1; i < first + group; ++i) {
+      ASSERT_EQ(steps[i], steps[first]) << i;
+      if (steps[i] == 0) continue;  // a group that is all one number
+      const double whole = (numbers[i] - numbers[first]) / static_cast<double>(steps[i]);
+      const double larger = std::max(std::abs(numbers[i]), std::abs(numbers[first]));
+      const double rounding = 1e-3 + larger * 0x1p-22 / steps[i];  // a minimum may be far larger than a step
+      EXPECT_NEAR(whole, std::round(whole), rounding) << i;
+      EXPECT_LT(std::abs(whole), 256) << i;
+      by_one_step += std::abs(std::abs(whole) - 1) < rounding;
+    }
+  }
+  EXPECT_GT(by_one_step, 0);
+}
+
 TEST_P(Quantization, ASliceOfBlocksIsASliceOfNumbers) {
   const size_t count = golden_numbers(GetParam()), first = count / 4 * 3;
   const size_t size = bytes_of(GetParam(), count), start = bytes_of(GetParam(), first);
