@@ -126,7 +126,7 @@ def pages():
     predictions = prediction_tables.read_predictions((ROOT / "configs" / "predictions.yaml").read_text("utf-8"))
     counts = calibration_tables.read_counts((ROOT / "configs" / "calibration.yaml").read_text("utf-8"))
     return {ROOT / "docs" / "claims.md": tables(claims, levels),
-            ROOT / "docs" / "results.md": results_tables.tables(claims, runs),
+            ROOT / "docs" / "results.md": results_tables.tables(claims, runs, results_tables.read_robustness(ROOT / "results" / "robustness")),
             ROOT / "docs" / "findings.md": findings_tables.tables({name: runs[name] for name in results_tables.models_of(claims, runs)}),
             ROOT / "docs" / "verdicts.md": calibration_tables.tables(claims, counts),
             ROOT / "docs" / "predictions.md": prediction_tables.tables(claims, predictions, runs)}

@@ -1,6 +1,8 @@
 """The tables of docs/results.md: what the recorded runs of the second edition say of the models. A part of docs_tables.py."""
 
+import csv
 import json
+import re
 import sys
 
 EARLIER_EDITION = 1
@@ -157,6 +159,31 @@ def effects_table(runs):
     return text + "\n"
 
 
+def read_robustness(folder):
+    """{model: {change: {claim: verdict}}} of scripts/keep_robustness.py."""
+    found = {}
+    for file in sorted(folder.glob("*.csv")):
+        for one in csv.DictReader(file.open(encoding="utf-8")):
+            found.setdefault(file.stem, {}).setdefault(one["change"], {})[one["claim"]] = one["verdict"]
+    return found
+
+
+def natural_order(text):
+    """weight noise 2 before weight noise 10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+
+
+def robustness_table(names, runs, robustness):
+    """A row per model and change: how many verdicts differ from the recorded ones, and which."""
+    text = row(["model", "change", "claims", "verdicts that change", "which"]) + "|---" * 5 + "|\n"
+    for name in names:
+        for change, verdicts in sorted(robustness.get(name, {}).items(), key=lambda item: natural_order(item[0])):
+            recorded = {claim: runs[name][claim]["verdict"] for claim in verdicts if claim in runs[name]}
+            moved = [f"`{claim}`: {verdict} to {verdicts[claim]}" for claim, verdict in recorded.items() if verdicts[claim] != verdict]
+            text += row([name, change, str(len(recorded)), str(len(moved)), ", ".join(moved)])
+    return text + "\n"
+
+
 ORDER = ("smollm2", "gemma3-270m")  # in which models were measured; others follow
 
 
@@ -167,12 +194,14 @@ def models_of(claims, runs):
     return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
 
-def tables(claims, runs):
+def tables(claims, runs, robustness):
     models = models_of(claims, runs)
     profiles = sorted(set(runs) - set(models))
     text = "### Verdicts about models\n\n" + verdict_table(claims, models, runs)
     text += "### What was judged\n\n" + numbers_table(claims, models, runs)
     text += "### Effect sizes\n\n" + effects_table({name: runs[name] for name in [*models, *profiles]})
+    if robustness:
+        text += "### With other weights and other arithmetic\n\n" + robustness_table(models, runs, robustness)
     text += "### Edits of what the super neurons write at position 0\n\nLosses are in nats per token.\n\n" + edits_table(models, runs)
     if profiles:
         text += "### Verdicts about training\n\n" + verdict_table(claims, profiles, runs) + numbers_table(claims, profiles, runs)

@@ -132,6 +132,7 @@ RECORD = {"claim": "sink_onset", "kind": "mechanism", "edition": 2, "profile": "
 
 
 class Results(unittest.TestCase):
+    robustness = {"small": {"weight noise 10": {"sink_onset": "fail"}, "weight noise 2": {"sink_onset": "pass", "emergence": "pass"}}}
     claims = [{"id": "sink_onset", "kind": "mechanism", "family": "pretrained"}, {"id": "emergence", "kind": "training", "family": "beyond"}]
 
     def tables(self, *records):
@@ -140,7 +141,7 @@ class Results(unittest.TestCase):
                 folder = pathlib.Path(scratch, "run", str(number))
                 folder.mkdir(parents=True)
                 (folder / "record.json").write_text(json.dumps(record), "utf-8")
-            return results_tables.tables(self.claims, results_tables.read_runs(pathlib.Path(scratch)))
+            return results_tables.tables(self.claims, results_tables.read_runs(pathlib.Path(scratch)), self.robustness)
 
     def test_a_claim_has_its_verdict_and_what_was_judged(self):
         rows = self.tables(RECORD).splitlines()
@@ -149,6 +150,11 @@ class Results(unittest.TestCase):
         self.assertIn("| `sink_onset` | `share` | > 0.5 | **0.25 [0.1, 0.3]** |", rows)
         self.assertIn("| `sink_onset` | `share_null` | check: < 2000 | 1234 |", rows)
         self.assertIn("| `sink_onset` | `share_null` | control: below 0.2 x `share` | 1234 |", rows)
+
+    def test_verdicts_that_change_with_the_weights_are_named(self):
+        rows = self.tables(RECORD).splitlines()
+        first = rows.index("| small | weight noise 2 | 1 | 1 | `sink_onset`: fail to pass |")
+        self.assertEqual(rows[first + 1], "| small | weight noise 10 | 1 | 0 |  |")
 
     def test_what_another_edition_judged_is_left_out(self):
         for edition in ({"edition": 1}, {}):

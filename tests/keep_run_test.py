@@ -1,4 +1,5 @@
-"""scripts/keep_run.py keeps a run's records and the samples of what is judged, and refuses a run of a changed tree."""
+"""scripts/keep_run.py keeps a run's records and the samples of what is judged, and refuses a run of a changed tree;
+scripts/keep_robustness.py keeps the verdicts of runs with one thing changed."""
 
 import json
 import pathlib
@@ -8,6 +9,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
+import keep_robustness  # noqa: E402
 import keep_run  # noqa: E402
 
 RECORD = {"claim": "sink_onset", "profile": "cpu", "seed": 1, "environment": {"commit": "0123456789ab"}, "criteria": [{"metric": "share"}], "checks": [{"metric": "check"}],
@@ -88,6 +90,37 @@ class KeepRun(unittest.TestCase):
 
     def test_a_folder_without_records_is_refused(self):
         self.assertRaisesRegex(SystemExit, "no records", self.kept)
+
+
+class KeepRobustness(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = pathlib.Path(scratch.name)
+        original, keep_robustness.FOLDER = keep_robustness.FOLDER, self.folder / "kept"
+        self.addCleanup(setattr, keep_robustness, "FOLDER", original)
+
+    def run_of(self, dtype="float32", noise=0, verdict="pass", **changes):
+        claim = self.folder / "run" / "sink_onset"
+        claim.mkdir(parents=True, exist_ok=True)
+        record = RECORD | {"model": {"name": "small"}, "verdict": verdict, "metrics": [{"name": "share", "value": 0.25}]} | changes
+        (claim / "record.json").write_text(json.dumps(record), "utf-8")
+        (claim.parent / "config.yaml").write_text(f"profile: cpu\ndtype: {dtype}\nweight_noise: {noise}\n", "utf-8")
+        return claim.parent
+
+    def rows(self):
+        return (self.folder / "kept" / "small.csv").read_text("utf-8").splitlines()[1:]
+
+    def test_a_change_keeps_its_verdicts_and_replaces_its_own(self):
+        keep_robustness.keep(self.run_of(noise=3))
+        keep_robustness.keep(self.run_of(dtype="bfloat16", verdict="inconclusive"))
+        keep_robustness.keep(self.run_of(noise=3, verdict="fail"))
+        self.assertEqual(self.rows(), ["bfloat16,sink_onset,inconclusive,share,0.25,0123456789ab",
+                                       "weight noise 3,sink_onset,fail,share,0.25,0123456789ab"])
+
+    def test_a_run_that_differs_by_nothing_or_by_two_things_is_refused(self):
+        for changes in ({}, {"dtype": "bfloat16", "noise": 3}, {"noise": 3, "environment": {"commit": "0123456789ab+"}}):
+            self.assertRaises(SystemExit, keep_robustness.keep, self.run_of(**changes))
 
 
 if __name__ == "__main__":
