@@ -32,7 +32,7 @@ def at_stages(record, name):
 
 
 def cell(record, name):
-    """"pass: 0.991 [0.986, 0.997]; layer 12: 0.996"."""
+    """"pass: 0.991 [0.986, 0.997]; layer 12: pass, 0.996"."""
     if record is None:
         return ""
     verdict = f"**{record['verdict']}**" if record["bearing"] == "contradicts" else record["verdict"]
@@ -41,7 +41,8 @@ def cell(record, name):
     numbers = at_stages(record, name)
     if not numbers:
         return verdict
-    later = [f"layer {spike}: {number(metric['value'])}" for spike, metric in numbers[1:]]
+    verdicts = {stage["spike"]: stage["verdict"] for stage in record["stages"]}
+    later = [f"layer {spike}: {verdicts[spike]}, {number(metric['value'])}" for spike, metric in numbers[1:]]
     return "; ".join([f"{verdict}: {with_interval(numbers[0][1])}", *later])
 
 

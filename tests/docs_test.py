@@ -172,7 +172,7 @@ class Results(unittest.TestCase):
         numbers = [{"name": "onset_correlation", "value": value, "low": value - 0.1, "high": value + 0.1, "where": where}
                    for value, where in ((0.25, {"spike": 3}), (0.5, {"spike": 12}), (0.75, {"spike": 0}), (9, {}))]
         record = RECORD | {"metrics": numbers}
-        cells = {"**fail**: 0.25 [0.15, 0.35]; layer 12: 0.5": record, "not applicable": record | {"verdict": "not applicable", "bearing": "silent"},
+        cells = {"**fail**: 0.25 [0.15, 0.35]; layer 12: pass, 0.5": record, "not applicable": record | {"verdict": "not applicable", "bearing": "silent"},
                  "pass: 9 [8.9, 9.1]": record | {"verdict": "pass", "bearing": "silent", "stages": [], "metrics": numbers[3:]},
                  "inconclusive": record | {"verdict": "inconclusive", "bearing": "silent", "metrics": []}}
         text = findings_tables.tables({str(number): {"sink_onset": one} for number, one in enumerate(cells.values())})
