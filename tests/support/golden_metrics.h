@@ -72,15 +72,20 @@ inline bool golden_agree(const nlohmann::json& golden, const nlohmann::json& now
   return std::abs(a - b) <= 1e-4 * std::max(std::abs(a), 1e-2) + slack;
 }
 
+/// Of a thousand permutations a few lie so near to the tau that another processor's rounding decides on which side.
+inline double golden_count_slack(const std::string& metric) {
+  return metric.ends_with("/permutations_reaching_tau") ? 3 : 0;
+}
+
 /// Why a value is missing is for the reader alone: the sentence may change.
-inline bool golden_entries_agree(const nlohmann::json& golden, const nlohmann::json& now) {
+inline bool golden_entries_agree(const std::string& metric, const nlohmann::json& golden, const nlohmann::json& now) {
   const auto field = [](const nlohmann::json& entry, const char* name) { return entry.value(name, nlohmann::json()); };
   const auto agree = [&](const char* name, double slack) {
     return golden_agree(field(golden, name), field(now, name), slack);
   };
   const auto low = field(golden, "low"), high = field(golden, "high");
   const double slack = low.is_number() && high.is_number() ? 0.05 * (high.get<double>() - low.get<double>()) : 0;
-  return agree("value", 0) && agree("n", 0) && agree("low", slack) && agree("high", slack);
+  return agree("value", golden_count_slack(metric)) && agree("n", 0) && agree("low", slack) && agree("high", slack);
 }
 
 /// One line per metric. What agrees stays as it was, so a diff shows only what changed.
@@ -88,7 +93,7 @@ inline void accept_golden(const std::filesystem::path& file, const GoldenMetrics
   std::string lines;
   for (const auto& [name, entry] : now) {
     const auto found = golden.find(name);
-    const bool stays = found != golden.end() && golden_entries_agree(found->second, entry);
+    const bool stays = found != golden.end() && golden_entries_agree(found->first, found->second, entry);
     lines += (lines.empty() ? "" : ",\n") + nlohmann::json(name).dump() + ": " + (stays ? found->second : entry).dump();
   }
   write_atomically(file, "{\n" + lines + "\n}\n");
@@ -107,7 +112,7 @@ inline void expect_golden_metrics(const std::string& name, const GoldenMetrics& 
     const auto found = golden.find(metric);
     if (found == golden.end()) {
       ADD_FAILURE() << metric << " is judged and tests/golden/" << name << " does not have it: " << entry << remedy;
-    } else if (!golden_entries_agree(found->second, entry)) {
+    } else if (!golden_entries_agree(found->first, found->second, entry)) {
       ADD_FAILURE() << metric << " moved\n  golden: " << found->second << "\n  now:    " << entry << remedy;
     }
   }
