@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/did_you_mean.h"
-#include "base/text_file.h"
 #include "harness/record/settings/config_files.h"
 
 namespace replicate {
@@ -43,11 +42,7 @@ ErrorRates error_rates(const Yaml& yaml) {
 }  // namespace
 
 std::optional<Yaml> read_error_rates(const fs::path& configs) {
-  const auto file = configs / "calibration.yaml";
-  if (!is_there(file)) return std::nullopt;
-  auto yaml = Yaml::read(file);
-  yaml.allow({"claims"});
-  return yaml;
+  return read_optional(configs / "calibration.yaml", {"claims"});
 }
 
 void add_error_rates(Settings& settings, const std::optional<Yaml>& calibration) {

@@ -5,6 +5,7 @@
 
 #include "base/did_you_mean.h"
 #include "base/error.h"
+#include "base/text_file.h"
 
 namespace replicate {
 
@@ -34,6 +35,13 @@ Yaml read_named(const fs::path& folder, const std::string& kind, const std::stri
     throw Error("unknown " + kind + " " + in_quotes(name), folder.string(), did_you_mean(name, names));
   }
   return Yaml::read(folder / (name + ".yaml"));
+}
+
+std::optional<Yaml> read_optional(const std::filesystem::path& file, const std::vector<std::string>& keys) {
+  if (!is_there(file)) return std::nullopt;
+  auto yaml = Yaml::read(file);
+  yaml.allow(keys);
+  return yaml;
 }
 
 void check_name(const Yaml& yaml, const std::string& key, const std::string& stem) {

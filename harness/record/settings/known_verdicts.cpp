@@ -1,7 +1,6 @@
 #include "harness/record/settings/known_verdicts.h"
 
 #include "base/did_you_mean.h"
-#include "base/text_file.h"
 #include "harness/record/settings/config_files.h"
 
 namespace replicate {
@@ -53,11 +52,7 @@ void apply_entries(Draft& draft, const Yaml& entries, const Group& group) {
 }  // namespace
 
 std::optional<Yaml> read_known(const fs::path& configs) {
-  const auto file = configs / "known.yaml";
-  if (!is_there(file)) return std::nullopt;
-  auto yaml = Yaml::read(file);
-  yaml.allow({"models", "profiles"});
-  return yaml;
+  return read_optional(configs / "known.yaml", {"models", "profiles"});
 }
 
 void apply_known(Draft& draft, const std::optional<Yaml>& known) {

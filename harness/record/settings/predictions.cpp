@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "base/did_you_mean.h"
-#include "base/text_file.h"
 #include "harness/record/settings/config_files.h"
 
 namespace replicate {
@@ -42,11 +41,7 @@ void check_model(const Yaml& model, const std::vector<std::string>& profiles, Dr
 }  // namespace
 
 std::optional<Yaml> read_predictions(const std::filesystem::path& configs) {
-  const auto file = configs / "predictions.yaml";
-  if (!is_there(file)) return std::nullopt;
-  auto yaml = Yaml::read(file);
-  yaml.allow({"models"});
-  return yaml;
+  return read_optional(configs / "predictions.yaml", {"models"});
 }
 
 void apply_predictions(Draft& draft, const std::optional<Yaml>& predictions) {

@@ -1,7 +1,6 @@
 #include "harness/record/settings/registration.h"
 
 #include "base/did_you_mean.h"
-#include "base/text_file.h"
 #include "harness/record/settings/config_files.h"
 #include "harness/record/settings/prior_knowledge.h"
 
@@ -29,11 +28,7 @@ bool is_as_defined(const Draft& draft, const ClaimDraft& claim) {
 }  // namespace
 
 std::optional<Yaml> read_registered(const fs::path& configs) {
-  const auto file = configs / "registered.yaml";
-  if (!is_there(file)) return std::nullopt;
-  auto yaml = Yaml::read(file);
-  yaml.allow({"known_models", "claims"});
-  return yaml;
+  return read_optional(configs / "registered.yaml", {"known_models", "claims"});
 }
 
 void apply_known_models(Draft& draft, const std::optional<Yaml>& registered) {
