@@ -20,7 +20,8 @@ bool contains(const std::vector<std::string>& names, const std::string& name);
 /// `folder`/`name`.yaml. Error with "did you mean '...'?" when there is no such file.
 Yaml read_named(const std::filesystem::path& folder, const std::string& kind, const std::string& name);
 
-/// A file of the configs folder that may be missing, which is nothing. Error when it has a key that is not one of `keys`.
+/// A file of the configs folder that may be missing, which is nothing. Error when it has a key that is not one of
+/// `keys`.
 std::optional<Yaml> read_optional(const std::filesystem::path& file, const std::vector<std::string>& keys);
 
 /// Error when the value of `key` is not `stem`, the name of the file.

@@ -44,6 +44,13 @@ std::vector<Attempt> other_stages(const ClaimSettings& settings, const Context& 
   return attempts;
 }
 
+/// The first pair's other stages; one survey binds both of its calls, so that they have the same.
+void add_dtype_stages(const ClaimSettings& settings, std::vector<DtypePair>& pairs) {
+  auto reduced = other_stages(settings, pairs.front().reduced.context);
+  auto exact = other_stages(settings, pairs.front().exact.context);
+  for (size_t i = 0; i < reduced.size(); ++i) pairs.push_back({std::move(reduced[i]), std::move(exact.at(i))});
+}
+
 /// Why a variation would measure nothing new, or nothing at all.
 std::string why_left_out(const Session& session, const SweepSettings& point) {
   if (!point.bos) return {};
@@ -81,10 +88,9 @@ ClaimRun start(Session& session, const ClaimSettings& settings) {
   check_parameters(settings.id, settings.parameters);
   ClaimRun run{&settings, {session.context_for(settings)}};
   if (settings.dtype_check) {
-    for (const ModelAndNulls& models : {static_cast<const ModelAndNulls&>(session.loaded), *session.loaded.exact}) {
-      run.dtypes.push_back({session.context_for(settings, *settings.dtype_check)});
-      use(models, run.dtypes.back().context);
-    }
+    run.dtypes.push_back({{session.context_for(settings, *settings.dtype_check)},
+                          {session.context_for(settings, *settings.dtype_check)}});
+    use(*session.loaded.exact, run.dtypes.back().exact.context);
   }
   if (session.given.judged) return run;
   for (const auto& point : settings.sweep) {
@@ -106,12 +112,16 @@ void prepare(Session& session, ClaimRun& claim) {
     bind_and_declare(claim.judged);
     claim.stages = other_stages(settings, claim.judged.context);
     for (auto& attempt : claim.stages) declare(attempt);
-    claim.dtype_stages.clear();
-    for (auto& attempt : claim.dtypes) {
-      bind_and_declare(attempt);
-      for (auto& other : other_stages(settings, attempt.context)) claim.dtype_stages.push_back(std::move(other));
+    if (!claim.dtypes.empty()) {
+      claim.dtypes.erase(claim.dtypes.begin() + 1, claim.dtypes.end());
+      bind_and_declare(claim.dtypes.front().reduced);
+      bind_and_declare(claim.dtypes.front().exact);
+      add_dtype_stages(settings, claim.dtypes);
+      for (auto pair = claim.dtypes.begin() + 1; pair != claim.dtypes.end(); ++pair) {
+        declare(pair->reduced);
+        declare(pair->exact);
+      }
     }
-    for (auto& attempt : claim.dtype_stages) declare(attempt);
     for (auto& attempt : claim.sweep) {
       if (attempt.left_out.empty()) attempt.error = what_throws([&] { bind_and_declare(attempt); });
     }

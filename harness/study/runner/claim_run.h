@@ -13,16 +13,19 @@ struct Attempt {
   std::string left_out = {};          // why a point of a sweep is not measured, if so
 };
 
+/// The same call in the run's dtype and in float32, on few sequences.
+struct DtypePair {
+  Attempt reduced, exact;
+};
+
 /// One claim on its way from settings to record.
 struct ClaimRun {
   const ClaimSettings* settings;
   Attempt judged;
-  std::vector<Attempt> stages = {};  // at the model's other stages, and at all together
-  std::vector<Attempt> sweep = {};   // as settings->sweep
-  std::vector<Attempt> dtypes =
-      {};  // in the run's dtype and in float32, on few sequences; empty where they are the same
-  std::vector<Attempt> dtype_stages = {};  // those two at each of `stages`: first all of the run's dtype
-  Plan plan = {};                          // of all attempts
+  std::vector<Attempt> stages = {};    // at the model's other stages, and at all together
+  std::vector<Attempt> sweep = {};     // as settings->sweep
+  std::vector<DtypePair> dtypes = {};  // of the judged call, then of each of `stages`; empty where the dtype is float32
+  Plan plan = {};                      // of all attempts
   double flops = 0;
   double seconds = 0;
   std::string error = {};         // why it ended, if it did

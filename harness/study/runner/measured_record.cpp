@@ -53,12 +53,9 @@ void add_dtype_errors(const Judging& judging, const Measurement& reduced, const 
 
 /// The same at every stage that the claim was measured at: the errors name the spike, as the metrics do.
 void add_dtype_errors(const ClaimRun& claim, Measurement& all) {
-  const auto add = [&](const Attempt& reduced, const Attempt& exact) {
+  for (const auto& [reduced, exact] : claim.dtypes) {
     add_dtype_errors(claim.settings->judging, reduced.claim->measure(), exact.claim->measure(), all);
-  };
-  if (!claim.dtypes.empty()) add(claim.dtypes[0], claim.dtypes[1]);
-  const auto stages = claim.dtype_stages.size() / 2;
-  for (size_t i = 0; i < stages; ++i) add(claim.dtype_stages[i], claim.dtype_stages[stages + i]);
+  }
 }
 
 /// Its metrics stand beside the judged ones.
