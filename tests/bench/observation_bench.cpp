@@ -12,11 +12,13 @@
 namespace replicate {
 namespace {
 
+/// Another model than SmolLM2 is named by its path in REPLICATE_BENCH_MODEL, as race.py --models does.
 const Model& model() {
   static const LoadedModel loaded = [] {
+    const char* other = std::getenv("REPLICATE_BENCH_MODEL");
     ModelSettings settings;
-    settings.name = "smollm2";
-    settings.file = model_file();
+    settings.file = other ? std::filesystem::path(other) : model_file();
+    settings.name = settings.file.stem().string();
     return load_model(settings, "float32", 1, at::kCPU);
   }();
   return *loaded.model;
@@ -61,6 +63,11 @@ class Output : public Probe {
   int64_t layer_;
 };
 
+/// 0 stands for all.
+int64_t layers_of(const benchmark::State& state) {
+  return state.range(2) == 0 ? model().config.layers : state.range(2);
+}
+
 /// Only what a probe wants of the first layers.
 class Upto : public Probe {
  public:
@@ -89,7 +96,7 @@ void plain_forward(benchmark::State& state) {
 void observed_forward(benchmark::State& state) {
   const auto ids = tokens(state.range(0), state.range(1));
   const auto upto = [&](std::shared_ptr<Probe> probe) {
-    return std::make_shared<Upto>(state.range(2), std::move(probe));
+    return std::make_shared<Upto>(layers_of(state), std::move(probe));
   };
   for (auto _ : state) run({{shared_model(), ids, {}, {upto(watch_columns({0})), upto(watch_norms())}}}, {});
   set_rate(state);
@@ -115,6 +122,7 @@ void curves(benchmark::internal::Benchmark* bench) {
   for (const int64_t length : {128, 256, 512}) bench->Args({1, length, 30});
   for (const int64_t sequences : {2, 8}) bench->Args({sequences, 256, 30});
   for (const int64_t layers : {5, 10, 20}) bench->Args({1, 512, layers});
+  for (const int64_t length : {128, 256, 512, 1024}) bench->Args({1, length, 0});
   bench->Unit(benchmark::kMillisecond)->UseRealTime();
 }
 BENCHMARK(fused_forward)->Apply(shapes);

@@ -3,7 +3,8 @@
 
     race.py BENCHMARKS ASSETS [--works REGEX] [--threads 2] [--rounds 7] [--seconds 3] [--out FILE.json]
     race.py ... --cost                 cost against length, sequences and layers in place of the table
-    race.py --table FILE.json          the Markdown table of a finished race
+    race.py ... --models FILE...       cost of these models (GGUF) against their parameters and against length
+    race.py --table FILE.json          the Markdown table of a finished race; of --models with the slopes
     race.py --plot FILE.json OUT.svg   the curves of a finished --cost
 
 A work is one line of the table: a Google Benchmark of ours, and peers (peers/*.py) that do the same. Every contender
@@ -17,6 +18,7 @@ builds and calls it.
 
 import argparse
 import json
+import math
 import os
 import platform
 import re
@@ -38,6 +40,7 @@ class Work:
     unit: str = "tokens/s"
     tokens: int = 0
     curve: tuple = ()  # (axis, place on it) where it is a point of a curve
+    model: str = ""  # the path of another model than SmolLM2
 
 
 LAYERS = 30  # of SmolLM2-135M
@@ -96,6 +99,20 @@ COST = [
 ]
 
 
+ALL = 0  # layers
+LENGTHS = (128, 256, 512, 1024)
+MOST_BYTES_OF_A_PEER = 1_000_000_000  # of a file that is quantised: `transformers` needs 8 times as much for float32
+
+
+def models_works(files):
+    """Every model at every length, one sequence, all layers."""
+    for file in map(Path, files):
+        for length in LENGTHS:
+            peers = {"transformers eager": f"transformers_forward.py statistics 1x{length}x{ALL}"}
+            yield Work(f"{file.stem}, 1 x {length}", f"observation_bench/observed_forward/1/{length}/{ALL}",
+                       peers if file.stat().st_size < MOST_BYTES_OF_A_PEER else {}, tokens=length, model=str(file.resolve()))
+
+
 class Ours:
     """One Google Benchmark a turn."""
 
@@ -148,6 +165,9 @@ class Peer:
 
 def contenders(work, arguments):
     """-> ({name: contender}, {name: why it is not there})"""
+    os.environ.pop("REPLICATE_BENCH_MODEL", None)
+    if work.model:
+        os.environ["REPLICATE_BENCH_MODEL"] = work.model
     there, missing = {"ours": Ours(work, arguments)}, {}
     for name, command in work.peers.items():
         try:
@@ -171,7 +191,15 @@ def race(work, arguments):
         runner.close()
     return {"work": work.name, "unit": work.unit, "target": work.target, "rounds": rates, "peak_mb": peaks, "missing": missing,
             "versions": {name: runner.version for name, runner in runners.items() if runner.version},
-            "commands": {"ours": work.ours, **work.peers}, "tokens": work.tokens, "curve": work.curve}
+            "commands": {"ours": work.ours, **work.peers}, "tokens": work.tokens, "curve": work.curve,
+            **({"model": {"file": Path(work.model).name, "bytes": Path(work.model).stat().st_size,
+                          "parameters": parameters_of(work.model)}} if work.model else {})}
+
+
+def parameters_of(file):
+    from gguf import GGUFReader
+
+    return int(sum(tensor.n_elements for tensor in GGUFReader(file).tensors))
 
 
 def ratios(result, name):
@@ -192,6 +220,36 @@ def table(results):
             shown = "**replicate**" if name == "ours" else name
             lines.append(f"| {title} | {shown} | {number(statistics.median(rates))} {result['unit']} | "
                          f"{number(result['peak_mb'][name])} MB | {against} |")
+    return "\n".join(lines)
+
+
+def slope(points):
+    """Of log seconds over log x, by least squares: 1 where twice as much takes twice as long."""
+    logs = [(math.log(x), math.log(seconds)) for x, seconds in points]
+    x_mean, y_mean = (statistics.fmean(values) for values in zip(*logs))
+    return sum((x - x_mean) * (y - y_mean) for x, y in logs) / sum((x - x_mean) ** 2 for x, _ in logs)
+
+
+def models_table(results):
+    """A row per model and length, then the slopes."""
+    lines = ["| model | parameters | file | tokens | seconds | peak memory | transformers eager | its memory |", "|---|--:|--:|--:|--:|--:|--:|--:|"]
+    for result in results:
+        model, peer = result["model"], "transformers eager" if "transformers eager" in result["rounds"] else None
+        cells = [model["file"].removesuffix(".gguf"), f"{model['parameters'] / 1e6:,.0f} M", f"{model['bytes'] / 1e6:,.0f} MB", str(result["tokens"]),
+                 number(value(result, "ours", "seconds")), f"{number(result['peak_mb']['ours'])} MB",
+                 number(value(result, peer, "seconds")) if peer else "", f"{number(result['peak_mb'][peer])} MB" if peer else ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    seconds = {(result["model"]["file"], result["tokens"]): value(result, "ours", "seconds") for result in results}
+    parameters = {result["model"]["file"]: result["model"]["parameters"] for result in results}
+    if len(parameters) > 1:
+        for length in sorted({tokens for _, tokens in seconds}):
+            points = [(count, seconds[file, length]) for file, count in parameters.items() if (file, length) in seconds]
+            if len(points) > 1:
+                lines.append(f"\nSlope against parameters at {length} tokens: {slope(points):.2f}")
+    for file in parameters:
+        points = [(tokens, value) for (of, tokens), value in seconds.items() if of == file]
+        if len(points) > 1:
+            lines.append(f"\nSlope against length, {file}: {slope(points):.2f}")
     return "\n".join(lines)
 
 
@@ -250,6 +308,7 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--out")
     parser.add_argument("--cost", action="store_true")
+    parser.add_argument("--models", nargs="+", metavar="FILE.gguf")
     parser.add_argument("--table", metavar="FILE.json")
     parser.add_argument("--plot", nargs=2, metavar=("FILE.json", "OUT.svg"))
     return parser.parse_args()
@@ -258,7 +317,8 @@ def parse_arguments():
 def main():
     arguments = parse_arguments()
     if arguments.table:
-        print(table(json.loads(Path(arguments.table).read_text())["works"]))
+        works = json.loads(Path(arguments.table).read_text())["works"]
+        print(models_table(works) if "model" in works[0] else table(works))
         return
     if arguments.plot:
         plot(json.loads(Path(arguments.plot[0]).read_text())["works"], arguments.plot[1])
@@ -269,7 +329,7 @@ def main():
     os.environ.update(OMP_NUM_THREADS=str(arguments.threads), MKL_NUM_THREADS=str(arguments.threads),
                       HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     results = []
-    for work in COST if arguments.cost else WORKS:
+    for work in models_works(arguments.models) if arguments.models else COST if arguments.cost else WORKS:
         if not re.search(arguments.works, work.name):
             continue
         results.append(race(work, arguments))

@@ -6,7 +6,7 @@ import sys
 
 import xllamacpp
 
-from smollm2 import gguf_of, random_ids
+from stored import gguf_of, random_ids
 from worker import serve
 
 assets, length = sys.argv[1], int(sys.argv[2])

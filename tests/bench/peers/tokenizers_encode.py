@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tokenizers
 
-from smollm2 import tokenizer_of
+from stored import tokenizer_of
 from worker import serve
 
 assets = sys.argv[1]

@@ -11,7 +11,7 @@ import torch
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedTokenizerFast
 
-from smollm2 import model_of, numbers, random_ids, tokenizer_of
+from stored import model_of, numbers, random_ids, tokenizer_of
 from worker import serve
 
 assets, what, shape = sys.argv[1:]

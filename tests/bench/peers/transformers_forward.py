@@ -9,13 +9,13 @@ import sys
 import torch
 import transformers
 
-from smollm2 import model_of, numbers, random_ids
+from stored import model_of, numbers, random_ids
 from worker import serve
 
 assets, what, shape = sys.argv[1:]
 sequences, length, layers = numbers(shape)
 model = model_of(assets, "eager" if what == "statistics" else "sdpa", layers).model
-ids = random_ids(sequences, length)
+ids = random_ids(sequences, length, model.config.vocab_size)
 
 
 @torch.inference_mode()
