@@ -1,5 +1,5 @@
 # docker build -t replicate . && docker run --rm -v results:/results replicate --all
-# docker build -t replicate:cuda --build-arg WITH="cuda enwik8" . && docker run --rm --gpus all -v results:/results replicate:cuda --all
+# docker build -t replicate:cuda --build-arg WITH="cuda enwik8 texts" . && docker run --rm --gpus all -v results:/results replicate:cuda --all
 #
 # WITH names what scripts/setup --with knows. `cuda` brings NVIDIA's libraries and compiler from pinned packages, so that the base
 # image is the same and the host needs its driver and the NVIDIA container toolkit alone; `enwik8` is the text of the profile
