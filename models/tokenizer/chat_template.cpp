@@ -8,6 +8,8 @@
 namespace replicate {
 namespace {
 
+constexpr size_t kLongest = 1 << 16;  // templates have a few thousand characters; a longer one is not looked at
+
 /// In a string of the template, where a new line may be spelled `\n`.
 std::string with_line_breaks(std::string text) {
   for (auto at = text.find("\\n"); at != std::string::npos; at = text.find("\\n", at + 1)) text.replace(at, 2, "\n");
@@ -30,6 +32,7 @@ std::string default_system_turn(const std::string& program) {
 }  // namespace
 
 std::optional<std::string> chat_opening(const std::string& chat_template) {
+  if (chat_template.size() > kLongest) return std::nullopt;
   const auto program = with_line_breaks(chat_template);
   if (program.find("<|im_start|>") != std::string::npos) {
     return default_system_turn(program) + "<|im_start|>user\n";

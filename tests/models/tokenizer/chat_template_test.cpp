@@ -51,6 +51,7 @@ TEST(ChatTemplate, ASystemTurnCountsOnlyWithTheTemplatesOwnWords) {
       {R"({{ '<|im_start|>system\nnever closed' }})", user},
   };
   for (const auto& [program, opening] : cases) EXPECT_EQ(chat_opening(program), opening) << program;
+  EXPECT_EQ(chat_opening("<|im_start|>" + std::string(1 << 16, ' ')), std::nullopt);
 }
 
 TEST(ChatTemplate, AFolderHasItInOneOfThreePlaces) {
