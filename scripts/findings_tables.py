@@ -1,7 +1,7 @@
 """The table of docs/findings.md: each step of the paper's account beside what every recorded model says of it. A part of
 docs_tables.py."""
 
-from results_tables import ALL_STAGES, number, row, with_interval
+from results_tables import ALL_STAGES, OUTCOMES, number, row, shown_verdict, with_interval
 
 # What the paper says, or what follows from it; the claim that tests it; the number that shows it best, and its name in words.
 STEPS = (
@@ -35,11 +35,8 @@ def cell(record, name):
     """"pass: 0.991 [0.986, 0.997]; layer 12: pass, 0.996"."""
     if record is None:
         return ""
-    verdict = f"**{record['verdict']}**" if record["bearing"] == "contradicts" else record["verdict"]
-    if record["verdict"] not in ("pass", "fail", "inconclusive"):
-        return verdict
-    numbers = at_stages(record, name)
-    if not numbers:
+    verdict, numbers = shown_verdict(record), at_stages(record, name)
+    if record["verdict"] not in OUTCOMES or not numbers:
         return verdict
     verdicts = {stage["spike"]: stage["verdict"] for stage in record["stages"]}
     later = [f"layer {spike}: {verdicts[spike]}, {number(metric['value'])}" for spike, metric in numbers[1:]]

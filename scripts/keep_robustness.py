@@ -4,15 +4,17 @@
     scripts/keep_robustness.py RUN...
 
 A run differs from the recorded one by `--dtype bfloat16` or `--set weight_noise=N`, and says so in its config.yaml. Of each
-claim the verdict is kept, and the number that its first criterion judged. Rows of the same model and change are replaced. A run of
-a changed tree is refused. Then run scripts/docs_tables.py, and commit all of it.
+claim the verdict is kept, and the number that its first criterion judged. Rows of the same model and change are replaced. A damaged
+run, or one of a changed tree, is refused as scripts/keep_run.py does. Then run scripts/docs_tables.py, and commit all of it.
 """
 
 import csv
-import json
 import pathlib
 import re
 import sys
+
+import keep_run
+import results_tables
 
 FOLDER = pathlib.Path(__file__).parent.parent / "results" / "robustness"
 COLUMNS = ("change", "claim", "verdict", "metric", "value", "commit")
@@ -30,18 +32,14 @@ def change_of(config):
 
 
 def row_of(record, change):
-    commit = record["environment"]["commit"]
-    if not re.fullmatch("[0-9a-f]{12}", commit):
-        sys.exit(f"keep_robustness: {record['claim']} was measured by a changed tree ({commit})")
     name = record["criteria"][0]["metric"] if record["criteria"] else ""
-    value = next((metric["value"] for metric in record["metrics"] if metric["name"] == name), None)
-    return dict(zip(COLUMNS, (change, record["claim"], record["verdict"], name, "" if value is None else f"{value:.6g}", commit)))
+    metric = results_tables.measured(record, name)
+    value = "" if metric is None or metric["value"] is None else f"{metric['value']:.6g}"
+    return dict(zip(COLUMNS, (change, record["claim"], record["verdict"], name, value, record["environment"]["commit"])))
 
 
 def keep(run):
-    records = [json.loads(file.read_text("utf-8")) for file in sorted(run.glob("*/record.json"))]
-    if not records:
-        sys.exit(f"keep_robustness: there are no records ({run})")
+    records = list(keep_run.read_records(run).values())
     change = change_of((run / "config.yaml").read_text("utf-8"))
     file = FOLDER / f"{records[0]['model']['name']}.csv"
     rows = list(csv.DictReader(file.open(encoding="utf-8"))) if file.exists() else []

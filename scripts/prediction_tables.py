@@ -4,7 +4,8 @@ each forecaster's score. A part of docs_tables.py."""
 import re
 import sys
 
-OUTCOMES = ("pass", "fail", "inconclusive")
+from results_tables import OUTCOMES
+
 FORECASTERS = {"paper": "the paper", "smollm2": "SmolLM2", "rivals": "the rivals"}
 OF_A_MODEL = ("date", "sha256", "profile", "smollm2_commit")
 CLAIM = re.compile(r"^      (\w+): \{version: (\d+), paper: \[(.*?)\], smollm2: \[(.*?)\], rivals: \[(.*?)\]\}$")

@@ -6,6 +6,7 @@ import re
 import sys
 
 EARLIER_EDITION = 1
+OUTCOMES = ("pass", "fail", "inconclusive")  # of a claim that was judged
 ALL_STAGES = 0  # the spike under which a record has the verdict of all stages together
 
 
@@ -34,13 +35,16 @@ def later_stages(record):
     return ", ".join(f"layer {stage['spike']}: {stage['verdict']}" for stage in record["stages"][1:] if stage["spike"] != ALL_STAGES)
 
 
+def shown_verdict(record):
+    """In bold where it contradicts the paper."""
+    return f"**{record['verdict']}**" if record["bearing"] == "contradicts" else record["verdict"]
+
+
 def outcome(record):
     """"**fail**, contradicts; layer 12: pass; 4 of 4", with the parts that there are."""
     if record is None:
         return ""
-    verdict = f"**{record['verdict']}**, contradicts" if record["bearing"] == "contradicts" else record["verdict"]
-    if record["bearing"] == "supports":
-        verdict += ", supports"
+    verdict = shown_verdict(record) + ("" if record["bearing"] == "silent" else f", {record['bearing']}")
     return "; ".join(part for part in (verdict, later_stages(record), agreeing(record)) if part)
 
 
@@ -61,7 +65,7 @@ def verdict_table(claims, names, runs):
 
 def standing_of(records):
     """Of a run all of whose judged claims have one standing."""
-    standings = {record["standing"] for record in records.values() if record["verdict"] in ("pass", "fail", "inconclusive")}
+    standings = {record["standing"] for record in records.values() if record["verdict"] in OUTCOMES}
     return standings.pop() if len(standings) == 1 else ""
 
 

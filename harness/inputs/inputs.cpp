@@ -90,7 +90,11 @@ InputMaker::InputMaker(std::shared_ptr<const Tokenizer> tokenizer, int64_t vocab
   }
 }
 
-std::string InputMaker::prose_sha256() { return sha256_hex(std::as_bytes(std::span(text()))); }
+std::string InputMaker::prose_sha256() {
+  auto sha256 = sha256_hex(std::as_bytes(std::span(text())));
+  for (const auto id : prose_.opening) (sha256 += ' ') += std::to_string(id);
+  return sha256;
+}
 
 Tokens InputMaker::make(InputKind kind, InputShape shape, bool bos, Region region) {
   const auto key = name_of(kind) + "/" + std::to_string(shape.sequences) + "/" + std::to_string(shape.length) + "/" +

@@ -52,7 +52,7 @@ class InputMaker {
   int64_t bos() const;  ///< Error without one
   bool has_bos() const { return tokenizer_->bos().has_value(); }
 
-  std::string prose_sha256();  ///< of all the text that natural inputs are drawn from
+  std::string prose_sha256();  ///< of all the text that natural inputs are drawn from, then the ids of its opening
 
  private:
   std::vector<int64_t> draw(InputKind kind, InputShape shape, Region region);

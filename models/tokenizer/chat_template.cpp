@@ -42,9 +42,9 @@ std::optional<std::string> chat_opening(const std::string& chat_template) {
 }
 
 std::optional<std::string> chat_template_of(const std::filesystem::path& folder) {
-  if (const auto own = folder / "chat_template.jinja"; std::filesystem::exists(own)) return read_text(own);
+  if (const auto own = folder / "chat_template.jinja"; is_there(own)) return read_text(own);
   const auto file = folder / "tokenizer_config.json";
-  if (!std::filesystem::exists(file)) return std::nullopt;
+  if (!is_there(file)) return std::nullopt;
   const auto json = parse_json(read_text(file), file.string());
   const auto found = json.is_object() ? json.find("chat_template") : json.end();
   if (found == json.end()) return std::nullopt;

@@ -37,9 +37,10 @@ SettingsRequest recorded_request(const fs::path& run, SettingsRequest request) {
 }
 
 void apply_recorded(Draft& draft, const Yaml& config) {
-  draft.settings.sweep_texts.clear();  // a run that names none had none
+  draft.settings.sweep_texts.clear();  // older runs have neither other texts nor noise
   for (const std::string& key : kRunKeys) {
-    if (const auto value = config.find(key)) set_run_key(draft.settings, key, *value);
+    const bool is_newer = key == "sweep_texts" || key == "weight_noise";
+    if (!is_newer || config.has(key)) set_run_key(draft.settings, key, config.at(key));
   }
   draft.settings.dtype = config.text_or("dtype", draft.settings.dtype);
   draft.survey.merge(config.at("survey"));

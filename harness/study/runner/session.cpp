@@ -21,12 +21,18 @@ std::shared_ptr<InputMaker> Session::make_inputs(uint64_t seed, const std::strin
   return std::make_shared<InputMaker>(loaded.tokenizer, loaded.model->config.vocabulary, source_of(text), seed);
 }
 
+InputMaker& Session::other_maker(uint64_t seed, const std::string& text) {
+  auto& maker = other_makers_[{seed, text}];
+  if (!maker) maker = make_inputs(seed, text);
+  return *maker;
+}
+
 TextSource Session::source_of(const std::string& text) const {
   if (text.empty()) return {request.assets / "prose"};
   if (text == "chat") {
-    const auto opening = loaded.chat_template ? chat_opening(*loaded.chat_template) : std::nullopt;
     if (!loaded.chat_template)
       throw Error("the model has no chat template", loaded.record.name, "measure another text");
+    const auto opening = chat_opening(*loaded.chat_template);
     if (!opening)
       throw Error("its chat template is neither ChatML nor Gemma's", loaded.record.name, "measure another text");
     return {request.assets / "prose", loaded.tokenizer->encode_with_special(*opening)};
@@ -66,11 +72,7 @@ Context Session::context_for(const ClaimSettings& claim, const SweepSettings& po
   context.reports_others = false;
   context.bos = point.bos.value_or(context.bos);
   context.seed = point.seed.value_or(context.seed);
-  if (point.seed || !point.text.empty()) {
-    auto& other = other_makers_[{context.seed, point.text}];
-    if (!other) other = make_inputs(context.seed, point.text);
-    context.maker = other.get();
-  }
+  if (point.seed || !point.text.empty()) context.maker = &other_maker(context.seed, point.text);
   return context;
 }
 
@@ -79,10 +81,7 @@ std::string Session::sha256_of(const std::string& text) {
   if (known != texts_sha256_.end()) return known->second;
   auto& sha256 = texts_sha256_[text];
   try {
-    const auto source = source_of(text);
-    InputMaker maker(loaded.tokenizer, loaded.model->config.vocabulary, source, settings.seed);
-    sha256 = maker.prose_sha256();
-    for (const auto id : source.opening) sha256 += " " + std::to_string(id);
+    sha256 = other_maker(settings.seed, text).prose_sha256();
   } catch (const Error&) {  // the variation is left out, and says why
   }
   return sha256;

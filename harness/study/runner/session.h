@@ -59,6 +59,8 @@ class Session {
  private:
   std::shared_ptr<InputMaker> make_inputs(uint64_t seed, const std::string& text = {}) const;
 
+  InputMaker& other_maker(uint64_t seed, const std::string& text);
+
   std::map<std::pair<uint64_t, std::string>, std::shared_ptr<InputMaker>> other_makers_;  // by seed and text
   std::map<std::string, std::string> texts_sha256_;
   std::unique_ptr<TrainingStudy> study_;
