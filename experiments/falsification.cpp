@@ -29,7 +29,7 @@ void falsification(Claim& claim) {
     measure.judged("removal_zero", on, removal(untouched, zero));
     measure.judged("removal_random_vector", on, removal(untouched, random));
     measure.ratio("removed_share_zero", on, removal(untouched, zero), untouched.to_first());
-    note_shift("what the super neurons write is removed", untouched, zero, measure);
+    note_shift("the super neurons' output is removed", untouched, zero, measure);
     note_stand_ins(stage, measure);
   });
 }

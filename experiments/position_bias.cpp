@@ -49,7 +49,7 @@ void position_bias(Claim& claim) {
   const auto onset = sinks.front();
   const auto least = claim.parameters.real("secondary_excess");
   const auto needed = claim.parameters.integer("secondary_sinks"), queries = claim.parameters.integer("queries");
-  if (onset == 1) Claim::unmet("the sink begins in layer 1: no layer lies before it");
+  if (onset == 1) Claim::unmet("the sink begins in layer 1: no layer comes before it");
   bool is_judged = true;
   for (const auto& on : claim.conditions()) {
     const Positions positions{on.length(), queries};

@@ -45,7 +45,7 @@ void judge_scores(const LockedKeys& keys, Measure& measure) {
   measure.judged("sink_key_positive_share_over_others", keys.on, keys.share_over_others(keys.sink));
   if (all_scores_positive(keys)) {
     measure.note(
-        "Every score on every key is positive, in all heads and texts, as large biases can bring about. No position "
+        "Every score on every key is positive in all heads and texts, which large biases can cause. No position "
         "can stand out there, so sink_key_positive_share_over_others is 0 and open.");
   }
 }
@@ -81,7 +81,7 @@ OfWeights constancy_of(const LockedKeys& keys) {
 void judge_constancy(const LockedKeys& keys, int64_t least, Measure& measure) {
   if (first_tokens(keys.on) < least) {
     measure.note("The texts begin with fewer than " + std::to_string(least) +
-                 " different tokens: whether the key is constant is not applicable.");
+                 " different tokens, so the constancy of the key does not apply.");
     return;
   }
   const auto constancy = [both = constancy_of(keys)](const Tensor& weights) { return both(weights).slice(1, 0, 1); };
@@ -140,7 +140,7 @@ void qk_locking(Claim& claim) {
   const auto least_tokens = claim.parameters.integer("first_tokens");
   if (on.length() < 3) {
     throw Error("no other position has later queries in sequences of " + std::to_string(on.length()), "qk_locking",
-                "use sequences of 3 tokens at least");
+                "use sequences of at least 3 tokens");
   }
   const auto keys = observe_keys(claim, on, has_control ? std::vector<int64_t>{sink, 1} : std::vector<int64_t>{sink});
   claim.report([=](Measure& measure) {
@@ -148,7 +148,7 @@ void qk_locking(Claim& claim) {
     judge_constancy(keys, least_tokens, measure);
     report_beside(keys, measure);
     if (has_control) judge_layer_one(keys, measure);
-    if (!has_control) measure.note("The stage starts in layer 2, so layer 1 is no control.");
+    if (!has_control) measure.note("The stage starts in layer 2, so layer 1 cannot be a control.");
   });
   report_without_biases(claim, on, sink, least_tokens);
 }

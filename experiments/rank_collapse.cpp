@@ -69,7 +69,7 @@ std::string what_collapses(const RanksAcross& ranks, int64_t spike, double least
                 static_cast<long long>(spike), -100 * ranks.drop(kAll), -100 * ranks.drop(kWithoutFirst),
                 -100 * ranks.drop(kOrdinary));
   const bool of_massive_rows = ranks.drop(kAll) > least_drop && ranks.drop(kOrdinary) < least_drop;
-  return std::string(text) + (of_massive_rows ? " The figure's drop is there and is the massive rows' own." : "");
+  return std::string(text) + (of_massive_rows ? " The figure's drop is present, but comes from the massive rows." : "");
 }
 
 void rank_collapse(Claim& claim) {

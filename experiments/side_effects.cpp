@@ -56,7 +56,7 @@ void judge_neurons(Claim& claim, const Condition& on, const std::vector<int64_t>
                    Run held) {
   if (spikes.empty()) {
     return claim.report([](Measure& measure) {
-      measure.note("The spike is in layer 1, where the mask at one position cannot move another one's neurons.");
+      measure.note("The spike is in layer 1, where the mask at one position cannot move neurons at other positions.");
     });
   }
   const auto before = untouched.add(watch_later_neurons(spikes, target)),

@@ -134,7 +134,7 @@ void sink_onset(Claim& claim) {
   const auto farthest = claim.parameters.integer("farthest_shift");
   if (on.layers() < least_layers) Claim::unmet("fewer than " + std::to_string(least_layers) + " layers");
   if (lengths.size() == 1)
-    Claim::unmet("too short: no length of the grid is within " + std::to_string(on.length()) + " tokens");
+    Claim::unmet("too short: all lengths of the grid exceed " + std::to_string(on.length()) + " tokens");
   auto run = claim.run(on);
   const Observed seen{on, lengths, run.add(watch_columns({0})), run.add(watch_norms_at(lengths))};
   claim.report([=](Measure& measure) { report_onset(seen, grid, farthest, measure); });

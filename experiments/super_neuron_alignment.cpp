@@ -45,8 +45,8 @@ std::string listed(const Indices& numbers) {
 }
 
 std::string what_was_picked(const StageWriters& writers) {
-  return "Layer " + std::to_string(writers.spike) +
-         ": the neurons that met the survey's rule: " + listed(picked(writers)) + ".";
+  return "Layer " + std::to_string(writers.spike) + ": the neurons that meet the survey's rule are " +
+         listed(picked(writers)) + ".";
 }
 
 std::string what_stands_in(const StageWriters& writers) {
@@ -110,7 +110,8 @@ void super_neuron_alignment(Claim& claim) {
   if (const auto& apart = claim.survey.writers_apart) {
     judge_share(claim, on, "written_share_apart_from_spikes", *apart);
   } else {
-    claim.report([](Measure& measure) { measure.note("No layer is apart from a spike: there is no control."); });
+    claim.report(
+        [](Measure& measure) { measure.note("Every layer is a spike or next to one, so there is no control."); });
   }
 }
 

@@ -52,8 +52,8 @@ void report_dose(const std::string& dose, double share, const Condition& on, con
 void note_matched(const SeenPass& matched, double share, double dose, Measure& measure) {
   if ((matched.to_target() - share * matched.to_first()).mean().item<double>() > 0) return;
   measure.note("At position 0's own standard deviation the target draws less than " + short_number(share) +
-               " x the attention of position 0: what passes, passes at " + short_number(dose) +
-               " x position 0's standard deviation, or more in layers in which the target's own is larger.");
+               " x the attention of position 0. The judged dose is " + short_number(dose) +
+               " x position 0's standard deviation, or more in layers where the target's own is larger.");
 }
 
 /// How much the target varies at the judged dose, which is more than the dose says where its own factor is 1.
@@ -63,7 +63,7 @@ void report_variance(Claim& claim, const ScaledTarget& scaled, const SeenPass& a
     const auto largest = variance_to_first(*outputs, scaled.before).max().item<double>();
     measure.value("scaled_variance_ratio_largest", scaled.on, largest);
     measure.note("At the judged dose the target's head outputs have up to " + short_number(largest) +
-                 " x the variance of position 0's, in the layer in which it is most.");
+                 " x the variance of position 0's, in the layer where it is largest.");
   });
 }
 

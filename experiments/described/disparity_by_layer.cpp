@@ -56,7 +56,7 @@ std::string by_earlier_thresholds(const Disparity& one, const std::vector<int64_
   std::snprintf(
       text, sizeof text,
       "Over all sink layers the dominance ratio of position 0 is %.1f times the others'. The first edition of "
-      "this claim asked for more than 10 times, and later for more than 5: %s.",
+      "this claim required more than 10 times, and later more than 5: %s.",
       ratio,
       ratio > 10  ? "both hold"
       : ratio > 5 ? "only the second holds"

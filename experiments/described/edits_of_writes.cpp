@@ -76,7 +76,7 @@ void report_edit(const Condition& on, const TablePart& part, const TablePass& pa
 
 std::string percent(double share) { return std::to_string(std::lround(100 * share)) + "%"; }
 
-/// "Attention to position 0 that goes, spike of layer 3: zero 88%, densify 28%."
+/// "Attention to position 0 removed, spike of layer 3: zero 88%, densify 28%."
 void note_part(const TablePart& part, Measure& measure) {
   const auto before = part.untouched.sink.to_first().mean();
   std::string text;
@@ -87,7 +87,7 @@ void note_part(const TablePart& part, Measure& measure) {
             (position ? " (shifted to position " + std::to_string(*position) + ")" : "");
   }
   const auto of = part.spike > 0 ? "spike of layer " + std::to_string(part.spike) : std::string("all spikes");
-  measure.note("Attention to position 0 that goes, " + of + ":" + text + ".");
+  measure.note("Attention to position 0 removed, " + of + ":" + text + ".");
 }
 
 void report_series(const Condition& on, const TablePart& part, const std::string& ending, Measure& measure) {

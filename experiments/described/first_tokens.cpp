@@ -111,8 +111,8 @@ void report_target(const Variants& variants, const std::vector<int64_t>& sinks, 
 void compare_with_bos(const Claim& claim, const Variants& variants, const std::vector<int64_t>& sinks,
                       Measure& measure) {
   if (!variants.bos) {
-    measure.note(claim.given ? "Nothing is compared with BOS: --tokens gives the sequences as they are."
-                             : "Nothing is compared with BOS: the vocabulary has no such token.");
+    measure.note(claim.given ? "There is no comparison with BOS: --tokens gives the sequences as they are."
+                             : "There is no comparison with BOS: the vocabulary has no such token.");
     return;
   }
   const auto& plain = variants.plain.on;

@@ -47,7 +47,7 @@ const std::vector<Sign> kSigns = {
     {"selective_neuron", "the selective neuron", "largest_selectivity", "thresholds.selectivity", &State::selectivity},
     {"spike", "the spike", "largest_norm_growth", "thresholds.norm_growth", &State::norm_growth},
     {"sink", "the sink", "max_excess_attention", "thresholds.excess", &State::excess},
-    {"rank_drop", "the drop of rank", "largest_rank_drop", "thresholds.rank_drop", &State::rank_drop},
+    {"rank_drop", "the drop in rank", "largest_rank_drop", "thresholds.rank_drop", &State::rank_drop},
 };
 
 using Along = std::vector<State>;  // in the order of kept steps
@@ -89,9 +89,9 @@ std::string in_order(const std::string& arm, std::vector<std::pair<double, std::
     text += (text.empty() ? "" : ", then ") + one->second + " (" + brief(one->first / 1e6) + " million tokens)";
   }
   for (auto one = never; one != order.end(); ++one) absent += (absent.empty() ? "" : ", ") + one->second;
-  return "In " + arm + (text.empty() ? " none of the signs appears" : " first " + text) +
+  return "In " + arm + (text.empty() ? " none of the signs appears" : " the signs appear in this order: " + text) +
          (absent.empty() || text.empty() ? "" : "; never " + absent) +
-         ". Medians over the seeds in which they appear, known at the kept states alone.";
+         ". Medians over the seeds in which they appear, checked only at the kept states.";
 }
 
 /// Of the first kept state after a share of the steps.

@@ -66,7 +66,7 @@ void observe_stacked(Claim& claim, const Condition& on) {
   const auto needed = 2 * claim.config().width;
   if (on.tokens->sequences() * on.length() < needed) {
     claim.report([=](Measure& measure) {
-      measure.note("The stacked effective rank needs " + std::to_string(needed) + " tokens and was left out.");
+      measure.note("The stacked effective rank needs " + std::to_string(needed) + " tokens, so it was left out.");
     });
     return;
   }

@@ -181,7 +181,7 @@ void report_named(const Condition& on, const NeuronProbe& neurons, const Paramet
   const auto layer = parameters.integer("named.layer"), neuron = parameters.integer("named.neuron");
   const auto first = neurons.first(layer), rest_max = neurons.rest_max(layer);  // [B, F]
   if (neuron >= first.size(1)) {
-    throw Error("the named neuron is beyond the layer's last", "super_neuron_alignment", "correct named.neuron");
+    throw Error("the layer has no neuron with the named number", "super_neuron_alignment", "correct named.neuron");
   }
   measure.mean("named_neuron_written_share", on, neurons.written_share(layer).select(1, neuron));
   measure.population({"named_neuron_selectivity"}, on, [&](const Tensor& weights) {

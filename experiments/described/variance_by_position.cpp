@@ -66,7 +66,7 @@ std::string what_arithmetic_gives(double trained, double null) {
   char text[300];
   std::snprintf(text, sizeof text,
                 "In layer 1 position 0 varies %.1f times as much as positions 1 to 31; with re-initialised "
-                "weights %.1f times; even averages of independent values would make it %.1f.",
+                "weights %.1f times; uniform averages of independent values would give %.1f.",
                 trained, null, even);
   return text;
 }

@@ -63,7 +63,7 @@ void check_error_rates(const fs::path& configs, const std::vector<std::string>& 
   for (const auto& [claim, entry] : entries->entries()) {
     (void)error_rates(entry);
     if (std::find(claims.begin(), claims.end(), claim) == claims.end())
-      entry.fail("is no claim", did_you_mean(claim, claims));
+      entry.fail("is not a claim", did_you_mean(claim, claims));
   }
 }
 

@@ -17,7 +17,7 @@ nlohmann::json parse(const std::string& text, const std::string& where) {
   try {
     return parse_json(text, where);
   } catch (const Error& error) {
-    throw Error("this is no record: " + error.what_happened(), where, kRemedy);
+    throw Error("this is not a record: " + error.what_happened(), where, kRemedy);
   }
 }
 

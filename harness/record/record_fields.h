@@ -107,7 +107,7 @@ void fields(Visitor& visit, Metric& metric) {
 inline void check_lengths(const JsonField& field, const Series& series) {
   const auto fits = [&](const std::vector<double>& bound) { return bound.empty() || bound.size() == series.y.size(); };
   if (series.x.size() != series.y.size()) field.fail("has x and y of different lengths");
-  if (!fits(series.low) || !fits(series.high)) field.fail("has bounds of another length than y");
+  if (!fits(series.low) || !fits(series.high)) field.fail("has bounds of a different length than y");
 }
 
 template <typename Visitor>
@@ -275,7 +275,7 @@ void fields(Visitor& visit, Measurement& measurement) {
 /// Claims name folders, so an id out of a file must not be able to name any other place.
 inline void check_claim(const JsonField& field, const std::string& id) {
   const bool plain = id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
-  if (id.empty() || !plain) field.fail("is " + in_quotes(id) + ", which is no claim's id");
+  if (id.empty() || !plain) field.fail("is " + in_quotes(id) + ", which is not a claim id");
 }
 
 template <typename Visitor>

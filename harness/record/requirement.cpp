@@ -31,7 +31,7 @@ bool holds(const Criterion& criterion, double value) {
 }
 
 std::string wanted(const Criterion& criterion) {
-  return to_string(criterion.op) + " " + short_number(criterion.threshold) + " wanted";
+  return "must be " + to_string(criterion.op) + " " + short_number(criterion.threshold);
 }
 
 /// The smaller --dtype's error of a metric, 0 where it was not measured.
@@ -103,7 +103,7 @@ Tested test_mean(const Metric& metric, const Samples& samples, const Requirement
   tested.clause += " [" + short_number(shown.low) + ", " + short_number(shown.high) + "]";
   if (tested.too_few_units) {
     tested.outcome = Outcome::inconclusive;
-    tested.clause += " comes from too few units: " + std::to_string(test.n());
+    tested.clause += " has too few units: " + std::to_string(test.n());
     return tested;
   }
   const double above = test.p_above(criterion.threshold), below = test.p_below(criterion.threshold);
@@ -112,8 +112,8 @@ Tested test_mean(const Metric& metric, const Samples& samples, const Requirement
   tested.outcome = outcome_of(tested.p, tested.opposite, level);
   tested.clause += tested.outcome == Outcome::pass
                        ? ", p = " + significant_text(tested.p, 2)
-                       : ", " + wanted(criterion) + ", p = " + significant_text(tested.p, 2) + ", of the opposite " +
-                             significant_text(tested.opposite, 2);
+                       : ", " + wanted(criterion) + ", p = " + significant_text(tested.p, 2) +
+                             ", opposite p = " + significant_text(tested.opposite, 2);
   return tested;
 }
 
@@ -121,7 +121,7 @@ Tested test_mean(const Metric& metric, const Samples& samples, const Requirement
 std::optional<Tested> within_dtype_error(const Judged& judged, const Metric& metric, const Criterion& criterion) {
   const auto error = dtype_error(judged, criterion.metric);
   if (!(std::abs(metric.value - criterion.threshold) < error)) return std::nullopt;
-  return open(criterion.metric, criterion.metric + " = " + short_number(metric.value) + " is nearer to " +
+  return open(criterion.metric, criterion.metric + " = " + short_number(metric.value) + " is closer to " +
                                     short_number(criterion.threshold) + " than the error of the arithmetic, " +
                                     short_number(error));
 }
@@ -170,7 +170,7 @@ Tested test_group(const Judged& judged, const Requirement& group, double level) 
   }
   tested.outcome = outcome_of(tested.p, tested.opposite, level);
   const auto how_many = group.at_least ? std::to_string(*group.at_least) + " of " + std::to_string(n) : "all";
-  tested.clause = group.name + " (" + how_many + " wanted), p = " + significant_text(tested.p, 2);
+  tested.clause = group.name + " (" + how_many + " required), p = " + significant_text(tested.p, 2);
   if (tested.outcome == Outcome::pass) return tested;  // its members' numbers stand in the table of criteria
   std::string clauses;
   for (const auto& member : tested.members) add_clause(clauses, member.clause);
@@ -299,7 +299,7 @@ void decide(Ruling& ruling) {
     ruling.verdict = Verdict::inconclusive;
     ruling.reason = joined(all, Outcome::inconclusive);
     const bool at_95 = std::all_of(all.begin(), all.end(), [](const Tested& one) { return one.p <= kLevelOf95; });
-    if (at_95) ruling.reason += "; reaches 95%, not the family's level";
+    if (at_95) ruling.reason += "; reaches 95% but not the family's level";
   } else {
     ruling.verdict = Verdict::pass;
     ruling.reason = joined(all, Outcome::pass);
@@ -416,12 +416,12 @@ Tested test(const Judged& judged, const JointControl& control, double level) {
   const auto& metric = required(judged, control.metric);
   const auto& of = required(judged, control.of);
   const auto *samples = judged.samples(control.metric), *effect = judged.samples(control.of);
-  auto clause = "control " + control.metric + " = " + short_number(metric.value) + ", below " +
-                short_number(control.fraction) + " x " + control.of + " (" + short_number(of.value) + ") wanted";
-  if (!has_units(samples) || !has_units(effect)) return open(control.metric, clause + ", has no per-unit values");
+  auto clause = "control " + control.metric + " = " + short_number(metric.value) + ", must be below " +
+                short_number(control.fraction) + " x " + control.of + " (" + short_number(of.value) + ")";
+  if (!has_units(samples) || !has_units(effect)) return open(control.metric, clause + ", but has no per-unit values");
   const auto error = dtype_error(judged, control.metric) + control.fraction * dtype_error(judged, control.of);
   if (std::abs(std::abs(metric.value) - control.fraction * std::abs(of.value)) < error) {
-    return open(control.metric, clause + ", but lies within the error of the arithmetic");
+    return open(control.metric, clause + ", but is within the error of the arithmetic");
   }
   const double sign = upwards(control.op) ? 1 : -1;
   const auto allowed = scaled(effect->values, sign * control.fraction);

@@ -106,14 +106,14 @@ const SpikeWriters& Survey::writers_of(int64_t spike_layer) const {
   for (const auto& one : writers) {
     if (one.layer == spike_layer) return one;
   }
-  throw Error("layer " + std::to_string(spike_layer) + " is no spike of the survey", "survey", kDefect);
+  throw Error("layer " + std::to_string(spike_layer) + " is not a spike of the survey", "survey", kDefect);
 }
 
 const StageWriters& Survey::stage_writers_of(int64_t spike_layer) const {
   for (const auto& one : stage_writers) {
     if (one.spike == spike_layer) return one;
   }
-  throw Error("layer " + std::to_string(spike_layer) + " is no stage's spike in the survey", "survey", kDefect);
+  throw Error("layer " + std::to_string(spike_layer) + " is not a stage's spike in the survey", "survey", kDefect);
 }
 
 std::string survey_to_json(const Survey& survey) {

@@ -40,7 +40,7 @@ void ComparedArms::add(const RunsByArm& all, const std::vector<std::string>& arm
 std::string ComparedArms::missing(const std::vector<std::string>& needed) const {
   for (const auto& arm : needed) {
     if (has(arm)) continue;
-    return "the profile trains no " + arm;
+    return "the profile does not train " + arm;
   }
   return {};
 }

@@ -25,7 +25,7 @@ Transplant from_untouched(Run untouched, const Mediators& mediators, int64_t lay
                           const std::vector<int64_t>& recorded, const std::vector<int64_t>& positions,
                           Combine combine) {
   if (mediators.dimensions.empty()) {  // which would select every index
-    throw Error("nothing is named that could be held", "mediation", "correct the survey");
+    throw Error("the survey names nothing to hold", "mediation", "correct the survey");
   }
   const LayerRange here{layer, layer};
   return {.site = mediators.site,

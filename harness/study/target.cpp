@@ -61,7 +61,7 @@ std::optional<LateLayers> layers_after_last_spike(Claim& claim) {
   auto sinks = claim.survey.sinks.sink_layers_after(spike);
   if (spike > 0 && !sinks.empty()) return LateLayers{{spike + 1, claim.config().layers}, std::move(sinks)};
   claim.report([](Measure& measure) {
-    measure.note("No spike, or no sink layer after the last one: the late control does not exist.");
+    measure.note("There is no spike, or no sink layer after the last one, so there is no late control.");
   });
   return std::nullopt;
 }

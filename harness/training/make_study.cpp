@@ -40,7 +40,7 @@ TokenFile verified(const fs::path& file) {
     tokens.verify();
     return tokens;
   } catch (const Error& error) {
-    throw Error(error.what_happened(), error.where(), "delete the file: the next run makes it anew");
+    throw Error(error.what_happened(), error.where(), "delete the file: the next run creates it again");
   }
 }
 
@@ -116,7 +116,7 @@ bool train_one(const TrainRequest& request, Progress& progress) {
   const auto& ranks = request.ranks;
   if (ranks.first() && !request.resume && fs::exists(request.out / "recipe.txt")) {
     throw Error("the folder already holds a training run", request.out.string(),
-                "use --resume to go on with it, or another --out");
+                "use --resume to continue it, or another --out");
   }
   if (!ranks.first()) ranks.agreed(0);  // the first one makes the token file
   const auto data = data_of(recipes, request.assets, request.out);

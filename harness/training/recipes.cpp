@@ -74,19 +74,18 @@ void Recipes::check() const {
   replicate::check(baseline_.model, "training settings");
   require(s.steps > 0 && s.warmup >= 0 && s.decay >= 0 && s.warmup + s.decay < s.steps,
           "training.warmup and training.decay leave no step of constant rate", "lower them or raise training.steps");
-  require(rate_steps_ > 0 && rate_steps_ <= s.steps, "training.rate_steps lies outside 1.." + std::to_string(s.steps),
+  require(rate_steps_ > 0 && rate_steps_ <= s.steps, "training.rate_steps is outside 1.." + std::to_string(s.steps),
           "choose it so that a trial is no longer than a run");
-  require(!rates_.empty() && rates_.front() > 0, "training.rates holds no positive rates", "give one at least");
+  require(!rates_.empty() && rates_.front() > 0, "training.rates has no positive rates", "give at least one");
   require(baseline_.sequences > 0 && baseline_.accumulate > 0 && baseline_.sequences % baseline_.accumulate == 0,
           "training.accumulate does not divide training.sequences", "choose a multiple");
   require(length_ >= 2, "training.length is below 2", "sequences need something to predict");
   require(plan_.validation_sequences > 0 && plan_.validate_every > 0 && s.steps % plan_.validate_every == 0,
           "training.validation.every does not divide training.steps",
-          "choose a divisor, so that the last step is seen");
-  require(plan_.threads > 0 && plan_.threads <= 1024, "training.threads lies outside 1..1024",
-          "give a sensible number");
-  require(lowest_known_loss_ >= 0 && std::isfinite(lowest_known_loss_), "training.lowest_known_loss is no loss",
-          "give nats per token, or 0 where none is known");
+          "choose a divisor, so the last step is validated");
+  require(plan_.threads > 0 && plan_.threads <= 1024, "training.threads is outside 1..1024", "give a sensible number");
+  require(lowest_known_loss_ >= 0 && std::isfinite(lowest_known_loss_), "training.lowest_known_loss is not a loss",
+          "give nats per token, or 0 if none is known");
   require(baseline_.clip > 0 && baseline_.weight_decay >= 0, "training.clip or training.weight_decay is out of range",
           "give a positive clip and no negative decay");
 }

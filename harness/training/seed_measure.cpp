@@ -86,7 +86,7 @@ void SeedMeasure::map(const std::string& name, const std::string& label, const s
 Measurement SeedMeasure::take() {
   std::string names;
   for (const auto& name : without_value_) names += (names.empty() ? "" : ", ") + name;
-  if (!names.empty()) note("Without a value, because one seed at least has none: " + names + ".");
+  if (!names.empty()) note("These have no value, because at least one seed has none: " + names + ".");
   return std::move(measurement_);
 }
 

@@ -48,7 +48,7 @@ Tokens TrainingStudy::validation(int64_t sequences, Region region) const {
   const auto half = data_->validation_size() / 2;
   if (sequences > half) {
     throw Error("half of the validation text has " + std::to_string(half) + " sequences, " + std::to_string(sequences) +
-                    " are asked for",
+                    " are needed",
                 "training", "ask for fewer, or train on more text");
   }
   const auto first = region == Region::survey ? 0 : half;

@@ -174,9 +174,9 @@ TEST(ConvergenceSpeedup, IsNotJudgedWithoutTheArm) {
   results.own_rate[kHeadRmsNorm].clear();
   const auto without = of_losses(results);
   EXPECT_EQ(without.judgement.verdict, Verdict::not_run);
-  EXPECT_NE(without.judgement.reason.find("trains no head_rms_norm"), std::string::npos);
+  EXPECT_NE(without.judgement.reason.find("does not train head_rms_norm"), std::string::npos);
   const auto nothing = of_losses(results_for(small_model()->config));
-  EXPECT_NE(nothing.judgement.reason.find("trains no baseline"), std::string::npos);
+  EXPECT_NE(nothing.judgement.reason.find("does not train baseline"), std::string::npos);
 }
 
 }  // namespace

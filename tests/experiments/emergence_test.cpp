@@ -60,7 +60,7 @@ TEST(Emergence, IsOpenWhereSeedsEndAlikeOrAreFew) {
   auto diverged = foreseen_training(24);
   for (const uint64_t seed : {2, 4, 6}) stop(diverged, kBaseline, seed);
   const auto few = of_seeds(diverged);
-  EXPECT_EQ(few.judgement.reason.rfind("too few seeds of the baseline: seeds_observed = 21, >= 22 wanted", 0), 0U)
+  EXPECT_EQ(few.judgement.reason.rfind("too few seeds of the baseline: seeds_observed = 21, must be >= 22", 0), 0U)
       << few.judgement.reason;
 }
 
@@ -81,8 +81,8 @@ TEST(Emergence, DescribesWhatAppearsWhen) {
   EXPECT_EQ(trial.value("seeds_with_sink"), 4);
   // The rank falls with the neuron already: layer 1 then writes a direction that all positions share.
   EXPECT_TRUE(
-      trial.notes("In baseline first the selective neuron (0.32 million tokens), then the drop of rank "
-                  "(0.32 million tokens), then the spike (0.64 million tokens), then the sink (0.64"))
+      trial.notes("In baseline the signs appear in this order: the selective neuron (0.32 million tokens), then the "
+                  "drop in rank (0.32 million tokens), then the spike (0.64 million tokens), then the sink (0.64"))
       << trial.all_notes();
   EXPECT_EQ(trial.series("largest_selectivity", "baseline").y.size(), 3U);
   EXPECT_EQ(trial.find("early_selectivity_predicts_sink"), nullptr) << "six layers are too few to say where";

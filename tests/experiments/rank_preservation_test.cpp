@@ -82,12 +82,12 @@ TEST(RankPreservation, IsOpenWhereTheBaselineHasNoSink) {
 TEST(RankPreservation, IsOpenWithFourSeedsAndNotJudgedWithoutTheArm) {
   const auto few = ranks_of(planted_training(kHeadRmsNorm, 4));
   EXPECT_EQ(few.judgement.verdict, Verdict::inconclusive);
-  EXPECT_NE(few.judgement.reason.find("comes from too few units: 4"), std::string::npos) << few.judgement.reason;
+  EXPECT_NE(few.judgement.reason.find("has too few units: 4"), std::string::npos) << few.judgement.reason;
   auto alone = planted_training();
   alone.own_rate.erase(kHeadRmsNorm);
   const auto without = ranks_of(alone);
   EXPECT_EQ(without.judgement.verdict, Verdict::not_run);
-  EXPECT_NE(without.judgement.reason.find("trains no head_rms_norm"), std::string::npos);
+  EXPECT_NE(without.judgement.reason.find("does not train head_rms_norm"), std::string::npos);
 }
 
 TEST(RankPreservation, CountsADivergedSeedAgainstTheClaimAndBearsTwo) {
@@ -105,7 +105,7 @@ TEST(RankPreservation, CountsADivergedSeedAgainstTheClaimAndBearsTwo) {
   stop(results, kBaseline, 8);
   const auto three = ranks_of(results);
   EXPECT_EQ(three.judgement.verdict, Verdict::inconclusive);
-  EXPECT_EQ(three.judgement.reason, "too many runs diverged: diverged_seeds = 3, <= 2 wanted");
+  EXPECT_EQ(three.judgement.reason, "too many runs diverged: diverged_seeds = 3, must be <= 2");
 }
 
 TEST(RankPreservation, IsOpenWhereABetterRateMayLieBeyondTheGrid) {

@@ -81,7 +81,7 @@ TEST(SinkOnset, ShorterTextsLeaveFewerCells) {
   EXPECT_EQ(trial.judgement.verdict, Verdict::pass) << trial.judgement.reason;
   const auto short_texts = onset_of(deep_model(3), {"natural.length=48"});
   EXPECT_EQ(short_texts.judgement.verdict, Verdict::not_applicable);
-  EXPECT_EQ(short_texts.judgement.reason, "too short: no length of the grid is within 48 tokens");
+  EXPECT_EQ(short_texts.judgement.reason, "too short: all lengths of the grid exceed 48 tokens");
 }
 
 /// Pearson's correlation over layers of attention with the norm ratio `shift` layers on, edges repeated.

@@ -47,7 +47,7 @@ TEST(SeedMeasure, LeavesOutWhatOneSeedOrADivergedOneCannotGive) {
   EXPECT_FALSE(measured.metrics[0].low);
   EXPECT_TRUE(std::isnan(measured.metrics[1].value));
   EXPECT_EQ(measured.notes,
-            (std::vector<std::string>{"Without a value, because one seed at least has none: diverged, infinite."}));
+            (std::vector<std::string>{"These have no value, because at least one seed has none: diverged, infinite."}));
   EXPECT_EQ(measured.series[0].y.front(), 2);
   EXPECT_TRUE(std::isnan(measured.series[0].y.back()));
   EXPECT_EQ(measured.series[0].low.size(), 2U);
@@ -119,7 +119,7 @@ TEST(ComparedArms, UseTheFirstSeedsThatAllHave) {
   EXPECT_NEAR(final_losses(arms.runs(kBaseline)).back(), 5, 1e-12) << "the tenth";
   EXPECT_EQ(arms.missing({kBaseline, kHeadRmsNorm}), "");
   EXPECT_EQ(ComparedArms(results.own_rate, {kBaseline, kDenseDown}).missing({kBaseline, kDenseDown}),
-            "the profile trains no dense_down");
+            "the profile does not train dense_down");
   SeedMeasure measure;
   arms.note_runs(measure);
   EXPECT_EQ(
@@ -207,7 +207,7 @@ TEST(MakeStudy, TrainsTheSameWhateverLossIsKnown) {
   };
   EXPECT_EQ(run_folder(none), run_folder(known));
   expect_error([&] { study(prose_settings({"training.lowest_known_loss=-1"}).training); },
-               "training.lowest_known_loss is no loss");
+               "training.lowest_known_loss is not a loss");
 }
 
 TEST(MakeStudy, RefusesTokensThatWereChangedSince) {

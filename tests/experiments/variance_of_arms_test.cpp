@@ -89,7 +89,7 @@ TEST(GatedAttention, HasNothingToRemoveWhereTheBaselineHasNoDiscrepancy) {
 TEST(GatedAttention, IsNotJudgedWithoutTheArmOrItsLayer) {
   auto alone = gated_training(1);
   alone.own_rate.erase(kGatedAttention);
-  EXPECT_NE(of_gate(alone).judgement.reason.find("trains no gated_attention"), std::string::npos);
+  EXPECT_NE(of_gate(alone).judgement.reason.find("does not train gated_attention"), std::string::npos);
   auto shallow = gated_training(1);
   shallow.config.layers = 1;
   EXPECT_EQ(of_gate(shallow).judgement.verdict, Verdict::not_applicable);
@@ -166,7 +166,7 @@ TEST(StatisticalParity, NeedsAllThreeArms) {
   results.own_rate.erase(kConstantGain);
   const auto trial = of_parity(results);
   EXPECT_EQ(trial.judgement.verdict, Verdict::not_run);
-  EXPECT_NE(trial.judgement.reason.find("trains no constant_gain"), std::string::npos) << trial.judgement.reason;
+  EXPECT_NE(trial.judgement.reason.find("does not train constant_gain"), std::string::npos) << trial.judgement.reason;
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ Panel read_panel(const Yaml& yaml) {
   panel.log_y = yaml.flag_or("log_y", false);
   panel.curves = read_list(yaml, "curves", read_curve);
   panel.thresholds = read_list(yaml, "thresholds", read_threshold);
-  if (panel.curves.empty()) yaml.fail("has no curves", "name one series at least");
+  if (panel.curves.empty()) yaml.fail("has no curves", "name at least one series");
   return panel;
 }
 
@@ -83,7 +83,7 @@ ClaimDraft read_claim(const fs::path& file, const JudgingRules& rules) {
   draft.settings.deviations = read_list(yaml, "deviations", filled_text);
   if (const auto parameters = yaml.find("parameters")) draft.parameters = draft.own = ParameterTable(*parameters);
   draft.arms = trains(draft) ? yaml.at("arms") : yaml.find("arms");
-  if (draft.arms && !trains(draft)) draft.arms->fail("is for claims of kind training", "remove it");
+  if (draft.arms && !trains(draft)) draft.arms->fail("is only for claims of kind training", "remove it");
   draft.sweep = yaml.find("sweep");
   draft.settings.definition_sha256 = definition_sha256(draft, rules.survey);
   return draft;

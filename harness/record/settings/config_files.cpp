@@ -58,7 +58,7 @@ std::string filled_text(const Yaml& yaml) {
 std::string sha256_text(const Yaml& yaml) {
   const std::string text = yaml.text();
   const bool hex = text.find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (text.size() != 64 || !hex) yaml.fail("is no sha256", "give 64 lower-case hexadecimal digits");
+  if (text.size() != 64 || !hex) yaml.fail("is not a sha256", "give 64 lower-case hexadecimal digits");
   return text;
 }
 

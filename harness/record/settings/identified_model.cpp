@@ -39,8 +39,8 @@ void judge_by(Draft& draft, const ModelFile& file, const fs::path& assets) {
   model.bos = draft.settings.model.bos;
   draft.settings.model = std::move(model);
   note_everywhere(draft, "The model has the shape of " + file.name + " and is judged by configs/models/" + file.name +
-                             ".yaml: the paper's own numbers are among the thresholds. A fine-tuned model has that "
-                             "shape, too.");
+                             ".yaml: the paper's own numbers are among the thresholds. Fine-tuned models have that "
+                             "shape too.");
 }
 
 }  // namespace

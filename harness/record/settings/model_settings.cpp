@@ -44,7 +44,7 @@ ModelSettings read_model(const Yaml& yaml, const std::string& name, const fs::pa
 
 void require_consent(const ModelSettings& model, const std::vector<std::string>& accepted) {
   if (model.consent.empty() || contains(accepted, model.consent)) return;
-  throw Error("the model " + model.name + " comes under its own licence: " + model.licence, "--model " + model.name,
+  throw Error("the model " + model.name + " has its own licence: " + model.licence, "--model " + model.name,
               "read it, then add --accept-licence " + model.consent);
 }
 

@@ -21,7 +21,7 @@ void check_probabilities(const Yaml& list) {
     if (probability.real() < 0) probability.fail("is below 0", "give a probability");
   }
   if (list.items().size() != kOutcomes || std::abs(sum - 1) > 1e-9)
-    list.fail("is no distribution", "give the probabilities of pass, fail and inconclusive, which sum to 1");
+    list.fail("is not a distribution", "give the probabilities of pass, fail and inconclusive, which sum to 1");
 }
 
 void check_model(const Yaml& model, const std::vector<std::string>& profiles, Draft& draft) {
@@ -29,7 +29,7 @@ void check_model(const Yaml& model, const std::vector<std::string>& profiles, Dr
   for (const auto* key : {"date", "smollm2_commit"}) (void)filled_text(model.at(key));
   (void)sha256_text(model.at("sha256"));
   if (const Yaml profile = model.at("profile"); !contains(profiles, profile.text()))
-    profile.fail("is no profile", did_you_mean(profile.text(), profiles));
+    profile.fail("is not a profile", did_you_mean(profile.text(), profiles));
   for (const auto& [id, prediction] : model.at("claims").entries()) {
     (void)known_claim(draft, id, prediction);
     prediction.allow({"version", "paper", "smollm2", "rivals"});

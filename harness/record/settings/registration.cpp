@@ -63,7 +63,7 @@ void check_registered(const fs::path& configs, const std::vector<ClaimDraft>& cl
   const auto models = names_in(configs / "models");
   for (const Yaml& model : registered->at("known_models").items()) {
     if (!contains(models, model.text()))
-      model.fail("is no model of configs/models", did_you_mean(model.text(), models));
+      model.fail("is not a model in configs/models", did_you_mean(model.text(), models));
   }
 }
 

@@ -24,7 +24,7 @@ double read_above_zero(const Yaml& yaml, const std::string& remedy) {
 
 double read_level(const Yaml& yaml) {
   const double level = read_above_zero(yaml, "give a one-sided probability below 0.5");
-  if (level >= 0.5) yaml.fail("is no level of a test", "give a one-sided probability below 0.5");
+  if (level >= 0.5) yaml.fail("is not a level of a test", "give a one-sided probability below 0.5");
   return level;
 }
 
@@ -64,7 +64,7 @@ struct Units {
 Units read_units(const Yaml& claim) {
   Units units{claim.at("units").integer(2, kLargestSample)};
   if (const auto missing = claim.find("missing_units")) {
-    if (missing->text() != "worst") missing->fail("is no way to count what is missing", "say worst, or leave it out");
+    if (missing->text() != "worst") missing->fail("is not a way to count missing units", "say worst, or leave it out");
     units.missing_is_worst = true;
   }
   return units;
@@ -77,7 +77,7 @@ Requirement read_criterion_of(const Yaml& yaml, const Units& units) {
   one.arithmetic = yaml.flag_or("arithmetic", false);
   one.optional = yaml.flag_or("optional", false);
   if (const auto fails_at = yaml.find("fails_at")) {
-    if (!one.exact) fails_at->fail("is for exact numbers", "add exact: yes, or leave it out");
+    if (!one.exact) fails_at->fail("is only for exact numbers", "add exact: yes, or leave it out");
     one.fails_at = fails_at->real();
   }
   if (one.exact) return one;
@@ -96,7 +96,7 @@ Requirement read_requirement(const Yaml& yaml, const Units& units) {
   group.members = read_list(yaml, "of", [&](const Yaml& member) {
     for (const std::string key : {"arithmetic", "optional"}) {
       if (const auto found = member.find(key)) {
-        found->fail("is for a requirement by itself", "take it out of the group");
+        found->fail("is not allowed in a group", "take it out of the group");
       }
     }
     return read_requirement(member, units);
@@ -145,7 +145,7 @@ double level_of(const Yaml& family, const JudgingRules& rules) {
   if (found != rules.levels.end()) return found->second;
   std::vector<std::string> families;
   for (const auto& [name, level] : rules.levels) families.push_back(name);
-  family.fail("is no family of claims", did_you_mean(family.text(), families));
+  family.fail("is not a family of claims", did_you_mean(family.text(), families));
 }
 
 }  // namespace
@@ -170,7 +170,7 @@ JudgingRules read_judging_rules(const std::filesystem::path& configs) {
 std::optional<Requirements> read_requirements(const Yaml& claim, const JudgingRules& rules) {
   if (!claim.has("family")) {
     for (const std::string key : kKeysOfAFamily) {
-      if (const auto found = claim.find(key)) found->fail("is for claims with a family", "add family:");
+      if (const auto found = claim.find(key)) found->fail("is only for claims with a family", "add family:");
     }
     return std::nullopt;
   }
@@ -181,7 +181,7 @@ std::optional<Requirements> read_requirements(const Yaml& claim, const JudgingRu
   requirements.all = read_list(claim, "requires", requirement);
   if (requirements.all.empty()) claim.at("family").fail("is given, but nothing is required", "add requires:");
   if (std::ranges::all_of(requirements.all, &Requirement::optional)) {
-    claim.at("requires").fail("has nothing that always applies", "let one requirement not be optional");
+    claim.at("requires").fail("has nothing that always applies", "make one requirement not optional");
   }
   requirements.checks = read_list(claim, "checks", read_check);
   requirements.controls = read_list(claim, "controls", read_joint_control);

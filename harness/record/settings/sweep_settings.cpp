@@ -37,7 +37,7 @@ void limit_sequences(ParameterTable& parameters, int64_t most, const Yaml& yaml)
 SweepSettings read_sweep_point(const ClaimDraft& claim, const std::string& suffix, const Yaml& changes,
                                int64_t most_sequences) {
   if (claim.parameters.find(suffix + ".sequences")) {
-    changes.fail("has the name of a condition", "call the sweep point otherwise");
+    changes.fail("has the name of a condition", "rename the sweep point");
   }
   SweepSettings point;
   point.suffix = suffix;

@@ -37,7 +37,7 @@ EditOfSpike hold_at_target(Run untouched, Site site, int64_t target,
   return [=](const StageWriters& writers) mutable -> Patch {
     const LayerRange here{writers.spike, writers.spike};
     const auto held = dimensions(writers);
-    if (held.empty()) throw Error("nothing is named that could be held", "mediation", "correct the survey");
+    if (held.empty()) throw Error("the survey names nothing to hold", "mediation", "correct the survey");
     return Transplant{.site = site,
                       .layers = here,
                       .positions = {target},
@@ -64,7 +64,7 @@ void report_mediation(const Mediation& mediation, const std::string& control, Me
   measure.value("spike_norm_taken", on, taken);
   if (taken > kNearlyAll) {
     measure.note(
-        "Holding takes more than 90% of the norm that the spike gives the target, so a pass says no more than: "
+        "Holding removes more than 90% of the norm that the spike gives the target, so a pass says only that "
         "the spike is needed.");
   }
 }

@@ -46,7 +46,7 @@ bool same_first_token(const Condition& condition) {
 }
 
 std::optional<std::string> why_no_variance(const Context& context, const Condition& condition) {
-  if (context.given) return "judged on random ids, and ids were given";
+  if (context.given) return "judged on random ids, but ids were given";
   if (context.bos) return "measured with BOS: every sequence begins with it, so position 0 does not vary";
   if (same_first_token(condition)) return "every sequence begins with the same token, so position 0 does not vary";
   if (context.config().layers < kVarianceLayer) return "the model has no layer 2";

@@ -78,9 +78,9 @@ std::optional<int64_t> shifted_to(const SinkUnderEdit& untouched, const SinkUnde
 void note_shift(const std::string& edit, const SinkUnderEdit& untouched, const SinkUnderEdit& edited,
                 Measure& measure) {
   const auto position = shifted_to(untouched, edited);
-  measure.note("Where " + edit + ", " +
-               (position ? "the sink has shifted to position " + std::to_string(*position) + "."
-                         : "no other position has become a sink in half of the sequences."));
+  measure.note("When " + edit + ", " +
+               (position ? "the sink shifts to position " + std::to_string(*position) + "."
+                         : "no other position becomes a sink in half of the sequences."));
 }
 
 }  // namespace replicate

@@ -30,8 +30,8 @@ double VarianceByPosition::first_to_rest(int64_t layer) const {
 Tokens random_ids(const TrainingClaim& claim) {
   const auto tokens = claim.trained().random(claim.parameters.integer("random.sequences"), /*bos=*/false);
   if (tokens->sequences() > 1 && tokens->length() >= kVariancePositions) return tokens;
-  throw Error("variances of positions 0 to 31 need two sequences of 32 tokens at least", "training",
-              "train on sequences of 32 tokens or more, and give random.sequences at least 2");
+  throw Error("variances of positions 0 to 31 need at least two sequences of 32 tokens", "training",
+              "train on sequences of 32 tokens or more, and set random.sequences to 2 or more");
 }
 
 TrainedVariance observe_variance(TrainingClaim& claim, const TrainedModel& kept, const Tokens& tokens,
@@ -69,7 +69,7 @@ void LogVarianceRatios::require_discrepancy(double least, SeedMeasure& measure) 
   measure.value("variance_ratio_untreated", ratio, {{"layer", layer_}});
   if (!(ratio <= least)) return;  // NaN where every run of the baseline diverged, which is checked
   measure.inapplicable("the baseline has no discrepancy to remove: its variance ratio in layer " +
-                       std::to_string(layer_) + " is " + brief(ratio) + ", more than " + brief(least) + " needed");
+                       std::to_string(layer_) + " is " + brief(ratio) + ", and must be more than " + brief(least));
 }
 
 }  // namespace replicate

@@ -77,11 +77,10 @@ std::string CostTable::text(double flops, bool surveyed) const {
   return row("claim", "lanes", "tokens", "TFLOP", "time", "MiB") + lines_ +
          row("all, passes shared", "", "", tflop_text(flops + training_flops_),
              duration_range_text(kLeastOfEstimate * seconds, kMostOfEstimate * seconds), "") +
-         "Times follow from " + fixed_text(rate_ / 1e9, 0) + " GFLOP/s, measured now on two layers. " +
-         (surveyed ? "The survey was made, so the operations are those of the run.\n"
-                   : "One stage was assumed; what the run's survey finds decides how much is run.\n") +
-         "MiB are activations and weights at the peak; the program and the parts of a model file that are being read "
-         "come on top.\n";
+         "Times assume " + fixed_text(rate_ / 1e9, 0) + " GFLOP/s, just measured on two layers. " +
+         (surveyed ? "The survey has run, so the operations are those of the run.\n"
+                   : "One stage is assumed; the survey of the run decides how much is actually run.\n") +
+         "MiB counts activations and weights at the peak; it excludes the program itself and the mapped model file.\n";
 }
 
 }  // namespace replicate

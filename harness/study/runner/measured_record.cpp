@@ -23,7 +23,7 @@ std::optional<std::string> note_on_bos(const Session& session) {
   if (!session.settings.model.from_path || session.given.judged) return std::nullopt;
   if (session.begins_with_bos()) return "Natural inputs begin with BOS here; --bos off leaves it out.";
   if (!session.loaded.tokenizer->adds_bos()) return std::nullopt;
-  return "The model's tokenizer begins a text with BOS, natural inputs here do not; --bos on adds it.";
+  return "The model's tokenizer begins a text with BOS, but natural inputs here do not; --bos on adds it.";
 }
 
 Measurement measured(ClaimRun& claim) {
@@ -40,7 +40,7 @@ void add_dtype_errors(const Judging& judging, const Measurement& reduced, const 
     const auto named = [&](const Metric& metric) { return metric.name == name; };
     const auto a = std::ranges::find_if(reduced.metrics, named), b = std::ranges::find_if(exact.metrics, named);
     if (a == reduced.metrics.end() || b == exact.metrics.end()) {
-      all.notes.push_back("How far --dtype moves " + name + " was not measured.");
+      all.notes.push_back("How much --dtype changes " + name + " was not measured.");
       continue;
     }
     Metric error = *a;
@@ -171,8 +171,8 @@ void measure_and_judge(const Session& session, ClaimRun& claim, Record& record) 
   record.measurement = measured(claim);
   if (session.given.judged && !session.given.set_aside) {
     record.measurement.too_few = "too few sequences: " + std::to_string(session.given.judged->sequences()) +
-                                 " are given, and from " + std::to_string(kFewestGiven) +
-                                 " on a third is set aside to find layers and neurons";
+                                 " are given; with " + std::to_string(kFewestGiven) +
+                                 " or more, a third is set aside to find layers and neurons";
   }
   add_dtype_errors(claim, record.measurement);
   auto& notes = record.measurement.notes;

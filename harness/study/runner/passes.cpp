@@ -79,7 +79,7 @@ bool run_looking(Session& session, std::vector<ClaimRun>& claims, const RunFolde
   }
   const Stopwatch watch;
   try {
-    const auto stage = "observation for " + std::to_string(looking.size()) + " claims";
+    const auto stage = "observing (" + std::to_string(looking.size()) + " claims share this pass)";
     if (!together.empty() && !pass(session, together, stage, progress)) return false;
   } catch (const std::exception& e) {
     log_warn("the shared pass failed (" + first_line(e.what()) + "); running its claims one by one");

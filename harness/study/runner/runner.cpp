@@ -47,7 +47,7 @@ void refuse_used_folder(const std::filesystem::path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (!std::filesystem::exists(entry.path() / "record.json")) continue;
     throw Error("the folder already holds records of a run", folder.string(),
-                "use --resume to go on with it, or another --out");
+                "use --resume to continue it, or another --out");
   }
 }
 

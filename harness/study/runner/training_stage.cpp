@@ -14,7 +14,7 @@ std::vector<ClaimRun> take_training_claims(std::vector<ClaimRun>& claims) {
 
 bool train_for(Session& session, std::vector<ClaimRun>& claims, Progress& progress) {
   if (session.given.judged) {
-    for (auto& claim : claims) claim.inapplicable = "--tokens: the given ids say nothing of training";
+    for (auto& claim : claims) claim.inapplicable = "--tokens: the given ids say nothing about training";
     return true;
   }
   bool whole = true;
@@ -46,7 +46,7 @@ std::string futility(Session& session, const ClaimSettings& settings) {
   const auto seeds = session.settings.training.integer("seeds.baseline");
   const auto needed = requirements ? fewest_units(*requirements) : 0;
   if (seeds >= needed) return {};
-  return "not trained: " + std::to_string(seeds) + " seeds of the baseline, " + std::to_string(needed) + " needed";
+  return "not trained: the baseline has " + std::to_string(seeds) + " seeds and needs " + std::to_string(needed);
 }
 
 }  // namespace replicate

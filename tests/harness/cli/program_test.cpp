@@ -436,7 +436,7 @@ TEST_F(Program, TrainsNothingForAVerdictThatIsInconclusiveBeforehand) {
   EXPECT_EQ(outcome.code, 0) << outcome.output;
   const auto r = record("few", "convergence_speedup");
   EXPECT_EQ(r["verdict"], "not run");
-  EXPECT_EQ(r["reason"], "not trained: 2 seeds of the baseline, 8 needed");
+  EXPECT_EQ(r["reason"], "not trained: the baseline has 2 seeds and needs 8");
   const auto dry = program(few + " --dry-run");
   EXPECT_NE(dry.output.find("not trained: 2 seeds"), std::string::npos) << dry.output;
 }

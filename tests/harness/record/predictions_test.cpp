@@ -44,7 +44,7 @@ TEST_F(Predictions, MistakesAreFound) {
            {"[0.9, 0.05, 0.05]", "[0.9, 0.05, 0.06]", "sum to 1"},
            {"[0.9, 0.05, 0.05]", "[1.1, -0.1, 0]", "is below 0"},
            {"smollm2: [0.8, 0.1, 0.1], ", "", "smollm2"},
-           {kSha256, "abc", "is no sha256"},
+           {kSha256, "abc", "is not a sha256"},
            {"profile: small", "profile: smal", "did you mean 'small'?"},
            {"date:", "day:", "day"}}) {
     folder_.write("predictions.yaml", replaced(kPredictions, from, to));

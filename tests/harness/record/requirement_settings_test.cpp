@@ -94,10 +94,10 @@ TEST_F(RequirementSettings, RefuseWhatCannotBeJudged) {
       {"family: pretrained", "family: pretraind", "did you mean 'pretrained'?"},
       {"units: 16", "units: 8", "can never hold: its units show a p of 0.0039 at best"},
       {"units: 16", "units: 1", "out of range"},
-      {"units: 16", "units: 16\nmissing_units: best", "'missing_units' is no way to count what is missing"},
+      {"units: 16", "units: 16\nmissing_units: best", "'missing_units' is not a way to count missing units"},
       {"at_least: 2", "at_least: 4", "out of range"},
       {"at_least: 2", "at_least: 0", "out of range"},
-      {"exact: yes, ", "", "'requires[1].fails_at' is for exact numbers"},
+      {"exact: yes, ", "", "'requires[1].fails_at' is only for exact numbers"},
       {"fraction: 0.1", "fraction: 0", "is not above 0"},
       {"op: \"<\", fraction", "op: \"!\", fraction", "op"},
       {"metric: k20", "metrik: k20", "metrik"},
@@ -107,7 +107,7 @@ TEST_F(RequirementSettings, RefuseWhatCannotBeJudged) {
       {"each and all", "all", "did you mean 'each and all'?"},
       {"{pass: silent}", "{error: silent}", "error"},
       {"{pass: silent}", "{pass: loud}", "loud"},
-      {"units: 32, source", "arithmetic: yes, source", "'requires[3].of[0].arithmetic' is for a requirement by itself"},
+      {"units: 32, source", "arithmetic: yes, source", "'requires[3].of[0].arithmetic' is not allowed in a group"},
   };
   for (const auto& [from, to, message] : cases) {
     expect_has(message_of([&, from = from, to = to] { requirements(replaced(kWhole, from, to)); }), message);
@@ -135,7 +135,7 @@ TEST_F(RequirementSettings, TheLevelDecidesHowManyUnitsAreNeeded) {
 TEST_F(RequirementSettings, RulesThatAreNotRulesAreRefused) {
   const BadRequirement cases[] = {
       {"pretrained: 0.003", "pretrained: 0", "is not above 0"},
-      {"pretrained: 0.003", "pretrained: 0.7", "is no level of a test"},
+      {"pretrained: 0.003", "pretrained: 0.7", "is not a level of a test"},
       {"ends_below: 3", "ends_below: 7", "let ends_below be at most starts_at"},
       {"sink_excess: 0.2", "sink_exess: 0.2", "sink_exess"},
   };
@@ -152,7 +152,7 @@ TEST_F(RequirementSettings, AreNothingWithoutAFamily) {
   EXPECT_FALSE(read("{title: a claim}"));
   for (const std::string key :
        {"version", "stages", "units", "missing_units", "requires", "checks", "controls", "bearing", "contradicts_if"}) {
-    expect_has(message_of([&] { read("{" + key + ": 2}"); }), "'" + key + "' is for claims with a family");
+    expect_has(message_of([&] { read("{" + key + ": 2}"); }), "'" + key + "' is only for claims with a family");
   }
 }
 

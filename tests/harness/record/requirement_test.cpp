@@ -465,7 +465,7 @@ TEST(Ruling, OfAnInterventionThatDidNotTakeIsOpen) {
   requirements.checks = {exactly("induced", Operator::at_least, 0.2)};
   const auto ruling = rule({measurement}, requirements);
   EXPECT_EQ(ruling.verdict, Verdict::inconclusive);
-  EXPECT_EQ(ruling.reason, "the intervention did not take: induced = 0.1, >= 0.2 wanted");
+  EXPECT_EQ(ruling.reason, "the intervention did not take: induced = 0.1, must be >= 0.2");
   measurement.metrics.back().value = kNaN;
   EXPECT_EQ(rule({measurement}, requirements).verdict, Verdict::inconclusive);
 }
@@ -485,8 +485,8 @@ TEST(Ruling, SaysWhatAnUnmetCheckMeansAfterTooFewUnits) {
                          with_meaning(exactly("growth", Operator::at_least, 2), "no sink"),
                          with_meaning(exactly("headroom", Operator::at_least, 0.1), "nothing left to gain")};
   const std::string unmet =
-      "no sink: seeds_with_sink = 3, >= 8 wanted; growth = 1.5, >= 2 wanted; "
-      "nothing left to gain: headroom = 0, >= 0.1 wanted";
+      "no sink: seeds_with_sink = 3, must be >= 8; growth = 1.5, must be >= 2; "
+      "nothing left to gain: headroom = 0, must be >= 0.1";
   EXPECT_EQ(rule({measurement}, requirements).reason, unmet);
   measurement.metrics.clear();
   measurement.samples.clear();
@@ -494,7 +494,7 @@ TEST(Ruling, SaysWhatAnUnmetCheckMeansAfterTooFewUnits) {
   for (const auto* name : {"seeds_with_sink", "growth", "headroom"}) add_exact(measurement, name, 0);
   const auto few = rule({measurement}, requirements);
   EXPECT_EQ(few.verdict, Verdict::inconclusive);
-  EXPECT_LT(few.reason.find("comes from too few units: 4"), few.reason.find("no sink:")) << few.reason;
+  EXPECT_LT(few.reason.find("has too few units: 4"), few.reason.find("no sink:")) << few.reason;
 }
 
 TEST(Ruling, WhatHoldsByArithmeticDecidesNothing) {

@@ -112,8 +112,8 @@ TEST_F(SettingsTest, MistakesInFilesNameFileAndLine) {
     expect_has(claim("panels:\n", std::string(former) + "\npanels:\n"), "unknown key");
   }
   expect_has(claim("require", "requier"), "did you mean 'requires'?");
-  expect_has(claim("family: pretrained\n", ""), "'version' is for claims with a family");
-  expect_has(claim("version: 3\nfamily: pretrained\nunits: 16\n", ""), "'requires' is for claims with a family");
+  expect_has(claim("family: pretrained\n", ""), "'version' is only for claims with a family");
+  expect_has(claim("version: 3\nfamily: pretrained\nunits: 16\n", ""), "'requires' is only for claims with a family");
 
   const auto profile = [&](const std::string& from, const std::string& to) {
     return message_with("profiles/small.yaml", kProfile, from, to);
@@ -184,7 +184,7 @@ TEST_F(SettingsTest, ATrainingClaimListsArmsThatCanBeTrained) {
   expect_has(mistake("gated]", "gatd]"), "'arms' names an unknown arm 'gatd'");
   expect_has(mistake("gated]", "gatd]"), "did you mean 'gated'?");
   expect_has(mistake("arms: [baseline, gated]\n", ""), "lacks the key 'arms'");
-  expect_has(mistake("kind: training", "kind: mechanism"), "'arms' is for claims of kind training");
+  expect_has(mistake("kind: training", "kind: mechanism"), "'arms' is only for claims of kind training");
 }
 
 }  // namespace
