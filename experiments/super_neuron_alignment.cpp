@@ -45,8 +45,8 @@ std::string listed(const Indices& numbers) {
 }
 
 std::string what_was_picked(const StageWriters& writers) {
-  return "Layer " + std::to_string(writers.spike) + ": the neurons that meet the survey's rule are " +
-         listed(picked(writers)) + ".";
+  return "Layer " + std::to_string(writers.spike) +
+         ": neurons that meet the survey's rule: " + listed(picked(writers)) + ".";
 }
 
 std::string what_stands_in(const StageWriters& writers) {
