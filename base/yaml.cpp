@@ -38,7 +38,7 @@ YAML::Node load(const std::string& text, const std::string& where, bool lines) {
     return node;
   } catch (const YAML::Exception& error) {
     const bool placed = lines && error.mark.line >= 0;
-    throw Error("this is no valid YAML, " + in_quotes(error.msg),
+    throw Error("this is not valid YAML, " + in_quotes(error.msg),
                 placed ? where + ":" + std::to_string(error.mark.line + 1) : where, "correct the line");
   }
 }
@@ -81,7 +81,7 @@ std::vector<std::pair<std::string, Yaml>> Yaml::entries() const {
   std::vector<std::pair<std::string, Yaml>> entries;
   std::set<std::string> seen;
   for (const auto& entry : node_) {
-    if (!entry.first.IsScalar()) fail("has a key that is no plain word", "use plain words as keys");
+    if (!entry.first.IsScalar()) fail("has a key that is not a plain word", "use plain words as keys");
     const std::string key = entry.first.Scalar();
     const Yaml value = child(entry.second, key);
     if (!seen.insert(key).second) value.fail("is given twice", "keep one of the two");

@@ -50,7 +50,7 @@ if [[ -e $target/MANIFEST ]]; then
 elif [[ ! -e $stage/replicate/third_party ]]; then
   die "this bundle has sources alone ($here): unpack it over a whole one: ./unpack.sh DIR"
 elif [[ -e $target ]]; then
-  die "the folder is no unpacked bundle ($target): name another one"
+  die "the folder is not an unpacked bundle ($target): name another one"
 else
   mv "$stage/replicate" "$target"
 fi

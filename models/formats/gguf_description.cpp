@@ -42,7 +42,7 @@ class Metadata {
 int64_t rows_of_embedding(const GgufFile& file) {
   const auto& shape = file.tensor("token_embd.weight").shape;
   if (shape.size() == 2) return shape.front();
-  throw Error("token_embd.weight is no matrix", file.where(), "the file is damaged or not a model of this kind");
+  throw Error("token_embd.weight is not a matrix", file.where(), "the file is damaged or not a model of this kind");
 }
 
 /// Llama 3.1 and later scale RoPE, which GGUF has as a table only: the first converters of such models made none.
@@ -58,7 +58,7 @@ std::vector<double> divisors_of(const GgufFile& file) {
   const auto* stored = file.find("rope_freqs.weight");
   if (!stored) return {};
   if (stored->type != TensorType::f32 || stored->shape.size() != 1 || stored->elements() > kLargestHeadWidth) {
-    throw Error("rope_freqs.weight is no table of float32", file.where(), "the file is damaged");
+    throw Error("rope_freqs.weight is not a table of float32", file.where(), "the file is damaged");
   }
   std::vector<float> numbers(static_cast<size_t>(stored->elements()));
   dequantize(stored->type, stored->bytes, numbers);

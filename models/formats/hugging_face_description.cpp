@@ -63,7 +63,7 @@ std::vector<double> llama3_divisors(const Json& scaling, const Rope& rope, int64
 
 /// `scaling`: rope_scaling of old files, rope_parameters of new ones, or nothing.
 Rope rope_from(const Json& scaling, double theta, double partial, int64_t head_width, const std::string& where) {
-  if (!scaling.is_object()) refuse("RoPE scaling that is no object", where);
+  if (!scaling.is_object()) refuse("RoPE scaling that is not an object", where);
   Rope rope{.theta = value_or(scaling, "rope_theta", theta)};
   const auto turning = value_or(scaling, "partial_rotary_factor", partial);
   if (!(turning > 0 && turning <= 1)) refuse("partial_rotary_factor " + std::to_string(turning), where);
@@ -190,7 +190,7 @@ void require_whole(const Json& json, const std::string& where) {
         "vocab_size", "max_position_embeddings", "head_dim", "sliding_window", "sliding_window_pattern",
         "_sliding_window_pattern", "max_window_layers", "no_rope_layer_interval"}) {
     if (!is_given(json, key) || json.at(key).is_number_integer()) continue;
-    throw Error(std::string(key) + " is no whole number", where, "fetch the model again");
+    throw Error(std::string(key) + " is not a whole number", where, "fetch the model again");
   }
 }
 
@@ -198,7 +198,7 @@ void require_whole_list(const Json& json, const char* key, const std::string& wh
   if (!is_given(json, key)) return;
   for (const auto& item : json.at(key)) {
     if (!item.is_number_integer())
-      throw Error(std::string(key) + " has an item that is no whole number", where, "fetch the model again");
+      throw Error(std::string(key) + " has an item that is not a whole number", where, "fetch the model again");
   }
 }
 

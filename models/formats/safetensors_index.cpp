@@ -24,7 +24,7 @@ std::set<std::string> files_of_index(std::string_view json, const std::string& w
   for (const auto& [tensor, file] : map.items()) {
     const auto name = file.is_string() ? file.get<std::string>() : std::string();
     if (!is_file_name(name))
-      throw Error("the index of the weights names " + in_quotes(name) + ", which is no file beside it", where,
+      throw Error("the index of the weights names " + in_quotes(name) + ", which is not a file beside it", where,
                   "fetch the model again");
     files.insert(name);
   }

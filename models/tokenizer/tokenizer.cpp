@@ -90,7 +90,7 @@ void read_merges(const GgufFile& file, TokenizerBuilder& builder) {
   for (const std::string& merge : file.require_texts("tokenizer.ggml.merges")) {
     const std::string_view text = merge;
     const size_t space = text.find(' ');
-    if (space == std::string_view::npos) builder.fail("merge " + in_quotes(merge) + " is no pair");
+    if (space == std::string_view::npos) builder.fail("merge " + in_quotes(merge) + " is not a pair");
     builder.add_merge(text.substr(0, space), text.substr(space + 1), merge);
   }
 }

@@ -107,7 +107,7 @@ Merge merge_of(const json& value, const std::string& where) {
   }
   const std::string text = value.is_string() ? value.get<std::string>() : "";
   const size_t space = text.find(' ');
-  if (space == std::string::npos) throw Error("a merge that is no pair", where, kFetchAgain);
+  if (space == std::string::npos) throw Error("a merge that is not a pair", where, kFetchAgain);
   return {text.substr(0, space), text.substr(space + 1)};
 }
 

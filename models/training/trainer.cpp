@@ -202,7 +202,7 @@ std::string Trainer::load(const std::filesystem::path& file) {
     if (found == stored.metadata().end()) refuse("the training state lacks " + in_quotes(key), file);
     return found->second;
   };
-  if (note("format") != kFormat) refuse("this is no training state", file);
+  if (note("format") != kFormat) refuse("this is not a training state", file);
   if (note("recipe") != recipe_.text() + data_->fingerprint()) refuse("the training state is of another run", file);
   const auto steps = whole_number(note("steps")), reported = whole_number(note("reported"));
   // Batches and rates are there for the steps of the schedule only.

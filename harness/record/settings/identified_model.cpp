@@ -14,6 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kModelFiles = "configs/models/";
+
 /// The first file whose entry under `key` the model has; null when there is none.
 const ModelFile* file_of(const std::optional<ModelIdentity>& model, const std::vector<ModelFile>& files,
                          const std::string& key, bool (*has)(const ModelIdentity&, const Yaml&)) {
@@ -38,9 +40,8 @@ void judge_by(Draft& draft, const ModelFile& file, const fs::path& assets) {
   model.judged_as = file.name;
   model.bos = draft.settings.model.bos;
   draft.settings.model = std::move(model);
-  note_everywhere(draft, "The model has the shape of " + file.name + " and is judged by configs/models/" + file.name +
-                             ".yaml: the paper's own numbers are among the thresholds. Fine-tuned models have that "
-                             "shape too.");
+  note_everywhere(draft, "The model has the shape of " + file.name + ", so the neurons and layers that " + kModelFiles +
+                             file.name + ".yaml names are measured too. Fine-tuned models have that shape too.");
 }
 
 }  // namespace
@@ -58,9 +59,10 @@ void apply_identity(Draft& draft, const std::vector<ModelFile>& files, const std
                [&](const ModelFile& file) { return is_known_model(draft, file.yaml, file.name); });
   if (file_of(identity, known, "shape", has_shape)) set_calibration(draft, false, kKnownModel, true);
   if (const ModelFile* file = file_of(identity, files, "identity", has_identity)) return judge_by(draft, *file, assets);
-  note_everywhere(draft,
-                  "The paper's own numbers are of Llama-2-7B and Llama-3-8B. This is another model: it is judged by "
-                  "this project's thresholds alone.");
+  note_everywhere(
+      draft,
+      "The paper's own numbers are of Llama-2-7B and Llama-3-8B. This is another model: the survey finds its "
+      "layers and neurons, and the thresholds are those of every model.");
 }
 
 }  // namespace replicate

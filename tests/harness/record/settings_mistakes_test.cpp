@@ -128,7 +128,7 @@ TEST_F(SettingsTest, MistakesInFilesNameFileAndLine) {
   const auto model = [&](const std::string& from, const std::string& to) {
     return message_with("models/tiny.yaml", kModel, from, to);
   };
-  expect_has(model("sha256: 01", "sha256: xx"), "no sha256");
+  expect_has(model("sha256: 01", "sha256: xx"), "not a sha256");
   expect_has(model("parameters: {", "parameter: {"), "did you mean 'parameters'?");
   expect_has(model("parameters: {eps: 0.25}", "criteria: []"), "unknown key");
   expect_has(model("parameters: {eps: 0.25}", "parameters: [eps]"), "alpha_claim");
@@ -144,8 +144,8 @@ TEST_F(SettingsTest, BrokenAndHostileYamlIsAnErrorAndNoCrash) {
     bomb += "]\n";
   }
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"id: [unclosed", "no valid YAML"},
-      {"id: a\n\tb: c", "no valid YAML"},
+      {"id: [unclosed", "not valid YAML"},
+      {"id: a\n\tb: c", "not valid YAML"},
       {"- a list", "not a mapping"},
       {"", "not a mapping"},
       {"just text", "not a mapping"},
@@ -154,8 +154,8 @@ TEST_F(SettingsTest, BrokenAndHostileYamlIsAnErrorAndNoCrash) {
       {std::string(300000, '#'), "too large"},
       {bomb, "expands to too much"},
       {"a: &a [*a]", "nested too deeply"},
-      {"? [complex, key]\n: value", "no plain word"},
-      {"id: *unknown", "no valid YAML"},
+      {"? [complex, key]\n: value", "not a plain word"},
+      {"id: *unknown", "not valid YAML"},
   };
   for (const auto& [text, part] : cases) {
     folder_.write("claims/alpha_claim.yaml", text);

@@ -117,9 +117,9 @@ TEST(Survey, WritersSurviveItsFile) {
 
 TEST(Survey, NamesNoWritersOfALayerThatIsNoSpike) {
   const auto survey = with_writers();
-  expect_error([&] { survey.writers_of(4); }, "layer 4 is no spike");
+  expect_error([&] { survey.writers_of(4); }, "layer 4 is not a spike");
   expect_error([&] { survey.stage_writers_of(4); }, "layer 4 is not a stage's spike");
-  expect_error([&] { Survey().writers_of(0); }, "no spike");
+  expect_error([&] { Survey().writers_of(0); }, "not a spike");
 }
 
 /// The runner makes a survey again whose key is not the one it wants; an empty one never is.

@@ -195,7 +195,7 @@ TEST(ConfigJson, WhatIsNotAppliedIsRefused) {
   refuses(R"("rms_norm_eps": "small")", "cannot be read");
   refuses(R"("partial_rotary_factor": 0.1)", "partial_rotary_factor 0.1");
   refuses(R"("partial_rotary_factor": 0.5)", "RoPE turns no whole pairs");
-  refuses(R"("rope_scaling": "yarn")", "RoPE scaling that is no object");
+  refuses(R"("rope_scaling": "yarn")", "RoPE scaling that is not an object");
   expect_error([] { described(R"("model_type": "smollm3", "no_rope_layers": [1e300, 1, 1, 1, 1, 1])"); },
                "no_rope_layers");
   expect_error([] { described(R"("model_type": "gemma3_text", "sliding_window": null)"); }, "without a sliding window");
@@ -316,10 +316,10 @@ TEST_F(ModelFolder, AMissingPartIsNamed) {
 
 TEST_F(ModelFolder, AnIndexThatPointsOutsideIsRefused) {
   std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": {"a": "../m/config.json"}})";
-  expect_refused("no file beside it");
+  expect_refused("not a file beside it");
   std::ofstream(model() / "model.safetensors.index.json")
       << R"({"weight_map": {"a": ")" << std::string(300, 'x') << "\"}}";
-  expect_refused("no file beside it");
+  expect_refused("not a file beside it");
   std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": {"a": "x\ny"}})";
   expect_refused("'x?y', which is not in the folder");
   std::ofstream(model() / "model.safetensors.index.json") << R"({"weight_map": 3})";

@@ -165,9 +165,9 @@ TEST(TokenizerJson, RefusesOtherKinds) {
 }
 
 TEST(TokenizerJson, RefusesBrokenTables) {
-  expect_rejected(changed("/model/merges/0", "ab"), "a merge that is no pair");
-  expect_rejected(changed("/model/merges/0", {"a"}), "a merge that is no pair");
-  expect_rejected(changed("/model/merges/0", {"a", 1}), "a merge that is no pair");
+  expect_rejected(changed("/model/merges/0", "ab"), "a merge that is not a pair");
+  expect_rejected(changed("/model/merges/0", {"a"}), "a merge that is not a pair");
+  expect_rejected(changed("/model/merges/0", {"a", 1}), "a merge that is not a pair");
   expect_rejected(changed("/model/merges/0", {"b", "b"}), "merge 'b b' gives or takes an unknown");
   expect_rejected(changed("/model/merges", 1), "the file.model.merges is not a list");
   expect_rejected(changed("/model/vocab", json::array()), "vocab is not an object");

@@ -195,7 +195,7 @@ TEST(Tokenizer, RefusesOtherKinds) {
 
 TEST(Tokenizer, RefusesBrokenTables) {
   expect_refused(small_vocabulary(), "metadata 'tokenizer.ggml.merges' is missing");
-  expect_refused(small_vocabulary().texts("tokenizer.ggml.merges", {"ab"}), "merge 'ab' is no pair");
+  expect_refused(small_vocabulary().texts("tokenizer.ggml.merges", {"ab"}), "merge 'ab' is not a pair");
   expect_refused(small_vocabulary().texts("tokenizer.ggml.merges", {"a x"}), "merge 'a x' gives or takes");
   expect_refused(small_vocabulary().texts("tokenizer.ggml.merges", {"c c"}), "merge 'c c' gives or takes");
   const auto whole = [] { return small_vocabulary().texts("tokenizer.ggml.merges", kMerges); };
