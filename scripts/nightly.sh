@@ -36,33 +36,13 @@ compare() {
   return "$code"
 }
 
-# How many claims came to each verdict, and which ones did not pass.
-verdicts() {
-  python3 -B - "$tonight/summary.json" <<'PYTHON'
-import json
-import sys
-summary = json.load(open(sys.argv[1], encoding="utf-8"))
-claims = {}
-for claim in summary["claims"]:
-    claims.setdefault(claim["verdict"], []).append(claim["claim"])
-for verdict in ("pass", "fail", "inconclusive", "not applicable", "not run", "descriptive", "error"):
-    names = claims.get(verdict, [])
-    if names:
-        print(f"- {len(names)} {verdict}" + ("" if verdict == "pass" else ": " + ", ".join(f"`{name}`" for name in names)))
-PYTHON
-}
-
+# What flipped is in the first line.
 summarise() {
-  local code=0
-  echo "## replicate, $(basename "$tonight")"
-  echo
-  echo "### Since the last night"
-  echo
-  compare || code=$?
-  echo
-  echo "### Verdicts"
-  echo
-  verdicts
+  local code=0 before=() changes
+  changes=$(compare) || code=$?
+  [[ ! -e $last ]] || before=("$(realpath "$last")" "$(tail -n 1 <<<"$changes")")
+  python3 -B "$ROOT/scripts/nightly_summary.py" "$tonight" "${before[@]}"
+  printf '\n### Since the last night\n\n%s\n' "$changes"
   return "$code"
 }
 

@@ -81,8 +81,8 @@ class ClaimDiff {
       add(Kind::inputs, "another model: " + before_.model.name + " (" + short_hash(before_.model.sha256) + ") became " +
                             after_.model.name + " (" + short_hash(after_.model.sha256) + ")");
     }
-    if (before_.parameters != after_.parameters) add(Kind::inputs, "other parameters");
-    if (!same_ids_) add(Kind::inputs, "other token ids");
+    if (before_.parameters != after_.parameters) add(Kind::inputs, "different parameters");
+    if (!same_ids_) add(Kind::inputs, "different token ids");
     if (before_.environment.dtype != after_.environment.dtype) {
       add(Kind::inputs, before_.environment.dtype + " became " + after_.environment.dtype);
     }
@@ -112,8 +112,8 @@ class ClaimDiff {
       most = std::max(most, share);
     }
     if (drifted > 0) {
-      add(Kind::others, std::to_string(drifted) + " of " + std::to_string(others) +
-                            " metrics that are not judged drifted, most of all " + largest);
+      add(Kind::others,
+          std::to_string(drifted) + " of " + std::to_string(others) + " unjudged metrics drifted; largest: " + largest);
     }
   }
 
@@ -200,7 +200,7 @@ RunDiff diff_runs(const fs::path& before, const fs::path& after) {
   for (const auto& [claim, record] : b) {
     if (!a.count(claim)) diff.differences.push_back({Kind::missing, claim, "is not in the first run"});
   }
-  std::ranges::stable_partition(diff.differences, [](const Difference& found) { return found.kind == Kind::verdict; });
+  std::ranges::stable_sort(diff.differences, {}, &Difference::kind);
   return diff;
 }
 

@@ -12,15 +12,16 @@ namespace replicate::report {
 
 /// One thing that is otherwise in the second run.
 struct Difference {
+  /// The gravest first.
   enum class Kind {
     verdict,    ///< flipped
+    missing,    ///< the claim is in one run only
     metric,     ///< a judged metric drifted beyond noise
-    others,     ///< metrics that are not judged did, told together
     threshold,  ///< criteria or controls were changed: the verdicts do not compare
     inputs,     ///< other ids, model or parameters: the numbers are of something else
-    time,       ///< took longer
+    others,     ///< metrics that are not judged drifted, told together
     memory,     ///< needed more
-    missing,    ///< the claim is in one run only
+    time,       ///< took longer
   };
   Kind kind;
   std::string claim, text;
@@ -41,7 +42,7 @@ bool anything_changed(const RunDiff& diff);
 /// Whether `reproduce` ends with 1: other numbers, or another verdict under the same thresholds.
 bool numbers_disagree(const RunDiff& diff);
 
-/// Of the records of two run folders: flipped verdicts first, then the rest by claim. Metrics are compared
+/// Of the records of two run folders: the gravest first, and of one kind by claim. Metrics are compared
 /// - on the same ids with their samples: a paired t interval of the differences, sequence by sequence, leaves 0 out;
 /// - on the same ids without: they differ by more than a tenth of the wider half of their intervals;
 /// - on other ids: by more than both halves, added in quadrature.
@@ -49,6 +50,7 @@ bool numbers_disagree(const RunDiff& diff);
 /// and half as much again, memory from a quarter more.
 RunDiff diff_runs(const std::filesystem::path& before, const std::filesystem::path& after);
 
+/// Each ends with one line of counts.
 std::string diff_text(const RunDiff& diff);
 std::string diff_markdown(const RunDiff& diff);
 std::string diff_junit(const RunDiff& diff);

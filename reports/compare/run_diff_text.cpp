@@ -14,9 +14,9 @@ std::string word_of(Difference::Kind kind) {
   switch (kind) {
     case Kind::verdict: return "verdict";
     case Kind::metric: return "drift";
-    case Kind::others: return "drifts";
+    case Kind::others: return "other drifts";
     case Kind::threshold: return "thresholds";
-    case Kind::inputs: return "compares otherwise";
+    case Kind::inputs: return "not comparable";
     case Kind::time: return "time";
     case Kind::memory: return "memory";
     case Kind::missing: return "missing";
@@ -24,12 +24,33 @@ std::string word_of(Difference::Kind kind) {
   return {};
 }
 
-std::string heading(const RunDiff& diff) {
-  const auto costs = static_cast<size_t>(
-      std::ranges::count_if(diff.differences, [](const auto& found) { return is_cost(found.kind); }));
-  const auto changed = diff.differences.size() - costs;
+size_t count(const RunDiff& diff, Difference::Kind kind) {
+  return static_cast<size_t>(std::ranges::count(diff.differences, kind, &Difference::kind));
+}
+
+/// "1 verdict flipped, 3 judged numbers drifted"; nothing of nothing.
+std::string counts(const RunDiff& diff) {
+  using Kind = Difference::Kind;
+  struct Words {
+    Kind kind;
+    const char *noun, *what;
+  };
+  constexpr Words kWords[] = {{Kind::verdict, "verdict", " flipped"},
+                              {Kind::missing, "claim", " in one run only"},
+                              {Kind::metric, "judged number", " drifted"},
+                              {Kind::threshold, "claim", " judged by other thresholds"},
+                              {Kind::inputs, "difference", " in what was measured"},
+                              {Kind::others, "claim", " drifted in numbers that are not judged"}};
+  std::vector<std::string> parts;
+  for (const auto& [kind, noun, what] : kWords)
+    if (const size_t number = count(diff, kind); number > 0) parts.push_back(plural(number, noun) + what);
+  return join(parts, ", ");
+}
+
+std::string summary(const RunDiff& diff) {
+  const auto costs = count(diff, Difference::Kind::time) + count(diff, Difference::Kind::memory);
   return clean(diff.before.string() + " -> " + diff.after.string()) + ": " + plural(diff.compared.size(), "claim") +
-         " compared, " + (changed == 0 ? "nothing changed beyond noise" : plural(changed, "difference")) +
+         " compared, " + (anything_changed(diff) ? counts(diff) : "nothing changed beyond noise") +
          (costs == 0 ? "" : "; " + plural(costs, "claim") + " cost more, which decides nothing");
 }
 
@@ -37,22 +58,22 @@ std::string heading(const RunDiff& diff) {
 
 std::string diff_text(const RunDiff& diff) {
   constexpr size_t kClaim = 28, kKind = 20;
-  std::string text = heading(diff) + "\n";
+  std::string text;
   for (const auto& difference : diff.differences) {
     text += pad(clean(difference.claim), kClaim) + pad(word_of(difference.kind), kKind) + clean(difference.text) + "\n";
   }
-  return text;
+  return text + summary(diff) + "\n";
 }
 
 std::string diff_markdown(const RunDiff& diff) {
-  std::string text = escape_markdown(heading(diff)) + "\n";
-  if (diff.differences.empty()) return text;
-  text += "\n| claim | what | how |\n|---|---|---|\n";
+  const std::string last = escape_markdown(summary(diff)) + "\n";
+  if (diff.differences.empty()) return last;
+  std::string text = "| claim | what | how |\n|---|---|---|\n";
   for (const auto& difference : diff.differences) {
     text += "| " + markdown_code(difference.claim) + " | " + word_of(difference.kind) + " | " +
             escape_markdown(difference.text) + " |\n";
   }
-  return text;
+  return text + "\n" + last;
 }
 
 std::string diff_junit(const RunDiff& diff) {

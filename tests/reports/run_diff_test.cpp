@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/support/expect_error.h"
@@ -90,7 +91,7 @@ TEST_F(RunDiffTest, ComparesIntervalsWhereIdsDiffer) {
   move(after, 0.1);
   EXPECT_EQ(kinds(after), std::vector<Kind>{Kind::inputs});  // within both intervals
   move(after, 0.1);
-  EXPECT_EQ(kinds(after), (std::vector<Kind>{Kind::inputs, Kind::metric}));
+  EXPECT_EQ(kinds(after), (std::vector<Kind>{Kind::metric, Kind::inputs}));
 }
 
 TEST_F(RunDiffTest, TellsMetricsThatAreNotJudgedTogether) {
@@ -115,7 +116,7 @@ TEST_F(RunDiffTest, FindsWhatCostsMore) {
   auto after = record();
   after.seconds = 31;
   after.peak_memory_mb = 126;
-  EXPECT_EQ(kinds(after), (std::vector<Kind>{Kind::time, Kind::memory}));
+  EXPECT_EQ(kinds(after), (std::vector<Kind>{Kind::memory, Kind::time}));
   after.seconds = 29;
   after.peak_memory_mb = 124;
   EXPECT_EQ(kinds(after), std::vector<Kind>{});
@@ -158,6 +159,26 @@ TEST_F(RunDiffTest, NumbersDisagreeWhereMoreThanThresholdsChanged) {
     EXPECT_EQ(anything_changed(found), changed) << what;
     EXPECT_EQ(numbers_disagree(found), disagree) << what;
   }
+}
+
+TEST_F(RunDiffTest, TheGravestComesFirstAndCountsComeLast) {
+  auto after = record();
+  after.verdict = Verdict::fail;
+  after.seconds = 2000;
+  after.thresholds_sha256 = std::string(64, 'f');
+  move(after, 0.05);
+  after.measurement.metrics[1].value = 10.5;
+  std::vector<Kind> found = kinds(after), sorted = found;
+  std::sort(sorted.begin(), sorted.end());
+  EXPECT_EQ(found, sorted);
+  EXPECT_EQ(found.front(), Kind::verdict);
+  const auto text = diff_text(diff(record(), after));
+  EXPECT_TRUE(text.starts_with("sink_onset")) << text;
+  EXPECT_NE(
+      text.find("1 claim compared, 1 verdict flipped, 1 judged number drifted, 1 claim judged by other thresholds, "
+                "1 claim drifted in numbers that are not judged; 1 claim cost more, which decides nothing\n"),
+      std::string::npos)
+      << text;
 }
 
 TEST_F(RunDiffTest, FlippedVerdictsComeFirst) {
