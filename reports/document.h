@@ -3,6 +3,7 @@
 // The report as a tree of plain blocks: built once from records (content.h), printed as HTML and as
 // Markdown. So both say the same, and neither printer knows what a claim is.
 
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,6 +19,7 @@ struct Span {
     muted,
     link,        ///< target: an anchor of this document ("#id") or a file beside it
     verdict,     ///< text: a verdict or an outcome, shown with its sign and colour
+    sign,        ///< the same, shown by its sign alone where there is a colour to go with it
     line_break,  ///< text: empty
   };
   Kind kind = Kind::text;
@@ -33,6 +35,7 @@ inline Span strong(std::string words) { return {Span::Kind::strong, std::move(wo
 inline Span code(std::string words) { return {Span::Kind::code, std::move(words)}; }
 inline Span muted(std::string words) { return {Span::Kind::muted, std::move(words)}; }
 inline Span verdict(std::string word) { return {Span::Kind::verdict, std::move(word)}; }
+inline Span sign(std::string word) { return {Span::Kind::sign, std::move(word)}; }
 inline Span line_break() { return {Span::Kind::line_break, ""}; }
 inline Span link(std::string words, std::string target) {
   return {Span::Kind::link, std::move(words), std::move(target)};
@@ -45,7 +48,7 @@ struct Block;
 using Blocks = std::vector<Block>;
 
 struct Paragraph {
-  enum class Role { plain, lead, note, warning, quote };
+  enum class Role { plain, lead, facts, note, warning, quote };
   Line line;
   Role role = Role::plain;
 };
@@ -66,6 +69,28 @@ struct Table {
   std::vector<std::vector<Line>> rows;
 };
 
+/// Short tables that stand beside each other where there is room, and fit a screen.
+struct Board {
+  struct Group {
+    std::string title;
+    std::vector<std::vector<Line>> rows;
+  };
+  std::string label;
+  std::vector<Column> columns;
+  std::vector<Group> groups;
+};
+
+/// Steps of one way, each with what became of it, in the order in which one leads to the next.
+struct Steps {
+  struct Step {
+    std::string name, verdict;
+    std::string target;  ///< a link's
+    Line note;
+  };
+  std::string label;
+  std::vector<Step> steps;
+};
+
 /// Values of one layer, chosen by a slider where the page can have one.
 struct LayerTable {
   struct Row {
@@ -76,6 +101,11 @@ struct LayerTable {
   std::vector<Column> columns;   ///< but the last
   size_t layers = 0, shown = 0;  ///< how many; the one shown at first
   std::vector<Row> rows;
+};
+
+/// A part of a drawing, in its pixels.
+struct Window {
+  double left = 0, top = 0, width = 0, height = 0;
 };
 
 /// A drawing with its panels.
@@ -89,6 +119,10 @@ struct Figure {
   std::vector<std::string> panels;  ///< their titles
   Line caption;
   Kind kind = Kind::plots;
+  std::vector<Window> windows = {};  ///< where each panel is; empty: in cells of one size, row by row. Where
+                                     ///< they do not fill the drawing, it is shown whole
+  size_t first = 0;                  ///< panels before this one are shown by an earlier figure of the same drawing
+  size_t count = SIZE_MAX;
 };
 
 struct Listing {
@@ -118,7 +152,9 @@ struct Section {
 };
 
 struct Block {
-  std::variant<Paragraph, Subheading, Table, LayerTable, Figure, Listing, Bullets, Definitions, Fold, Section> content;
+  std::variant<Paragraph, Subheading, Table, Board, Steps, LayerTable, Figure, Listing, Bullets, Definitions, Fold,
+               Section>
+      content;
 };
 
 inline void append(Blocks& blocks, const Blocks& more) { blocks.insert(blocks.end(), more.begin(), more.end()); }

@@ -19,9 +19,12 @@
 
 namespace replicate::report {
 
-/// claim, paper, measured, verdict: the table that ends a run (plain text; colours only on a
-/// terminal). `width` in columns, taken between 72 and 120. Says why wherever the verdict is not
-/// `pass`.
+/// What ends a run on the terminal: one line per claim, in groups, then counts. What `width` columns have no room for
+/// is left out: first the standing, then how many variations agree, and what the number has to be.
+std::string console_summary(const std::vector<Record>& records, bool colour, size_t width = 100);
+
+/// The same at length: claim, paper, measured, verdict, and why wherever the verdict is not `pass`. `width` is taken
+/// between 72 and 160.
 std::string console_table(const std::vector<Record>& records, bool colour, size_t width = 100);
 
 /// A document as one HTML file without a network, with drawings from `folder`; and as Markdown. Its one script is this
@@ -48,14 +51,20 @@ class NoGnuplot : public Error {
   using Error::Error;
 };
 
-/// <folder>/plot.svg of one claim's panels and maps.svg of its maps, by
-/// gnuplot; nothing for a record without either. Curves without a finite point are named in the
-/// legend as not measured, panels of such curves say so. NoGnuplot when it is missing, Error when it
-/// fails; earlier plots then stay as they were.
+/// <folder>/plot.svg of one claim's panels and maps.svg of its maps, by gnuplot; nothing for a record without either.
+/// Curves that were not measured are left out, and panels of such curves alone. NoGnuplot when it is missing, Error
+/// when it fails; earlier plots then stay as they were.
 void write_plots(const Record& record, const std::filesystem::path& folder);
 
 /// <run>/chain.svg; nothing when too little of the chain was measured.
 void write_chain(const std::vector<Record>& records, const std::filesystem::path& run);
+
+/// <folder>/chain.svg of several runs (compared_chain).
+void write_compared_chain(const Record& chain, const std::filesystem::path& folder);
+
+/// Every panel as a figure for a paper, <claim>-<n>.svg and .pdf, with chain.svg and .pdf, and a README.md that says
+/// what each shows. Throws as write_plots does.
+void write_figures(const std::vector<Record>& records, const std::filesystem::path& folder);
 
 /// Every record under a run folder, in the order of `summary.json` if there is one, else by id.
 /// Folders without record.json are passed over. Error when there is no record at all.

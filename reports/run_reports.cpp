@@ -6,7 +6,6 @@
 #include "base/run_folder.h"
 #include "reports/content.h"
 #include "reports/findings.h"
-#include "reports/plots/map_script.h"
 #include "reports/report.h"
 #include "reports/tables.h"
 
@@ -59,8 +58,7 @@ std::exception_ptr write_all_plots(const std::vector<Record>& records, const fs:
     }
   };
   attempt([&] { write_chain(records, run); });
-  for (const Record& record : records)
-    if (is_drawable(record) || has_maps(record)) attempt([&] { write_plots(record, run / record.claim); });
+  for (const Record& record : records) attempt([&] { write_plots(record, run / record.claim); });
   return first;
 }
 

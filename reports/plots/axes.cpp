@@ -130,7 +130,8 @@ std::string y_axis(const PanelData& data, bool logarithmic, int ticks) {
 std::string whole_tics(const std::string& axis, double first, double last) {
   const double step = last > first ? std::max(1.0, nice_step(last - first, 10)) : 1;
   const std::string set = "set " + axis + "tics ";
-  const std::string tics = set + "0," + gnuplot_number(step) + "\n";
+  const double start = first == 1 ? step : 0;  // a label at 0 would touch the one at 1
+  const std::string tics = set + gnuplot_number(start) + "," + gnuplot_number(step) + "\n";
   return first == 1 && step > 1 ? tics + set + "add (\"1\" 1)\n" : tics;
 }
 

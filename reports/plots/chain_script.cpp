@@ -99,7 +99,7 @@ Sheet chain_sheet(const ChainFigure& figure) {
   sheet.commands = marks_in_panels(figure) + names_of_lines(figure, sheet);
   for (size_t i = 0; i < panels.size(); ++i) {
     const PanelData data = panel_data(figure.series, panels[i]);
-    sheet.data += data_blocks(data, i, panels[i].log_y);
+    sheet.data += data_blocks(data, i);
     sheet.commands += panel_commands(figure, data, sheet, i);
   }
   sheet.commands += "unset label\nunset arrow\nunset object\nset format x '%g'\nset xlabel ''\n";

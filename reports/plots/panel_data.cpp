@@ -17,9 +17,23 @@ double at_or_nothing(const std::vector<double>& values, size_t i) { return i < v
 Point point_of(const Series& series, size_t i, const Panel& panel) {
   Point point{series.x[i], at_or_nothing(series.y, i), at_or_nothing(series.low, i), at_or_nothing(series.high, i)};
   if (!fits(point.x, panel.log_x) || !fits(point.y, panel.log_y)) point.y = kNothing;
-  if (std::isnan(point.y) || !std::isfinite(point.low) || !fits(point.high, panel.log_y))
+  if (std::isnan(point.y) || !fits(point.low, panel.log_y) || !fits(point.high, panel.log_y))
     point.low = point.high = kNothing;
   return point;
+}
+
+constexpr int64_t kFewestSeeds = 4;  // for a band: of fewer, it would be wider than what it is about
+
+/// Seeds of a training claim are its units of sampling.
+bool has_enough_units(const Record& record) {
+  if (record.kind != ClaimKind::training) return true;
+  return std::ranges::all_of(record.measurement.metrics,
+                             [](const Metric& metric) { return !metric.low || metric.n >= kFewestSeeds; });
+}
+
+/// Some interval does, which a logarithmic axis cannot show: a band in pieces would say that the others are narrow.
+bool reaches_zero(const Series& series, const Panel& panel) {
+  return panel.log_y && std::ranges::any_of(series.low, [](double low) { return low <= 0; });
 }
 
 Curve curve_of(const Record& record, const PanelCurve& wanted, const Panel& panel) {
@@ -27,6 +41,8 @@ Curve curve_of(const Record& record, const PanelCurve& wanted, const Panel& pane
   const Series* series = find_series(record, wanted);
   if (series == nullptr) return curve;
   for (size_t i = 0; i < series->x.size(); ++i) curve.points.push_back(point_of(*series, i, panel));
+  if (!has_enough_units(record) || reaches_zero(*series, panel))
+    for (Point& point : curve.points) point.low = point.high = kNothing;
   for (const Point& point : curve.points) {
     curve.drawable |= !std::isnan(point.y);
     curve.banded |= !std::isnan(point.low);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "reports/plots/sheet.h"
+#include "reports/plots/style.h"
 #include "reports/text.h"
 
 namespace replicate::report {
@@ -12,19 +13,7 @@ namespace {
 
 constexpr size_t kLongestKey = 60;
 
-/// Okabe and Ito's colours, each with a dash and a marker of its own: print and colour blindness
-/// lose nothing. The yellow is left out, it cannot be seen on white.
-struct Style {
-  const char *colour, *dash;
-  int marker;
-};
-constexpr std::array<Style, 7> kStyles = {{{"#0072B2", "1", 7},
-                                           {"#D55E00", "(9,4)", 5},
-                                           {"#009E73", "(3,3)", 9},
-                                           {"#CC79A7", "(9,3,2,3)", 13},
-                                           {"#E69F00", "(14,4)", 11},
-                                           {"#56B4E9", "(5,2)", 6},
-                                           {"#6B6B6B", "(9,3,2,3,2,3)", 4}}};
+constexpr const char* kThresholdInk = "#777777";
 constexpr std::array<const char*, 3> kThresholdDashes = {"(12,6)", "(3,6)", "(12,4,3,4)"};
 
 // ---- data blocks ------------------------------------------------------------------------------------
@@ -37,13 +26,12 @@ std::string line_rows(const Curve& curve) {
   return rows;
 }
 
-std::string band_row(double x, const Point& point, double floor) {
-  return gnuplot_number(x) + " " + gnuplot_number(std::max(point.low, floor)) + " " + gnuplot_number(point.high) + "\n";
+std::string band_row(double x, const Point& point) {
+  return gnuplot_number(x) + " " + gnuplot_number(point.low) + " " + gnuplot_number(point.high) + "\n";
 }
 
-/// A band of one point would have no width: it gets a sliver of the axis. `floor` replaces lower
-/// bounds that a logarithmic axis cannot show.
-std::string band_rows(const Curve& curve, const PanelData& data, double floor) {
+/// A band of one point would have no width: it gets a sliver of the axis.
+std::string band_rows(const Curve& curve, const PanelData& data) {
   const double sliver = 0.004 * std::max(data.x_max - data.x_min, 1.0);
   const auto banded = [&](size_t i) { return i < curve.points.size() && !std::isnan(curve.points[i].low); };
   std::string rows;
@@ -52,9 +40,9 @@ std::string band_rows(const Curve& curve, const PanelData& data, double floor) {
     if (!banded(i)) {
       rows += "\n";
     } else if (!banded(i + 1) && (i == 0 || !banded(i - 1))) {
-      rows += band_row(point.x - sliver, point, floor) + band_row(point.x + sliver, point, floor);
+      rows += band_row(point.x - sliver, point) + band_row(point.x + sliver, point);
     } else {
-      rows += band_row(point.x, point, floor);
+      rows += band_row(point.x, point);
     }
   }
   return rows;
@@ -72,7 +60,7 @@ std::string band_clause(const std::string& block, const Style& style) {
 }
 
 std::string look(const Style& style) {
-  return std::string(" with linespoints lc rgb '") + style.colour + "' dt " + style.dash + " lw 1.8 pt " +
+  return " with linespoints lc rgb '" + style.colour + "' dt " + style.dash + " lw 1.8 pt " +
          std::to_string(style.marker) + " ps 0.55";
 }
 
@@ -82,48 +70,58 @@ std::string line_clause(const std::string& block, const Curve& curve, const Styl
   return block + " using 1:2" + look(style) + " pi " + std::to_string(interval) + " notitle";
 }
 
-std::string legend_clause(const Curve& curve, const Style& style) {
-  if (curve.drawable) return "keyentry" + look(style) + " title " + gnuplot_quote(clipped(curve.label, kLongestKey));
-  return "keyentry with lines lc rgb '#BBBBBB' title " +
-         gnuplot_quote(clipped(curve.label, kLongestKey - 15) + " (not measured)");
+std::string curve_entry(const LegendEntry& entry) {
+  return "keyentry" + look(entry.style) + " title " + gnuplot_quote(clipped(entry.label, kLongestKey));
 }
 
-std::string threshold_clause(const std::string& label, double y, size_t index) {
-  return gnuplot_number(y) + " with lines lw 1.4 lc rgb '#777777' dt " +
-         kThresholdDashes[index % kThresholdDashes.size()] + " title " + gnuplot_quote(clipped(label, kLongestKey));
+Style threshold_style(size_t index) { return {kThresholdInk, kThresholdDashes[index % kThresholdDashes.size()], 0}; }
+
+std::string threshold_clause(const std::string& label, double y, size_t index, bool legend) {
+  const Style style = threshold_style(index);
+  return gnuplot_number(y) + " with lines lw 1.4 lc rgb '" + style.colour + "' dt " + style.dash +
+         (legend ? " title " + gnuplot_quote(clipped(label, kLongestKey)) : " notitle");
 }
 
 }  // namespace
 
 std::string data_block(const std::string& name, const std::string& rows) { return name + " << END\n" + rows + "END\n"; }
 
-std::string data_blocks(const PanelData& data, size_t panel, bool log_y) {
+std::string data_blocks(const PanelData& data, size_t panel) {
   std::string blocks;
-  const double floor = log_y ? data.y_min : -INFINITY;
   for (size_t i = 0; i < data.curves.size(); ++i) {
     const Curve& curve = data.curves[i];
     if (curve.drawable) blocks += data_block(block_name("line", panel, i), line_rows(curve));
-    if (curve.banded) blocks += data_block(block_name("band", panel, i), band_rows(curve, data, floor));
+    if (curve.banded) blocks += data_block(block_name("band", panel, i), band_rows(curve, data));
   }
   return blocks;
 }
 
 /// Later clauses are drawn over earlier ones: bands hide no line, and the first curve, which is the
-/// claim's own, hides behind none. The legend keeps the order of the claim's YAML.
-std::string plot_command(const Panel& panel, const PanelData& data, size_t index) {
-  std::vector<std::string> bands, lines, legend;
+/// claim's own, is hidden by none. The legend keeps the order of the claim's YAML.
+std::string plot_command(const Panel& panel, const PanelData& data, size_t index, bool legend) {
+  std::vector<std::string> clauses, lines;
+  const std::vector<Style> styles = styles_of(panel);
   for (size_t i = data.curves.size(); i-- > 0;) {
     const Curve& curve = data.curves[i];
-    const Style& style = kStyles[i % kStyles.size()];
-    if (curve.banded) bands.push_back(band_clause(block_name("band", index, i), style));
-    if (curve.drawable) lines.push_back(line_clause(block_name("line", index, i), curve, style));
-    legend.insert(legend.begin(), legend_clause(curve, style));
+    if (curve.banded) clauses.push_back(band_clause(block_name("band", index, i), styles[i]));
+    if (curve.drawable) lines.push_back(line_clause(block_name("line", index, i), curve, styles[i]));
   }
+  clauses.insert(clauses.end(), lines.begin(), lines.end());
+  for (size_t i = 0; legend && i < data.curves.size(); ++i)
+    if (data.curves[i].drawable) clauses.push_back(curve_entry({data.curves[i].label, styles[i]}));
   for (size_t i = 0; i < panel.thresholds.size(); ++i)
-    legend.push_back(threshold_clause(panel.thresholds[i].first, panel.thresholds[i].second, i));
-  bands.insert(bands.end(), lines.begin(), lines.end());
-  bands.insert(bands.end(), legend.begin(), legend.end());
-  return "plot " + join(bands, ", \\\n     ") + "\n";
+    clauses.push_back(threshold_clause(panel.thresholds[i].first, panel.thresholds[i].second, i, legend));
+  return "plot " + join(clauses, ", \\\n     ") + "\n";
+}
+
+std::vector<LegendEntry> legend_of(const Panel& panel, const PanelData& data) {
+  std::vector<LegendEntry> entries;
+  const std::vector<Style> styles = styles_of(panel);
+  for (size_t i = 0; i < data.curves.size(); ++i)
+    if (data.curves[i].drawable) entries.push_back({data.curves[i].label, styles[i]});
+  for (size_t i = 0; i < panel.thresholds.size(); ++i)
+    entries.push_back({panel.thresholds[i].first, threshold_style(i)});
+  return entries;
 }
 
 std::string title_command(const std::string& title, size_t longest) {
@@ -134,11 +132,9 @@ std::string title_command(const std::string& title, size_t longest) {
 std::string not_measured_command() {
   return "unset logscale\nunset tics\nset xlabel ''\nset xrange [0:1]\nset yrange "
          "[0:1]\n"
-         "set label 2 'not measured on this model' at graph 0.5,0.5 center textcolor rgb "
+         "set label 2 'not measured' at graph 0.5,0.5 center textcolor rgb "
          "'#777777'\n"
          "plot NaN notitle\nunset label 2\nset tics\n";
 }
-
-size_t legend_rows(const Panel& panel) { return panel.curves.size() + panel.thresholds.size(); }
 
 }  // namespace replicate::report

@@ -3,19 +3,21 @@
 // gnuplot commands for the curves of one panel; axes and layout are the caller's.
 
 #include <string>
+#include <vector>
 
 #include "harness/record/record.h"
 #include "reports/plots/panel_data.h"
+#include "reports/plots/style.h"
 
 namespace replicate::report {
 
 /// Data blocks of panel `index`, which its plot command names.
-std::string data_blocks(const PanelData& data, size_t index, bool log_y);
+std::string data_blocks(const PanelData& data, size_t index);
 
 std::string data_block(const std::string& name, const std::string& rows);
 
-/// Draws the panel's curves, bands and thresholds into the frame and axes that are set.
-std::string plot_command(const Panel& panel, const PanelData& data, size_t index);
+/// Draws the panel's curves, bands and thresholds into the frame and axes that are set, with or without a legend.
+std::string plot_command(const Panel& panel, const PanelData& data, size_t index, bool legend = true);
 
 /// "set label 1 ...": a bold title above the frame's upper left corner, cut where it would leave a
 /// cell of the grid.
@@ -24,8 +26,13 @@ std::string title_command(const std::string& title, size_t longest = 64);
 /// What stands in a frame when none of the panel's curves was measured.
 std::string not_measured_command();
 
-/// One entry a row: gnuplot sets entries side by side only when its own guess of their width fits,
-/// so no other number of rows can be relied on.
-size_t legend_rows(const Panel& panel);
+/// What the legend of a panel explains, one entry per row: gnuplot sets entries side by side only when its own guess of
+/// their width fits, so no other number of rows can be relied on. Curves that were not measured are not in it.
+struct LegendEntry {
+  std::string label;
+  Style style;
+  bool operator==(const LegendEntry&) const = default;
+};
+std::vector<LegendEntry> legend_of(const Panel& panel, const PanelData& data);
 
 }  // namespace replicate::report

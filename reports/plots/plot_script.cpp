@@ -11,33 +11,83 @@ namespace replicate::report {
 namespace {
 
 constexpr double kCellWidth = 520, kSingleWidth = 680, kPlotHeight = 250;
-constexpr double kUpright = 12;  // where a y label's middle stands, left of the widest tics
+constexpr double kUpright = 12, kUprightLine = 15;  // where a y label's middle is, left of the widest tics; its lines
 constexpr double kLeft = 84, kRight = 16, kTop = 40, kAxis = 64, kKeyRow = 20, kFoot = 10;
-constexpr size_t kLongestLabel = 60;
-constexpr size_t kLongestUpright = 45;  // a y label: longer ones leave the cell
+constexpr size_t kLongestLabel = 60, kLongestPanelTitle = 64;
+constexpr size_t kLongestUpright = 36, kUprightLines = 2;
 
-/// All cells are of one size, so that axes line up across panels.
-Cells cells_for(const Record& record) {
-  size_t rows = 1;
-  for (const Panel& panel : record.panels) rows = std::max(rows, legend_rows(panel));
-  Cells cells{panel_grid(record.panels.size())};
-  cells.width = cells.grid.columns == 1 ? kSingleWidth : kCellWidth;
-  cells.height = kTop + kPlotHeight + kAxis + static_cast<double>(rows) * kKeyRow + kFoot;
-  return cells;
+// A paper's column: 3.3 inches, in pixels of which 96 make an inch, with type of 8 points.
+constexpr double kColumnWidth = 317, kColumnPlot = 170, kColumnLeft = 58, kColumnTop = 10, kColumnRight = 10;
+constexpr double kColumnAxis = 40, kColumnKeyRow = 15, kColumnFoot = 4;
+constexpr size_t kLongestColumnUpright = 26;
+
+/// A panel with what there is to draw, and where.
+struct Drawn {
+  const Panel* panel;
+  PanelData data;
+  bool legend = true;
+  Window cell = {};
+};
+
+bool has_point(const Record& record, const Panel& panel) { return !panel_data(record, panel).empty(); }
+
+/// A legend that an earlier panel of the figure has given, or that is a part of it, is not repeated.
+void drop_repeated_legends(std::vector<Drawn>& panels) {
+  std::vector<LegendEntry> explained;
+  for (Drawn& drawn : panels) {
+    const auto entries = legend_of(*drawn.panel, drawn.data);
+    const auto is_explained = [&](const LegendEntry& entry) { return std::ranges::count(explained, entry) > 0; };
+    drawn.legend = !std::ranges::all_of(entries, is_explained);
+    if (drawn.legend) explained.insert(explained.end(), entries.begin(), entries.end());
+  }
 }
 
-std::string frame_commands(const Cells& cells, size_t index) {
-  const double left = cells.left(index), top = cells.top(index), bottom = top + kTop + kPlotHeight;
-  const Sheet sheet = cells.sheet();
-  return margins(sheet, {left + kLeft, left + cells.width - kRight, top + kTop, bottom}) + "set key at " +
-         at_screen(sheet, left + kLeft - 8, bottom + kAxis - 6) + "\n";
+double height_of(const Drawn& drawn) {
+  const size_t rows = drawn.legend ? legend_of(*drawn.panel, drawn.data).size() : 0;
+  return kTop + kPlotHeight + kAxis + static_cast<double>(rows) * kKeyRow + kFoot;
 }
 
-/// A label of our own: gnuplot's would move away from wide tics, and out of the cell.
-std::string upright_label(const Panel& panel, const Cells& cells, size_t index) {
-  return "set label 2 " + gnuplot_quote(clipped(panel.y, kLongestUpright)) + " at " +
-         at_screen(cells.sheet(), cells.left(index) + kUpright, cells.top(index) + kTop + kPlotHeight / 2) +
-         " center rotate by 90\n";
+/// Row by row; cells of a row have one height, so that axes line up across it.
+void lay_out(std::vector<Drawn>& panels) {
+  const Grid grid = panel_grid(panels.size());
+  const double width = grid.columns == 1 ? kSingleWidth : kCellWidth;
+  double top = 0;
+  for (size_t first = 0; first < panels.size(); first += grid.columns) {
+    const size_t end = std::min(first + grid.columns, panels.size());
+    double height = 0;
+    for (size_t i = first; i < end; ++i) height = std::max(height, height_of(panels[i]));
+    for (size_t i = first; i < end; ++i) panels[i].cell = {static_cast<double>(i - first) * width, top, width, height};
+    top += height;
+  }
+}
+
+std::vector<Drawn> laid_out(const Record& record) {
+  std::vector<Drawn> panels;
+  for (const Panel* panel : drawn_panels(record)) panels.push_back({panel, panel_data(record, *panel)});
+  drop_repeated_legends(panels);
+  lay_out(panels);
+  return panels;
+}
+
+std::string key_at(const Sheet& sheet, double left, double top) {
+  return "set key at " + at_screen(sheet, left, top) + "\n";
+}
+
+/// A label of our own: gnuplot's would move away from wide tics, and out of the cell. Long ones take two lines.
+std::string upright_label(const std::string& words, const Sheet& sheet, double left, double middle, size_t longest) {
+  auto lines = wrap(clean(words), longest);
+  if (lines.size() > kUprightLines) {
+    lines.resize(kUprightLines);
+    lines.back() += "…";
+  }
+  std::string commands;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const double x =
+        left + kUpright + (static_cast<double>(i) - static_cast<double>(lines.size() - 1) / 2) * kUprightLine;
+    commands += "set label " + std::to_string(i + 2) + " " + gnuplot_quote(lines[i]) + " at " +
+                at_screen(sheet, x, middle) + " center rotate by 90\n";
+  }
+  return commands;
 }
 
 std::string axes(const Panel& panel, const PanelData& data) {
@@ -45,11 +95,23 @@ std::string axes(const Panel& panel, const PanelData& data) {
          gnuplot_quote(clipped(panel.x, kLongestLabel)) + "\n";
 }
 
-std::string panel_commands(const Panel& panel, const PanelData& data, const Cells& cells, size_t index) {
-  const std::string start = frame_commands(cells, index) + title_command(panel.title);
-  if (data.empty()) return start + not_measured_command();
-  return start + upright_label(panel, cells, index) + axes(panel, data) + plot_command(panel, data, index) +
-         "unset label 2\n";
+std::string panel_commands(const Drawn& drawn, const Sheet& sheet, size_t index) {
+  const auto& [left, top, width, height] = drawn.cell;
+  const double bottom = top + kTop + kPlotHeight;
+  return margins(sheet, {left + kLeft, left + width - kRight, top + kTop, bottom}) +
+         key_at(sheet, left + kLeft - 8, bottom + kAxis - 6) + title_command(drawn.panel->title, kLongestPanelTitle) +
+         upright_label(drawn.panel->y, sheet, left, top + kTop + kPlotHeight / 2, kLongestUpright) +
+         axes(*drawn.panel, drawn.data) + plot_command(*drawn.panel, drawn.data, index, drawn.legend) +
+         "unset label 2\nunset label 3\n";
+}
+
+Sheet sheet_around(const std::vector<Drawn>& panels) {
+  Sheet sheet;
+  for (const Drawn& drawn : panels) {
+    sheet.width = std::max(sheet.width, drawn.cell.left + drawn.cell.width);
+    sheet.height = std::max(sheet.height, drawn.cell.top + drawn.cell.height);
+  }
+  return sheet;
 }
 
 }  // namespace
@@ -72,14 +134,48 @@ double Cells::top(size_t index) const {
   return static_cast<double>(row) * height;
 }
 
+std::vector<const Panel*> drawn_panels(const Record& record) {
+  std::vector<const Panel*> panels;
+  for (const Panel& panel : record.panels)
+    if (has_point(record, panel)) panels.push_back(&panel);
+  return panels;
+}
+
+bool has_bands(const Record& record) {
+  return std::ranges::any_of(record.panels, [&](const Panel& panel) {
+    return std::ranges::any_of(panel_data(record, panel).curves, &Curve::banded);
+  });
+}
+
+std::vector<Window> panel_windows(const Record& record) {
+  std::vector<Window> windows;
+  for (const Drawn& drawn : laid_out(record)) windows.push_back(drawn.cell);
+  return windows;
+}
+
 Sheet plot_sheet(const Record& record) {
-  const Cells cells = cells_for(record);
-  Sheet sheet = cells.sheet();
-  for (size_t i = 0; i < record.panels.size(); ++i) {
-    const PanelData data = panel_data(record, record.panels[i]);
-    sheet.data += data_blocks(data, i, record.panels[i].log_y);
-    sheet.commands += panel_commands(record.panels[i], data, cells, i);
+  const std::vector<Drawn> panels = laid_out(record);
+  Sheet sheet = sheet_around(panels);
+  for (size_t i = 0; i < panels.size(); ++i) {
+    sheet.data += data_blocks(panels[i].data, i);
+    sheet.commands += panel_commands(panels[i], sheet, i);
   }
+  return sheet;
+}
+
+Sheet column_sheet(const Record& record, const Panel& panel) {
+  const PanelData data = panel_data(record, panel);
+  const double bottom = kColumnTop + kColumnPlot;
+  Sheet sheet;
+  sheet.width = kColumnWidth;
+  sheet.height =
+      bottom + kColumnAxis + static_cast<double>(legend_of(panel, data).size()) * kColumnKeyRow + kColumnFoot;
+  sheet.font = kColumnFont;
+  sheet.data = data_blocks(data, 0);
+  sheet.commands = margins(sheet, {kColumnLeft, kColumnWidth - kColumnRight, kColumnTop, bottom}) +
+                   key_at(sheet, kColumnLeft - 8, bottom + kColumnAxis - 4) +
+                   upright_label(panel.y, sheet, 0, kColumnTop + kColumnPlot / 2, kLongestColumnUpright) +
+                   axes(panel, data) + plot_command(panel, data, 0);
   return sheet;
 }
 

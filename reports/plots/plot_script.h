@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "harness/record/record.h"
+#include "reports/document.h"
 #include "reports/plots/sheet.h"
 
 namespace replicate::report {
@@ -24,8 +26,19 @@ struct Cells {
   double top(size_t index) const;
 };
 
-/// A record's panels, in the order of its YAML.
+/// The record's panels in which something was measured, in the order of its YAML: those that are drawn.
+std::vector<const Panel*> drawn_panels(const Record& record);
+
+/// Whether some curve of theirs has a band.
+bool has_bands(const Record& record);
+
+/// Where each of them is on the sheet. A row of two is as high as the longer of its legends wants.
+std::vector<Window> panel_windows(const Record& record);
+
 Sheet plot_sheet(const Record& record);
+
+/// One of the drawn panels as a figure of its own, as wide as a paper's column, without a title.
+Sheet column_sheet(const Record& record, const Panel& panel);
 
 /// The script that draws a record's panels into `svg`.
 std::string plot_script(const Record& record, const std::string& svg);

@@ -38,12 +38,13 @@ class IgnoredBrokenPipe {
 
 /// Files that vanish with their owner, unless they were moved to their place.
 struct Scratch {
-  fs::path svg, complaints;
-  Scratch(const fs::path& folder, const std::string& name)
-      : svg(folder / ("." + name + ".svg.part")), complaints(folder / ("." + name + ".log.part")) {}
+  fs::path drawing, complaints;
+  explicit Scratch(const fs::path& file)
+      : drawing(file.parent_path() / ("." + file.stem().string() + ".part" + file.extension().string())),
+        complaints(file.parent_path() / ("." + file.stem().string() + ".log.part")) {}
   ~Scratch() {
     std::error_code ignored;
-    for (const fs::path& file : {svg, complaints}) fs::remove(file, ignored);
+    for (const fs::path& one : {drawing, complaints}) fs::remove(one, ignored);
   }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -63,17 +64,19 @@ std::string shell_quote(const fs::path& path) {
   return "'" + quoted + "'";
 }
 
-/// The header prints to stderr when gnuplot exits with an error, hence `|| true`: what gnuplot said
-/// is in `complaints`, and whether it worked shows in its file.
+/// Without the user's start-up file. The header prints to stderr when gnuplot exits with an error, hence `|| true`:
+/// what gnuplot said is in `complaints`, and whether it worked shows in its file.
 void run_gnuplot(const std::string& script, const fs::path& complaints) {
   const IgnoredBrokenPipe guard;
-  Gnuplot gnuplot("gnuplot 2> " + shell_quote(complaints) + " || true");
+  Gnuplot gnuplot("gnuplot --default-settings 2> " + shell_quote(complaints) + " || true");
   gnuplot << script << "exit\n" << std::flush;
 }
 
-bool is_whole_svg(const std::string& svg) {
-  const size_t last = svg.find_last_not_of(" \n");
-  return last != std::string::npos && last >= 5 && svg.compare(last - 5, 6, "</svg>") == 0;
+/// Its last word is there.
+bool is_whole(const std::string& drawing, const fs::path& file) {
+  const std::string end = file.extension() == ".pdf" ? "%%EOF" : "</svg>";
+  const size_t last = drawing.find_last_not_of(" \n");
+  return last != std::string::npos && drawing.substr(0, last + 1).ends_with(end);
 }
 
 std::string text_or_nothing(const fs::path& path) { return fs::exists(path) ? read_text(path) : std::string(); }
@@ -87,33 +90,63 @@ std::string last_line(const std::string& text) {
   return last;
 }
 
-[[noreturn]] void fail(const fs::path& svg, const std::string& complaints) {
-  throw Error("gnuplot did not draw the plot: " + last_line(complaints), svg.string(),
+[[noreturn]] void fail(const fs::path& file, const std::string& complaints) {
+  throw Error("gnuplot did not draw the plot: " + last_line(complaints), file.string(),
               "check that there is space left and that `gnuplot --version` says 5.4 or later");
 }
 
-/// <folder>/<name>.svg. What was there before stays unless it was drawn.
-void draw(const Sheet& sheet, const fs::path& folder, const std::string& name) {
-  const fs::path svg = folder / (name + ".svg");
+/// What was there before stays unless it was drawn.
+void draw(const Sheet& sheet, const fs::path& file) {
   if (!on_path("gnuplot"))
-    throw NoGnuplot("gnuplot is not installed", "drawing " + svg.string(),
+    throw NoGnuplot("gnuplot is not installed", "drawing " + file.string(),
                     "install it (Debian: apt-get install gnuplot-nox), then `replicate report DIR`");
-  const Scratch scratch(folder, name);
-  run_gnuplot(script_of(sheet, scratch.svg.string()), scratch.complaints);
-  const std::string drawn = text_or_nothing(scratch.svg);
-  if (!is_whole_svg(drawn)) fail(svg, text_or_nothing(scratch.complaints));
-  write_atomically(svg, tidy_svg(drawn));
+  const Scratch scratch(file);
+  run_gnuplot(script_of(sheet, scratch.drawing.string()), scratch.complaints);
+  const std::string drawn = text_or_nothing(scratch.drawing);
+  if (!is_whole(drawn, file)) fail(file, text_or_nothing(scratch.complaints));
+  write_atomically(file, file.extension() == ".svg" ? tidy_svg(drawn) : drawn);
+}
+
+void draw_both(const Sheet& sheet, const fs::path& folder, const std::string& name) {
+  for (const char* ending : {".svg", ".pdf"}) draw(sheet, folder / (name + ending));
 }
 
 }  // namespace
 
 void write_plots(const Record& record, const fs::path& folder) {
-  if (!record.panels.empty()) draw(plot_sheet(record), folder, kPlot);
-  if (has_maps(record)) draw(map_sheet(record), folder, kMaps);
+  if (!drawn_panels(record).empty()) draw(plot_sheet(record), folder / (std::string(kPlot) + ".svg"));
+  if (has_maps(record)) draw(map_sheet(record), folder / (std::string(kMaps) + ".svg"));
 }
 
 void write_chain(const std::vector<Record>& records, const fs::path& run) {
-  if (const auto figure = chain_figure(records)) draw(chain_sheet(*figure), run, kChain);
+  if (const auto figure = chain_figure(records)) draw(chain_sheet(*figure), run / (std::string(kChain) + ".svg"));
+}
+
+void write_compared_chain(const Record& chain, const fs::path& folder) {
+  draw(plot_sheet(chain), folder / (std::string(kChain) + ".svg"));
+}
+
+void write_figures(const std::vector<Record>& records, const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error)
+    throw Error("cannot make the folder: " + error.message(), folder.string(), "name another one with --figures");
+  std::string index =
+      "# Figures\n\nEach is an SVG and a PDF as wide as a paper's column, with 8-point type; `chain` is as wide as a "
+      "page.\n\n";
+  if (const auto figure = chain_figure(records)) {
+    draw_both(chain_sheet(*figure), folder, kChain);
+    index += "- `chain`: the chain, link by link\n";
+  }
+  for (const Record& record : records) {
+    size_t number = 0;
+    for (const Panel* panel : drawn_panels(record)) {
+      const std::string name = anchor_of(record.claim) + "-" + std::to_string(++number);
+      draw_both(column_sheet(record, *panel), folder, name);
+      index += "- " + markdown_code(name) + ": " + escape_markdown(panel->title) + "\n";
+    }
+  }
+  write_atomically(folder / "README.md", index);
 }
 
 }  // namespace replicate::report

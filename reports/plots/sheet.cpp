@@ -19,16 +19,25 @@ set ylabel offset 0,0
 set xlabel offset 0,0.5
 )";
 
+constexpr double kPixelsPerInch = 96, kPointsPerInch = 72;
+
 std::string svg_terminal(const Sheet& sheet) {
   return "set terminal svg size " + gnuplot_number(sheet.width) + "," + gnuplot_number(sheet.height) +
-         " dynamic noenhanced font 'Sans,13'\n";
+         " dynamic noenhanced font 'Sans," + gnuplot_number(sheet.font) + "'\n";
+}
+
+std::string pdf_terminal(const Sheet& sheet) {
+  return "set terminal pdfcairo size " + gnuplot_number(sheet.width / kPixelsPerInch) + "in," +
+         gnuplot_number(sheet.height / kPixelsPerInch) + "in noenhanced font 'Sans," +
+         gnuplot_number(sheet.font * kPointsPerInch / kPixelsPerInch) + "'\n";
 }
 
 }  // namespace
 
-std::string script_of(const Sheet& sheet, const std::string& svg) {
-  return sheet.data + svg_terminal(sheet) + "set output " + gnuplot_quote(svg) + "\n" + kCommonSettings +
-         "set multiplot\n" + sheet.commands + "unset multiplot\nunset output\n";
+std::string script_of(const Sheet& sheet, const std::string& file) {
+  return sheet.data + (file.ends_with(".pdf") ? pdf_terminal(sheet) : svg_terminal(sheet)) + "set output " +
+         gnuplot_quote(file) + "\n" + kCommonSettings + "set multiplot\n" + sheet.commands +
+         "unset multiplot\nunset output\n";
 }
 
 std::string margins(const Sheet& sheet, const Frame& frame) {
@@ -47,6 +56,7 @@ std::string gnuplot_number(double value) { return significant_text(value, 10); }
 std::string clipped(const std::string& words, size_t longest) {
   const std::string whole = clean(words);
   if (display_width(whole) <= longest) return whole;
+  if (longest < 2) return "";
   return wrap(whole, longest - 1).front() + "…";
 }
 

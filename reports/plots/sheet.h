@@ -9,10 +9,15 @@ struct Sheet {
   double width = 0, height = 0;
   std::string data;      ///< named data blocks
   std::string commands;  ///< what draws them
+  double font = 13;      ///< size of its type
 };
 
-/// The whole script that draws a sheet into `svg`. Data are part of the script.
-std::string script_of(const Sheet& sheet, const std::string& svg);
+/// 8 points, of which 72 make an inch, where 96 pixels do.
+inline constexpr double kColumnFont = 8.0 * 96 / 72;
+
+/// The whole script that draws a sheet into a file, as SVG or, where the name ends in .pdf, as PDF of the same size.
+/// Data are part of the script.
+std::string script_of(const Sheet& sheet, const std::string& file);
 
 /// A rectangle of a sheet, in pixels from its top left corner.
 struct Frame {

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reports/findings.h"
+#include "reports/plots/plot_script.h"
 #include "reports/report.h"
 
 namespace replicate::report {
@@ -70,7 +71,7 @@ Json claim_json(const Record& record) {
   if (!record.sweep.empty()) json["sweep"] = sweep_json(record);
   if (!record.variations.empty()) json["variations"] = variations_json(record);
   if (!record.stages.empty()) json["stages"] = stages_json(record);
-  if (is_drawable(record)) json["plot"] = record.claim + "/plot.svg";
+  if (!drawn_panels(record).empty()) json["plot"] = record.claim + "/plot.svg";
   return json;
 }
 
