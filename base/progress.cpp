@@ -1,14 +1,14 @@
 #include "base/progress.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
 #include <iostream>
+
+#include "base/terminal.h"
 
 namespace replicate {
 namespace {
@@ -19,7 +19,6 @@ constexpr double kBarSeconds = 0.1;     // between two drawings of the bar
 constexpr double kLineSeconds = 5;      // between two plain lines
 constexpr double kEstimateSeconds = 1;  // no estimate before this much was seen
 constexpr int kBarWidth = 24;
-constexpr int kUsualColumns = 80;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -145,15 +144,6 @@ class LineProgress : public Progress {
   Pace pace_{kLineSeconds};
 };
 
-/// Width of the terminal on stderr, 0 when there is none or it cannot move its cursor.
-int terminal_columns() {
-  const char* kind = std::getenv("TERM");
-  if (!isatty(STDERR_FILENO) || !kind || std::string(kind) == "dumb") return 0;
-  winsize size{};
-  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return known ? size.ws_col : kUsualColumns;
-}
-
 }  // namespace
 
 std::string duration_text(double seconds) {
@@ -174,7 +164,7 @@ std::string duration_range_text(double low, double high) {
   return (from == to ? "about " : from + " to ") + to + name;
 }
 
-std::unique_ptr<Progress> make_progress() { return make_progress(std::cerr, terminal_columns()); }
+std::unique_ptr<Progress> make_progress() { return make_progress(std::cerr, terminal_columns(STDERR_FILENO)); }
 
 std::unique_ptr<Progress> make_progress(std::ostream& out, int columns) {
   if (columns > 1) return std::make_unique<BarProgress>(out, columns);

@@ -11,10 +11,6 @@ namespace {
 
 constexpr size_t kMostHeadlines = 3;
 
-bool has_point(const Series& series) {
-  return std::any_of(series.y.begin(), series.y.end(), [](double y) { return std::isfinite(y); });
-}
-
 bool is_at_judged_stage(const Record& record, const Metric& metric) {
   if (record.stages.empty()) return true;
   const auto spike = metric.where.find("spike");
@@ -37,15 +33,6 @@ const Series* find_series(const Record& record, const PanelCurve& curve) {
   for (const Series& series : record.measurement.series)
     if (series.name == curve.series && (curve.inputs.empty() || series.inputs == curve.inputs)) return &series;
   return nullptr;
-}
-
-bool is_drawable(const Record& record) {
-  const auto draws = [&](const PanelCurve& curve) {
-    const Series* series = find_series(record, curve);
-    return series != nullptr && has_point(*series);
-  };
-  return std::any_of(record.panels.begin(), record.panels.end(),
-                     [&](const Panel& panel) { return std::any_of(panel.curves.begin(), panel.curves.end(), draws); });
 }
 
 bool is_of_variation(const Record& record, const Metric& metric) {
@@ -120,6 +107,26 @@ std::optional<Headline> decider(const Record& record) {
   return {};
 }
 
+Headline headline_of(const Record& record, const std::string& name) {
+  const auto all = headlines(record);
+  Headline headline{find_metric(record, name)};
+  for (const Finding& criterion : record.criteria)
+    if (criterion.metric == name) headline.criterion = &criterion;
+  if (headline.metric == nullptr && !all.empty()) return all.front();
+  return headline;
+}
+
+Verdict outcome_of(const Record& record, const std::string& name) {
+  if (is_unjudged(record.verdict)) return record.verdict;
+  for (const Finding& criterion : record.criteria) {
+    if (criterion.metric != name) continue;
+    if (criterion.outcome == Outcome::pass) return Verdict::pass;
+    if (criterion.outcome == Outcome::fail) return Verdict::fail;
+    return Verdict::inconclusive;
+  }
+  return record.verdict;
+}
+
 std::string asked_of(const Headline& headline) {
   if (const Finding* criterion = headline.criterion)
     return op_sign(to_string(criterion->op)) + " " + format_number(criterion->threshold);
@@ -147,8 +154,8 @@ std::string registration_note(const Record& record) {
 }
 
 std::string known_note(const Record& record) {
-  if (departs(record)) return "known was " + to_string(*record.known_verdict);
-  return is_known(record) ? "known" : "";
+  if (departs(record)) return "on record: " + to_string(*record.known_verdict);
+  return is_known(record) ? "as recorded" : "";
 }
 
 Counts count_verdicts(const std::vector<Record>& records) {
@@ -168,7 +175,7 @@ std::string describe(const Counts& counts) {
     if (count == 0) continue;
     const bool known = verdict == Verdict::fail && counts.known_failures > 0;
     parts.push_back(std::to_string(count) + " " + to_string(verdict) +
-                    (known ? " (" + std::to_string(counts.known_failures) + " known)" : ""));
+                    (known ? " (" + std::to_string(counts.known_failures) + " as recorded)" : ""));
   }
   return parts.empty() ? "no verdict" : join(parts, ", ");
 }

@@ -20,9 +20,6 @@ const Metric* find_metric(const Record& record, const std::string& name);
 /// is none.
 const Series* find_series(const Record& record, const PanelCurve& curve);
 
-/// True when some curve of some panel has a point to draw.
-bool is_drawable(const Record& record);
-
 /// A metric of a variation: its name ends in the variation's suffix.
 bool is_of_variation(const Record& record, const Metric& metric);
 
@@ -50,6 +47,13 @@ std::vector<Headline> headlines(const Record& record);
 /// those that neither made.
 std::optional<Headline> decider(const Record& record);
 
+/// The claim's number of this name with what is asked of it; its first headline where it lacks that one.
+Headline headline_of(const Record& record, const std::string& name);
+
+/// What became of that number: the outcome of the claim's criterion on it, and the claim's verdict where it has none or
+/// nothing was judged.
+Verdict outcome_of(const Record& record, const std::string& name);
+
 /// "≥ 0.2", "control, within ± 0.5 × excess_attention", or nothing.
 std::string asked_of(const Headline& headline);
 
@@ -66,7 +70,7 @@ std::string registration_note(const Record& record);
 /// The claim is judged by other thresholds than when it was last recorded (configs/known.yaml).
 bool thresholds_changed(const Record& record);
 
-/// "known", "known was pass" (when it departs from that), or nothing.
+/// "as recorded", "on record: pass" (when it departs from that), or nothing.
 std::string known_note(const Record& record);
 
 struct Counts {
@@ -74,7 +78,7 @@ struct Counts {
   size_t known_failures = 0, departures = 0;
 };
 Counts count_verdicts(const std::vector<Record>& records);
-std::string describe(const Counts& counts);  ///< "2 pass, 1 fail (1 known), 1 skipped"
+std::string describe(const Counts& counts);  ///< "2 pass, 1 fail (1 as recorded), 1 skipped"
 
 /// Part of the claim holds by arithmetic, in any weights.
 bool has_dagger(const Record& record);

@@ -10,10 +10,12 @@ double threshold(const Yaml& yaml, double sink_excess) {
 }
 
 ChainLink read_link(const Yaml& yaml, double sink_excess) {
-  yaml.allow({"says", "claim", "metric", "panel", "log_y", "curves", "thresholds"});
-  ChainLink link{yaml.at("says").text(),
+  yaml.allow({"name", "says", "claim", "metric", "panel_claim", "panel", "log_y", "curves", "thresholds"});
+  ChainLink link{yaml.at("name").text(),
+                 yaml.at("says").text(),
                  yaml.at("claim").text(),
                  yaml.at("metric").text(),
+                 yaml.text_or("panel_claim", yaml.at("claim").text()),
                  yaml.at("panel").text(),
                  yaml.flag_or("log_y", false),
                  {},
@@ -40,7 +42,7 @@ const Paper& paper() {
 
 Paper read_paper(const std::string& text, const std::string& file) {
   const Yaml yaml = Yaml::parse_file(text, file);
-  yaml.allow({"title", "subtitle", "year", "arxiv", "bibtex", "sink_excess", "links", "arrows", "glossary"});
+  yaml.allow({"title", "subtitle", "year", "arxiv", "bibtex", "sink_excess", "links", "arrows", "beyond", "glossary"});
   Paper paper{yaml.at("title").text(),
               yaml.at("subtitle").text(),
               yaml.at("year").integer(),
@@ -49,9 +51,11 @@ Paper read_paper(const std::string& text, const std::string& file) {
               yaml.at("bibtex").text(),
               {},
               {},
+              {},
               {}};
   for (const Yaml& link : yaml.at("links").items()) paper.links.push_back(read_link(link, paper.sink_excess));
   for (const Yaml& arrow : yaml.at("arrows").items()) paper.arrows.push_back(read_arrow(arrow));
+  for (const Yaml& claim : yaml.at("beyond").items()) paper.beyond.push_back(claim.text());
   for (const auto& [term, meaning] : yaml.at("glossary").entries()) paper.glossary.emplace_back(term, meaning.text());
   return paper;
 }

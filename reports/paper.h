@@ -14,8 +14,10 @@ namespace replicate::report {
 
 /// One link of the causal chain: what is said of position 0, the claim that looks, and the curves to look at.
 struct ChainLink {
+  std::string name;  ///< a word or two
   std::string says;
-  std::string claim, metric;  ///< the claim's number that stands for this link
+  std::string claim, metric;  ///< the claim's number that stands for this link, which is one of its criteria
+  std::string panel_claim;    ///< whose series the panel shows
   std::string panel;          ///< title of its panel: the quantity with its unit
   bool log_y = false;
   std::vector<PanelCurve> curves;
@@ -37,6 +39,7 @@ struct Paper {
   std::string bibtex;      ///< key
   std::vector<ChainLink> links;
   std::vector<ChainArrow> arrows;
+  std::vector<std::string> beyond;                            ///< claims that go beyond the paper
   std::vector<std::pair<std::string, std::string>> glossary;  ///< terms and what they mean
 };
 

@@ -87,7 +87,7 @@ def levels_of(text):
 
 
 def read_claims(folder):
-    """As `replicate --list` has them: in the order of the paper's figures, those without one last and by name."""
+    """In the order of the paper's figures, those without one last and by name."""
     claims = [claim_of(file.read_text("utf-8")) for file in sorted(folder.glob("*.yaml"))]
     return sorted(claims, key=lambda claim: min(map(int, claim["figures"]), default=sys.maxsize))
 

@@ -14,10 +14,17 @@ namespace po = boost::program_options;
 using Command = CommandLine::Command;
 using Words = std::vector<std::string>;
 
-CommandLine help(const CommandSpec& spec, int exit_code) {
+CommandLine help(const CommandSpec& spec) {
   CommandLine line;
   line.text = help_text(spec);
-  line.exit_code = exit_code;
+  return line;
+}
+
+/// What a person sees who typed nothing else.
+CommandLine usage() {
+  CommandLine line;
+  line.text = usage_text();
+  line.exit_code = kUsage;
   return line;
 }
 
@@ -136,6 +143,7 @@ void check_report(const po::variables_map& values, const CommandLine& line) {
   const bool several = line.folders.size() > 1;
   if (several && !line.out) refuse("a report on several runs does not say where to", "name a folder with --out");
   if (!several && line.out) refuse("the report of one run lies in its folder", "leave --out out");
+  if (several && line.figures) refuse("--figures takes one run", "leave it out, or name one run");
   if (several && (values.count("fail-on") || values.count("against"))) {
     refuse("a report on several runs takes no --fail-on or --against", "leave them out");
   }
@@ -145,13 +153,14 @@ void check_report(const po::variables_map& values, const CommandLine& line) {
 
 CommandLine parse_command_line(int argc, const char* const* argv) {
   Words words(argv + std::min(argc, 1), argv + argc);
-  if (words.empty()) return help(command_specs().front(), kUsage);
+  if (words.empty()) return usage();
   const CommandSpec& spec = take_command(words);
   CommandLine line;
   const auto values = read(spec, words, line);
-  if (values.count("help")) return help(spec, 0);
+  if (values.count("help")) return help(spec);
   line.resume = values.count("resume") > 0;
   line.save_inputs = values.count("save-inputs") > 0;
+  line.verbose = values.count("verbose") > 0;
   line.definitions = values.count("definitions") > 0;
   line.command = command_of(spec, values);
   if (line.command == Command::version) return line;

@@ -16,13 +16,15 @@ struct CommandLine {
   std::string profile;  ///< empty: nightly on a GPU, cpu elsewhere
   std::string model;    ///< empty: the profile's
   std::optional<std::filesystem::path> tokens, out;
-  std::string device = "auto";  ///< auto | cpu | cuda[:N]
+  std::optional<std::filesystem::path> figures;  ///< of report: where single panels go
+  std::string device = "auto";                   ///< auto | cpu | cuda[:N]
   std::optional<uint64_t> seed;
   int threads = 0;  ///< 0: as many as there are cores
   std::vector<std::string> overrides;
   std::vector<std::string> accepted_licences;
   std::string dtype, bos;  ///< empty: as the settings say
   bool resume = false;
+  bool verbose = false;                          ///< of a run: the long table at its end
   bool save_inputs = false;                      ///< of a run: write the token ids beside the records
   std::string fail_on = "none";                  ///< none | any | new: what makes a run end with 1
   std::optional<std::filesystem::path> against;  ///< of --fail-on new: the run to compare with; empty: what is known

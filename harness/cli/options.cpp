@@ -107,8 +107,10 @@ void add_machine(Adder add, CommandLine& line) {
 
 void add_results(Adder add, CommandLine& line) {
   add("out", path("DIR", line.out), "folder to write (default of a run: new, in results/)");
+  add("figures", path("DIR", line.figures), "also write each panel as SVG and PDF, a paper's column wide");
   add("resume", "keep what --out already has and compute the rest");
   add("save-inputs", "write the token ids of each claim beside its record");
+  add("verbose", "end with every judged number and the reason of each verdict");
   add("fail-on", choice("--fail-on", line.fail_on, {"none", "any", "new"}),
       "end with 1 when a claim fails (any) or a verdict differs from the recorded one (new)");
   add("against", path("RUN", line.against), "with --fail-on new: compare with the verdicts of RUN");
@@ -170,8 +172,9 @@ const std::vector<CommandSpec>& command_specs() {
        "",
        "(--all | --only REGEX | --list | --dry-run) [OPTION...]",
        "measures a paper's claims on real models and says which of them hold",
-       {"all", "only", "list", "dry-run", "profile", "model", "bos", "tokens", "seed", "set", "accept-licence",
-        "device", "threads", "dtype", "out", "resume", "save-inputs", "fail-on", "against"},
+       {"all",    "only",   "list",        "dry-run",        "profile", "model",   "bos",
+        "tokens", "seed",   "set",         "accept-licence", "device",  "threads", "dtype",
+        "out",    "resume", "save-inputs", "verbose",        "fail-on", "against"},
        "everything was measured, whatever the verdicts",
        "--fail-on found something"},
       {Command::train,
@@ -184,7 +187,7 @@ const std::vector<CommandSpec>& command_specs() {
        "report",
        "RUN | RUN RUN... --out DIR",
        "write the report of a run again, or compare several runs",
-       {"out", "fail-on", "against"},
+       {"out", "figures", "fail-on", "against"},
        "the report is written",
        "--fail-on found something",
        {1, SIZE_MAX}},
@@ -242,6 +245,17 @@ std::string help_text(const CommandSpec& spec) {
   }
   text << options_of(spec, unused) << "\nExit codes:\n" << exit_codes(spec);
   return text.str();
+}
+
+std::string usage_text() {
+  return "replicate: " + command_specs().front().summary +
+         "\n\nSay what to run:\n"
+         "  replicate --all                        measure every claim on the default model\n"
+         "  replicate --all --profile smoke        the same in a minute, to see that it runs\n"
+         "  replicate --all --model DIR|FILE       measure your own model\n"
+         "  replicate --only REGEX                 measure some claims\n"
+         "  replicate --list                       list the claims\n"
+         "  replicate --help                       all options and commands\n";
 }
 
 void refuse(const std::string& what, const std::string& remedy) { throw Error(what, "command line", remedy); }

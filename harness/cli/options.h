@@ -32,6 +32,9 @@ boost::program_options::options_description options_of(const CommandSpec& spec, 
 /// The help text of one command; that of the run of claims lists the other commands.
 std::string help_text(const CommandSpec& spec);
 
+/// What to type first, in ten lines.
+std::string usage_text();
+
 /// Throws the Error for a wrong command line.
 [[noreturn]] void refuse(const std::string& what, const std::string& remedy);
 

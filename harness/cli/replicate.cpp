@@ -6,24 +6,39 @@
 #include <cerrno>
 #include <cstring>
 #include <iostream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/provenance.h"
 #include "harness/cli/program.h"
 #include "harness/record/settings/definition.h"
 #include "harness/record/settings/validate.h"
+#include "reports/brief.h"
 #include "reports/compare/matrix.h"
 #include "reports/compare/run_diff.h"
+#include "reports/findings.h"
 #include "reports/report.h"
+#include "reports/text.h"
 
 namespace replicate::cli {
 namespace {
 
+void list_claim(const ClaimSettings& claim) {
+  constexpr size_t kId = 30, kFigures = 22;
+  const std::string mark = claim.arithmetic.empty() ? "" : " †", figures = report::figures_text(claim.paper);
+  std::cout << "  " << report::pad(claim.id + mark, kId) << report::pad(figures, kFigures) << claim.title << "\n";
+}
+
+/// By group, with the paper's figures.
 int list(const CommandLine& line) {
-  constexpr size_t kColumn = 29;
-  for (const auto& claim : settings_of(settings_request(line, false)).claims) {
-    std::cout << claim.id << std::string(claim.id.size() < kColumn ? kColumn - claim.id.size() : 1, ' ') << claim.title
-              << (claim.arithmetic.empty() ? "" : " †") << "\n";
+  const auto claims = settings_of(settings_request(line, false)).claims;
+  for (const std::string& group : report::group_titles()) {
+    bool first = true;
+    for (const ClaimSettings& claim : claims) {
+      if (report::group_of(claim.id, claim.judging.kind) != group) continue;
+      if (std::exchange(first, false)) std::cout << group << "\n";
+      list_claim(claim);
+    }
   }
   std::cout << "\n† part of the claim holds by arithmetic, in any weights\n";
   return 0;
@@ -37,14 +52,20 @@ int diff(const CommandLine& line) {
   return report::anything_changed(found) ? kFailed : 0;
 }
 
-int write_report(const std::filesystem::path& run, const report::FailOn& fail_on) {
+int write_report(const CommandLine& line) {
+  const auto& run = line.folders.front();
+  const auto fail_on = report::read_fail_on(line.fail_on, line.against);
   report::write_reports(run, {}, fail_on);
+  std::cout << (run / "report.html").string() << "\n";
+  if (line.figures) {
+    report::write_figures(report::read_run(run), *line.figures);
+    std::cout << line.figures->string() << "\n";
+  }
   return fail_on.what == report::FailOn::What::none ? 0 : report::exit_code(report::read_run(run), fail_on);
 }
 
 int write_reports_of(const CommandLine& line) {
-  if (line.folders.size() == 1)
-    return write_report(line.folders.front(), report::read_fail_on(line.fail_on, line.against));
+  if (line.folders.size() == 1) return write_report(line);
   report::write_matrix(line.folders, *line.out);
   std::cout << (*line.out / "matrix.html").string() << "\n";
   return 0;
@@ -73,7 +94,7 @@ int dispatch(const CommandLine& line, char** argv) {
     case Command::diff: return diff(line);
     case Command::validate: return validate(line.definitions);
     case Command::version: std::cout << "replicate " << version() << " (" << commit() << ")\n"; return 0;
-    case Command::help: std::cout << line.text; return line.exit_code;
+    case Command::help: (line.exit_code == 0 ? std::cout : std::cerr) << line.text; return line.exit_code;
     default: return compute(argv);
   }
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/provenance.h"
+#include "base/terminal.h"
 #include "harness/cli/doctor.h"
 #include "harness/cli/program.h"
 #include "harness/study/runner/runner.h"
@@ -84,11 +85,21 @@ RunRequest request_for(const CommandLine& line) {
           .command = std::move(command)};
 }
 
+void print_results(const std::vector<Record>& records, bool verbose) {
+  constexpr size_t kWithoutTerminal = 100;
+  const bool colour = takes_colour(STDOUT_FILENO);
+  const auto columns = static_cast<size_t>(terminal_columns(STDOUT_FILENO));
+  const size_t width = columns > 0 ? columns : kWithoutTerminal;
+  std::cout << (verbose ? report::console_table(records, colour, width)
+                        : report::console_summary(records, colour, width))
+            << std::endl;
+}
+
 /// The table on the terminal first: it must not be lost with a disk that is full. False when the files
 /// could not all be written, save for plots that a missing gnuplot leaves out.
 bool show_results(const std::vector<Record>& records, const std::filesystem::path& folder,
-                  const report::FailOn& fail_on) {
-  std::cout << report::console_table(records, isatty(STDOUT_FILENO)) << std::endl;
+                  const report::FailOn& fail_on, bool verbose) {
+  print_results(records, verbose);
   std::vector<std::string> order;
   for (const auto& record : records) order.push_back(record.claim);
   try {
@@ -116,7 +127,7 @@ int run(const CommandLine& line, const RunRequest& request) {
     std::cerr << "replicate: " << outcome.failure << "\n";
     return kBroken;
   }
-  const bool reported = outcome.records.empty() || show_results(outcome.records, request.out, fail_on);
+  const bool reported = outcome.records.empty() || show_results(outcome.records, request.out, fail_on, line.verbose);
   if (outcome.interrupted) {
     std::cerr << "replicate: interrupted; --resume --out " << request.out.string() << " goes on where it stopped\n";
     return kInterrupted;

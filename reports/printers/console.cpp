@@ -1,8 +1,11 @@
+// All that was measured and judged, claim by claim: what --verbose shows.
+
 #include <algorithm>
 #include <array>
 #include <sstream>
 
 #include "reports/findings.h"
+#include "reports/printers/terminal.h"
 #include "reports/report.h"
 #include "reports/text.h"
 
@@ -13,21 +16,7 @@ using Lines = std::vector<std::string>;
 using Row = std::array<Lines, 4>;  ///< claim, paper, measured, verdict
 using Widths = std::array<size_t, 4>;
 
-constexpr size_t kGap = 2, kNarrowest = 72, kWidest = 120, kClaim = 29, kVerdict = 18;
-constexpr const char* kReset = "\033[0m";
-constexpr const char* kBold = "\033[1m";
-constexpr const char* kDim = "\033[2m";
-
-const char* colour_of(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::pass: return "\033[32m";
-    case Verdict::fail: return "\033[31m";
-    case Verdict::inconclusive: return "\033[33m";
-    case Verdict::error: return "\033[35m";
-    default: break;
-  }
-  return kDim;
-}
+constexpr size_t kGap = 2, kNarrowest = 72, kWidest = 160, kClaim = 29, kVerdict = 18;
 
 std::string verdict_word(const Record& record) {
   const std::string word = to_string(record.verdict);
@@ -104,13 +93,13 @@ class ConsolePrinter {
   ConsolePrinter(Widths widths, bool colour) : widths_(widths), colour_(colour) {}
 
   void header() {
-    print({Lines{"claim"}, {"paper"}, {"measured"}, {"verdict"}}, kBold);
+    print({Lines{"claim"}, {"paper"}, {"measured"}, {"verdict"}}, ansi::kBold);
     std::string rule;
     for (const size_t width : widths_) {
       for (size_t i = 0; i < width; ++i) rule += "─";
       rule += std::string(kGap, ' ');
     }
-    line(rule, kDim);
+    line(rule, ansi::kDim);
   }
 
   void record(const Record& record) {
@@ -120,12 +109,12 @@ class ConsolePrinter {
   }
 
   void footer(const std::vector<Record>& records) {
-    line(plural(records.size(), "claim") + ": " + describe(count_verdicts(records)), kBold);
-    if (const auto evidence = evidence_note(records); !evidence.empty()) line("The paper: " + evidence, kBold);
+    paragraph(plural(records.size(), "claim") + ": " + describe(count_verdicts(records)));
+    if (const auto evidence = evidence_note(records); !evidence.empty()) paragraph("Evidence: " + evidence);
     if (std::any_of(records.begin(), records.end(), has_dagger))
-      line("† part of the claim holds by arithmetic, in any weights", kDim);
+      line("† part of the claim holds by arithmetic, in any weights", ansi::kDim);
     for (const auto& caution : distinct(records, [](const Record& r) { return r.caution; }))
-      for (const std::string& part : wrap("Not to be quoted: " + caution + ".", total())) line(part, kBold);
+      paragraph("Not to be quoted: " + caution + ".");
   }
 
   std::string text() const { return out_.str(); }
@@ -134,12 +123,16 @@ class ConsolePrinter {
   size_t total() const { return widths_[0] + widths_[1] + widths_[2] + widths_[3] + 3 * kGap; }
 
   std::string painted(const std::string& words, const char* paint) const {
-    return colour_ && !words.empty() ? paint + words + kReset : words;
+    return colour_ && !words.empty() ? paint + words + ansi::kReset : words;
   }
 
   void line(std::string words, const char* paint) {
     words.erase(words.find_last_not_of(' ') + 1);
     out_ << painted(words, paint) << "\n";
+  }
+
+  void paragraph(const std::string& words) {
+    for (const std::string& part : wrap(words, total())) line(part, ansi::kBold);
   }
 
   /// Everything but the last column is padded, so colour codes cannot disturb the columns.
@@ -156,7 +149,7 @@ class ConsolePrinter {
 
   void reason(const std::string& words) {
     if (words.empty()) return;
-    for (const std::string& part : wrap(words, total() - kGap)) line("  " + part, kDim);
+    for (const std::string& part : wrap(words, total() - kGap)) line("  " + part, ansi::kDim);
   }
 
   Widths widths_;

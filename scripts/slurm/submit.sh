@@ -31,7 +31,7 @@ done
 command -v sbatch >/dev/null || die "there is no sbatch (PATH): run this on a node that submits jobs"
 [[ -x $BUILD/replicate ]] || die "the program is not built ($BUILD): run ./replicate --list first"
 
-mapfile -t all < <("$BUILD/replicate" --list --profile "$profile" | awk '{print $1}' |
+mapfile -t all < <("$BUILD/replicate" --list --profile "$profile" | awk '/^  /{print $1}' |
   grep -vxE 'sink_mitigation|sigmoid_mitigation|statistical_parity|rank_preservation|convergence_speedup|gated_attention|dense_ffn|emergence')
 [[ -z $claims ]] || IFS=, read -ra all <<<"$claims"
 IFS=, read -ra model_list <<<"$models"

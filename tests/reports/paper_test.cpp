@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/text_file.h"
+#include "base/yaml.h"
 #include "tests/support/survey_rules.h"
 #include "tests/support/temporary_folder.h"
 
@@ -23,6 +26,13 @@ TEST(Paper, LinksAndArrowsNameClaims) {
 }
 
 TEST(Paper, HasTheSinkOfTheRules) { EXPECT_EQ(paper().sink_excess, survey_rules().stages.sink_excess); }
+
+TEST(Paper, BeyondItAreTheClaimsOfThatFamily) {
+  std::set<std::string> beyond;
+  for (const auto& entry : std::filesystem::directory_iterator(kRoot / "configs/claims"))
+    if (Yaml::read(entry.path()).text_or("family", "") == "beyond") beyond.insert(entry.path().stem());
+  EXPECT_EQ(beyond, std::set<std::string>(paper().beyond.begin(), paper().beyond.end()));
+}
 
 TEST(Paper, IsTheOneToCite) {
   const auto citation = read_text(kRoot / "CITATION.cff");

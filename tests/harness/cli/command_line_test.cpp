@@ -110,6 +110,9 @@ TEST(CommandLine, NothingAskedForIsHelpAndAUsageError) {
   EXPECT_EQ(parse({"--help"}).exit_code, 0);
   EXPECT_EQ(parse({"-h"}).command, Command::help);
   EXPECT_EQ(parse({"report", "--help"}).command, Command::help);
+  const std::string usage = parse({}).text;
+  EXPECT_LE(std::count(usage.begin(), usage.end(), '\n'), 11) << usage;
+  for (const char* part : {"--all", "--list", "--help", "Say what to run"}) expect_has(usage, part);
   expect_has(message({"--profile", "smoke"}), "nothing says what to run");
   EXPECT_EQ(parse_command_line(0, nullptr).command, Command::help);
 }
