@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "harness/record/record.h"
@@ -22,6 +23,14 @@ struct ChainFigure {
 
 /// None where fewer than three links were measured.
 std::optional<ChainFigure> chain_figure(const std::vector<Record>& records);
+
+/// A run by the name that its curves shall have.
+using ChainRun = std::pair<std::string, const std::vector<Record>*>;
+
+/// The chains of several runs: a panel per link, a curve per run over the depth, which is layer / layers, since models
+/// differ in how many they have. Holds panels and their series, and nothing else. None where fewer than two runs have a
+/// chain.
+std::optional<Record> compared_chain(const std::vector<ChainRun>& runs);
 
 /// Null where the claim did not run.
 const Record* find_record(const std::vector<Record>& records, const std::string& claim);

@@ -16,18 +16,18 @@ std::string anchor_of(const std::string& claim) {
 
 Document claim_content(const Record& record) {
   return {title_of(record),
-          {paragraph({span::link("All claims of this run", "../report.html")}), claim_section(record)}};
+          {paragraph({span::link("All claims of this run", "../report.html")}), claim_section(record, Detail::open)}};
 }
 
 Document report_content(const std::vector<Record>& records) {
-  Document document{report_title(records), summary(records)};
+  Document document{report_title(records), answer_blocks(records)};
   if (records.empty()) return document;
-  document.blocks.push_back(verdict_section(records));
   append(document.blocks, chain_section(records));
-  append(document.blocks, layers_section(records));
   append(document.blocks, shortfall_section(records));
+  document.blocks.push_back(verdict_section(records));
   append(document.blocks, evidence_section(records));
-  for (const Record& record : records) document.blocks.push_back(claim_section(record));
+  for (const Record& record : records) document.blocks.push_back(claim_section(record, Detail::folded));
+  append(document.blocks, layers_section(records));
   append(document.blocks, deviations_section(records));
   document.blocks.push_back(cost_section(records));
   document.blocks.push_back(provenance_section(records));

@@ -5,8 +5,8 @@
 
 namespace replicate::report {
 
-/// What the report says, in order: summary, verdicts, the chain, what fell short, how sure; one section
-/// a claim; deviations, cost, provenance, citation, definitions.
+/// What the report says, in order: the answer; the chain, what fell short, verdicts in words, how sure; one section per
+/// claim; values by layer, deviations, cost, provenance, citation, definitions.
 Document report_content(const std::vector<Record>& records);
 
 /// One claim's section as a page of its own, to lie in the claim's folder.

@@ -1,5 +1,5 @@
 """The HTML report in a real browser: its script runs under its own policy, links lead somewhere, the layer slider shows the
-record's numbers, and it prints.
+record's numbers, the first screen holds the answer at three widths, and it prints.
 
     python3 -B tests/report_browser_test.py PROGRAM    PROGRAM: build/release/replicate; needs chromium
 """
@@ -67,6 +67,36 @@ def browse(address, *flags):
     return done.stdout, complaints
 
 
+# Written into a copy of the page: where things are once it is laid out, for the page around it.
+PROBE = """<script>addEventListener('load', () => {
+  const boxes = name => [...document.querySelectorAll(name)].filter(e => e.checkVisibility()).map(e => e.getBoundingClientRect())
+    .map(r => [r.left, r.top, r.right, r.bottom].map(Math.round));
+  const found = {page: [document.documentElement.scrollWidth, document.documentElement.scrollHeight]};
+  for (const name of ['h1', '.lead', '.facts', '.steps li', '.board', '.board tbody tr', 'nav a', 'nav summary', '.table thead'])
+    found[name] = boxes(name);
+  parent.postMessage([innerWidth, found], '*');
+})</script>"""
+SIZES = ((320, 844), (390, 844), (700, 900), (1000, 900), (1400, 900))
+FRAMES = """<!DOCTYPE html><meta charset="utf-8"><body>{}<pre></pre><script>
+const found = {{}};
+addEventListener('message', event => {{
+  found[event.data[0]] = event.data[1];
+  document.querySelector('pre').textContent = JSON.stringify(found);
+}})</script>"""
+
+
+def laid_out(run):
+    """Places in pixels by the width of the window, then by selector: [left, top, right, bottom] of what can be seen."""
+    page = (run / "report.html").read_text()
+    page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+    page = re.sub(r'<svg class="drawing" aria-hidden="true"><defs>.*?</defs></svg>', "", page, flags=re.DOTALL)  # heavy, and takes no place
+    (run / "probe.html").write_text(page.replace("</body>", PROBE + "</body>"))
+    frames = "".join(f'<iframe src="probe.html" width="{width}" height="{height}" style="border: 0"></iframe>' for width, height in SIZES)
+    (run / "frames.html").write_text(FRAMES.format(frames))
+    dom, _ = browse((run / "frames.html").as_uri(), "--dump-dom", "--window-size=1600,1000")
+    return {int(width): places for width, places in json.loads(re.search(r"<pre>(.*?)</pre>", dom, re.DOTALL)[1]).items()}
+
+
 class ReportInABrowser(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -77,6 +107,7 @@ class ReportInABrowser(unittest.TestCase):
         cls.run_folder, cls.address = run, (run / "report.html").as_uri()
         cls.dom, cls.complaints = browse(cls.address, "--dump-dom")
         cls.page = Page(cls.dom)
+        cls.places = laid_out(run)
 
     @classmethod
     def tearDownClass(cls):
@@ -99,12 +130,12 @@ class ReportInABrowser(unittest.TestCase):
         record = json.loads((self.run_folder / "sink_onset" / "record.json").read_text())
         panel = record["panels"][0]
         series = next(s for s in record["series"] if s["name"] == panel["curves"][0]["series"])
+        moved = Page(browse(f"{self.address}#layer=14", "--dump-dom")[0])
+        self.assertEqual(moved.shown, "14")
         seen = set()
-        for layer in (2, 14):
-            page = Page(browse(f"{self.address}#layer={layer}", "--dump-dom")[0])
-            self.assertEqual(page.shown, str(layer))
+        for page in (self.page, moved):
             value = float(page.value("sink_onset", panel["title"]).split()[0])
-            self.assertAlmostEqual(value, series["y"][layer - 1], delta=0.01)
+            self.assertAlmostEqual(value, series["y"][int(page.shown) - 1], delta=0.01)
             seen.add(value)
         self.assertEqual(len(seen), 2)
 
@@ -116,11 +147,36 @@ class ReportInABrowser(unittest.TestCase):
             files = [link for link, _ in Page(dom).links if not re.match(r"#|https?:", link)]
             self.assertEqual([file for file in files if not (page.parent / file).exists()], [])
 
-    def test_it_prints(self):
+    def test_the_first_screen_of_a_phone_has_the_answer(self):
+        places = self.places[390]
+        for name, count in (("h1", 1), (".lead", 1), (".facts", 2), (".steps li", 8)):
+            self.assertEqual(len(places[name]), count, name)
+            self.assertLessEqual(max(box[3] for box in places[name]), 844, name)
+        self.assertEqual(places["nav a"], [], "a menu that is closed")
+        self.assertLess(places["nav summary"][0][3], 80)
+        self.assertEqual([box for box in places[".table thead"] if box[2] > 0], [], "heads of tables do not show through")
+
+    def test_the_first_screen_of_a_desk_has_every_claim(self):
+        places = self.places[1400]
+        self.assertEqual(len(places[".board tbody tr"]), 28)
+        self.assertLessEqual(max(box[3] for box in places[".board tbody tr"]), 900)
+        self.assertGreater(len(places["nav a"]), 20)
+        self.assertLessEqual(max(box[2] for box in places["nav a"]), min(box[0] for box in places[".board"]))
+
+    def test_nothing_is_cut_at_any_width(self):
+        self.assertEqual(sorted(self.places), [width for width, _ in SIZES])
+        for width, places in self.places.items():
+            self.assertLessEqual(places["page"][0], width)
+            self.assertLess(max(bottom - top for _, top, _, bottom in places[".board tbody tr"]), 60, f"lines of the board at {width}")
+            for name in (".board tbody tr", ".steps li", ".lead"):
+                self.assertLessEqual(max(box[2] for box in places[name]), width, f"{name} at {width}")
+
+    def test_it_prints_on_few_pages(self):
         pdf = self.run_folder / "report.pdf"
         browse(self.address, f"--print-to-pdf={pdf}", "--no-pdf-header-footer")
         pages = len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes()))
-        self.assertGreater(pages, 21)  # every claim begins a page
+        self.assertLessEqual(pages, 25)
+        self.assertGreater(pages, 8)
 
 
 if __name__ == "__main__":

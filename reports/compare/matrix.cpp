@@ -1,11 +1,16 @@
 #include "reports/compare/matrix.h"
 
 #include <algorithm>
+#include <exception>
 #include <map>
+#include <optional>
 
 #include "base/run_folder.h"
+#include "reports/chain.h"
+#include "reports/content.h"
 #include "reports/findings.h"
 #include "reports/paper.h"
+#include "reports/plots/plot_script.h"
 #include "reports/report.h"
 #include "reports/sections/cells.h"
 #include "reports/text.h"
@@ -136,6 +141,26 @@ std::vector<NamedRun> read_runs(const std::vector<fs::path>& folders) {
   return runs;
 }
 
+std::optional<Record> chain_of(const std::vector<NamedRun>& runs) {
+  std::vector<ChainRun> chains;
+  for (const NamedRun& run : runs) chains.emplace_back(run.name, &run.records);
+  auto chain = compared_chain(chains);
+  return chain && !drawn_panels(*chain).empty() ? std::move(chain) : std::nullopt;
+}
+
+Blocks chain_blocks(const std::vector<NamedRun>& runs) {
+  const auto chain = chain_of(runs);
+  if (!chain) return {};
+  Figure figure{
+      kChain,
+      {},
+      {span::text(
+          "Position 0 on its way through the layers, link by link. Bands, where there are some: 95% intervals.")}};
+  for (const Panel* panel : drawn_panels(*chain)) figure.panels.push_back(panel->title);
+  figure.windows = panel_windows(*chain);
+  return {{Section{kChain, {span::text("The chain in each model")}, {{figure}}}}};
+}
+
 }  // namespace
 
 Document matrix_content(const std::vector<NamedRun>& runs) {
@@ -144,17 +169,27 @@ Document matrix_content(const std::vector<NamedRun>& runs) {
                                                   ") over " + plural(runs.size(), "run") + ".")},
                                       Paragraph::Role::lead));
   document.blocks.push_back({Section{"matrix", {span::text("Claims by model")}, {{verdict_table(runs)}}}});
+  append(document.blocks, chain_blocks(runs));
   document.blocks.push_back({Section{"runs", {span::text("The runs")}, {{run_table(runs)}}}});
   return document;
 }
 
 void write_matrix(const std::vector<fs::path>& folders, const fs::path& out) {
-  const auto document = matrix_content(read_runs(folders));
+  const auto runs = read_runs(folders);
   std::error_code error;
   fs::create_directories(out, error);
   if (error) throw Error("cannot make the folder: " + error.message(), out.string(), "name another one with --out");
+  const auto chain = chain_of(runs);
+  std::exception_ptr failed;
+  try {
+    if (chain) write_compared_chain(*chain, out);
+  } catch (const Error&) {  // the tables are worth having without it
+    failed = std::current_exception();
+  }
+  const auto document = matrix_content(runs);
   write_atomically(out / "matrix.md", markdown_page(document));
   write_atomically(out / "matrix.html", html_page(document, out));
+  if (failed) std::rethrow_exception(failed);
 }
 
 }  // namespace replicate::report

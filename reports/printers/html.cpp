@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <span>
@@ -56,6 +57,12 @@ std::string target_from(const std::string& place, const std::string& target) {
   return escape_url(!place.empty() && target.starts_with(place) ? target.substr(place.size()) : target);
 }
 
+/// An icon alone; its word is there for those who do not see it.
+std::string sign(const std::string& word) {
+  return "<span class=\"sign " + look_of(word).icon + "\" title=\"" + escape_html(word) + "\">" + icon_of(word) +
+         "<span class=\"unseen\">" + escape_html(word) + "</span></span>";
+}
+
 std::string print_words(const Span& span, const std::string& place) {
   const std::string words = escape_html(span.text);
   switch (span.kind) {
@@ -64,6 +71,7 @@ std::string print_words(const Span& span, const std::string& place) {
     case Span::Kind::muted: return "<span class=\"muted\">" + words + "</span>";
     case Span::Kind::link: return "<a href=\"" + target_from(place, span.target) + "\">" + breakable(words) + "</a>";
     case Span::Kind::verdict: return badge(span.text);
+    case Span::Kind::sign: return sign(span.text);
     case Span::Kind::line_break: return "<br>";
     case Span::Kind::text: break;
   }
@@ -156,44 +164,73 @@ void use_page_ink(std::string& body) {
   replace_all(body, " color=\"black\"", "");
 }
 
-std::string window_on(const Drawing& drawing, const Grid& grid, size_t panel, const std::string& id,
-                      const std::string& label) {
-  const double width = drawing.width / static_cast<double>(grid.columns);
-  const double height = drawing.height / static_cast<double>(grid.rows);
-  const auto column = static_cast<double>(panel % grid.columns);
-  const auto row = static_cast<double>(panel / grid.columns);
+std::string window_on(const Window& window, const std::string& id, const std::string& label) {
   std::ostringstream out;
-  out << "<svg role=\"img\" aria-label=\"" << escape_html(label) << "\" viewBox=\"" << column * width << " "
-      << row * height << " " << width << " " << height << "\"><use href=\"#" << id << "\"/></svg>\n";
+  out << "<svg role=\"img\" aria-label=\"" << escape_html(label) << "\" viewBox=\"" << window.left << " " << window.top
+      << " " << window.width << " " << window.height << "\"><use href=\"#" << id << "\"/></svg>\n";
   return out.str();
 }
 
-/// What is looked at one by one: panels, or the page that they make up.
-std::vector<std::string> windows_of(const Figure& figure) {
-  if (figure.kind != Figure::Kind::page) return figure.panels;
-  return {join(figure.panels, "; ")};
+std::vector<Window> equal_windows(const Drawing& drawing, size_t count) {
+  const Grid grid = panel_grid(count);
+  const Cells cells{grid, drawing.width / static_cast<double>(grid.columns),
+                    drawing.height / static_cast<double>(grid.rows)};
+  std::vector<Window> windows;
+  for (size_t i = 0; i < count; ++i) windows.push_back({cells.left(i), cells.top(i), cells.width, cells.height});
+  return windows;
 }
 
-std::string panels_class(const Figure& figure) {
+/// Whether they fill the drawing: one of an earlier version is laid out otherwise.
+bool fill(const std::vector<Window>& windows, const Drawing& drawing) {
+  double right = 0, bottom = 0;
+  for (const Window& window : windows) {
+    right = std::max(right, window.left + window.width);
+    bottom = std::max(bottom, window.top + window.height);
+  }
+  return std::abs(right - drawing.width) <= 1 && std::abs(bottom - drawing.height) <= 1;
+}
+
+/// What is looked at one by one: panels, or the whole drawing where it is a page or is laid out otherwise.
+std::vector<std::pair<std::string, Window>> windows_of(const Drawing& drawing, const Figure& figure) {
+  const auto& panels = figure.panels;
+  const bool own = !figure.windows.empty();
+  if (figure.kind == Figure::Kind::page || panels.empty() || (own && !fill(figure.windows, drawing)))
+    return {{join(panels, "; "), {0, 0, drawing.width, drawing.height}}};
+  const auto windows = own ? figure.windows : equal_windows(drawing, panels.size());
+  std::vector<std::pair<std::string, Window>> labelled;
+  for (size_t i = 0; i < panels.size(); ++i) labelled.emplace_back(panels[i], windows[i]);
+  return labelled;
+}
+
+std::string panels_class(const Figure& figure, size_t shown) {
   if (figure.kind == Figure::Kind::page) return "panels page";
   const std::string name = figure.kind == Figure::Kind::maps ? "panels maps" : "panels";
-  return figure.panels.size() == 1 ? name + " single" : name;
+  return shown == 1 ? name + " single" : name;
 }
 
 /// A page keeps its width on narrow screens, and scrolls by keyboard, too.
 constexpr const char* kScrollable = " role=\"region\" tabindex=\"0\" aria-label=\"Plots\"";
 
-std::string inline_drawing(Drawing drawing, const Figure& figure) {
-  const std::string anchor = anchor_of(figure.drawing), id = anchor + "-drawing";
-  const std::vector<std::string> windows = windows_of(figure);
-  const Grid grid = panel_grid(windows.size());
+/// Ids and colours made the page's; not shown itself.
+std::string hidden_drawing(Drawing drawing, const std::string& anchor) {
   make_ids_unique(drawing.body, anchor + "-");
   use_page_ink(drawing.body);
-  std::string html = "<svg class=\"drawing\" aria-hidden=\"true\"><defs><g id=\"" + id + "\">" + drawing.body +
-                     "</g></defs></svg>\n<div class=\"" + panels_class(figure) +
-                     "\" style=\"--columns: " + std::to_string(grid.columns) + "\"" +
-                     (figure.kind == Figure::Kind::page ? kScrollable : "") + ">\n";
-  for (size_t i = 0; i < windows.size(); ++i) html += window_on(drawing, grid, i, id, "Plot: " + windows[i]);
+  return "<svg class=\"drawing\" aria-hidden=\"true\"><defs><g id=\"" + anchor + "-drawing\">" + drawing.body +
+         "</g></defs></svg>\n";
+}
+
+/// Nothing where the figure that it goes on from has shown all there is.
+std::string inline_drawing(const Drawing& drawing, const Figure& figure) {
+  const std::string anchor = anchor_of(figure.drawing);
+  const auto windows = windows_of(drawing, figure);
+  if (figure.first >= windows.size()) return "";
+  const size_t end = figure.first + std::min(windows.size() - figure.first, figure.count);
+  std::string html = figure.first == 0 ? hidden_drawing(drawing, anchor) : "";
+  html += "<div class=\"" + panels_class(figure, end - figure.first) +
+          "\" style=\"--columns: " + std::to_string(panel_grid(windows.size()).columns) + "\"" +
+          (figure.kind == Figure::Kind::page ? kScrollable : "") + ">\n";
+  for (size_t i = figure.first; i < end; ++i)
+    html += window_on(windows[i].second, anchor + "-drawing", "Plot: " + windows[i].first);
   return html + "</div>\n";
 }
 
@@ -209,11 +246,11 @@ class HtmlPrinter {
          << "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>"
          << escape_html(document.title) << "</title>\n<style>\n"
          << kStyleSheet
-         << "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#verdicts\">Skip to the "
-            "verdicts</a>\n"
+         << "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#content\">Skip to the "
+            "content</a>\n"
          << kIcons;
     print_contents(document.blocks);
-    out_ << "<main>\n<h1>" << escape_html(document.title) << "</h1>\n";
+    out_ << "<main id=\"content\">\n<h1>" << escape_html(document.title) << "</h1>\n";
     print_blocks(document.blocks);
     out_ << "</main>\n<script>" << script() << "</script>\n</body>\n</html>\n";
     return out_.str();
@@ -238,6 +275,30 @@ class HtmlPrinter {
     out_ << "</tbody></table></div>\n";
   }
 
+  void operator()(const Board& board) {
+    out_ << "<div class=\"board\" role=\"group\" aria-label=\"" << escape_html(board.label) << "\">\n";
+    for (const auto& group : board.groups) {
+      out_ << "<table><caption>" << escape_html(group.title) << "</caption>\n<thead class=\"unseen\"><tr>";
+      for (const Column& column : board.columns) out_ << "<th scope=\"col\">" << escape_html(column.title) << "</th>";
+      out_ << "</tr></thead>\n<tbody>\n";
+      for (const auto& row : group.rows) print_row(board.columns, row);
+      out_ << "</tbody></table>\n";
+    }
+    out_ << "</div>\n";
+  }
+
+  void operator()(const Steps& steps) {
+    out_ << "<ol class=\"steps\" aria-label=\"" << escape_html(steps.label) << "\">\n";
+    for (const auto& step : steps.steps) {
+      const std::string name = escape_html(step.name);
+      out_ << "<li class=\"" << look_of(step.verdict).icon << "\"><span class=\"name\">"
+           << (step.target.empty() ? name : "<a href=\"" + escape_url(step.target) + "\">" + name + "</a>") << "</span>"
+           << report::print(span::verdict(step.verdict), place_) << "<span class=\"note\">" << print(step.note)
+           << "</span></li>\n";
+    }
+    out_ << "</ol>\n";
+  }
+
   /// Without a script: the layer shown first, and no slider.
   void operator()(const LayerTable& layers) {
     const std::string shown = std::to_string(layers.shown);
@@ -257,6 +318,7 @@ class HtmlPrinter {
 
   void operator()(const Figure& figure) {
     const auto drawing = read_drawing(figure);
+    if (!drawing && figure.first > 0) return;  // the figure that it goes on from has said so
     out_ << "<figure>\n";
     if (drawing) {
       out_ << inline_drawing(*drawing, figure);
@@ -309,7 +371,7 @@ class HtmlPrinter {
     for (const Block& block : blocks)
       if (const auto* section = std::get_if<Section>(&block.content)) sections.push_back(section);
     if (sections.size() < 2) return;
-    out_ << "<nav aria-label=\"Contents\"><ul>\n";
+    out_ << "<nav aria-label=\"Contents\"><details><summary>Contents</summary><ul>\n";
     for (const Section* section : sections) {
       const std::string& label = section->label.empty() ? section->title.front().text : section->label;
       const bool is_claim = !section->verdict.empty();
@@ -317,7 +379,7 @@ class HtmlPrinter {
            << section->anchor << "\">" << (is_claim ? icon_of(section->verdict) : "") << breakable(escape_html(label))
            << "</a></li>\n";
     }
-    out_ << "</ul></nav>\n";
+    out_ << "</ul></details></nav>\n";
   }
 
   void open_table(const std::string& label, const std::vector<Column>& columns, const std::string& last = {}) {
@@ -332,6 +394,7 @@ class HtmlPrinter {
   static std::string css_class(Paragraph::Role role) {
     using Role = Paragraph::Role;
     return role == Role::lead      ? " class=\"lead\""
+           : role == Role::facts   ? " class=\"facts\""
            : role == Role::note    ? " class=\"note\""
            : role == Role::warning ? " class=\"warning\""
                                    : "";

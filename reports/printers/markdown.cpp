@@ -14,6 +14,7 @@ std::string print(const Span& span) {
     case Span::Kind::code: return markdown_code(span.text);
     case Span::Kind::link: return "[" + escape_markdown(span.text) + "](" + escape_url(span.target) + ")";
     case Span::Kind::verdict: return look_of(span.text).sign + " **" + escape_markdown(span.text) + "**";
+    case Span::Kind::sign: return look_of(span.text).sign + " " + escape_markdown(span.text);
     case Span::Kind::line_break: return "<br>";
     default: return escape_markdown(span.text);
   }
@@ -61,6 +62,23 @@ class MarkdownPrinter {
     out_ << "\n";
   }
 
+  void operator()(const Board& board) {
+    for (const auto& group : board.groups) {
+      (*this)(Subheading{group.title});
+      (*this)(Table{group.title, board.columns, group.rows});
+    }
+  }
+
+  void operator()(const Steps& steps) {
+    size_t number = 0;
+    for (const auto& step : steps.steps) {
+      const Span name = step.target.empty() ? span::text(step.name) : span::link(step.name, step.target);
+      out_ << ++number << ". " << print(Line{name, span::text(": "), span::verdict(step.verdict), span::text(" ")})
+           << print(step.note) << "\n";
+    }
+    out_ << "\n";
+  }
+
   /// Paper has no slider: the layer shown first.
   void operator()(const LayerTable& layers) {
     Table table{layers.label, layers.columns, {}};
@@ -72,7 +90,9 @@ class MarkdownPrinter {
     (*this)(table);
   }
 
+  /// The drawing is shown whole by the first figure that is about it.
   void operator()(const Figure& figure) {
+    if (figure.first > 0) return;
     out_ << "![" << escape_markdown(join(figure.panels, "; ")) << "](" << escape_url(figure.drawing) << ".svg)\n\n"
          << print(figure.caption) << "\n\n";
   }

@@ -11,8 +11,8 @@ namespace replicate::report {
 /// as well.
 extern const std::string_view kStyleSheet;
 
-/// The page's only script: marks the section in view in the contents, and moves the layer slider. The page is whole
-/// without it. "#layer=12" in the address sets the slider.
+/// The page's only script: opens the contents where they have a sidebar, marks the section in view in them, and moves
+/// the layer slider. The page is whole without it. "#layer=12" in the address sets the slider.
 extern const std::string_view kScript;
 
 /// An invisible <svg> that defines one icon per verdict: #icon-pass, #icon-fail, ...

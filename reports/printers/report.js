@@ -18,6 +18,13 @@ for (const box of document.querySelectorAll('.layers')) {
   box.querySelector('.fixed').hidden = true;
   follow();
 }
+const menu = document.querySelector('nav details'), sidebar = matchMedia('(min-width: 84rem)');
+if (menu) {
+  const unfold = () => { menu.open = sidebar.matches; };
+  sidebar.addEventListener('change', unfold);
+  unfold();
+  menu.addEventListener('click', event => { if (event.target.closest('a') && !sidebar.matches) menu.open = false; });
+}
 const links = new Map([...document.querySelectorAll('nav a')].map(link => [link.getAttribute('href').slice(1), link]));
 const inView = new Set();
 const watcher = new IntersectionObserver(entries => {

@@ -37,17 +37,6 @@ Block figure_block(const ChainFigure& chain) {
 
 // ---- tables -----------------------------------------------------------------------------------------
 
-/// The claim's number that stands for a link or an arrow, with what is asked of it; its first
-/// headline where it lacks that one.
-Headline headline_of(const Record& record, const std::string& name) {
-  const auto all = headlines(record);
-  Headline headline{find_metric(record, name)};
-  for (const Finding& criterion : record.criteria)
-    if (criterion.metric == name) headline.criterion = &criterion;
-  if (headline.metric == nullptr && !all.empty()) return all.front();
-  return headline;
-}
-
 Line measured_line(const Record* record, const std::string& metric) {
   if (record == nullptr) return {span::muted("not run")};
   const Headline headline = headline_of(*record, metric);
@@ -56,8 +45,11 @@ Line measured_line(const Record* record, const std::string& metric) {
 
 Line verdict_line(const Record* record, const std::string& metric) {
   if (record == nullptr) return {span::muted("–")};
-  Line line = {span::verdict(to_string(record->verdict))};
+  const Verdict outcome = outcome_of(*record, metric);
+  Line line = {span::verdict(to_string(outcome))};
   const auto by = decider(*record);
+  if (outcome != record->verdict)
+    append(line, {span::line_break(), span::muted("the claim: " + to_string(record->verdict))});
   if (by && (by->control || by->metric->name != metric))
     append(line, {span::line_break(), span::muted(by->control ? "at control " : "at "), span::code(by->metric->name)});
   if (const auto variations = variation_note(*record); !variations.empty())

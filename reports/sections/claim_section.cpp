@@ -4,6 +4,7 @@
 #include "reports/content.h"
 #include "reports/findings.h"
 #include "reports/plots/map_script.h"
+#include "reports/plots/plot_script.h"
 #include "reports/sections/cells.h"
 #include "reports/sections/sections.h"
 #include "reports/text.h"
@@ -30,7 +31,7 @@ Block criteria_table(const Record& record) {
                {"Inputs"},
                {"Measured", kNumber},
                {"95% interval", kNumber},
-               {"Has to be", kNumber},
+               {"Must be", kNumber},
                {"Outcome"},
                {"Source of the threshold"}},
               {}};
@@ -60,7 +61,7 @@ Block control_table(const Record& record) {
               {{"Control"},
                {"Measured", kNumber},
                {"95% interval", kNumber},
-               {"Has to stay within ±"},
+               {"Must stay within ±"},
                {"Outcome"},
                {"Source of the fraction"}},
               {}};
@@ -91,8 +92,7 @@ Block input_table(const Record& record) {
 
 Line caption(const Record& record) {
   std::string words = "Lines are means";
-  const auto& series = record.measurement.series;
-  if (std::any_of(series.begin(), series.end(), [](const Series& s) { return !s.low.empty(); }))
+  if (has_bands(record))
     words +=
         record.kind == ClaimKind::training ? ", bands 95% t intervals over seeds" : ", bands 95% bootstrap intervals";
   Line line = {span::text(words + ". Data: "), span::link("record.json", record.claim + "/record.json")};
@@ -102,11 +102,18 @@ Line caption(const Record& record) {
   return line;
 }
 
-Block figure(const Record& record) {
-  if (!is_drawable(record)) return paragraph({span::text("No plot: this claim left nothing to draw.")}, Role::note);
+constexpr size_t kPanelsAtFirst = 2;  // those of the claim itself; the others go into detail
+
+/// Panels from `first` on, `count` of them.
+Blocks panels(const Record& record, size_t first, size_t count) {
+  const auto drawn = drawn_panels(record);
+  if (first >= drawn.size()) return {};
   Figure figure{record.claim + "/" + kPlot, {}, caption(record)};
-  for (const Panel& panel : record.panels) figure.panels.push_back(panel.title);
-  return {figure};
+  for (const Panel* panel : drawn) figure.panels.push_back(panel->title);
+  figure.windows = panel_windows(record);
+  figure.first = first;
+  figure.count = count;
+  return {{figure}};
 }
 
 /// What the colours of a record's maps have in common.
@@ -144,11 +151,11 @@ Line result(const Record& record) {
     append(line, {span::text(" Standing and bearing: "), span::strong(bearing), span::text(".")});
   if (const auto note = registration_note(record); !note.empty()) line.push_back(span::text(" " + note));
   if (is_known(record))
-    append(line,
-           {span::strong(record.kind == ClaimKind::training ? " Known for this profile: " : " Known for this model: "),
-            span::text(sentence(record.known_why))});
+    append(line, {span::strong(record.kind == ClaimKind::training ? " As recorded for this profile: "
+                                                                  : " As recorded for this model: "),
+                  span::text(sentence(record.known_why))});
   if (departs(record))
-    append(line, {span::strong(" This departs from the known verdict, " + to_string(*record.known_verdict) + ": "),
+    append(line, {span::strong(" This departs from the verdict on record, " + to_string(*record.known_verdict) + ": "),
                   span::text(sentence(record.known_why))});
   return line;
 }
@@ -223,17 +230,26 @@ void add_parameters(const Record& record, Blocks& blocks) {
 
 }  // namespace
 
-Block claim_section(const Record& record) {
-  Blocks blocks = {paragraph(result(record)), paragraph(statement(record), Role::quote), figure(record)};
-  append(blocks, maps(record));
-  add_judging(record, blocks);
-  append(blocks, sweep_blocks(record));
-  append(blocks, paper_distance_blocks(record));
-  add_notes(record, blocks);
-  add_inputs(record, blocks);
-  add_repeat(record, blocks);
-  append(blocks, metric_blocks(record));
-  add_parameters(record, blocks);
+Block claim_section(const Record& record, Detail detail) {
+  const bool folded = detail == Detail::folded;
+  Blocks blocks = {paragraph(result(record)), paragraph(statement(record), Role::quote)};
+  append(blocks, panels(record, 0, folded ? kPanelsAtFirst : SIZE_MAX));
+  Blocks rest = folded ? panels(record, kPanelsAtFirst, SIZE_MAX) : Blocks{};
+  append(rest, maps(record));
+  add_judging(record, rest);
+  append(rest, sweep_blocks(record));
+  append(rest, paper_distance_blocks(record));
+  add_notes(record, rest);
+  add_inputs(record, rest);
+  add_repeat(record, rest);
+  append(rest, metric_blocks(record));
+  add_parameters(record, rest);
+  if (folded) {
+    blocks.push_back(
+        {Fold{"Further panels, criteria, controls, variations, notes, inputs and all metrics", std::move(rest)}});
+  } else {
+    append(blocks, rest);
+  }
   Line title = {span::text(title_of(record) + dagger_after_title(record)), span::text(" "), span::code(record.claim)};
   return {Section{anchor_of(record.claim), title, blocks, record.claim, to_string(record.verdict)}};
 }

@@ -39,7 +39,9 @@ Block cost_section(const std::vector<Record>& records) {
   return {Section{
       "cost",
       {span::text("What it cost")},
-      {{table},
+      {paragraph({span::text(format_seconds(seconds) + " for " + plural(records.size(), "claim") +
+                             (megabytes > 0 ? "; at most " + format_megabytes(megabytes) : "") + ".")}),
+       {Fold{"By claim", {{table}}}},
        paragraph(
            {span::text(
                "Without survey, loading and training. Claims that only look share one pass, whose time is divided "

@@ -50,7 +50,7 @@ Blocks p_blocks(const std::vector<Record>& records) {
   return {{Fold{"p values", {{std::move(table)}, legend()}}}};
 }
 
-// ---- what was fixed before
+// ---- what was fixed in advance
 
 std::vector<std::string> ids_where(const std::vector<Record>& records, bool (*holds)(const Record&)) {
   std::vector<std::string> ids;
@@ -59,35 +59,49 @@ std::vector<std::string> ids_where(const std::vector<Record>& records, bool (*ho
   return ids;
 }
 
-std::string list_or_none(const std::vector<std::string>& ids) { return ids.empty() ? "none" : enumerate(ids); }
+/// Records of edition 1 have no standing.
+bool is_calibrated(const Record& record) {
+  return record.standing ? record.standing == Standing::calibrated : record.calibrated;
+}
+
+/// Of what is judged.
+std::vector<std::string> ids_of(const std::vector<Record>& records, Standing standing) {
+  std::vector<std::string> ids;
+  for (const Record& record : records)
+    if (record.standing == standing && !record.criteria.empty()) ids.push_back(record.claim);
+  return ids;
+}
+
+Line standing_line(const char* name, const std::vector<std::string>& ids, const char* meaning) {
+  return {span::strong(std::string(name) + ": "), span::text(ids.empty() ? "none" : enumerate(ids)),
+          span::muted(std::string(" (") + meaning + ")")};
+}
 
 Bullets standing(const std::vector<Record>& records) {
-  const auto calibrated = ids_where(records, [](const Record& r) { return r.calibrated; });
-  const auto unknown = ids_where(records, [](const Record& r) { return !r.calibrated && !r.registration; });
-  const auto registered = ids_where(records, [](const Record& r) { return !r.calibrated && r.registration; });
-  const bool none = std::none_of(records.begin(), records.end(), [](const Record& r) { return r.registration; });
   const auto unrecorded = ids_where(records, [](const Record& r) { return !r.recorded; });
-  Bullets bullets{{{span::strong("Confirmatory: "), span::text("none"),
-                    span::muted(none ? " (no definition is registered yet, and only a registered one can be confirmed)"
-                                     : " (no prediction for this model was registered before its record)")},
-                   {span::strong("Calibrated: "), span::text(list_or_none(calibrated)),
-                    span::muted(" (numbers of this model, of one of its shape or of this training regime were known "
-                                "when the thresholds were "
-                                "chosen: such a verdict describes and tests nothing)")},
-                   {span::strong("Not registered: "), span::text(list_or_none(unknown)),
-                    span::muted(" (this project chose the thresholds without numbers of this model or regime, and did "
-                                "not register them)")}}};
-  if (!registered.empty())
-    bullets.items.push_back({span::strong("Registered: "), span::text(enumerate(registered)),
-                             span::muted(" (before this project had numbers of this model or regime)")});
-  if (!unrecorded.empty())
+  Bullets bullets{
+      {standing_line("Confirmatory", ids_of(records, Standing::confirmatory),
+                     "a prediction for this model was registered before the model was measured, or the model is "
+                     "younger than the definition"),
+       standing_line("Calibrated", ids_where(records, is_calibrated),
+                     "numbers of this model, of one of its shape or of this training regime were known when the "
+                     "thresholds were chosen: such a verdict describes and tests nothing")}};
+  const auto arithmetic = ids_of(records, Standing::arithmetic), own = ids_of(records, Standing::unregistered);
+  if (!arithmetic.empty())
     bullets.items.push_back(
-        {span::strong("Without a recorded run to compare with: "), span::text(enumerate(unrecorded))});
-  for (const Record& record : records)
-    if (thresholds_changed(record))
-      bullets.items.push_back(
-          {span::strong("Thresholds changed: "), span::text(record.claim + ", since it was recorded as "),
-           span::verdict(to_string(record.recorded->verdict)), span::text(" in " + record.recorded->run)});
+        standing_line("Arithmetic", arithmetic, "nothing that decides could have come out otherwise"));
+  if (!own.empty())
+    bullets.items.push_back(
+        standing_line("Unregistered", own, "no prediction for this model or regime was registered"));
+  const auto none = ids_where(records, [](const Record& r) { return !r.standing && !r.calibrated; });
+  if (!none.empty())
+    bullets.items.push_back(standing_line("No standing on record", none, "an older edition of the rules judged them"));
+  if (!unrecorded.empty())
+    bullets.items.push_back({span::strong("No earlier run on record: "), span::text(enumerate(unrecorded))});
+  const auto changed = ids_where(records, thresholds_changed);
+  if (!changed.empty())
+    bullets.items.push_back(
+        {span::strong("Thresholds changed since the last recorded run: "), span::text(enumerate(changed))});
   return bullets;
 }
 
@@ -165,7 +179,7 @@ Blocks rates_blocks(const std::vector<Record>& records) {
 
 Blocks evidence_section(const std::vector<Record>& records) {
   if (std::ranges::all_of(records, [](const Record& record) { return record.criteria.empty(); })) return {};
-  Blocks blocks = {{Subheading{"What was fixed before"}}, {standing(records)}};
+  Blocks blocks = {{Subheading{"Thresholds fixed in advance"}}, {standing(records)}};
   append(blocks, rates_blocks(records));
   append(blocks, p_blocks(records));
   return {{Section{"evidence", {span::text("How sure")}, std::move(blocks)}}};

@@ -9,10 +9,11 @@ namespace replicate::report {
 
 std::string report_title(const std::vector<Record>& records);
 
-/// One paragraph: model, inputs, machine, counts of verdicts. A warning when it is the null model.
-Blocks summary(const std::vector<Record>& records);
+/// The first screen: model, profile and day, the answer in a sentence, counts, the chain, a row per claim. A warning
+/// when numbers are not to be quoted, and when the model is the null model.
+Blocks answer_blocks(const std::vector<Record>& records);
 
-/// The table that a hurried reader reads: claim, paper, measured, verdict.
+/// Claim, paper, measured, verdict in words.
 Block verdict_section(const std::vector<Record>& records);
 
 /// The chain of links in one figure and two tables; nothing when too little of it was measured.
@@ -21,8 +22,11 @@ Blocks chain_section(const std::vector<Record>& records);
 /// What was fixed before, how often the tests err, and p values; nothing where nothing is judged.
 Blocks evidence_section(const std::vector<Record>& records);
 
+/// Whether what is only for the record lies in a fold, which is not printed.
+enum class Detail { folded, open };
+
 /// All about one claim. The anchor is its id.
-Block claim_section(const Record& record);
+Block claim_section(const Record& record, Detail detail);
 
 /// Values of one layer at a time; nothing without a series by layer.
 Blocks layers_section(const std::vector<Record>& records);

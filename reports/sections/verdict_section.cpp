@@ -51,12 +51,12 @@ Block verdict_section(const std::vector<Record>& records) {
   for (const Record& record : records)
     table.rows.push_back({claim_line(record), paper_line(record.paper), measured_line(record), verdict_line(record)});
   Line legend = {span::text("Brackets hold 95% intervals, parentheses what the claim has to reach. "),
-                 span::text("“Known” verdicts are listed for this model in its configuration: they "
-                            "are results, not defects of the run.")};
+                 span::text("“As recorded”: this verdict is listed for the model, with its reason; it is a result, not "
+                            "a defect of the run.")};
   if (any_dagger(records))
     legend.push_back(
         span::text(" †: part of the claim holds by arithmetic, in any weights; its notes say which part."));
-  return {Section{"verdicts", {span::text("Verdicts")}, {{table}, paragraph(legend, Role::note)}}};
+  return {Section{"verdicts", {span::text("Every claim in words")}, {{table}, paragraph(legend, Role::note)}}};
 }
 
 }  // namespace replicate::report

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include "base/text_file.h"
+#include "reports/chain.h"
+#include "reports/findings.h"
 #include "reports/report.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/sample_records.h"
 #include "tests/support/temporary_folder.h"
 
 namespace replicate::report {
@@ -64,6 +67,33 @@ TEST(Matrix, ACellHoldsVerdictBearingNumberStagesAndVariations) {
   for (const auto* part : {"`effect`", "layer 3", "layer 0"}) EXPECT_EQ(cell.find(part), std::string::npos) << cell;
   one.verdict = Verdict::not_applicable;
   for (const auto* part : {"`other`", "contradicts"}) EXPECT_EQ(cell_of(one).find(part), std::string::npos);
+}
+
+TEST(Matrix, ShowsTheChainsOfItsRunsInOneFigure) {
+  const auto records = sample::records();
+  auto deep = records;
+  for (Record& one : deep) {
+    one.model.layers *= 2;
+    for (Series& series : one.measurement.series)
+      for (double& x : series.x) x *= 2;
+  }
+  const auto chain = compared_chain({{"shallow", &records}, {"deep", &deep}});
+  ASSERT_TRUE(chain.has_value());
+  ASSERT_FALSE(chain->panels.empty());
+  for (const Panel& panel : chain->panels) {
+    ASSERT_EQ(panel.curves.size(), 2u) << panel.title;
+    const Series *one = find_series(*chain, panel.curves[0]), *other = find_series(*chain, panel.curves[1]);
+    EXPECT_EQ(one->x, other->x) << "over the depth, models of any number of layers compare";
+    EXPECT_EQ(one->x.back(), 1) << panel.title;
+    EXPECT_EQ(panel.curves[1].label, "deep");
+  }
+  EXPECT_FALSE(compared_chain({{"shallow", &records}}).has_value());
+  const TemporaryFolder folder;
+  for (const auto* run : {"a", "b"})
+    for (const Record& one : records) write_record(one, folder / run / one.claim);
+  write_matrix({folder / "a", folder / "b"}, folder / "out");
+  EXPECT_NE(read_text(folder / "out" / "chain.svg").find("SmolLM2-135M (b)"), std::string::npos);
+  EXPECT_EQ(read_text(folder / "out" / "matrix.html").find("The plot is missing"), std::string::npos);
 }
 
 TEST(Matrix, TellsRunsOfOneModelApartByTheirFolders) {

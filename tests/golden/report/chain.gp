@@ -492,18 +492,18 @@ set xlabel ''
 unset logscale x
 set xrange [0.5:30.5]
 set format x ''
-set xtics 0,5
+set xtics 5,5
 set xtics add ("" 1)
 set logscale y 10
 set mytics 10
 set yrange [8.133076923:7374.670073]
 set ytics 10
-plot $band1_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
+plot $band1_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
      $band1_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
-     $line1_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
+     $line1_2 using 1:2 with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 pi 1 notitle, \
      $line1_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'position 0', \
-     keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'other positions, mean'
+     keyentry with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 title 'other positions, mean'
 set lmargin at screen 0.06346153846
 set rmargin at screen 0.7692307692
 set tmargin at screen 0.6897810219
@@ -514,18 +514,18 @@ set xlabel ''
 unset logscale x
 set xrange [0.5:30.5]
 set format x ''
-set xtics 0,5
+set xtics 5,5
 set xtics add ("" 1)
 set logscale y 10
 set mytics 10
 set yrange [3.551557794:300.0327924]
 set ytics 10
-plot $band2_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
+plot $band2_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
      $band2_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
-     $line2_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
+     $line2_2 using 1:2 with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 pi 1 notitle, \
      $line2_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'position 0', \
-     keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'other positions, mean'
+     keyentry with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 title 'other positions, mean'
 set lmargin at screen 0.06346153846
 set rmargin at screen 0.7692307692
 set tmargin at screen 0.4781021898
@@ -536,18 +536,18 @@ set xlabel ''
 unset logscale x
 set xrange [0.5:30.5]
 set format x ''
-set xtics 0,5
+set xtics 5,5
 set xtics add ("" 1)
 unset logscale y
 set mytics default
 set yrange [0:0.8966999974]
 set ytics 0.2
-plot $band3_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
+plot $band3_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
      $band3_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
-     $line3_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
+     $line3_2 using 1:2 with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 pi 1 notitle, \
      $line3_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'position 0', \
-     keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'other positions, mean'
+     keyentry with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 title 'other positions, mean'
 set lmargin at screen 0.06346153846
 set rmargin at screen 0.7692307692
 set tmargin at screen 0.2664233577
@@ -558,7 +558,7 @@ set xlabel 'layer'
 unset logscale x
 set xrange [0.5:30.5]
 set format x '%g'
-set xtics 0,5
+set xtics 5,5
 set xtics add ("1" 1)
 unset logscale y
 set mytics default

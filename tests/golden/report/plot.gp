@@ -914,7 +914,7 @@ $band4_1 << END
 4 0.06 0.08
 8 0.015 0.025
 END
-set terminal svg size 1040,888 dynamic noenhanced font 'Sans,13'
+set terminal svg size 1040,848 dynamic noenhanced font 'Sans,13'
 set output 'plot.svg'
 set encoding utf8
 set samples 2
@@ -928,63 +928,65 @@ set xlabel offset 0,0.5
 set multiplot
 set lmargin at screen 0.08076923077
 set rmargin at screen 0.4846153846
-set tmargin at screen 0.954954955
-set bmargin at screen 0.6734234234
-set key at screen 0.07307692308,0.6081081081
+set tmargin at screen 0.9528301887
+set bmargin at screen 0.6580188679
+set key at screen 0.07307692308,0.5896226415
 set label 1 'Attention to the target (k = 10)' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set label 2 'mean attention probability' at screen 0.01153846154,0.8141891892 center rotate by 90
+set label 2 'mean attention probability' at screen 0.01153846154,0.8054245283 center rotate by 90
 unset logscale x
 set xrange [0.42:30.58]
-set xtics 0,5
+set xtics 5,5
 set xtics add ("1" 1)
 unset logscale y
 set mytics default
 set yrange [0:0.451625]
 set ytics autofreq
 set xlabel 'layer'
-plot $band1_4 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#CC79A7' notitle, \
-     $band1_3 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#009E73' notitle, \
-     $band1_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
-     $band1_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
-     $line1_4 using 1:2 with linespoints lc rgb '#CC79A7' dt (9,3,2,3) lw 1.8 pt 13 ps 0.55 pi 1 notitle, \
-     $line1_3 using 1:2 with linespoints lc rgb '#009E73' dt (3,3) lw 1.8 pt 9 ps 0.55 pi 1 notitle, \
-     $line1_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
-     $line1_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
-     keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'target, masked in every layer', \
-     keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'target, untouched', \
-     keyentry with linespoints lc rgb '#009E73' dt (3,3) lw 1.8 pt 9 ps 0.55 title 'position 0, target masked', \
-     keyentry with linespoints lc rgb '#CC79A7' dt (9,3,2,3) lw 1.8 pt 13 ps 0.55 title 'target, masked late only'
+plot $band1_4 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
+     $band1_3 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
+     $band1_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
+     $band1_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
+     $line1_4 using 1:2 with linespoints lc rgb '#56B4E9' dt (12,3,2,3) lw 1.8 pt 10 ps 0.55 pi 1 notitle, \
+     $line1_3 using 1:2 with linespoints lc rgb '#56B4E9' dt (7,7) lw 1.8 pt 8 ps 0.55 pi 1 notitle, \
+     $line1_2 using 1:2 with linespoints lc rgb '#56B4E9' dt (2,2) lw 1.8 pt 12 ps 0.55 pi 1 notitle, \
+     $line1_1 using 1:2 with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 pi 1 notitle, \
+     keyentry with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 title 'target, masked in every layer', \
+     keyentry with linespoints lc rgb '#56B4E9' dt (2,2) lw 1.8 pt 12 ps 0.55 title 'target, untouched', \
+     keyentry with linespoints lc rgb '#56B4E9' dt (7,7) lw 1.8 pt 8 ps 0.55 title 'position 0, target masked', \
+     keyentry with linespoints lc rgb '#56B4E9' dt (12,3,2,3) lw 1.8 pt 10 ps 0.55 title 'target, masked late only'
 unset label 2
+unset label 3
 set lmargin at screen 0.5807692308
 set rmargin at screen 0.9846153846
-set tmargin at screen 0.954954955
-set bmargin at screen 0.6734234234
-set key at screen 0.5730769231,0.6081081081
+set tmargin at screen 0.9528301887
+set bmargin at screen 0.6580188679
+set key at screen 0.5730769231,0.5896226415
 set label 1 'Norm of the target' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set label 2 'l2 norm at the layer''s input' at screen 0.5115384615,0.8141891892 center rotate by 90
+set label 2 'l2 norm at the layer''s input' at screen 0.5115384615,0.8054245283 center rotate by 90
 unset logscale x
 set xrange [0.42:30.58]
-set xtics 0,5
+set xtics 5,5
 set xtics add ("1" 1)
 set logscale y 10
 set mytics 10
 set yrange [7.769383969:6444.480393]
 set ytics 10
 set xlabel 'layer'
-plot $band2_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
-     $band2_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
-     $line2_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 1 notitle, \
-     $line2_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
-     keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'masked', \
-     keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'untouched'
+plot $band2_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
+     $band2_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
+     $line2_2 using 1:2 with linespoints lc rgb '#56B4E9' dt (2,2) lw 1.8 pt 12 ps 0.55 pi 1 notitle, \
+     $line2_1 using 1:2 with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 pi 1 notitle, \
+     keyentry with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 title 'masked', \
+     keyentry with linespoints lc rgb '#56B4E9' dt (2,2) lw 1.8 pt 12 ps 0.55 title 'untouched'
 unset label 2
+unset label 3
 set lmargin at screen 0.08076923077
 set rmargin at screen 0.4846153846
-set tmargin at screen 0.454954955
-set bmargin at screen 0.1734234234
-set key at screen 0.07307692308,0.1081081081
+set tmargin at screen 0.429245283
+set bmargin at screen 0.1344339623
+set key at screen 0.07307692308,0.06603773585
 set label 1 'Attention received' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set label 2 'mean attention from later queries' at screen 0.01153846154,0.3141891892 center rotate by 90
+set label 2 'mean attention from later queries' at screen 0.01153846154,0.2818396226 center rotate by 90
 unset logscale x
 set xrange [-2.54:129.54]
 set xtics 0,20
@@ -993,20 +995,21 @@ set mytics 10
 set yrange [0.003059170864:0.8866]
 set ytics 10
 set xlabel 'position'
-plot $band3_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#D55E00' notitle, \
-     $band3_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
-     $line3_2 using 1:2 with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 pi 4 notitle, \
-     $line3_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 4 notitle, \
-     keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'before', \
-     keyentry with linespoints lc rgb '#D55E00' dt (9,4) lw 1.8 pt 5 ps 0.55 title 'target masked'
+plot $band3_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
+     $band3_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
+     $line3_2 using 1:2 with linespoints lc rgb '#56B4E9' dt (2,2) lw 1.8 pt 12 ps 0.55 pi 4 notitle, \
+     $line3_1 using 1:2 with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 pi 4 notitle, \
+     keyentry with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 title 'before', \
+     keyentry with linespoints lc rgb '#56B4E9' dt (2,2) lw 1.8 pt 12 ps 0.55 title 'target masked'
 unset label 2
+unset label 3
 set lmargin at screen 0.5807692308
 set rmargin at screen 0.9846153846
-set tmargin at screen 0.454954955
-set bmargin at screen 0.1734234234
-set key at screen 0.5730769231,0.1081081081
+set tmargin at screen 0.429245283
+set bmargin at screen 0.1344339623
+set key at screen 0.5730769231,0.06603773585
 set label 1 'Dose and response' at graph 0,1 left offset 0,character 0.9 font ':Bold'
-set label 2 'attention to the target' at screen 0.5115384615,0.3141891892 center rotate by 90
+set label 2 'attention to the target' at screen 0.5115384615,0.2818396226 center rotate by 90
 unset logscale x
 set logscale x 2
 set xtics autofreq
@@ -1016,9 +1019,10 @@ set mytics default
 set yrange [0:0.41925]
 set ytics autofreq
 set xlabel 'positions that the target may see'
-plot $band4_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
-     $line4_1 using 1:2 with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 pi 1 notitle, \
-     keyentry with linespoints lc rgb '#0072B2' dt 1 lw 1.8 pt 7 ps 0.55 title 'target'
+plot $band4_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
+     $line4_1 using 1:2 with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 pi 1 notitle, \
+     keyentry with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 title 'target'
 unset label 2
+unset label 3
 unset multiplot
 unset output
