@@ -29,7 +29,13 @@ struct Drawn {
   Window cell = {};
 };
 
-bool has_point(const Record& record, const Panel& panel) { return !panel_data(record, panel).empty(); }
+/// The panels in which something was measured, not yet laid out.
+std::vector<Drawn> drawn(const Record& record) {
+  std::vector<Drawn> panels;
+  for (const Panel& panel : record.panels)
+    if (PanelData data = panel_data(record, panel); !data.empty()) panels.push_back({&panel, std::move(data)});
+  return panels;
+}
 
 /// A legend that an earlier panel of the figure has given, or that is a part of it, is not repeated.
 void drop_repeated_legends(std::vector<Drawn>& panels) {
@@ -62,8 +68,7 @@ void lay_out(std::vector<Drawn>& panels) {
 }
 
 std::vector<Drawn> laid_out(const Record& record) {
-  std::vector<Drawn> panels;
-  for (const Panel* panel : drawn_panels(record)) panels.push_back({panel, panel_data(record, *panel)});
+  std::vector<Drawn> panels = drawn(record);
   drop_repeated_legends(panels);
   lay_out(panels);
   return panels;
@@ -136,15 +141,13 @@ double Cells::top(size_t index) const {
 
 std::vector<const Panel*> drawn_panels(const Record& record) {
   std::vector<const Panel*> panels;
-  for (const Panel& panel : record.panels)
-    if (has_point(record, panel)) panels.push_back(&panel);
+  for (const Drawn& one : drawn(record)) panels.push_back(one.panel);
   return panels;
 }
 
 bool has_bands(const Record& record) {
-  return std::ranges::any_of(record.panels, [&](const Panel& panel) {
-    return std::ranges::any_of(panel_data(record, panel).curves, &Curve::banded);
-  });
+  return std::ranges::any_of(drawn(record),
+                             [](const Drawn& one) { return std::ranges::any_of(one.data.curves, &Curve::banded); });
 }
 
 std::vector<Window> panel_windows(const Record& record) {

@@ -122,13 +122,9 @@ class ConsolePrinter {
  private:
   size_t total() const { return widths_[0] + widths_[1] + widths_[2] + widths_[3] + 3 * kGap; }
 
-  std::string painted(const std::string& words, const char* paint) const {
-    return colour_ && !words.empty() ? paint + words + ansi::kReset : words;
-  }
-
   void line(std::string words, const char* paint) {
     words.erase(words.find_last_not_of(' ') + 1);
-    out_ << painted(words, paint) << "\n";
+    out_ << painted(words, colour_ ? paint : "") << "\n";
   }
 
   void paragraph(const std::string& words) {
@@ -143,7 +139,7 @@ class ConsolePrinter {
         left += pad(i < row[column].size() ? row[column][i] : "", widths_[column] + kGap);
       const std::string last = i < row[3].size() ? row[3][i] : "";
       if (last.empty()) left.erase(left.find_last_not_of(' ') + 1);
-      out_ << left << painted(last, paint) << "\n";
+      out_ << left << painted(last, colour_ ? paint : "") << "\n";
     }
   }
 

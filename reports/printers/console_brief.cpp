@@ -90,7 +90,7 @@ class BriefPrinter {
 
   void claim(const BriefRow& row) {
     const Record& record = *row.record;
-    out_ << painted(look_of(to_string(record.verdict)).sign, colour_of(record.verdict)) << " ";
+    out_ << painted(look_of(to_string(record.verdict)).sign, colour_ ? colour_of(record.verdict) : "") << " ";
     std::string rest = pad(clipped(id_words(row), claim_), claim_);
     const bool measured = !row.value.empty();
     for (const BriefColumn& column : columns_)
@@ -132,13 +132,9 @@ class BriefPrinter {
     return words.empty() ? "no verdict" : words;
   }
 
-  std::string painted(const std::string& words, const char* paint) const {
-    return colour_ && *paint != '\0' && !words.empty() ? paint + words + ansi::kReset : words;
-  }
-
   void line(std::string words, const char* paint) {
     words.erase(words.find_last_not_of(' ') + 1);
-    out_ << painted(words, paint) << "\n";
+    out_ << painted(words, colour_ ? paint : "") << "\n";
   }
 
   void paragraph(const std::string& words, const char* paint) {

@@ -2,6 +2,8 @@
 
 // Colours of a terminal.
 
+#include <string>
+
 #include "harness/record/words.h"
 
 namespace replicate::report {
@@ -11,6 +13,11 @@ inline constexpr const char* kReset = "\033[0m";
 inline constexpr const char* kBold = "\033[1m";
 inline constexpr const char* kDim = "\033[2m";
 }  // namespace ansi
+
+/// `words` in a colour, of which nothing is no colour.
+inline std::string painted(const std::string& words, const std::string& colour) {
+  return words.empty() || colour.empty() ? words : colour + words + ansi::kReset;
+}
 
 /// Of the verdict's sign or word.
 inline const char* colour_of(Verdict verdict) {
