@@ -24,9 +24,7 @@ std::string asked_in_brief(const Record& record, const Headline& headline) {
 }
 
 std::string variations_in_brief(const Record& record) {
-  const auto& variations = record.variations;
-  const auto told = std::ranges::count_if(variations, [](const auto& one) { return one.agrees.has_value(); });
-  const auto agree = std::ranges::count_if(variations, [](const auto& one) { return one.agrees == true; });
+  const auto [told, agree] = agreement(record);
   return told == 0 ? "" : std::to_string(agree) + "/" + std::to_string(told);
 }
 

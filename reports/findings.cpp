@@ -41,21 +41,25 @@ bool is_of_variation(const Record& record, const Metric& metric) {
          std::any_of(record.variations.begin(), record.variations.end(), is_of);
 }
 
+Agreement agreement(const Record& record) {
+  Agreement count;
+  for (const auto& variation : record.variations) {
+    count.told += variation.agrees.has_value();
+    count.agree += variation.agrees == true;
+  }
+  return count;
+}
+
 std::string variation_note(const Record& record) {
   const auto& sweep = record.sweep;
-  const auto& variations = record.variations;
   if (!sweep.empty()) {
     const auto held =
         std::count_if(sweep.begin(), sweep.end(), [](const auto& one) { return one.verdict == Verdict::pass; });
     return "holds at " + std::to_string(held) + " of " + plural(sweep.size(), "variation");
   }
-  const auto told =
-      std::count_if(variations.begin(), variations.end(), [](const auto& one) { return one.agrees.has_value(); });
+  const auto [told, agree] = agreement(record);
   if (told == 0) return "";
-  const auto agree =
-      std::count_if(variations.begin(), variations.end(), [](const auto& one) { return one.agrees == true; });
-  return std::to_string(agree) + " of " + plural(static_cast<size_t>(told), "variation") +
-         (told == 1 ? " agrees" : " agree");
+  return std::to_string(agree) + " of " + plural(told, "variation") + (told == 1 ? " agrees" : " agree");
 }
 
 std::string bearing_note(const Record& record) {

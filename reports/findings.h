@@ -23,6 +23,12 @@ const Series* find_series(const Record& record, const PanelCurve& curve);
 /// A metric of a variation: its name ends in the variation's suffix.
 bool is_of_variation(const Record& record, const Metric& metric);
 
+/// How many variations come to a verdict that agrees or does not, and how many of them agree.
+struct Agreement {
+  size_t told = 0, agree = 0;
+};
+Agreement agreement(const Record& record);
+
 /// "4 of 6 variations agree", or nothing without variations. It stands wherever the verdict stands.
 std::string variation_note(const Record& record);
 
