@@ -3,6 +3,7 @@
 // The report as a tree of plain blocks: built once from records (content.h), printed as HTML and as
 // Markdown. So both say the same, and neither printer knows what a claim is.
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -108,6 +109,19 @@ struct Window {
   double left = 0, top = 0, width = 0, height = 0;
 };
 
+/// What a panel plots, in numbers: for a reader who points at it.
+struct Plotted {
+  struct Curve {
+    std::string label, colour;
+    std::vector<std::array<double, 4>> points;  ///< x, y and the ends of y's interval, NaN where it has none
+  };
+  std::string x;  ///< name of the axis
+  bool log_x = false;
+  double low = 0, high = 0;  ///< x at its left and at its right end
+  Window area = {};          ///< what the axes enclose
+  std::vector<Curve> curves;
+};
+
 /// A drawing with its panels.
 struct Figure {
   enum class Kind {
@@ -119,9 +133,10 @@ struct Figure {
   std::vector<std::string> panels;  ///< their titles
   Line caption;
   Kind kind = Kind::plots;
-  std::vector<Window> windows = {};  ///< where each panel is; empty: in cells of one size, row by row. Where
-                                     ///< they do not fill the drawing, it is shown whole
-  size_t first = 0;                  ///< panels before this one are shown by an earlier figure of the same drawing
+  std::vector<Window> windows = {};   ///< where each panel is; empty: in cells of one size, row by row. Where
+                                      ///< they do not fill the drawing, it is shown whole
+  std::vector<Plotted> plotted = {};  ///< by panel; empty: no reader can point at them
+  size_t first = 0;                   ///< panels before this one are shown by an earlier figure of the same drawing
   size_t count = SIZE_MAX;
 };
 

@@ -4,6 +4,7 @@ record's numbers, the first screen holds the answer at three widths, and it prin
     python3 -B tests/report_browser_test.py PROGRAM    PROGRAM: build/release/replicate; needs chromium
 """
 
+import html
 import json
 import pathlib
 import re
@@ -76,6 +77,32 @@ PROBE = """<script>addEventListener('load', () => {
     found[name] = boxes(name);
   parent.postMessage([innerWidth, found], '*');
 })</script>"""
+# Points at layer 14 of sink_onset's first panel, then goes one step to the right by keyboard, then to the chain's first link.
+POINTING = """<script>addEventListener('load', () => {
+  const say = name => {
+    const readout = document.querySelector('.readout');
+    const rows = [...readout.querySelectorAll('tr')].map(row => [...row.cells].map(cell => cell.textContent));
+    said[name] = readout.hidden ? null : [readout.querySelector('strong').textContent, ...rows];
+  };
+  const point = (panel, dx, dy) => {
+    const r = panel.getBoundingClientRect();
+    panel.dispatchEvent(new PointerEvent('pointermove', {clientX: r.left + dx * r.width, clientY: r.top + dy * r.height, bubbles: true}));
+  };
+  const said = {}, panel = document.querySelector('#sink_onset svg[data-plots]'), box = panel.viewBox.baseVal;
+  const {ends: [low, high], area: [left, top, width, height]} = JSON.parse(panel.dataset.plots)[0];
+  point(panel, (left + (14 - low) / (high - low) * width - box.x) / box.width, (top + height / 2 - box.y) / box.height);
+  say('layer 14');
+  panel.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight'}));
+  say('one further');
+  point(panel, 0.01, 0.01);
+  say('outside');
+  const chain = document.querySelector('#chain svg[data-plots]'), first = JSON.parse(chain.dataset.plots)[0].area;
+  point(chain, (first[0] + first[2]) / chain.viewBox.baseVal.width, (first[1] + 1) / chain.viewBox.baseVal.height);
+  say('chain');
+  const out = document.body.appendChild(document.createElement('pre'));
+  out.id = 'said';
+  out.textContent = JSON.stringify(said);
+})</script>"""
 SIZES = ((320, 844), (390, 844), (700, 900), (1000, 900), (1400, 900))
 FRAMES = """<!DOCTYPE html><meta charset="utf-8"><body>{}<pre></pre><script>
 const found = {{}};
@@ -85,12 +112,18 @@ addEventListener('message', event => {{
 }})</script>"""
 
 
-def laid_out(run):
-    """Places in pixels by the width of the window, then by selector: [left, top, right, bottom] of what can be seen."""
+def with_script(run, name, script):
+    """A copy of the run's page in which a script of the test's own runs too."""
     page = (run / "report.html").read_text()
     page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
     page = re.sub(r'<svg class="drawing" aria-hidden="true"><defs>.*?</defs></svg>', "", page, flags=re.DOTALL)  # heavy, and takes no place
-    (run / "probe.html").write_text(page.replace("</body>", PROBE + "</body>"))
+    (run / name).write_text(page.replace("</body>", script + "</body>"))
+    return (run / name).as_uri()
+
+
+def laid_out(run):
+    """Places in pixels by the width of the window, then by selector: [left, top, right, bottom] of what can be seen."""
+    with_script(run, "probe.html", PROBE)
     frames = "".join(f'<iframe src="probe.html" width="{width}" height="{height}" style="border: 0"></iframe>' for width, height in SIZES)
     (run / "frames.html").write_text(FRAMES.format(frames))
     dom, _ = browse((run / "frames.html").as_uri(), "--dump-dom", "--window-size=1600,1000")
@@ -138,6 +171,22 @@ class ReportInABrowser(unittest.TestCase):
             self.assertAlmostEqual(value, series["y"][int(page.shown) - 1], delta=0.01)
             seen.add(value)
         self.assertEqual(len(seen), 2)
+
+    def test_a_pointer_and_the_arrow_keys_show_the_records_numbers(self):
+        dom, complaints = browse(with_script(self.run_folder, "pointing.html", POINTING), "--dump-dom", "--window-size=1400,900")
+        self.assertEqual(complaints, [])
+        said = json.loads(html.unescape(re.search(r'<pre id="said">(.*?)</pre>', dom, re.DOTALL)[1]))
+        record = json.loads((self.run_folder / "sink_onset" / "record.json").read_text())
+        curve = record["panels"][0]["curves"][0]
+        series = next(s for s in record["series"] if s["name"] == curve["series"])
+        for name, layer in (("layer 14", 14), ("one further", 15)):
+            title, row, *_ = said[name]
+            self.assertEqual((title, row[1]), (f"layer {layer}", curve["label"]))
+            numbers = [float(number) for number in re.findall(r"[-+.e0-9]+", row[2] + " " + row[3])]
+            for number, known in zip(numbers, (series[key][layer - 1] for key in ("y", "low", "high")), strict=True):
+                self.assertAlmostEqual(number, known, delta=1e-4 * abs(known))
+        self.assertIsNone(said["outside"])
+        self.assertEqual(said["chain"][0], f"layer {record['model']['layers']}")
 
     def test_every_claim_has_a_page_of_its_own(self):
         for record in sorted(self.run_folder.glob("*/record.json"))[:2]:

@@ -148,31 +148,28 @@ std::optional<Record> chain_of(const std::vector<NamedRun>& runs) {
   return chain && !drawn_panels(*chain).empty() ? std::move(chain) : std::nullopt;
 }
 
-Blocks chain_blocks(const std::vector<NamedRun>& runs) {
-  const auto chain = chain_of(runs);
+Blocks chain_blocks(const std::optional<Record>& chain) {
   if (!chain) return {};
-  Figure figure{
-      kChain,
-      {},
-      {span::text(
-          "Position 0 on its way through the layers, link by link. Bands, where there are some: 95% intervals.")}};
-  for (const Panel* panel : drawn_panels(*chain)) figure.panels.push_back(panel->title);
-  figure.windows = panel_windows(*chain);
+  const Line caption = {span::text(
+      "Position 0 on its way through the layers, link by link. Bands, where there are some: 95% intervals.")};
+  const Figure figure = panel_figure(*chain, kChain, caption);
   return {{Section{kChain, {span::text("The chain in each model")}, {{figure}}}}};
 }
 
-}  // namespace
-
-Document matrix_content(const std::vector<NamedRun>& runs) {
+Document content(const std::vector<NamedRun>& runs, const std::optional<Record>& chain) {
   Document document{"What replicates where", {}};
   document.blocks.push_back(paragraph({span::text("The claims of “" + paper().title + "” (arXiv " + paper().arxiv +
                                                   ") over " + plural(runs.size(), "run") + ".")},
                                       Paragraph::Role::lead));
   document.blocks.push_back({Section{"matrix", {span::text("Claims by model")}, {{verdict_table(runs)}}}});
-  append(document.blocks, chain_blocks(runs));
+  append(document.blocks, chain_blocks(chain));
   document.blocks.push_back({Section{"runs", {span::text("The runs")}, {{run_table(runs)}}}});
   return document;
 }
+
+}  // namespace
+
+Document matrix_content(const std::vector<NamedRun>& runs) { return content(runs, chain_of(runs)); }
 
 void write_matrix(const std::vector<fs::path>& folders, const fs::path& out) {
   const auto runs = read_runs(folders);
@@ -186,7 +183,7 @@ void write_matrix(const std::vector<fs::path>& folders, const fs::path& out) {
   } catch (const Error&) {  // the tables are worth having without it
     failed = std::current_exception();
   }
-  const auto document = matrix_content(runs);
+  const auto document = content(runs, chain);
   write_atomically(out / "matrix.md", markdown_page(document));
   write_atomically(out / "matrix.html", html_page(document, out));
   if (failed) std::rethrow_exception(failed);

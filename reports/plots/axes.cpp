@@ -14,10 +14,6 @@ constexpr int kUsualLogTicks = 6;
 constexpr double kLarge = 1e5;                  // from here on digits are hard to count
 constexpr double kNear = 1e-300, kFar = 1e300;  // beyond them margins and steps would be 0 or infinite
 
-struct Ends {
-  double low, high;
-};
-
 /// Far enough apart for the digits that gnuplot is given: it draws nothing on an empty range.
 Ends linear_ends(double low, double high) {
   low = std::clamp(low, -kFar, kFar);
@@ -81,16 +77,14 @@ std::string large_tics(const std::vector<double>& places) {
 /// Sweeps that double (lengths, visible positions) read best in powers of two.
 std::string log_x_axis(const PanelData& data) {
   const bool doubling = data.integer_x && data.x_max / data.x_min <= 4096;
-  const Ends ends = log_ends(data.x_min / 1.15, data.x_max * 1.15);
+  const Ends ends = x_ends(data, true);
   const bool short_axis = !doubling && ends.high / ends.low < 30;
   return std::string("set logscale x ") + (doubling ? "2" : "10") + "\n" +
          (short_axis ? listed_tics("x", steps_of_1_2_5(ends)) : "set xtics autofreq\n") + range("x", ends);
 }
 
 std::string linear_x_axis(const PanelData& data) {
-  const double span = data.x_max - data.x_min;
-  const double margin = span > 0 ? std::max(0.02 * span, data.integer_x ? 0.5 : 0.0) : 1;
-  const std::string axis = range("x", linear_ends(data.x_min - margin, data.x_max + margin));
+  const std::string axis = range("x", x_ends(data, false));
   if (data.x_max >= kLarge) return axis + large_tics(even_steps(data.x_min, data.x_max, 5));
   return axis +
          (data.integer_x && data.x_min > -kLarge ? whole_tics("x", data.x_min, data.x_max) : "set xtics autofreq\n");
@@ -118,6 +112,15 @@ std::string log_y_axis(const PanelData& data, int ticks) {
 
 }  // namespace
 
+Ends x_ends(const PanelData& data, bool logarithmic) {
+  if (logarithmic) return log_ends(data.x_min / 1.15, data.x_max * 1.15);
+  const double span = data.x_max - data.x_min;
+  const double margin = span > 0 ? std::max(0.02 * span, data.integer_x ? 0.5 : 0.0) : 1;
+  return linear_ends(data.x_min - margin, data.x_max + margin);
+}
+
+Ends layer_ends(double layers) { return linear_ends(0.5, layers + 0.5); }
+
 std::string x_axis(const PanelData& data, bool logarithmic) {
   return "unset logscale x\n" + (logarithmic ? log_x_axis(data) : linear_x_axis(data));
 }
@@ -138,7 +141,7 @@ std::string whole_tics(const std::string& axis, double first, double last) {
 std::string layer_axis(double layers, bool labelled) {
   std::string tics = whole_tics("x", 1, layers);
   if (!labelled) replace_all(tics, "\"1\"", "\"\"");
-  return "unset logscale x\n" + range("x", linear_ends(0.5, layers + 0.5)) +
+  return "unset logscale x\n" + range("x", layer_ends(layers)) +
          (labelled ? "set format x '%g'\n" : "set format x ''\n") + tics;
 }
 

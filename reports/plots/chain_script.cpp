@@ -73,10 +73,13 @@ std::string names_of_lines(const ChainFigure& figure, const Sheet& sheet) {
 
 // ---- panels -----------------------------------------------------------------------------------------
 
+Frame frame_of_link(size_t index) {
+  return {kChainLeft, kChainLeft + kPlotWidth, panel_top(index), panel_top(index) + kChainPanel};
+}
+
 std::string frame_commands(const Sheet& sheet, size_t index) {
-  const double top = panel_top(index), right = kChainLeft + kPlotWidth;
-  return margins(sheet, {kChainLeft, right, top, top + kChainPanel}) + "set key at " +
-         at_screen(sheet, right + 8, top) + "\n";
+  const Frame frame = frame_of_link(index);
+  return margins(sheet, frame) + "set key at " + at_screen(sheet, frame.right + 8, frame.top) + "\n";
 }
 
 std::string panel_commands(const ChainFigure& figure, const PanelData& data, const Sheet& sheet, size_t index) {
@@ -104,6 +107,16 @@ Sheet chain_sheet(const ChainFigure& figure) {
   }
   sheet.commands += "unset label\nunset arrow\nunset object\nset format x '%g'\nset xlabel ''\n";
   return sheet;
+}
+
+std::vector<Plotted> plotted_panels(const ChainFigure& figure) {
+  std::vector<Plotted> panels;
+  for (size_t i = 0; i < figure.series.panels.size(); ++i) {
+    const Panel& panel = figure.series.panels[i];
+    const PanelData data = panel_data(figure.series, panel);
+    if (!data.empty()) panels.push_back(plotted(panel, data, layer_ends(figure.layers), window_of(frame_of_link(i))));
+  }
+  return panels;
 }
 
 }  // namespace replicate::report

@@ -9,4 +9,7 @@ namespace replicate::report {
 /// bands: sink layers; lines: spikes, at the end of the layer that makes them.
 Sheet chain_sheet(const ChainFigure& figure);
 
+/// Its panels in numbers, those in which something was measured.
+std::vector<Plotted> plotted_panels(const ChainFigure& figure);
+
 }  // namespace replicate::report

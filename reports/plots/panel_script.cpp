@@ -124,6 +124,19 @@ std::vector<LegendEntry> legend_of(const Panel& panel, const PanelData& data) {
   return entries;
 }
 
+Plotted plotted(const Panel& panel, const PanelData& data, const Ends& x, const Window& area) {
+  Plotted result{panel.x, panel.log_x, x.low, x.high, area, {}};
+  const std::vector<Style> styles = styles_of(panel);
+  for (size_t i = 0; i < data.curves.size(); ++i) {
+    const Curve& curve = data.curves[i];
+    if (!curve.drawable) continue;
+    result.curves.push_back({curve.label, styles[i].colour, {}});
+    for (const Point& point : curve.points)
+      if (!std::isnan(point.y)) result.curves.back().points.push_back({point.x, point.y, point.low, point.high});
+  }
+  return result;
+}
+
 std::string title_command(const std::string& title, size_t longest) {
   return "set label 1 " + gnuplot_quote(clipped(title, longest)) +
          " at graph 0,1 left offset 0,character 0.9 font ':Bold'\n";

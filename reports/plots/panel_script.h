@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "harness/record/record.h"
+#include "reports/document.h"
+#include "reports/plots/axes.h"
 #include "reports/plots/panel_data.h"
 #include "reports/plots/style.h"
 
@@ -34,5 +36,8 @@ struct LegendEntry {
   bool operator==(const LegendEntry&) const = default;
 };
 std::vector<LegendEntry> legend_of(const Panel& panel, const PanelData& data);
+
+/// The same curves in numbers: `x` are the ends of the x axis, `area` what the axes enclose, in pixels of the sheet.
+Plotted plotted(const Panel& panel, const PanelData& data, const Ends& x, const Window& area);
 
 }  // namespace replicate::report

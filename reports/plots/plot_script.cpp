@@ -100,12 +100,17 @@ std::string axes(const Panel& panel, const PanelData& data) {
          gnuplot_quote(clipped(panel.x, kLongestLabel)) + "\n";
 }
 
-std::string panel_commands(const Drawn& drawn, const Sheet& sheet, size_t index) {
+/// What the axes enclose.
+Frame frame_of(const Drawn& drawn) {
   const auto& [left, top, width, height] = drawn.cell;
-  const double bottom = top + kTop + kPlotHeight;
-  return margins(sheet, {left + kLeft, left + width - kRight, top + kTop, bottom}) +
-         key_at(sheet, left + kLeft - 8, bottom + kAxis - 6) + title_command(drawn.panel->title, kLongestPanelTitle) +
-         upright_label(drawn.panel->y, sheet, left, top + kTop + kPlotHeight / 2, kLongestUpright) +
+  return {left + kLeft, left + width - kRight, top + kTop, top + kTop + kPlotHeight};
+}
+
+std::string panel_commands(const Drawn& drawn, const Sheet& sheet, size_t index) {
+  const Frame frame = frame_of(drawn);
+  return margins(sheet, frame) + key_at(sheet, frame.left - 8, frame.bottom + kAxis - 6) +
+         title_command(drawn.panel->title, kLongestPanelTitle) +
+         upright_label(drawn.panel->y, sheet, drawn.cell.left, (frame.top + frame.bottom) / 2, kLongestUpright) +
          axes(*drawn.panel, drawn.data) + plot_command(*drawn.panel, drawn.data, index, drawn.legend) +
          "unset label 2\nunset label 3\n";
 }
@@ -150,10 +155,15 @@ bool has_bands(const Record& record) {
                              [](const Drawn& one) { return std::ranges::any_of(one.data.curves, &Curve::banded); });
 }
 
-std::vector<Window> panel_windows(const Record& record) {
-  std::vector<Window> windows;
-  for (const Drawn& drawn : laid_out(record)) windows.push_back(drawn.cell);
-  return windows;
+Figure panel_figure(const Record& record, std::string drawing, Line caption) {
+  Figure figure{std::move(drawing), {}, std::move(caption)};
+  for (const Drawn& drawn : laid_out(record)) {
+    const Panel& panel = *drawn.panel;
+    figure.panels.push_back(panel.title);
+    figure.windows.push_back(drawn.cell);
+    figure.plotted.push_back(plotted(panel, drawn.data, x_ends(drawn.data, panel.log_x), window_of(frame_of(drawn))));
+  }
+  return figure;
 }
 
 Sheet plot_sheet(const Record& record) {

@@ -32,8 +32,9 @@ std::vector<const Panel*> drawn_panels(const Record& record);
 /// Whether some curve of theirs has a band.
 bool has_bands(const Record& record);
 
-/// Where each of them is on the sheet. A row of two is as high as the longer of its legends wants.
-std::vector<Window> panel_windows(const Record& record);
+/// These panels as a figure of the report, with their numbers; `drawing` is its file. A row of two is as high as the
+/// longer of its legends needs.
+Figure panel_figure(const Record& record, std::string drawing, Line caption);
 
 Sheet plot_sheet(const Record& record);
 

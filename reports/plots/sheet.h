@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "reports/document.h"
+
 namespace replicate::report {
 
 /// Something for gnuplot to draw, in pixels of its SVG.
@@ -23,6 +25,10 @@ std::string script_of(const Sheet& sheet, const std::string& file);
 struct Frame {
   double left = 0, right = 0, top = 0, bottom = 0;
 };
+
+inline Window window_of(const Frame& frame) {
+  return {frame.left, frame.top, frame.right - frame.left, frame.bottom - frame.top};
+}
 
 /// Sets the four margins, which gnuplot counts as fractions of the sheet, and from the bottom.
 std::string margins(const Sheet& sheet, const Frame& frame);

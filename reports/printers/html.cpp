@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <span>
 #include <sstream>
 
+#include "base/number_text.h"
 #include "base/run_folder.h"
 #include "base/sha256.h"
 #include "reports/content.h"
@@ -83,10 +85,10 @@ std::string print(const Span& span, const std::string& place) {
   return span.hint.empty() ? words : "<span title=\"" + escape_html(span.hint) + "\">" + words + "</span>";
 }
 
-/// ["0.1 [0, 0.2]", ...] as JSON in an attribute.
-std::string values_attribute(const std::vector<std::string>& values) {
-  return " data-values=\"" +
-         escape_html(nlohmann::json(values).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) + "\"";
+/// For report.js, which reads it as `dataset`.NAME.
+std::string json_attribute(const std::string& name, const nlohmann::json& json) {
+  return " data-" + name + "=\"" + escape_html(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) +
+         "\"";
 }
 
 // ---- plots ------------------------------------------------------------------------------------------
@@ -164,10 +166,53 @@ void use_page_ink(std::string& body) {
   replace_all(body, " color=\"black\"", "");
 }
 
-std::string window_on(const Window& window, const std::string& id, const std::string& label) {
+// ---- plots in numbers -------------------------------------------------------------------------------
+
+double with_digits(double value, int digits) { return std::strtod(significant_text(value, digits).c_str(), nullptr); }
+
+/// [x, y] or [x, y, low, high], with as many digits as a reader can use; x may be a count of tokens.
+nlohmann::json point_json(const std::array<double, 4>& point) {
+  auto json = nlohmann::json::array({with_digits(point[0], 12)});
+  for (size_t i = 1; i < point.size(); ++i)
+    if (std::isfinite(point[i])) json.push_back(with_digits(point[i], 5));
+  return json;
+}
+
+nlohmann::json plot_json(const Plotted& plot) {
+  nlohmann::json curves = nlohmann::json::array();
+  for (const auto& curve : plot.curves) {
+    nlohmann::json points = nlohmann::json::array();
+    for (const auto& point : curve.points) points.push_back(point_json(point));
+    curves.push_back({{"label", curve.label}, {"colour", curve.colour}, {"points", std::move(points)}});
+  }
+  return {{"x", plot.x},
+          {"log", plot.log_x},
+          {"ends", {plot.low, plot.high}},
+          {"area", {plot.area.left, plot.area.top, plot.area.width, plot.area.height}},
+          {"curves", std::move(curves)}};
+}
+
+/// What report.js shows under the pointer.
+std::string plots_attribute(const std::vector<Plotted>& plots) {
+  if (plots.empty()) return "";
+  nlohmann::json all = nlohmann::json::array();
+  for (const Plotted& plot : plots) all.push_back(plot_json(plot));
+  return json_attribute("plots", all);
+}
+
+/// A part of a drawing that is shown by itself.
+struct View {
+  std::string label;
+  Window window;
+  std::vector<Plotted> plots;  ///< in it
+};
+
+std::string print_view(const View& view, const std::string& id) {
+  const Window& window = view.window;
   std::ostringstream out;
-  out << "<svg role=\"img\" aria-label=\"" << escape_html(label) << "\" viewBox=\"" << window.left << " " << window.top
-      << " " << window.width << " " << window.height << "\"><use href=\"#" << id << "\"/></svg>\n";
+  out << "<svg role=\"img\" aria-label=\"Plot: " << escape_html(view.label) << "\" viewBox=\"" << window.left << " "
+      << window.top << " " << window.width << " " << window.height << "\"" << plots_attribute(view.plots)
+      << "><use href=\"#" << id << "\"/></svg>\n";
   return out.str();
 }
 
@@ -190,16 +235,23 @@ bool fill(const std::vector<Window>& windows, const Drawing& drawing) {
   return std::abs(right - drawing.width) <= 1 && std::abs(bottom - drawing.height) <= 1;
 }
 
+View whole(const Drawing& drawing, const Figure& figure, std::vector<Plotted> plots) {
+  return {join(figure.panels, "; "), {0, 0, drawing.width, drawing.height}, std::move(plots)};
+}
+
 /// What is looked at one by one: panels, or the whole drawing where it is a page or is laid out otherwise.
-std::vector<std::pair<std::string, Window>> windows_of(const Drawing& drawing, const Figure& figure) {
+std::vector<View> views_of(const Drawing& drawing, const Figure& figure) {
   const auto& panels = figure.panels;
   const bool own = !figure.windows.empty();
-  if (figure.kind == Figure::Kind::page || panels.empty() || (own && !fill(figure.windows, drawing)))
-    return {{join(panels, "; "), {0, 0, drawing.width, drawing.height}}};
+  if (figure.kind == Figure::Kind::page) return {whole(drawing, figure, figure.plotted)};
+  if (panels.empty() || (own && !fill(figure.windows, drawing))) return {whole(drawing, figure, {})};
   const auto windows = own ? figure.windows : equal_windows(drawing, panels.size());
-  std::vector<std::pair<std::string, Window>> labelled;
-  for (size_t i = 0; i < panels.size(); ++i) labelled.emplace_back(panels[i], windows[i]);
-  return labelled;
+  std::vector<View> views;
+  for (size_t i = 0; i < panels.size(); ++i) {
+    views.push_back({panels[i], windows[i], {}});
+    if (i < figure.plotted.size()) views.back().plots = {figure.plotted[i]};
+  }
+  return views;
 }
 
 std::string panels_class(const Figure& figure, size_t shown) {
@@ -222,15 +274,14 @@ std::string hidden_drawing(Drawing drawing, const std::string& anchor) {
 /// Nothing where the figure that it goes on from has shown all there is.
 std::string inline_drawing(const Drawing& drawing, const Figure& figure) {
   const std::string anchor = anchor_of(figure.drawing);
-  const auto windows = windows_of(drawing, figure);
-  if (figure.first >= windows.size()) return "";
-  const size_t end = figure.first + std::min(windows.size() - figure.first, figure.count);
+  const auto views = views_of(drawing, figure);
+  if (figure.first >= views.size()) return "";
+  const size_t end = figure.first + std::min(views.size() - figure.first, figure.count);
   std::string html = figure.first == 0 ? hidden_drawing(drawing, anchor) : "";
   html += "<div class=\"" + panels_class(figure, end - figure.first) +
-          "\" style=\"--columns: " + std::to_string(panel_grid(windows.size()).columns) + "\"" +
+          "\" style=\"--columns: " + std::to_string(panel_grid(views.size()).columns) + "\"" +
           (figure.kind == Figure::Kind::page ? kScrollable : "") + ">\n";
-  for (size_t i = figure.first; i < end; ++i)
-    html += window_on(windows[i].second, anchor + "-drawing", "Plot: " + windows[i].first);
+  for (size_t i = figure.first; i < end; ++i) html += print_view(views[i], anchor + "-drawing");
   return html + "</div>\n";
 }
 
@@ -308,7 +359,7 @@ class HtmlPrinter {
          << shown << "</output> of " << layers.layers << "</label>\n";
     open_table(layers.label, layers.columns, "Value [95% interval]");
     for (const auto& row : layers.rows) {
-      out_ << "<tr" << values_attribute(row.values) << ">";
+      out_ << "<tr" << json_attribute("values", row.values) << ">";
       for (size_t i = 0; i < row.cells.size(); ++i) print_cell(layers.columns[i], print(row.cells[i]));
       print_cell({"Value"}, escape_html(layers.shown <= row.values.size() ? row.values[layers.shown - 1] : ""));
       out_ << "</tr>\n";

@@ -2,6 +2,7 @@
 #include "reports/content.h"
 #include "reports/findings.h"
 #include "reports/paper.h"
+#include "reports/plots/chain_script.h"
 #include "reports/sections/cells.h"
 #include "reports/sections/sections.h"
 #include "reports/text.h"
@@ -28,6 +29,7 @@ std::string marks_in_words(const ChainFigure& figure) {
 Block figure_block(const ChainFigure& chain) {
   Figure figure{kChain, {}, {}, Figure::Kind::page};
   for (const Panel& panel : chain.series.panels) figure.panels.push_back(panel.title);
+  figure.plotted = plotted_panels(chain);
   figure.caption = {
       span::text("Position 0 on its way through the layers, as each claim measured it on the inputs "
                  "named. Bands: 95% intervals." +

@@ -106,11 +106,8 @@ constexpr size_t kPanelsAtFirst = 2;  // those of the claim itself; the others g
 
 /// Panels from `first` on, `count` of them.
 Blocks panels(const Record& record, size_t first, size_t count) {
-  const auto drawn = drawn_panels(record);
-  if (first >= drawn.size()) return {};
-  Figure figure{record.claim + "/" + kPlot, {}, caption(record)};
-  for (const Panel* panel : drawn) figure.panels.push_back(panel->title);
-  figure.windows = panel_windows(record);
+  Figure figure = panel_figure(record, record.claim + "/" + kPlot, caption(record));
+  if (first >= figure.panels.size()) return {};
   figure.first = first;
   figure.count = count;
   return {{figure}};

@@ -56,7 +56,11 @@ Block verdict_section(const std::vector<Record>& records) {
   if (any_dagger(records))
     legend.push_back(
         span::text(" †: part of the claim holds by arithmetic, in any weights; its notes say which part."));
-  return {Section{"verdicts", {span::text("Every claim in words")}, {{table}, paragraph(legend, Role::note)}}};
+  constexpr size_t kFew =
+      3;  // claims; of more, the first screen and the claims' own sections say what a reader wants first
+  Fold words{"What the paper shows, what was measured, and the verdict", {{table}, paragraph(legend, Role::note)}};
+  words.open = records.size() <= kFew;
+  return {Section{"verdicts", {span::text("Every claim in words")}, {{words}}}};
 }
 
 }  // namespace replicate::report

@@ -902,7 +902,7 @@ TEST(ReportPlots, WhatWasNotMeasuredIsLeftOut) {
   Record record = sample::dimension_disparity();
   record.measurement.series.erase(record.measurement.series.begin() + 2, record.measurement.series.end());
   ASSERT_EQ(drawn_panels(record).size(), 1u);
-  EXPECT_EQ(panel_windows(record).size(), 1u);
+  EXPECT_EQ(panel_figure(record, "plot", {}).windows.size(), 1u);
   EXPECT_EQ(plot_script(record, "a").find("Energy"), std::string::npos) << "a panel of such curves";
 }
 
@@ -925,13 +925,52 @@ TEST(ReportPlots, ALegendIsGivenOnce) {
 }
 
 TEST(ReportPlots, RowsAreAsHighAsTheirLegends) {
-  const auto windows = panel_windows(sample::mask_induced_sink());
+  const auto windows = panel_figure(sample::mask_induced_sink(), "plot", {}).windows;
   ASSERT_EQ(windows.size(), 4u);
   EXPECT_EQ(windows[0].height, windows[1].height);
   EXPECT_GT(windows[0].height, windows[2].height);
   EXPECT_EQ(windows[2].top, windows[0].height);
   const Sheet sheet = plot_sheet(sample::mask_induced_sink());
   EXPECT_EQ(sheet.height, windows[3].top + windows[3].height);
+}
+
+TEST(ReportPlots, AFigureHoldsTheNumbersThatItShows) {
+  Record record = sample::dimension_disparity();
+  const Series series = record.measurement.series.front();
+  record.panels = {{"one", "layer", "y", false, false, {{series.name, series.inputs, "curve"}, {"none", "", ""}}, {}}};
+  const auto plots = panel_figure(record, "plot", {}).plotted;
+  ASSERT_EQ(plots.size(), 1u);
+  EXPECT_EQ(plots[0].x, "layer");
+  ASSERT_EQ(plots[0].curves.size(), 1u) << "what was not measured is not there";
+  EXPECT_EQ(plots[0].curves[0].label, "curve");
+  const auto& points = plots[0].curves[0].points;
+  size_t drawn = 0;
+  for (size_t i = 0; i < series.x.size(); ++i) {
+    if (std::isnan(series.y[i])) continue;
+    const auto [x, y, low, high] = points.at(drawn++);
+    EXPECT_EQ(std::tie(x, y, low, high), std::tie(series.x[i], series.y[i], series.low[i], series.high[i]));
+  }
+  EXPECT_EQ(points.size(), drawn);
+  EXPECT_LT(plots[0].low, 1);
+  EXPECT_GT(plots[0].high, series.x.back());
+  const Window cell = panel_figure(record, "plot", {}).windows[0];
+  EXPECT_GT(plots[0].area.left, cell.left);
+  EXPECT_LT(plots[0].area.left + plots[0].area.width, cell.left + cell.width);
+}
+
+TEST(ReportPlots, ADrawingThatIsLaidOutOtherwiseCannotBePointedAt) {
+  Record record = sample::mask_induced_sink();
+  const Sheet sheet = plot_sheet(record);
+  const auto page = [&](double width, double height) {
+    const TemporaryFolder folder;
+    folder.write(record.claim + "/plot.svg", "<svg viewBox='0 0 " + std::to_string(static_cast<int>(width)) + " " +
+                                                 std::to_string(static_cast<int>(height)) + "'><g></g></svg>");
+    return html_report({record}, folder.path());
+  };
+  EXPECT_NE(page(sheet.width, sheet.height).find("data-plots="), std::string::npos);
+  record.measurement.series.front().y.front() = 1e-310;  // reading such a number is an error to std::stod
+  EXPECT_NE(page(sheet.width, sheet.height).find("data-plots="), std::string::npos);
+  EXPECT_EQ(page(sheet.width + 40, sheet.height).find("data-plots="), std::string::npos);
 }
 
 TEST(ReportPlots, FewSeedsAreLinesWithoutABand) {
