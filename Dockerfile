@@ -9,7 +9,8 @@
 #   /assets    models and texts; a volume, so that more models can be added
 #   /results   what the runs write; the working folder
 # Both belong to the user `replicate` (1000). A folder of the host's own that is mounted on /assets
-# hides what the image has there: fill it with scripts/setup --assets-only first.
+# hides what the image has there: fill it with scripts/setup --assets-only first. A model by its Hugging Face name goes into a volume
+# on /assets/hub: docs/install.md, "In a container".
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS builder

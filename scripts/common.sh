@@ -46,7 +46,7 @@ BUILD=$ROOT/build/$PRESET
 lock() {
   local file=$1 what=$2
   mkdir -p "$(dirname "$file")" || die "cannot make a folder ($(dirname "$file")): make it writable"
-  exec 9>"$file"
+  { exec 9>"$file"; } 2>/dev/null || die "cannot write a lock ($file): make its folder writable"
   flock -n 9 && return
   say "another $what is at work ($ROOT): waiting for it to end"
   flock 9
@@ -76,6 +76,12 @@ python_with() {
   return 1
 }
 
+# ORG/NAME or ORG/NAME@REVISION of Hugging Face's hub. What is a path or a file's name is left to the program.
+is_hub_name() {
+  [[ $1 =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*/[A-Za-z0-9_][A-Za-z0-9._-]*(@.*)?$ ]] || return 1
+  [[ ! -d ${1%%/*} ]] || return 1
+  [[ ! -e $1 && ! -e $ROOT/configs/models/$1.yaml && $1 != *.gguf && $1 != *.safetensors && $1 != *.json ]]
+}
 
 cached() { sed -n "s/^$1:[A-Z]*=//p" "$BUILD/CMakeCache.txt" 2>/dev/null; }
 
@@ -100,6 +106,8 @@ forget_other_libtorch() {
 # Builds TARGET; silent when there is nothing to do.
 build() (
   local target=$1 steps quiet=(--quiet)
+  # What is built already runs from a checkout that belongs to another user.
+  [[ -e $BUILD/build.ninja && ! -w $ROOT/build && -x $BUILD/$target ]] && return
   lock "$ROOT/build/.lock" build
   configure || die "the build cannot be configured (above): put that right, or remove $BUILD and try again"
   forget_other_libtorch

@@ -89,7 +89,8 @@ void add_claims_and_arms(Adder add, CommandLine& line) {
 
 void add_settings(Adder add, CommandLine& line) {
   add("profile", text("NAME", line.profile), "in configs/profiles (default: cpu; on a GPU nightly)");
-  add("model", text("NAME|PATH", line.model), "in configs/models, a GGUF file or Hugging Face folder");
+  add("model", text("NAME|PATH", line.model),
+      "in configs/models, a GGUF file or Hugging Face folder, or ORG/NAME[@REVISION] of Hugging Face");
   add("bos", text("on|off|auto", line.bos), "BOS first (auto: where the model is known to need it)");
   add("tokens", path("FILE", line.tokens),
       "token ids in place of the inputs: JSON Lines, one array per sequence, all of one length");

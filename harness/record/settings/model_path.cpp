@@ -1,10 +1,8 @@
 #include "harness/record/settings/model_path.h"
 
-#include <algorithm>
-#include <cctype>
-
 #include "base/error.h"
 #include "base/text_file.h"
+#include "harness/record/settings/hub_model.h"
 #include "models/formats/shard_name.h"
 
 namespace replicate {
@@ -14,7 +12,6 @@ namespace fs = std::filesystem;
 
 /// How the cache calls the folder of ORGANISATION/NAME: models--ORGANISATION--NAME.
 constexpr std::string_view kCached = "models--", kCachedSeparator = "--";
-constexpr uintmax_t kLongestRevision = 256;
 
 bool is_cached(const fs::path& folder) { return folder.filename().string().starts_with(kCached); }
 
@@ -22,12 +19,21 @@ bool is_cached(const fs::path& folder) { return folder.filename().string().start
 fs::path resolved(const fs::path& path) {
   std::error_code error;
   if (!is_cached(path) || !fs::is_directory(path / "snapshots", error)) return path;
-  const auto reference = path / "refs" / "main";
-  const auto revision = is_there(reference) ? read_text(reference, kLongestRevision) : std::string();
-  const bool is_hash = !revision.empty() &&
-                       std::all_of(revision.begin(), revision.end(), [](unsigned char c) { return std::isalnum(c); });
-  if (is_hash && is_there(path / "snapshots" / revision)) return path / "snapshots" / revision;
+  if (const auto found = snapshot(path, "main")) return *found;
   throw Error("the cache has no snapshot that refs/main names", path.string(), "name a folder under snapshots/");
+}
+
+/// A path that is there goes before a model of the hub that has the same name.
+fs::path located(const std::string& text, const fs::path& assets) {
+  if (is_there(text)) {
+    const fs::path path = text;
+    return resolved(path.has_filename() ? path : path.parent_path());  // a slash at its end
+  }
+  const auto extension = fs::path(text).extension();
+  const bool is_file = extension == ".gguf" || extension == ".safetensors" || extension == ".json";
+  if (const auto hub_name = is_file ? std::nullopt : HubName::of(text))
+    return find_in_caches(*hub_name, hub_caches(assets));
+  throw Error("there is no such model file", text, "check the path given with --model");
 }
 
 /// Without the organisation.
@@ -48,15 +54,10 @@ std::string name_of(const fs::path& path) {
 
 }  // namespace
 
-ModelSettings model_from_path(const std::string& text) {
-  if (!is_there(text)) {
-    throw Error("there is no such model file", text, "check the path given with --model");
-  }
-  fs::path path = text;
-  if (!path.has_filename()) path = path.parent_path();  // a slash at its end
+ModelSettings model_from_path(const std::string& text, const fs::path& assets) {
   ModelSettings model;
   model.from_path = true;
-  model.file = resolved(path);
+  model.file = located(text, assets);
   model.name = name_of(model.file);
   model.bos = std::nullopt;
   return model;

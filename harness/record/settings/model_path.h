@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "harness/record/settings/settings.h"
@@ -8,7 +9,8 @@ namespace replicate {
 
 /// What --model says when it is no name under configs/models: a GGUF file (of a split model its first), a folder of
 /// Hugging Face or of training here, or a model's folder in Hugging Face's cache, of which the snapshot is taken that
-/// its refs/main names. A model is called after its file or folder. Error when there is no such file.
-ModelSettings model_from_path(const std::string& text);
+/// its refs/main names; where there is no such path, ORGANISATION/NAME[@REVISION] is looked for in the caches of
+/// hub_caches(assets). A model is called after its file or folder. Error when there is none.
+ModelSettings model_from_path(const std::string& text, const std::filesystem::path& assets);
 
 }  // namespace replicate

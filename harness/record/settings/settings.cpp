@@ -56,7 +56,7 @@ std::optional<std::filesystem::path> load_model_layer(SettingsLayers& layers) {
     apply_named_model(layers.draft, model, request);
     return std::nullopt;
   }
-  layers.draft.settings.model = model_from_path(model);
+  layers.draft.settings.model = model_from_path(model, request.assets);
   layers.model_files = read_model_files(folder);
   return layers.draft.settings.model.file;
 }

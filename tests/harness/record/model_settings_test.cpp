@@ -28,6 +28,8 @@ TEST_F(SettingsTest, ModelMayBeAPath) {
   EXPECT_EQ(resolve(load_settings(path)).model.name, "Split");
   path.model = "no/such/file.gguf";
   expect_has(message_of([&] { resolve(load_settings(path)); }), "no such model file");
+  path.model = "no/such-model";
+  expect_has(message_of([&] { resolve(load_settings(path)); }), "scripts/setup --model no/such-model");
   path.model = "missing.gguf";
   expect_has(message_of([&] { resolve(load_settings(path)); }), "no such model file");
 }
@@ -50,6 +52,12 @@ TEST_F(SettingsTest, AFolderIsNamedWholeAndACachedModelByItsName) {
   EXPECT_EQ(named(cached + "/snapshots/abc123").name, "Llama-3.2-1B");
   folder_.write(cached + "/refs/main", "../../other");
   expect_has(message_of([&] { named(cached); }), "no snapshot that refs/main names");
+  folder_.write(cached + "/refs/main", "abc123");
+  folder_.write(cached + "/snapshots/abc123/model.safetensors", "weights");
+  folder_.write(cached + "/snapshots/abc123/tokenizer.json", "{}");
+  path.assets = folder_.path();
+  path.model = "meta/Llama-3.2-1B";
+  EXPECT_EQ(resolve(load_settings(path)).model.file, folder_ / cached / "snapshots/abc123");
 }
 
 TEST_F(SettingsTest, BosIsWhatTheOptionSaysElseTheModelsFileElseUpToTheModel) {
