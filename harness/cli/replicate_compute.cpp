@@ -155,23 +155,22 @@ int train(const CommandLine& line) {
   const auto device = ranks.device(device_from(line.device));
   const auto settings = settings_for(line, device);
   install_interrupt_handler();
-  const bool whole = train_one({.settings = settings.training,
-                                .seed = settings.seed,
-                                .arm = line.arm.empty() ? kBaseline : line.arm,
-                                .rate = line.rate,
-                                .assets = assets(),
-                                .out = *line.out,
-                                .device = device,
-                                .resume = line.resume,
-                                .ranks = ranks},
-                               *progress_of(ranks));
-  if (!ranks.first()) return whole ? 0 : kInterrupted;
-  if (whole) {
-    std::cout << line.out->string() << "\n";
-    return 0;
+  const auto outcome = train_one({.settings = settings.training,
+                                  .seed = settings.seed,
+                                  .arm = line.arm.empty() ? kBaseline : line.arm,
+                                  .rate = line.rate,
+                                  .assets = assets(),
+                                  .out = *line.out,
+                                  .device = device,
+                                  .resume = line.resume,
+                                  .ranks = ranks},
+                                 *progress_of(ranks));
+  if (outcome == TrainOutcome::interrupted) {
+    if (ranks.first()) std::cerr << "replicate: interrupted; --resume goes on where it stopped\n";
+    return kInterrupted;
   }
-  std::cerr << "replicate: interrupted; --resume goes on where it stopped\n";
-  return kInterrupted;
+  if (ranks.first()) std::cout << line.out->string() << "\n";
+  return outcome == TrainOutcome::diverged ? kBroken : 0;
 }
 
 int doctor() {

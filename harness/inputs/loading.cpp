@@ -74,6 +74,17 @@ std::filesystem::path tokenizer_folder(const std::filesystem::path& folder) {
               "models trained on a task without text have none; others come with one");
 }
 
+/// Everything in the folder that decides a number: the weights are the same under another rope_theta, the model is not.
+std::vector<std::filesystem::path> identifying_files(const std::filesystem::path& folder) {
+  auto files = safetensors_files(folder);
+  files.push_back(folder / "config.json");
+  const auto tokenizer = tokenizer_folder(folder);
+  for (const auto* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+                           "generation_config.json", "chat_template.jinja"})
+    if (is_there(tokenizer / name)) files.push_back(tokenizer / name);
+  return files;
+}
+
 StoredModel open_folder(const ModelSettings& settings, at::Device device) {
   const auto& folder = settings.file;
   const auto model = open_model_folder(folder, settings.name, device);
@@ -82,7 +93,7 @@ StoredModel open_folder(const ModelSettings& settings, at::Device device) {
           .tokenizer = std::make_shared<const Tokenizer>(
               Tokenizer::from_folder(tokenizer_folder(folder), model->config.vocabulary)),
           .chat_template = chat_template_of(folder),
-          .sha256 = verified_sha256(safetensors_files(folder), settings),
+          .sha256 = verified_sha256(identifying_files(folder), settings),
           .encoding = main_encoding(*safetensors_store(folder))};
 }
 

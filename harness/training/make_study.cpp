@@ -109,7 +109,7 @@ std::unique_ptr<TrainingStudy> make_study_to_time(const Parameters& settings, ui
   return std::make_unique<TrainingStudy>(recipes, std::make_shared<NoText>(recipes), runs, device);
 }
 
-bool train_one(const TrainRequest& request, Progress& progress) {
+TrainOutcome train_one(const TrainRequest& request, Progress& progress) {
   const Recipes recipes(request.settings, request.seed, request.device);
   const auto& rates = recipes.rates();
   const auto recipe = recipes.run(request.arm, 0, request.rate.value_or(rates[rates.size() / 2]));
@@ -131,13 +131,17 @@ bool train_one(const TrainRequest& request, Progress& progress) {
   });
   progress.end();
   ranks.part();
-  if (!whole) return false;
-  if (!ranks.first()) return true;
+  if (!whole) return TrainOutcome::interrupted;
+  if (!ranks.first()) return TrainOutcome::finished;
   const auto result = run.result();
   const auto peak = peak_of(request.device, recipe.bfloat16, recipes.plan().threads).of_all(ranks.size());
+  if (!result.stopped.empty()) {
+    progress.line(request.arm + ": " + result.stopped + "; a lower --rate may help");
+    return TrainOutcome::diverged;
+  }
   progress.line(request.arm + ": validation loss " + std::to_string(result.final_loss()) + ", " +
                 throughput(result, recipes.length(), peak));
-  return true;
+  return TrainOutcome::finished;
 }
 
 ModelRecord model_record(const Parameters& settings, uint64_t seed, at::Device device) {

@@ -27,10 +27,12 @@ struct TrainRequest {
   Ranks ranks = {};  ///< the processes that train together
 };
 
-/// One run of the recipe, in a folder of its own, with the seed of a study's first. False when the person interrupted
-/// it. Several ranks share the folder. Error when the folder is in use, or holds another run, or one to go on with and
-/// `resume` is not set.
-bool train_one(const TrainRequest& request, Progress& progress);
+enum class TrainOutcome { finished, interrupted, diverged };
+
+/// One run of the recipe, in a folder of its own, with the seed of a study's first. The first rank alone knows whether
+/// it diverged. Several ranks share the folder. Error when the folder is in use, or holds another run, or one to go on
+/// with and `resume` is not set.
+TrainOutcome train_one(const TrainRequest& request, Progress& progress);
 
 /// What a record says of the models that a study trains.
 ModelRecord model_record(const Parameters& settings, uint64_t seed, at::Device device);

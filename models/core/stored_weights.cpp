@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "models/formats/finite.h"
+#include "models/formats/mistaken.h"
 
 namespace replicate {
 namespace {
@@ -155,6 +156,7 @@ class StoredWeights : public WeightSource {
     if (!config.tied_head) expect(names_.head, {config.vocabulary, config.width});
     known.insert({names_.embedding, names_.final_norm, names_.final_norm_bias, names_.head});
     refuse_unknown(known);
+    if (config.tied_head && storage.names != Storage::Names::gguf) refuse_another_head();
   }
 
   BlockWeights block(int64_t layer) const override {
@@ -263,9 +265,30 @@ class StoredWeights : public WeightSource {
   void expect(const std::string& name, const std::vector<int64_t>& shape) const {
     const auto actual = store_->shape(name);
     if (actual == shape) return;
+    const auto mistaken = actual ? std::nullopt : mistaken_tensors(store_->names());
+    if (mistaken) throw Error("tensor " + name + " is missing: " + mistaken->what, store_->where(), mistaken->remedy);
     throw Error(actual ? "tensor " + name + " has shape " + shape_text(*actual) + " instead of " + shape_text(shape)
                        : "tensor " + name + " is missing",
                 store_->where(), "the model is damaged, incomplete or of another architecture");
+  }
+
+  /// A head of its own beside the embedding that the configuration makes the head: of the two, one would be thrown
+  /// away.
+  void refuse_another_head() const {
+    if (!store_->shape(names_.head)) return;
+    expect(names_.head, {config_.vocabulary, config_.width});
+    constexpr int64_t kRows = 256;
+    std::vector<float> embedding(kRows * config_.width), head(embedding.size());
+    for (int64_t first = 0; first < config_.vocabulary; first += kRows) {
+      const auto rows = std::min(kRows, config_.vocabulary - first);
+      const bool finite = store_->decode(names_.embedding, first, rows, embedding.data()) &&
+                          store_->decode(names_.head, first, rows, head.data());
+      const auto end = embedding.begin() + rows * config_.width;
+      if (!finite || std::equal(embedding.begin(), end, head.begin()))
+        continue;  // what is not finite is told when read
+      throw Error("tie_word_embeddings is true, and " + names_.head + " differs from " + names_.embedding,
+                  store_->where(), "set it to false in config.json if the model has a head of its own");
+    }
   }
 
   void refuse_unknown(const std::set<std::string>& known) const {

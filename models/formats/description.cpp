@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text_file.h"
 #include "models/formats/gguf.h"
+#include "models/formats/mistaken.h"
 
 namespace replicate {
 namespace {
@@ -16,7 +17,10 @@ constexpr uintmax_t kLargestConfig = 1 << 20;
 Description describe_folder(const fs::path& folder) {
   const auto file = folder / "config.json";
   std::error_code error;
-  if (fs::file_size(file, error) > kLargestConfig || error) {
+  const bool readable = fs::file_size(file, error) <= kLargestConfig && !error;
+  const auto mistaken = readable ? std::nullopt : mistaken_folder(folder);
+  if (mistaken) throw Error("this is " + mistaken->what, folder.string(), mistaken->remedy);
+  if (!readable) {
     throw Error("there is no readable config.json", folder.string(), "name the folder that holds the model");
   }
   return describe_config_json(read_text(file), file.string());

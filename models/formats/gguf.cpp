@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "models/formats/mistaken.h"
 #include "models/formats/shard_name.h"
 
 namespace replicate {
@@ -245,6 +246,9 @@ class GgufParser {
 
   void parse_version() {
     if (bytes_.size() < 4 || std::memcmp(bytes_.data(), "GGUF", 4) != 0) {
+      const std::string_view start(reinterpret_cast<const char*>(bytes_.data()), std::min<size_t>(bytes_.size(), 64));
+      if (const auto mistaken = mistaken_file(file_.where_, start))
+        fail("not a GGUF file but " + mistaken->what, mistaken->remedy);
       fail("not a GGUF file", "name a model file in GGUF format");
     }
     in_.take(4, "the magic number");

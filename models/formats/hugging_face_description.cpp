@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json_section.h"
+#include "base/python_json.h"
 #include "models/formats/description.h"
 
 namespace replicate {
@@ -202,12 +203,81 @@ void require_whole_list(const Json& json, const char* key, const std::string& wh
   }
 }
 
+void refuse_quantised(const Json& json, const std::string& where) {
+  if (!is_given(json, "quantization_config")) return;
+  const auto& config = json.at("quantization_config");
+  const auto method = config.is_object() ? value_or<std::string>(config, "quant_method", "") : std::string();
+  throw Error("a quantised model (quantization_config" + (method.empty() ? "" : ": " + in_quotes(method)) +
+                  ") is not supported",
+              where, "use the model that is not quantised, or a GGUF file of it");
+}
+
+/// Whether a key is given with another value than the one that leaves the numbers as they are.
+bool says_otherwise(const Json& json, const char* key, const Json& neutral) {
+  return is_given(json, key) && json.at(key) != neutral;
+}
+
+/// Keys that other architectures read, and this one's does not: the library leaves them out without a word, other
+/// programs apply them, and so the file does not say which model is meant.
+void refuse_what_others_read(const Json& json, const std::string& type, const std::string& where) {
+  const auto refuse_unless = [&](const Json& section, const char* key, const Json& neutral) {
+    if (!says_otherwise(section, key, neutral)) return;
+    throw Error(std::string(key) + " is a key that " + type + " does not read and other architectures do", where,
+                "remove it if the model is a " + type + " model all the same");
+  };
+  const bool turns_in_part = type == "phi3" || type == "gpt_neox";
+  for (const auto* section : {"", "rope_parameters", "rope_scaling"}) {
+    if (turns_in_part || (*section != 0 && !is_given(json, section))) continue;
+    refuse_unless(*section == 0 ? json : json.at(section), "partial_rotary_factor", 1.0);
+  }
+  if (type != "gpt_neox") {
+    for (const auto* key : {"rotary_pct", "rotary_percent"}) refuse_unless(json, key, 1.0);
+    for (const auto* key : {"use_parallel_residual", "parallel_attn"}) refuse_unless(json, key, false);
+  }
+  for (const auto* key : {"embedding_multiplier", "residual_multiplier", "logits_scaling", "logit_scale", "scale_emb"})
+    refuse_unless(json, key, 1.0);
+  for (const auto* key :
+       {"rope_interleaved", "use_mrope", "alibi", "use_qk_norm", "qk_norm", "qk_layernorm", "use_sinks"})
+    refuse_unless(json, key, false);
+  for (const auto* key : {"attention_multiplier", "clip_qkv", "scale_depth", "rotary_dim", "attention_chunk_size"})
+    refuse_unless(json, key, nullptr);
+  for (const auto* key : {"num_local_experts", "num_experts", "n_routed_experts"}) refuse_unless(json, key, 0);
+}
+
+/// Two keys for one thing must agree. `json` is as the file has it: what is left out contradicts nothing.
+void refuse_contradictions(const Json& json, int64_t layers, const std::string& where) {
+  const auto agree = [&](const Json& a, const std::string& first, const Json& b, const std::string& second) {
+    if (!a.is_null() && !b.is_null() && a != b)
+      throw Error(first + " and " + second + " contradict each other", where, "remove the wrong one");
+  };
+  const auto at = [](const Json& section, const char* key) {
+    return section.is_object() ? section.value(key, Json()) : Json();
+  };
+  const auto parameters = at(json, "rope_parameters"), scaling = at(json, "rope_scaling");
+  for (const auto* key : {"rope_type", "type", "factor", "low_freq_factor", "high_freq_factor", "rope_theta",
+                          "original_max_position_embeddings", "partial_rotary_factor"})
+    agree(at(parameters, key), "rope_parameters." + std::string(key), at(scaling, key),
+          "rope_scaling." + std::string(key));
+  for (const auto& [name, section] :
+       {std::pair<std::string, Json>{"rope_parameters.", parameters}, {"rope_scaling.", scaling}}) {
+    agree(at(section, "rope_type"), name + "rope_type", at(section, "type"), name + "type");
+    agree(at(json, "rope_theta"), "rope_theta", at(section, "rope_theta"), name + "rope_theta");
+  }
+  for (const auto* list : {"layer_types", "no_rope_layers"}) {
+    if (is_given(json, list) && json.at(list).size() != static_cast<size_t>(layers))
+      throw Error(std::string(list) + " has " + std::to_string(json.at(list).size()) + " items for " +
+                      std::to_string(layers) + " layers",
+                  where, "fetch the model again");
+  }
+}
+
 /// What would change the numbers and is not applied here.
 void refuse_what_is_not_applied(const Json& json, const std::string& where) {
   if (value_or(json, "mlp_bias", false)) refuse("mlp_bias", where);
-  for (const auto* key : {"attn_logit_softcapping", "final_logit_softcapping", "quantization_config"}) {
+  for (const auto* key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
     if (is_given(json, key)) refuse(key, where);
   }
+  refuse_quantised(json, where);
   if (value_or(json, "use_bidirectional_attention", false) || !value_or(json, "is_causal", true))
     refuse("attention to later tokens", where);
 }
@@ -241,6 +311,7 @@ Description describe(const Json& given, const std::string& where) {
   require_whole(json, where);
   require_whole_list(json, "no_rope_layers", where);
   refuse_what_is_not_applied(json, where);
+  refuse_what_others_read(given, c.architecture, where);
   c.layers = json.at("num_hidden_layers").get<int64_t>();
   c.width = json.at("hidden_size").get<int64_t>();
   c.heads = json.at("num_attention_heads").get<int64_t>();
@@ -251,6 +322,7 @@ Description describe(const Json& given, const std::string& where) {
   c.norm_eps = value_or(json, c.architecture == "gpt_neox" ? "layer_norm_eps" : "rms_norm_eps", 1e-6);
   c.tied_head = value_or(json, "tie_word_embeddings", false);
   check_counts(c, where);
+  refuse_contradictions(given, c.layers, where);
   c.head_width = value_or(json, "head_dim", c.width / c.heads);
   if (c.head_width < 2 || c.head_width > kLargestHeadWidth)
     refuse("a head width of " + std::to_string(c.head_width), where);
@@ -267,7 +339,7 @@ Description describe(const Json& given, const std::string& where) {
 
 Description describe_config_json(std::string_view text, const std::string& where) {
   try {
-    const auto json = parse_json(text, where);
+    const auto json = parse_json(quote_python_numbers(text), where);
     if (value_or<std::string>(json, "model_type", "") != "gemma3") return describe(json, where);
     refuse_what_is_not_applied(json, where);
     auto inner = json.at("text_config");  // of a model that sees images, too

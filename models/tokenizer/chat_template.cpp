@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_section.h"
+#include "base/python_json.h"
 #include "base/text_file.h"
 
 namespace replicate {
@@ -45,7 +46,7 @@ std::optional<std::string> chat_template_of(const std::filesystem::path& folder)
   if (const auto own = folder / "chat_template.jinja"; is_there(own)) return read_text(own);
   const auto file = folder / "tokenizer_config.json";
   if (!is_there(file)) return std::nullopt;
-  const auto json = parse_json(read_text(file), file.string());
+  const auto json = parse_json(quote_python_numbers(read_text(file)), file.string());
   const auto found = json.is_object() ? json.find("chat_template") : json.end();
   if (found == json.end()) return std::nullopt;
   if (found->is_string()) return found->get<std::string>();

@@ -70,6 +70,17 @@ size_t first_document(std::string_view text) {
   return start_of_last_character(most);
 }
 
+/// A model would learn other bytes as well as words, and its loss would look like any other.
+void require_text(std::string_view document, size_t offset, const fs::path& path) {
+  const auto valid = replace_invalid_utf8(document);
+  const auto first = std::ranges::mismatch(document, valid).in1 - document.begin();
+  const auto nul = document.find('\0');
+  if (valid == document && nul == std::string_view::npos) return;
+  const auto at = std::min(nul, valid == document ? nul : static_cast<size_t>(first));
+  fail("byte " + std::to_string(offset + at) + " is not UTF-8 text", path,
+       "give text in UTF-8 (iconv converts it), unpacked, or *.tokens for ids");
+}
+
 void for_each_document_of_file(const fs::path& path, const std::function<void(std::string_view)>& use) {
   std::error_code none;
   if (fs::is_regular_file(path, none) && fs::file_size(path, none) == 0) return;
@@ -77,7 +88,8 @@ void for_each_document_of_file(const fs::path& path, const std::function<void(st
   std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   while (!text.empty()) {
     const size_t size = first_document(text);
-    use(replace_invalid_utf8(text.substr(0, size)));
+    require_text(text.substr(0, size), file.bytes().size() - text.size(), path);
+    use(text.substr(0, size));
     text.remove_prefix(size);
   }
 }

@@ -15,8 +15,8 @@ class Tokenizer;
 /// Calls `use` for every document of a corpus: one file, or a folder with all .txt files below it
 /// in the order of their paths. A text of more than 64 KiB becomes documents of up to 64 KiB, cut
 /// after a blank line if there is one in the second half, else after a line, else anywhere, but
-/// never inside a character of UTF-8; together they are the text. What `use` gets is well-formed
-/// (see replace_invalid_utf8). Error on a folder without texts and on a file that cannot be read.
+/// never inside a character of UTF-8; together they are the text. Error on a folder without texts,
+/// on a file that cannot be read, and on one that is not UTF-8 or has a NUL, with the byte's place.
 void for_each_document(const std::filesystem::path& corpus, const std::function<void(std::string_view document)>& use);
 
 /// One document in twenty, picked by its content: validation when the first 8 bytes of its SHA-256,

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -9,6 +8,7 @@
 #include "base/error.h"
 #include "base/json_section.h"
 #include "base/mapped_file.h"
+#include "base/python_json.h"
 #include "base/text_file.h"
 #include "models/tokenizer/text_steps_json.h"
 #include "models/tokenizer/tokenizer.h"
@@ -26,7 +26,8 @@ constexpr uintmax_t kLargestConfig = 16 << 20;
 /// What stands before and after a text, as the vocabulary spells it.
 struct Ends {
   std::optional<std::string> bos, eos;
-  std::optional<bool> adds_bos;  ///< of tokenizer.model; tokenizer.json says it itself
+  std::optional<bool> adds_bos;   ///< of tokenizer.model; tokenizer.json says it itself
+  std::optional<int64_t> bos_id;  ///< where a configuration gives the number alone
 };
 
 /// How a file is to be read.
@@ -277,7 +278,7 @@ class JsonFile {
 
   Ends ends() const {
     if (reading_.ends) return *reading_.ends;
-    return {.bos = kEndOfText, .eos = kEndOfText, .adds_bos = {}};
+    return {.bos = kEndOfText, .eos = kEndOfText, .adds_bos = {}, .bos_id = {}};
   }
 
   /// What `tokenizers` puts before a text by itself; `transformers` 5 takes it from here alone, too.
@@ -330,19 +331,48 @@ std::optional<std::string> named_token(const JsonSection& config, const char* ke
   return value->is_object() ? config.section(key).text("content") : config.text(key);
 }
 
-/// Nothing where the folder does not say.
-std::optional<Ends> ends_in(const fs::path& folder) {
-  const auto path = folder / "tokenizer_config.json";
+/// A file of the folder; nothing where it is not there.
+std::optional<json> read_config(const fs::path& path) {
   std::error_code error;
   const auto size = fs::file_size(path, error);
   if (error) return std::nullopt;
   if (size > kLargestConfig) throw Error("the file is too large", path.string(), kFetchAgain);
-  std::ifstream stream(path);
-  const std::string where = path.string();
-  const json parsed = parse_json(std::string(std::istreambuf_iterator<char>(stream), {}), where);
-  const JsonSection config(parsed, "the file", where);
-  Ends ends{.bos = named_token(config, "bos_token"), .eos = named_token(config, "eos_token"), .adds_bos = {}};
-  if (config.find("add_bos_token")) ends.adds_bos = config.flag_or("add_bos_token", true);
+  const json parsed = parse_json(quote_python_numbers(read_text(path)), path.string());
+  if (!parsed.is_object()) throw Error("the file is not an object", path.string(), kFetchAgain);
+  return parsed;
+}
+
+/// The number of BOS in the first configuration that has one. Not asked where the tokenizer's own files say that there
+/// is none: Qwen's do, and its configuration has a number all the same.
+std::optional<int64_t> bos_id_in(const fs::path& folder) {
+  for (const auto* name : {"generation_config.json", "config.json"}) {
+    const auto config = read_config(folder / name);
+    const auto id = config ? config->find("bos_token_id") : json::const_iterator();
+    if (config && id != config->end() && id->is_number_integer() && *id >= 0) return id->get<int64_t>();
+  }
+  return std::nullopt;
+}
+
+/// The tokenizer's own files first, as `transformers` has it. Nothing where the folder does not say.
+std::optional<Ends> ends_in(const fs::path& folder) {
+  std::optional<Ends> ends;
+  for (const auto* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    const auto parsed = read_config(folder / name);
+    if (!parsed) continue;
+    const std::string where = (folder / name).string();
+    const JsonSection config(*parsed, "the file", where);
+    if (!ends) ends.emplace();
+    if (!ends->adds_bos && config.find("add_bos_token")) ends->adds_bos = config.flag_or("add_bos_token", true);
+    if (!ends->eos) ends->eos = named_token(config, "eos_token");
+    if (parsed->contains("bos_token")) {
+      ends->bos = named_token(config, "bos_token");
+      return ends;
+    }
+  }
+  if (const auto id = bos_id_in(folder)) {
+    if (!ends) ends = Ends{.bos = {}, .eos = kEndOfText, .adds_bos = {}, .bos_id = {}};
+    ends->bos_id = id;
+  }
   return ends;
 }
 
@@ -361,8 +391,11 @@ Tokenizer Tokenizer::from_folder(const fs::path& folder, int64_t vocabulary) {
   if (is_there(folder / "tokenizer.json")) {
     // A run of our own training may use a beginning of its tokenizer.
     const bool is_run = is_there(folder / "recipe.txt");
-    return tokenizer_from(folder / "tokenizer.json",
-                          {.vocabulary = vocabulary, .is_of_model = !is_run, .ends = ends_in(folder)});
+    const auto ends = ends_in(folder);
+    auto tokenizer =
+        tokenizer_from(folder / "tokenizer.json", {.vocabulary = vocabulary, .is_of_model = !is_run, .ends = ends});
+    if (ends && ends->bos_id && *ends->bos_id < tokenizer.vocabulary_size()) tokenizer.bos_ = ends->bos_id;
+    return tokenizer;
   }
   if (!is_there(folder / "tokenizer.model")) {
     throw Error("there is neither tokenizer.json nor tokenizer.model", folder.string(),

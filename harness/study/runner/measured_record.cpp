@@ -26,6 +26,16 @@ std::optional<std::string> note_on_bos(const Session& session) {
   return "The model's tokenizer begins a text with BOS, but natural inputs here do not; --bos on adds it.";
 }
 
+/// As `transformers` warns: positions that the model never saw may have anything at them.
+std::optional<std::string> note_on_length(const Session& session, const Record& record) {
+  const auto context = session.loaded.model->config.context;
+  int64_t longest = 0;
+  for (const auto& inputs : record.inputs) longest = std::max(longest, inputs.length);
+  if (context <= 0 || longest <= context) return std::nullopt;
+  return "Sequences of " + std::to_string(longest) + " tokens are longer than the " + std::to_string(context) +
+         " that the model was trained for (max_position_embeddings).";
+}
+
 Measurement measured(ClaimRun& claim) {
   if (claim.inapplicable.empty() && claim.futile.empty()) return claim.judged.claim->measure();
   Measurement nothing;
@@ -177,7 +187,10 @@ void measure_and_judge(const Session& session, ClaimRun& claim, Record& record) 
   add_dtype_errors(claim, record.measurement);
   auto& notes = record.measurement.notes;
   notes.insert(notes.begin(), claim.settings->notes.begin(), claim.settings->notes.end());
-  if (const auto note = claim.trains() ? std::nullopt : note_on_bos(session)) notes.insert(notes.begin(), *note);
+  if (!claim.trains()) {
+    for (const auto& note : {note_on_length(session, record), note_on_bos(session)})
+      if (note) notes.insert(notes.begin(), *note);
+  }
   judge_record(*claim.settings, add_stages(claim, record.measurement), record);
   for (size_t i = 0; i < claim.sweep.size(); ++i) add_variation(claim, i, record);
 }

@@ -223,6 +223,15 @@ TEST_F(Program, GivenTokensReplaceTheInputs) {
   EXPECT_EQ(inputs[0]["kind"], "tokens");
   EXPECT_EQ(inputs[0]["sequences"], 3);
   EXPECT_EQ(inputs[0]["length"], 20);
+  EXPECT_EQ(record("run", "sink_onset")["notes"].dump().find("was trained for"), std::string::npos);
+}
+
+TEST_F(Program, SequencesLongerThanTheModelWasTrainedForGetANote) {
+  small_file().unsigned_integer("llama.context_length", 16).write(folder_ / "small.gguf");
+  folder_.write("tokens.jsonl", token_lines(3));
+  program(small_run("run", "--only sink_onset --tokens " + path("tokens.jsonl")).substr(5));  // no --all
+  EXPECT_NE(record("run", "sink_onset")["notes"].dump().find("Sequences of 20 tokens are longer than the 16"),
+            std::string::npos);
 }
 
 TEST_F(Program, ReproducesARunFromItsFolderAlone) {
@@ -562,7 +571,9 @@ TEST_F(TrainTogether, RefusesWhatDoesNotFit) {
 }
 
 TEST_F(TrainProgram, ADivergedRunSaysSoAndEnds) {
-  EXPECT_EQ(program(train("run", "--rate 1e8 --set training.clip=1e8 ")).code, 0);
+  const auto outcome = program(train("run", "--rate 1e8 --set training.clip=1e8 "));
+  EXPECT_EQ(outcome.code, 3) << outcome.output;
+  EXPECT_NE(outcome.output.find("diverged before step"), std::string::npos) << outcome.output;
   const auto run = json::parse(read_text(folder_ / "run/run.json"));
   EXPECT_NE(run["stopped"].get<std::string>().find("diverged"), std::string::npos) << run;
 }

@@ -193,8 +193,8 @@ TEST(ConfigJson, WhatIsNotAppliedIsRefused) {
   refuses(R"("num_key_value_heads": 3)", "divide");
   refuses(R"("num_key_value_heads": 0)", "key/value heads is 0");
   refuses(R"("rms_norm_eps": "small")", "cannot be read");
-  refuses(R"("partial_rotary_factor": 0.1)", "partial_rotary_factor 0.1");
-  refuses(R"("partial_rotary_factor": 0.5)", "RoPE turns no whole pairs");
+  expect_error([] { described(R"("model_type": "phi3", "partial_rotary_factor": 0.1)"); }, "partial_rotary_factor 0.1");
+  expect_error([] { described(R"("model_type": "phi3", "partial_rotary_factor": 0.5)"); }, "RoPE turns no whole pairs");
   refuses(R"("rope_scaling": "yarn")", "RoPE scaling that is not an object");
   expect_error([] { described(R"("model_type": "smollm3", "no_rope_layers": [1e300, 1, 1, 1, 1, 1])"); },
                "no_rope_layers");
@@ -297,6 +297,77 @@ TEST(Safetensors, EightBitNumbersAreThoseOfPyTorch) {
   }
 }
 
+/// The library leaves these out where the architecture has no such thing; other programs apply them.
+TEST(ConfigJson, AKeyOfAnotherArchitectureIsRefusedUnlessItChangesNothing) {
+  struct Case {
+    const char *key, *refused, *taken;
+  };
+  for (const auto& [key, refused, taken] :
+       {Case{"partial_rotary_factor", "0.5", "1.0"}, Case{"rotary_pct", "0.25", "1"},
+        Case{"embedding_multiplier", "12.0", "1.0"}, Case{"residual_multiplier", "0.22", "1.0"},
+        Case{"attention_multiplier", "0.0078", "null"}, Case{"logits_scaling", "8", "1"},
+        Case{"logit_scale", "0.0625", "1.0"}, Case{"clip_qkv", "8.0", "null"}, Case{"alibi", "true", "false"},
+        Case{"qk_layernorm", "true", "false"}, Case{"use_parallel_residual", "true", "false"},
+        Case{"rotary_dim", "64", "null"}, Case{"num_local_experts", "8", "0"},
+        Case{"rope_interleaved", "true", "false"}, Case{"embedding_multiplier", "Infinity", "1"},
+        Case{"scale_emb", "12", "1"}}) {
+    const auto with = [&](const char* value) {
+      return R"("model_type": "llama", ")" + std::string(key) + "\": " + value;
+    };
+    expect_error([&] { described(with(refused)); }, std::string(key) + " is a key that llama does not read");
+    EXPECT_EQ(described(with(taken)).layers, 6) << key;
+  }
+  const std::string inside =
+      R"("model_type": "qwen2", "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5})";
+  expect_error([&] { described(inside); }, "partial_rotary_factor");
+  EXPECT_EQ(described(R"("model_type": "phi3", "head_dim": 8, "partial_rotary_factor": 0.5)").rope.width, 4);
+}
+
+TEST(ConfigJson, TwoKeysForOneThingMustAgree) {
+  for (
+      const std::string contradiction :
+      {R"("rope_scaling": {"rope_type": "linear", "factor": 4}, "rope_parameters": {"rope_type": "default"})",
+       R"("rope_scaling": {"rope_type": "linear", "factor": 4}, "rope_parameters": {"rope_type": "linear", "factor": 8})",
+       R"("rope_scaling": {"type": "linear", "rope_type": "default", "factor": 4})",
+       R"("rope_theta": 500, "rope_parameters": {"rope_type": "default", "rope_theta": 10000})"})
+    expect_error([&] { described(R"("model_type": "llama", )" + contradiction); }, "contradict each other");
+  EXPECT_EQ(
+      described(R"("model_type": "llama", "rope_theta": 500, "rope_parameters": {"rope_theta": 500.0})").rope.theta,
+      500);
+  // As SmolLM 3 is saved by transformers 5, with another base than the one that the library assumes.
+  EXPECT_EQ(
+      described(
+          R"("model_type": "smollm3", "num_key_value_heads": 2, "rope_parameters": {"rope_theta": 5000000.0, "rope_type": "default"})")
+          .rope.theta,
+      5e6);
+  // For old and new versions of the library in one file.
+  EXPECT_EQ(described(R"("model_type": "llama", "rope_theta": 500, "rope_scaling": {"rope_type": "linear", "factor": 4},
+      "rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 500})")
+                .rope.theta,
+            500);
+  expect_error([] { described(R"("model_type": "smollm3", "no_rope_layers": [1, 1, 1, 0])"); },
+               "no_rope_layers has 4 items for 6 layers");
+}
+
+/// Python writes NaN and Infinity, and the library reads them.
+TEST(ConfigJson, NumbersOfPythonMatterOnlyWhereTheyAreRead) {
+  EXPECT_EQ(
+      described(R"("model_type": "llama", "time_step_limit": [0.0, Infinity], "x": NaN, "y": {"z": -Infinity})").layers,
+      6);
+  EXPECT_EQ(described(R"("model_type": "llama", "said": "NaN and \"Infinity\"", "\\": 1)").layers, 6);
+  for (const std::string read : {R"("rope_theta": Infinity)", R"("rms_norm_eps": NaN)", R"("head_dim": -Infinity)",
+                                 R"("num_key_value_heads": NaN)"})
+    expect_error([&] { described(R"("model_type": "llama", )" + read); }, "config.json");
+  expect_error([] { described(R"("model_type": "llama", "x": nan)"); }, "malformed JSON");
+}
+
+TEST(ConfigJson, AQuantisedModelIsCalledSo) {
+  for (const std::string method : {"gptq", "awq", "fp8", "bitsandbytes"})
+    expect_error(
+        [&] { described(R"("model_type": "llama", "quantization_config": {"quant_method": ")" + method + "\"}"); },
+        "a quantised model (quantization_config: '" + method + "')");
+}
+
 // ---- folders ----------------------------------------------------------------------------------------
 
 class ModelFolder : public testing::Test {
@@ -349,6 +420,49 @@ TEST_F(ModelFolder, AModelThatWasSavedWithoutItsHeadIsRead) {
   const auto headless = open_model_folder(model(), "qwen3", at::kCPU);
   const auto whole = open_model_folder(golden() / "qwen3", "qwen3", at::kCPU);
   EXPECT_TRUE(at::equal(headless->weights->final_norm(), whole->weights->final_norm()));
+}
+
+/// Renames tensors in a safetensors file, to names that are not longer.
+void rename_tensors(const std::filesystem::path& file, const std::string& from, const std::string& to) {
+  auto bytes = read_text(file);
+  const auto end = bytes.find("}}") + 2;
+  auto header = bytes.substr(8, end - 8);
+  for (auto at = header.find(from); at != std::string::npos; at = header.find(from, at + to.size()))
+    header.replace(at, from.size(), to);
+  ASSERT_LE(header.size(), end - 8);
+  header.resize(end - 8, ' ');
+  std::ofstream(file, std::ios::binary) << bytes.substr(0, 8) << header << bytes.substr(end);
+}
+
+TEST_F(ModelFolder, TensorsUnderOtherNamesSayWhatTheFileIs) {
+  struct Case {
+    std::string from, to, what;
+  };
+  for (const auto& [from, to, what] : {Case{"\"model.norm.weight", "\"score.weight", "a classifier"},
+                                       Case{"self_attn.q_proj.weight", "self_attn.q_p.qweight", "GPTQ or AWQ"},
+                                       Case{"\"model.layers.", "\"module.l.", "DistributedDataParallel"},
+                                       Case{"mlp.up_proj.weight", "m.u.lora_A.weight", "an adapter"},
+                                       Case{"\"model.layers.", "\"encoder.", "encoder"}}) {
+    std::filesystem::remove_all(model());
+    std::filesystem::copy(golden() / "qwen3", model());
+    rename_tensors(model() / "model.safetensors", from, to);
+    expect_refused(what.c_str());
+  }
+}
+
+/// The library ties them only where they are equal.
+TEST_F(ModelFolder, AHeadOfItsOwnBesideATieIsRefused) {
+  const auto tie = [&](const char* folder) {
+    std::filesystem::remove_all(model());
+    std::filesystem::copy(golden() / folder, model());
+    auto config = read_text(model() / "config.json");
+    const std::string flag = "\"tie_word_embeddings\": false";
+    ASSERT_NE(config.find(flag), std::string::npos) << folder;
+    std::ofstream(model() / "config.json")
+        << config.replace(config.find(flag), flag.size(), "\"tie_word_embeddings\": true");
+    expect_refused("lm_head.weight differs from model.embed_tokens.weight");
+  };
+  for (const char* folder : {"llama2", "olmo2"}) tie(folder);
 }
 
 TEST_F(ModelFolder, ABiasThatTheConfigurationDoesNotKnowIsRefused) {

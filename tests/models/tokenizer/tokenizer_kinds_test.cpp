@@ -119,6 +119,32 @@ TEST_F(TokenizerFolder, NamesBosAndEos) {
   EXPECT_EQ(tokenizer.eos(), 1 + 'a');
 }
 
+/// The tokenizer's own files go before the configuration's number, and a null in them is an answer.
+TEST_F(TokenizerFolder, BosIsNamedByAnyOfFourFiles) {
+  const std::string eos = R"({"eos_token": "a"})", none = R"({"bos_token": null})", b = R"({"bos_token": "b"})",
+                    c = R"({"bos_token_id": 100})";
+  struct Case {
+    std::string tokenizer_config, special_tokens_map, generation_config, config;
+    std::optional<int64_t> bos;
+  };
+  for (const auto& [tokenizer_config, special_tokens_map, generation_config, config, bos] :
+       {Case{b, none, c, c, 1 + 'b'}, Case{none, b, c, c, std::nullopt}, Case{eos, b, c, "{}", 1 + 'b'},
+        Case{"", b, "", c, 1 + 'b'}, Case{eos, "", c, R"({"bos_token_id": 5})", 100}, Case{"", "", "", c, 100},
+        Case{eos, eos, "{}", c, 100}, Case{eos, "", "", "{}", std::nullopt},
+        Case{"", "", "", R"({"bos_token_id": 5000})", std::nullopt},
+        Case{"", "", "", R"({"bos_token_id": null, "x": NaN})", 0}}) {
+    for (const auto& [name, text] : {std::pair{"tokenizer_config.json", tokenizer_config},
+                                     {"special_tokens_map.json", special_tokens_map},
+                                     {"generation_config.json", generation_config},
+                                     {"config.json", config}}) {
+      fs::remove(folder_ / name);
+      if (!text.empty()) folder_.write(name, text);
+    }
+    EXPECT_EQ(Tokenizer::from_folder(folder_.path(), 257).bos(), bos)
+        << tokenizer_config << special_tokens_map << generation_config << config;
+  }
+}
+
 TEST_F(TokenizerFolder, MayHaveFewerTokensThanTheModelHasRows) {
   EXPECT_EQ(Tokenizer::from_folder(folder_.path(), 300).vocabulary_size(), 257);
 }
