@@ -5,6 +5,7 @@
 #include "base/did_you_mean.h"
 #include "base/error.h"
 #include "base/exit_codes.h"
+#include "harness/cli/first_day.h"
 #include "harness/cli/options.h"
 
 namespace replicate::cli {
@@ -45,7 +46,8 @@ const CommandSpec& take_command(Words& words) {
     }
     if (!spec.name.empty()) names.push_back(spec.name);
   }
-  refuse("unknown command " + in_quotes(words.front()), did_you_mean(words.front(), names));
+  refuse("unknown command " + in_quotes(words.front()),
+         instead_of_command(words.front()).value_or(did_you_mean(words.front(), names)));
 }
 
 Words option_names(const CommandSpec& spec) {
@@ -62,7 +64,8 @@ Words option_names(const CommandSpec& spec) {
     if (std::count(names.begin(), names.end(), option))
       refuse(subject(spec) + " does not take " + option, "leave it out");
   }
-  refuse("unknown option " + in_quotes(option), did_you_mean(option, option_names(spec)));
+  refuse("unknown option " + in_quotes(option),
+         instead_of_option(option).value_or(did_you_mean(option, option_names(spec))));
 }
 
 [[noreturn]] void refuse_missing_value(const std::string& option) { refuse(option + " lacks its value", "add it"); }

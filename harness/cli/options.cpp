@@ -79,8 +79,8 @@ auto* device(std::string& into) {
 
 void add_claims_and_arms(Adder add, CommandLine& line) {
   add("all", "every claim");
-  add("only", text("REGEX", line.only),
-      "the claims whose id matches, or of a kind:\nmechanism, intervention, training");
+  add("only", text("NAME,NAME", line.only),
+      "these claims: ids, patterns (REGEX), or kinds:\nmechanism, intervention, training");
   add("list", "list the claims and run nothing");
   add("dry-run", "show what a run would cost and run no claim");
   add("arm", text("NAME", line.arm), "variant of the model (default: baseline)");

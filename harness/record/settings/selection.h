@@ -9,9 +9,9 @@ namespace replicate {
 
 struct ClaimDraft;
 
-/// An id names that claim alone, though it may be a part of another id; all else is searched for in ids, and may be
-/// the whole word for a kind of claim: mechanism, intervention, training.
-/// Error when nothing is found, or when `only` is no regular expression.
+/// Names and patterns, with commas between them. An id names that claim alone, though it may be a part of another id;
+/// all else is searched for in ids, and may be the whole word for a kind of claim: mechanism, intervention, training.
+/// Error when one of them finds nothing, is not a regular expression, or is a pattern for files ("sink_*").
 void select(std::vector<ClaimDraft>& claims, const std::string& only);
 
 }  // namespace replicate

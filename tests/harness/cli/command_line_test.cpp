@@ -145,6 +145,37 @@ TEST(CommandLine, UnknownWordsAreSuggested) {
   expect_has(message({"-x"}), "-x");
 }
 
+/// What people type before they have read the help.
+TEST(CommandLine, WordsOfOtherProgramsAreAnswered) {
+  struct Case {
+    std::string typed, answer;
+  };
+  for (const auto& [typed, answer] : {Case{"sink_onset", "this is a claim: write --only sink_onset"},
+                                      Case{"smollm2", "this is a model: write --all --model smollm2"},
+                                      Case{"smoke", "this is a profile: write --all --profile smoke"},
+                                      Case{"list", "--list shows the claims"},
+                                      Case{"run", "--all runs every claim"},
+                                      Case{"help", "--help shows the options"},
+                                      Case{"compare", "diff A B"},
+                                      Case{"setup", "scripts/setup"},
+                                      Case{"/", "this is a path"},
+                                      Case{"--claims", "--only NAME"},
+                                      Case{"--batch-size", "natural.sequences=N"},
+                                      Case{"--seq-len", "natural.length=N"},
+                                      Case{"--gpu", "--device cuda"},
+                                      Case{"--output-dir", "--out DIR"},
+                                      Case{"--fp16", "--dtype float16"},
+                                      Case{"--jobs", "--threads N"},
+                                      Case{"--model_name_or_path", "write --model"},
+                                      Case{"--quick", "--profile smoke"},
+                                      Case{"--revision", "ORG/NAME@REVISION"},
+                                      Case{"--json", "summary.json"},
+                                      Case{"--overwrite", "no run is overwritten"}})
+    expect_has(message({typed}), answer);
+  expect_has(message({"--all", "--batch-size", "4"}), "natural.sequences=N");
+  expect_has(message({"../claims/sink_onset"}), "unknown command");
+}
+
 TEST(CommandLine, MissingValuesAreErrors) {
   for (const char* option : {"--only", "--profile", "--model", "--tokens", "--seed", "--set", "--device", "--threads",
                              "--out", "--accept-licence"}) {

@@ -102,7 +102,16 @@ TEST_F(SettingsTest, OnlyTakesAnIdOrAPattern) {
                 "{id: claim, title: C, kind: mechanism, statement: s, paper: {figures: [], expected: e}}");
   EXPECT_EQ(ids("claim"), "claim ");  // an id is that claim alone
   EXPECT_EQ(ids(""), "beta_claim alpha_claim claim ");
+  EXPECT_EQ(ids("claim,alpha_claim"), "alpha_claim claim ");
+  EXPECT_EQ(ids("^alpha,intervention"), "beta_claim alpha_claim ");
+  EXPECT_EQ(ids("(alpha|beta)_claim,claim"), "beta_claim alpha_claim claim ");
+  EXPECT_EQ(ids("a{1,2}lpha"), "alpha_claim ");
+  for (const std::string empty : {",", "alpha,", ",alpha", "alpha,,beta"})
+    expect_has(message_of([&] { load({}, empty); }), "an empty name in '" + empty + "'");
+  expect_has(message_of([&] { load({}, "alpha,gamma"); }), "no claim matches 'gamma'");
   expect_has(message_of([&] { load({}, "gamma"); }), "no claim matches 'gamma'");
+  for (const std::string files : {"alph*", "*", "al?ha", "*beta*"})
+    expect_has(message_of([&] { load({}, files); }), "this is a file pattern: '" + files + "'");
   expect_has(message_of([&] { load({}, "alhpa_claim"); }), "did you mean 'alpha_claim'?");
   expect_has(message_of([&] { load({}, "(["); }), "not a regular expression");
   expect_has(message_of([&] { load({}, std::string(100000, '(')); }), "not a regular expression");
