@@ -636,21 +636,25 @@ TEST(RealModel, SmokeProfileEndsWithoutErrorAndItsNullNeverPasses) {
   }
 }
 
+/// Not of training claims: the second run would take what the first has trained.
 TEST(RealModel, NumbersDoNotDependOnThreadsOrBatches) {
   if (!std::filesystem::exists(model_file())) GTEST_SKIP() << "no model: run scripts/setup";
   const TemporaryFolder folder;
   const auto metrics = [&](const std::string& name, const std::string& how) {
     const auto out = folder / name;
-    program("--all --profile smoke --tokens " + (source_folder() / "tests/golden/parity/tokens.jsonl").string() +
-            " --out " + out.string() + " " + how);
+    program("--only 'mechanism|intervention' --profile smoke --tokens " +
+            (source_folder() / "tests/golden/parity/tokens.jsonl").string() + " --out " + out.string() + " " + how);
     json all;
-    for (const auto& claim : all_claims()) all[claim] = json::parse(read_text(out / claim / "record.json"))["metrics"];
+    for (const auto& claim : all_claims())
+      if (const auto file = out / claim / "record.json"; std::filesystem::exists(file))
+        all[claim] = json::parse(read_text(file))["metrics"];
     return all;
   };
   const auto one = metrics("one", "--threads 1 --set batch_tokens=64");
   const auto two = metrics("two", "--threads 2 --set batch_tokens=4096");
-  for (const auto& claim : all_claims()) {
-    ASSERT_EQ(one[claim].size(), two[claim].size());
+  ASSERT_GE(one.size(), 20u);
+  for (const auto& [claim, measured] : one.items()) {
+    ASSERT_EQ(measured.size(), two[claim].size());
     for (size_t i = 0; i < one[claim].size(); ++i) {
       if (one[claim][i]["value"].is_null()) {
         EXPECT_TRUE(two[claim][i]["value"].is_null()) << claim << one[claim][i]["name"];
