@@ -482,7 +482,7 @@ def git_hash(path, size):
 
 
 def is_offline():
-    """As the client reads it; asked first, so that it is not installed in vain."""
+    """As the client reads it; asked first, because offline there is no use in installing it."""
     value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     return value.upper() in ("1", "ON", "YES", "TRUE")
 

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <regex>
-#include <set>
 
 #include "base/error.h"
 #include "base/text_file.h"
-#include "models/formats/safetensors_index.h"
+#include "models/formats/tensor_store.h"
 
 namespace replicate {
 namespace {
@@ -39,19 +38,13 @@ bool is_commit(const std::string& text) {
   return std::regex_match(text, kCommit);
 }
 
-std::set<std::string> weight_files(const fs::path& folder) {
-  constexpr const char *kOneFile = "model.safetensors", *kIndex = "model.safetensors.index.json";
-  if (is_there(folder / kOneFile) || !is_there(folder / kIndex)) return {kOneFile};
-  return files_of_index(read_text(folder / kIndex), (folder / kIndex).string());
-}
-
 /// A download that broke off leaves less. As scripts/hub.py has it: what one takes for whole, the other must.
 bool is_whole(const fs::path& folder) {
   if (!is_there(folder / "config.json")) return false;
   if (!is_there(folder / "tokenizer.json") && !is_there(folder / "tokenizer.model")) return false;
   try {
-    return std::ranges::all_of(weight_files(folder), [&](const auto& file) { return is_there(folder / file); });
-  } catch (const Error&) {  // an index that cannot be read
+    return !safetensors_files(folder).empty();
+  } catch (const Error&) {  // a part is missing, or the index cannot be read
     return false;
   }
 }
