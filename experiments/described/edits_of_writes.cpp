@@ -33,7 +33,7 @@ TablePass table_pass(Claim& claim, const Condition& on, const Stage& stage, cons
                      std::vector<Patch> patches) {
   auto run = claim.run(on, std::move(patches));
   // A mean over positions knows what comes later, so its loss would be flattered.
-  const bool with_loss = edit != "mean_over_positions";
+  const bool with_loss = on.model->config.has_head && edit != "mean_over_positions";
   return {edit, watch_sink(run, on, stage.sinks, claim.parameters.integer("queries"), claim.survey.sink_excess),
           with_loss ? run.add(std::make_shared<TextLoss>(on.tokens)) : nullptr};
 }
@@ -125,6 +125,7 @@ void edits_of_writes(Claim& claim) {
       if (i == 0) report_series(on, part, "", measure);
       if (part.spike == 0) report_series(on, part, "_all", measure);
       note_part(part, measure);
+      if (i == 0 && !on.model->config.has_head) measure.note("The model has no output head, so there is no loss.");
     });
   }
 }

@@ -1,9 +1,19 @@
 #include "models/core/check_plan.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace replicate {
 namespace {
+
+bool wants_logits(const Lane& lane) {
+  const auto layers = lane.model->config.layers;
+  return std::ranges::any_of(lane.probes, [&](const auto& probe) {
+    const auto sites = probe->needs(layers + 1, layers).sites;
+    return std::ranges::find(sites, Site::logits) != sites.end();
+  });
+}
 
 void check_lane(const Lane& lane) {
   TORCH_CHECK(lane.model && lane.tokens, "a lane needs a model and tokens");
@@ -13,6 +23,9 @@ void check_lane(const Lane& lane) {
   if (low < 0 || high >= config.vocabulary) {
     throw Error("token id " + std::to_string(low < 0 ? low : high) + " is not in the vocabulary", lane.model->name,
                 "use ids from 0 to " + std::to_string(config.vocabulary - 1));
+  }
+  if (!config.has_head && wants_logits(lane)) {
+    throw Error("the model has no output head", lane.model->name, "measure what needs no logits");
   }
   check_patches(lane.patches, config.layers, lane.tokens->sequences(), lane.tokens->length());
 }

@@ -153,7 +153,7 @@ class StoredWeights : public WeightSource {
     expect(names_.embedding, {config.vocabulary, config.width});
     expect(names_.final_norm, {config.width});
     if (config.layer_norm) expect(names_.final_norm_bias, {config.width});
-    if (!config.tied_head) expect(names_.head, {config.vocabulary, config.width});
+    if (config.has_own_head()) expect(names_.head, {config.vocabulary, config.width});
     known.insert({names_.embedding, names_.final_norm, names_.final_norm_bias, names_.head});
     refuse_unknown(known);
     if (config.tied_head && storage.names != Storage::Names::gguf) refuse_another_head();
@@ -191,6 +191,9 @@ class StoredWeights : public WeightSource {
   }
 
   Tensor head() const override {
+    if (!config_.has_head) {
+      throw Error("the model has no output head", store_->where(), "measure what needs no logits");
+    }
     return load(config_.tied_head ? names_.embedding : names_.head, {config_.vocabulary, config_.width});
   }
 

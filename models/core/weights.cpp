@@ -164,7 +164,7 @@ int64_t parameters(const ModelConfig& c) {
   for (const auto& [weight, shape] : block_weights(c)) {
     block += std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
   }
-  return c.layers * block + c.width * (c.layer_norm ? 2 : 1) + c.vocabulary * c.width * (c.tied_head ? 1 : 2);
+  return c.layers * block + c.width * (c.layer_norm ? 2 : 1) + c.vocabulary * c.width * (c.has_own_head() ? 2 : 1);
 }
 
 std::shared_ptr<WeightSource> random_weights(const ModelConfig& config, uint64_t seed, at::Device device) {

@@ -38,7 +38,7 @@ class WeightSource {
   virtual Tensor embed(const Tensor& ids) const = 0;          ///< [B, T] int64 -> [B, T, D]
   virtual Tensor final_norm() const = 0;                      ///< [D]
   virtual Tensor final_norm_bias() const { return {}; }       ///< [D]; undefined unless the model has LayerNorm
-  virtual Tensor head() const = 0;                            ///< [V, D]
+  virtual Tensor head() const = 0;                            ///< [V, D]; Error in a model without a head
   virtual void release(int64_t layer) const { (void)layer; }  ///< the block is not needed any more
 };
 

@@ -45,6 +45,7 @@ struct ModelConfig {
   double norm_eps = 1e-5;
   Rope rope;
   bool tied_head = true;  ///< the embedding is the output head
+  bool has_head = true;   ///< without: the model ends with the final norm, and there are no logits
 
   // What Llama's relatives change.
   NormPlacement norm_placement = NormPlacement::before;
@@ -71,6 +72,8 @@ struct ModelConfig {
   std::optional<double> sigmoid_bias = {};  ///< sigmoid(score + bias) in place of softmax
 
   bool operator==(const ModelConfig&) const = default;
+
+  bool has_own_head() const { return has_head && !tied_head; }
 
   // Of layer 1..L; nothing: no rotation, no window.
   std::optional<Rope> rope_of(int64_t layer) const;

@@ -44,16 +44,21 @@ double relative_difference(const Tensor& ours, const Tensor& expected) {
   return ((ours - expected).abs() / expected.abs().max()).max().item<double>();
 }
 
-/// Logits, residual stream and attention of `model` against the library's, all heads.
+Tensor everything(const Tensor& x) { return x; }
+
+/// Residual stream and attention of `model` against the library's, all heads, and the logits where it has a head.
 void expect_as_transformers(const std::shared_ptr<const Model>& model, const std::filesystem::path& folder) {
   const auto expected = SafetensorsFile::open(folder / "expected.safetensors");
-  const auto everything = [](const Tensor& x) { return x; };
   const auto logits = watch(Site::logits, everything), residual = watch(Site::block_output, everything);
   const auto attention = watch_attention({.columns = {0}}, [](const AttentionStatistics& s) { return s.column(0); });
   const auto tokens = make_tokens(ids_of(expected));
-  ASSERT_TRUE(run({{model, tokens, {}, {logits, residual, attention}}}, {}));
+  Lane lane{model, tokens, {}, {residual, attention}};
+  if (model->config.has_head) lane.probes.push_back(logits);
+  ASSERT_TRUE(run({lane}, {}));
   const auto layers = model->config.layers;
-  EXPECT_LT(relative_difference(logits->layer(layers + 1), floats(expected, "logits").to(at::kDouble)), 1e-5);
+  if (model->config.has_head) {
+    EXPECT_LT(relative_difference(logits->layer(layers + 1), floats(expected, "logits").to(at::kDouble)), 1e-5);
+  }
   const auto streams = residual->layers().slice(1, 0, layers - 1).transpose(0, 1);
   EXPECT_LT(relative_difference(streams, floats(expected, "residual").to(at::kDouble)), 1e-5);
   const auto columns = attention->layers().transpose(0, 1);
@@ -82,6 +87,55 @@ TEST_P(Architecture, ComputesNearlyTheSameInSmallerTypes) {
   EXPECT_LT(relative_difference(logits_in(at::kBFloat16), exact), 0.05);
   EXPECT_LT(relative_difference(logits_in(at::kHalf), exact), 0.01);
 }
+
+/// The same tensors under other names; those that are renamed to nothing are left out.
+void copy_renamed(const std::filesystem::path& from, const std::filesystem::path& to,
+                  const std::function<std::string(const std::string&)>& rename) {
+  const auto file = SafetensorsFile::open(from / "model.safetensors");
+  std::vector<SafetensorsOutput> outputs;
+  for (const auto& tensor : file.tensors()) {
+    const auto name = rename(tensor.name);
+    if (!name.empty()) outputs.push_back({name, tensor.dtype, tensor.shape, tensor.bytes});
+  }
+  write_safetensors(to / "model.safetensors", outputs);
+  std::filesystem::copy_file(from / "config.json", to / "config.json");
+}
+
+/// As embedding models are published: saved from the model below the head.
+class WithoutHead : public testing::TestWithParam<std::string> {
+ protected:
+  const TemporaryFolder folder_;
+
+  static bool is_head(const std::string& name) { return name == "lm_head.weight" || name == "embed_out.weight"; }
+};
+
+TEST_P(WithoutHead, ComputesTheStatesThatTransformersComputes) {
+  copy_renamed(golden() / GetParam(), folder_.path(),
+               [](const std::string& name) { return is_head(name) ? "" : name.substr(name.find('.') + 1); });
+  const auto model = open_model_folder(folder_.path(), GetParam(), at::kCPU);
+  EXPECT_FALSE(model->config.has_head);
+  const auto whole = open_model_folder(golden() / GetParam(), GetParam(), at::kCPU)->config;
+  EXPECT_EQ(parameters(whole) - parameters(model->config), whole.vocabulary * whole.width);
+  expect_as_transformers(model, golden() / GetParam());
+}
+
+TEST_P(WithoutHead, SaysSoWhereLogitsAreWanted) {
+  copy_renamed(golden() / GetParam(), folder_.path(),
+               [](const std::string& name) { return is_head(name) ? "" : name.substr(name.find('.') + 1); });
+  const auto model = open_model_folder(folder_.path(), GetParam(), at::kCPU);
+  const auto tokens = make_tokens(ids_of(SafetensorsFile::open(golden() / GetParam() / "expected.safetensors")));
+  expect_error([&] { run({{model, tokens, {}, {watch(Site::logits, everything)}}}, {}); }, "has no output head");
+}
+
+/// The names are those of the causal model, so the head was lost.
+TEST_P(WithoutHead, IsADamagedFileUnderTheNamesOfAWholeModel) {
+  copy_renamed(golden() / GetParam(), folder_.path(),
+               [](const std::string& name) { return is_head(name) ? "" : name; });
+  expect_error([&] { open_model_folder(folder_.path(), GetParam(), at::kCPU); }, "is missing");
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, WithoutHead, testing::Values("mistral", "qwen3", "olmo2", "phi3", "gpt_neox"),
+                         [](const auto& info) { return info.param; });
 
 /// Those of which GGUF can say what the configuration says.
 class ArchitectureInGguf : public testing::TestWithParam<std::string> {};
