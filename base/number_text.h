@@ -13,6 +13,9 @@ std::string significant_text(double value, int digits);
 /// `decimals` digits after the point (printf's %f).
 std::string fixed_text(double value, int decimals);
 
+/// "1 claim", "2 claims".
+std::string plural(size_t count, const std::string& noun);
+
 /// The shortest text that reads back as the same number.
 std::string shortest_text(double value);
 

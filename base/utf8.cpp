@@ -33,4 +33,11 @@ std::string replace_invalid_utf8(std::string_view text) {
   return result += text.substr(kept);
 }
 
+std::optional<size_t> first_not_text(std::string_view text) {
+  std::optional<size_t> first;
+  if (const auto nul = text.find('\0'); nul != std::string_view::npos) first = nul;
+  ill_formed().each_match(text, [&](size_t begin, size_t) { first = std::min(first.value_or(begin), begin); });
+  return first;
+}
+
 }  // namespace replicate

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,9 @@ namespace replicate {
 /// Source: the Unicode standard, section 3.9, table 3-7 and "U+FFFD substitution of maximal
 /// subparts".
 std::string replace_invalid_utf8(std::string_view text);
+
+/// Where the first byte stands that is no text: a NUL, or a part that is not well-formed UTF-8.
+std::optional<size_t> first_not_text(std::string_view text);
 
 /// Bytes of the character that begins with this one, in well-formed UTF-8.
 inline size_t character_bytes(char first) {

@@ -47,6 +47,7 @@ std::function<Tensor()> watch_excess(Claim& claim, const Stage& stage, const Con
 
 void judge_passages(Claim& claim, const Stage& stage) {
   const auto plain = claim.primary_without_bos();
+  if (plain.tokens->bos) Claim::unmet("the given sequences begin with BOS");
   require_other_positions(plain, "sink_source");
   const auto without = watch_excess(claim, stage, plain);
   claim.report([=](Measure& measure) { measure.judged("excess_without_bos", plain, without()); });

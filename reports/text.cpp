@@ -315,10 +315,6 @@ std::string format_ranges(const std::vector<double>& layers) {
   return enumerate(parts);
 }
 
-std::string plural(size_t count, const std::string& noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
-}
-
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   std::string result;
   size_t done = 0;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/number_text.h"  // plural
 #include "harness/record/record.h"
 
 namespace replicate::report {
@@ -45,7 +46,6 @@ std::string op_sign(const std::string& op);      ///< ">=" as "≥"
 std::string join(const std::vector<std::string>& parts, const std::string& separator);
 std::string enumerate(const std::vector<std::string>& parts);  ///< "a, b and c"
 std::string format_ranges(const std::vector<double>& layers);  ///< {4, 5, 6, 13} as "4–6 and 13"
-std::string plural(size_t count, const std::string& noun);     ///< "1 claim", "2 claims"
 void replace_all(std::string& text, std::string_view from, std::string_view to);
 
 }  // namespace replicate::report

@@ -23,7 +23,7 @@ struct Variant {
   Tensor excess() const { return excess_attention(column_of_first(), 0, on.length()); }
 };
 
-/// What the vocabulary or --tokens does not allow is missing.
+/// What the vocabulary or given inputs do not allow is missing.
 struct Variants {
   Variant plain;
   std::optional<Variant> bos = {};
@@ -111,7 +111,7 @@ void report_target(const Variants& variants, const std::vector<int64_t>& sinks, 
 void compare_with_bos(const Claim& claim, const Variants& variants, const std::vector<int64_t>& sinks,
                       Measure& measure) {
   if (!variants.bos) {
-    measure.note(claim.given ? "There is no comparison with BOS: --tokens gives the sequences as they are."
+    measure.note(claim.given ? "There is no comparison with BOS: given inputs are measured as they are."
                              : "There is no comparison with BOS: the vocabulary has no such token.");
     return;
   }

@@ -122,7 +122,8 @@ void check_folders(const CommandSpec& spec, const CommandLine& line) {
 
 void check_contradictions(const po::variables_map& values, const CommandLine& line) {
   constexpr std::pair<const char*, const char*> kContradictions[] = {
-      {"all", "only"}, {"tokens", "bos"}, {"list", "dry-run"}, {"list", "resume"}};
+      {"all", "only"},          {"tokens", "bos"},   {"tokens", "text"}, {"tokens", "text-literal"},
+      {"text", "text-literal"}, {"list", "dry-run"}, {"list", "resume"}};
   for (const auto& [a, b] : kContradictions) {
     if (!values.count(a) || !values.count(b)) continue;
     refuse(std::string("--") + a + " and --" + b + " contradict each other", "give one of them");

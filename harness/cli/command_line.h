@@ -15,7 +15,8 @@ struct CommandLine {
   std::string only;     ///< regex over claim ids; empty with --all
   std::string profile;  ///< empty: nightly on a GPU, cpu elsewhere
   std::string model;    ///< empty: the profile's
-  std::optional<std::filesystem::path> tokens, out;
+  std::optional<std::filesystem::path> tokens, text_file, out;
+  std::optional<std::string> text_literal;
   std::optional<std::filesystem::path> figures;  ///< of report: where single panels go
   std::string device = "auto";                   ///< auto | cpu | cuda[:N]
   std::optional<uint64_t> seed;

@@ -92,8 +92,10 @@ void add_settings(Adder add, CommandLine& line) {
   add("model", text("NAME|PATH", line.model),
       "in configs/models, a GGUF file or Hugging Face folder, or ORG/NAME[@REVISION] of Hugging Face");
   add("bos", text("on|off|auto", line.bos), "BOS first (auto: where the model is known to need it)");
-  add("tokens", path("FILE", line.tokens),
-      "token ids in place of the inputs: JSON Lines, one array per sequence, all of one length");
+  add("text", path("FILE", line.text_file), "measure on this text (UTF-8) in place of the program's own");
+  add("text-literal", value("TEXT", [&line](const std::string& given) { line.text_literal = given; }),
+      "the same, the text itself");
+  add("tokens", path("FILE", line.tokens), "measure on these token ids: JSON Lines, one array per sequence");
   add("seed", whole("--seed", line.seed, UINT64_MAX), "seed of inputs, null models and intervals");
   add("set", texts("KEY=VALUE", line.overrides),
       "change a setting, may be repeated:\nclaims.sink_onset.natural.sequences=4");
@@ -173,9 +175,9 @@ const std::vector<CommandSpec>& command_specs() {
        "",
        "(--all | --only REGEX | --list | --dry-run) [OPTION...]",
        "measures a paper's claims on real models and says which of them hold",
-       {"all",    "only",   "list",        "dry-run",        "profile", "model",   "bos",
-        "tokens", "seed",   "set",         "accept-licence", "device",  "threads", "dtype",
-        "out",    "resume", "save-inputs", "verbose",        "fail-on", "against"},
+       {"all",          "only",   "list",        "dry-run", "profile",        "model",  "bos",     "text",
+        "text-literal", "tokens", "seed",        "set",     "accept-licence", "device", "threads", "dtype",
+        "out",          "resume", "save-inputs", "verbose", "fail-on",        "against"},
        "everything was measured, whatever the verdicts",
        "--fail-on found something"},
       {Command::train,
@@ -254,6 +256,7 @@ std::string usage_text() {
          "  replicate --all                        measure every claim on the default model\n"
          "  replicate --all --profile smoke        the same in a minute, to see that it runs\n"
          "  replicate --all --model DIR|FILE       measure your own model\n"
+         "  replicate --all --text FILE            measure on your own text\n"
          "  replicate --only REGEX                 measure some claims\n"
          "  replicate --list                       list the claims\n"
          "  replicate --help                       all options and commands\n";

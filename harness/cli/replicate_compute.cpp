@@ -56,17 +56,25 @@ std::string command_of(const CommandLine& line, const Settings& settings) {
                         shell_word(line.model.empty() ? settings.model.name : line.model) + " --seed " +
                         std::to_string(settings.seed);
   if (line.tokens) command += " --tokens " + shell_word(line.tokens->string());
+  if (line.text_file) command += " --text " + shell_word(line.text_file->string());
+  if (line.text_literal) command += " --text-literal " + shell_word(*line.text_literal);
   if (!line.bos.empty()) command += " --bos " + line.bos;
   if (settings.dtype != "float32") command += " --dtype " + settings.dtype;
   for (const auto& change : line.overrides) command += " --set " + shell_word(change);
   return command;
 }
 
-/// --tokens, or those that a recorded run was given.
-std::optional<std::filesystem::path> tokens_of(const CommandLine& line) {
-  if (line.command != CommandLine::Command::reproduce) return line.tokens;
-  const auto recorded = line.folders.front() / kTokensFile;
-  return std::filesystem::exists(recorded) ? std::optional(recorded) : std::nullopt;
+/// What the person gives to measure on, or what a recorded run was given.
+std::optional<GivenSource> given_of(const CommandLine& line) {
+  using Kind = GivenSource::Kind;
+  if (line.command == CommandLine::Command::reproduce) {
+    const auto recorded = line.folders.front() / kTokensFile;
+    if (std::filesystem::exists(recorded)) return GivenSource{Kind::tokens, recorded.string()};
+  }
+  if (line.tokens) return GivenSource{Kind::tokens, line.tokens->string()};
+  if (line.text_file) return GivenSource{Kind::text, line.text_file->string()};
+  if (line.text_literal) return GivenSource{Kind::literal, *line.text_literal};
+  return std::nullopt;
 }
 
 RunRequest request_for(const CommandLine& line) {
@@ -76,7 +84,7 @@ RunRequest request_for(const CommandLine& line) {
   const auto out = line.out.value_or(fresh_run_folder(home() / "results", settings.profile, settings.model.name));
   return {.settings = std::move(settings),
           .assets = assets(),
-          .tokens = tokens_of(line),
+          .given = given_of(line),
           .device = device,
           .out = out,
           .training = std::filesystem::absolute(out).parent_path() / "training",

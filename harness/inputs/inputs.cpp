@@ -1,11 +1,8 @@
 #include "harness/inputs/inputs.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/error.h"
-#include "base/json_section.h"
 #include "base/run_folder.h"
 #include "base/sha256.h"
 #include "base/statistics.h"
@@ -198,81 +195,10 @@ const std::string& InputMaker::text() {
   return text_;
 }
 
-namespace {
-
-std::string text_of_tokens(const std::filesystem::path& file) {
-  try {
-    return read_text(file);
-  } catch (const Error& error) {
-    throw Error("cannot read the token file: " + error.what_happened(), file.string(),
-                "name an existing JSON Lines file");
-  }
-}
-
-nlohmann::json array_in(const std::string& line, const std::string& where) {
-  try {
-    auto array = parse_json(line, where);
-    if (array.is_array() && !array.empty()) return array;
-  } catch (const Error&) {  // its remedy is for files that were fetched
-  }
-  throw Error("not a JSON array of token ids", where, "write one array like [1, 2, 3] a line");
-}
-
-/// Whatever is no number goes by its kind: a list nests, and a text may be as long as the file.
-std::string shown(const nlohmann::json& id) {
-  return id.is_number() ? id.dump() : std::string("of type ") + id.type_name();
-}
-
-}  // namespace
-
 Tokens replaced(const TokenIds& tokens, int64_t position, const std::vector<int64_t>& ids, const std::string& label) {
   auto changed = tokens.ids.clone();
   changed.select(1, position).copy_(at::tensor(ids, at::kLong));
   return make_tokens(changed, label, tokens.kind, tokens.bos && position != 0, tokens.region);
-}
-
-Tokens read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
-  std::istringstream stream(text_of_tokens(file));
-  std::vector<int64_t> ids;
-  InputShape shape;
-  std::string line;
-  for (int64_t number = 1; std::getline(stream, line); ++number) {
-    const auto where = file.string() + ":" + std::to_string(number);
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const auto array = array_in(line, where);
-    const auto length = static_cast<int64_t>(array.size());
-    if (shape.length == 0) shape.length = length;
-    if (length != shape.length) {
-      throw Error("sequence of " + std::to_string(length) + " ids among sequences of " + std::to_string(shape.length),
-                  where, "give all sequences one length");
-    }
-    for (const auto& id : array) {
-      if (!id.is_number_integer() || id < 0 || id >= vocabulary) {
-        throw Error("token id " + shown(id) + " is not in the vocabulary", where,
-                    "use integers from 0 to " + std::to_string(vocabulary - 1));
-      }
-      ids.push_back(id.get<int64_t>());
-    }
-    ++shape.sequences;
-  }
-  if (shape.sequences == 0) {
-    throw Error("the token file is empty", file.string(), "write one array of ids a line");
-  }
-  if (shape.length < 16) {
-    throw Error("sequences of " + std::to_string(shape.length) + " ids are too short to measure on", file.string(),
-                "give at least 16 ids a sequence");
-  }
-  return finish("tokens", "tokens", ids, shape, false);
-}
-
-GivenTokens split(const Tokens& given) {
-  const auto all = given->sequences();
-  if (all < kFewestGiven) return {given, nullptr};
-  const auto part = [&](int64_t from, int64_t to, Region region) {
-    const auto ids = given->ids.slice(0, from, to).contiguous();
-    return make_tokens(ids, given->label, given->kind, given->bos, name_of(region));
-  };
-  return {part(all / 3, all, Region::measure), part(0, all / 3, Region::survey)};
 }
 
 }  // namespace replicate

@@ -71,16 +71,4 @@ class InputMaker {
 /// all.
 Tokens replaced(const TokenIds& tokens, int64_t position, const std::vector<int64_t>& ids, const std::string& label);
 
-/// --tokens FILE: JSON Lines, one array of ids per sequence, all of one length. Error names file and line
-/// for anything else, and for ids outside 0..vocabulary-1.
-Tokens read_tokens(const std::filesystem::path& file, int64_t vocabulary);
-
-/// Given sequences, so that nothing is chosen on those that are judged: the first third, at least 8, finds layers,
-/// neurons and means, and the rest is judged. Of fewer than kFewestGiven none are set aside (null).
-struct GivenTokens {
-  Tokens judged, set_aside;
-};
-inline constexpr int64_t kFewestGiven = 24;
-GivenTokens split(const Tokens& given);
-
 }  // namespace replicate

@@ -30,8 +30,9 @@ Condition Context::primary(bool with_bos) const {
 }
 
 std::optional<Condition> Context::condition(const std::string& name) const {
-  if (given || !parameters.has(name + ".sequences")) return std::nullopt;
-  if (!reports_others && name != "null_model") return std::nullopt;
+  if (!parameters.has(name + ".sequences")) return std::nullopt;
+  if ((given || !reports_others) && name != "null_model") return std::nullopt;
+  if (given) return Condition{given, null_model, "_null"};
   const auto size = shape(name);
   if (name == "natural") return Condition{maker->make(InputKind::natural, size, bos), model, ""};
   if (name == "random") return Condition{maker->make(InputKind::random, size), model, ""};

@@ -39,8 +39,8 @@ class Context {
   std::vector<SinkStage> stages;  ///< that the claim is bound to in this call: one, or all together; empty: none
   Parameters parameters;          ///< of this claim
   InputMaker* maker = nullptr;    ///< shared by all claims of a run
-  Tokens given;                   ///< --tokens: these ids and no others; null without
-  Tokens set_aside;               ///< of --tokens: for the survey and calibration; null without, or with too few
+  Tokens given;                   ///< by the user: these ids and no others; null without
+  Tokens set_aside;               ///< of those: for the survey and calibration; null without, or with too few
   bool reports_others = true;     ///< false in a variation: nothing beside the primary and the null model
   BootstrapOptions bootstrap;
   uint64_t seed = 0;
@@ -51,18 +51,18 @@ class Context {
   const ModelConfig& config() const { return model->config; }
 
   /// The condition that is judged first, then each one that the claim's YAML gives a size: natural, random,
-  /// repeated, bos, null_model. With --tokens the primary alone.
+  /// repeated, bos, null_model. On given inputs the primary and the null model alone.
   std::vector<Condition> conditions() const;
 
   InputKind judged_on() const;
   /// On the inputs that the claim's YAML says it is judged_on (natural or random; natural where it says nothing).
   Condition primary() const;
   // The same without BOS and with it, which moves each sequence by one position, whatever the model's own setting. With
-  // --tokens both are the given ids. Error where BOS is asked for and the vocabulary has none.
+  // inputs that are given both are those. Error where BOS is asked for and the vocabulary has none.
   Condition primary_without_bos() const { return primary(false); }
   Condition primary_with_bos() const { return primary(true); }
-  /// The condition of that name, if the YAML has it, --tokens is not in force and, for "bos", the vocabulary
-  /// has such a token. "null_model" has the primary's kind of inputs.
+  /// The condition of that name, if the YAML has it, inputs are not given and, for "bos", the vocabulary has such a
+  /// token. "null_model" has the primary's kind of inputs, and all of those that are given.
   std::optional<Condition> condition(const std::string& name) const;
 
  private:

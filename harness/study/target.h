@@ -23,7 +23,7 @@ RowMask all_but_first(int64_t target, LayerRange layers);
 MaskedRow itself_and_random(int64_t target, int64_t n, int64_t sequences, Random& random);
 
 /// Other sequences of the condition's kind, just long enough to hold the target, for means over samples; as many as
-/// the parameter calibration.sequences says. With --tokens those set aside of them, or all where they are few.
+/// the parameter calibration.sequences says. Of given inputs those set aside, or all where they are few.
 Tokens calibration_for(const Condition& condition, const Context& context, int64_t target);
 
 /// What the model's heads put out at one position in these layers.

@@ -72,12 +72,9 @@ size_t first_document(std::string_view text) {
 
 /// A model would learn other bytes as well as words, and its loss would look like any other.
 void require_text(std::string_view document, size_t offset, const fs::path& path) {
-  const auto valid = replace_invalid_utf8(document);
-  const auto first = std::ranges::mismatch(document, valid).in1 - document.begin();
-  const auto nul = document.find('\0');
-  if (valid == document && nul == std::string_view::npos) return;
-  const auto at = std::min(nul, valid == document ? nul : static_cast<size_t>(first));
-  fail("byte " + std::to_string(offset + at) + " is not UTF-8 text", path,
+  const auto at = first_not_text(document);
+  if (!at) return;
+  fail("byte " + std::to_string(offset + *at) + " is not UTF-8 text", path,
        "give text in UTF-8 (iconv converts it), unpacked, or *.tokens for ids");
 }
 

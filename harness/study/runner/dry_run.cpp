@@ -56,7 +56,7 @@ std::string dry_run(const RunRequest& request) {
   }
   if (session.given.judged) {
     for (const auto& claim : training)
-      table.add_failure(claim.settings->id, "skipped, --tokens says nothing about training");
+      table.add_failure(claim.settings->id, "not run: given inputs say nothing about training");
   } else if (!training.empty()) {
     add_training(session, training, table);
   }

@@ -20,7 +20,8 @@ constexpr int64_t kEdition = 2;
 
 /// A model that is named by its path has no file in configs that says so.
 std::optional<std::string> note_on_bos(const Session& session) {
-  if (!session.settings.model.from_path || session.given.judged) return std::nullopt;
+  const auto& given = session.request.given;
+  if (!session.settings.model.from_path || (given && given->kind == GivenSource::Kind::tokens)) return std::nullopt;
   if (session.begins_with_bos()) return "Natural inputs begin with BOS here; --bos off leaves it out.";
   if (!session.loaded.tokenizer->adds_bos()) return std::nullopt;
   return "The model's tokenizer begins a text with BOS, but natural inputs here do not; --bos on adds it.";
@@ -188,6 +189,7 @@ void measure_and_judge(const Session& session, ClaimRun& claim, Record& record) 
   auto& notes = record.measurement.notes;
   notes.insert(notes.begin(), claim.settings->notes.begin(), claim.settings->notes.end());
   if (!claim.trains()) {
+    notes.insert(notes.begin(), session.given.notes.begin(), session.given.notes.end());
     for (const auto& note : {note_on_length(session, record), note_on_bos(session)})
       if (note) notes.insert(notes.begin(), *note);
   }

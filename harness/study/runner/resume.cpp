@@ -18,11 +18,11 @@ std::string training_fingerprint(Session& session, const ClaimSettings& settings
   const auto error = what_throws([&] { study_print = session.study().fingerprint() + futility(session, settings); });
   const auto all = std::to_string(kMeasurementVersion) + "\n" + session.request.device.str() + "\n" + settings.id +
                    "\n" + study_print + error + "\n" + settings.parameters.yaml() +
-                   (session.given.judged ? "\n--tokens" : "");
+                   (session.given.judged ? "\ngiven" : "");
   return sha256_hex(std::as_bytes(std::span(all)));
 }
 
-std::string text_of(const GivenTokens& given) {
+std::string text_of(const GivenInputs& given) {
   std::string text;
   for (const auto& tokens : {given.judged, given.set_aside}) {
     if (tokens) text += tokens->sha256 + "/" + std::to_string(tokens->length());

@@ -59,7 +59,7 @@ RunOutcome run_claims(const RunRequest& request, Progress& progress) {
   const RunFolder folder(request.out, kRunBytes);
   log_to(folder.path() / "log.txt");
   write_atomically(folder.path() / "config.yaml", session.config());
-  if (request.tokens) write_atomically(folder.path() / kTokensFile, read_text(*request.tokens));
+  if (request.given) write_atomically(folder.path() / kTokensFile, given_jsonl(session.given));
   return run(session, folder, progress);
 }
 

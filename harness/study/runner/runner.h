@@ -4,18 +4,19 @@
 
 #include "base/progress.h"
 #include "base/run_folder.h"
+#include "harness/inputs/given.h"
 #include "harness/inputs/loading.h"
 #include "models/core/executor.h"
 
 namespace replicate {
 
-/// In the run folder: what --tokens gave.
+/// In the run folder: the token ids that the user gave, or that the given text has.
 inline constexpr const char* kTokensFile = "tokens.jsonl";
 
 struct RunRequest {
   Settings settings;
   std::filesystem::path assets;
-  std::optional<std::filesystem::path> tokens;  ///< --tokens
+  std::optional<GivenSource> given;  ///< in place of the program's own inputs
   at::Device device = at::kCPU;
   std::filesystem::path out;       ///< the run folder; made once model and tokens were checked
   std::filesystem::path training;  ///< where training runs are kept, for other runs to use

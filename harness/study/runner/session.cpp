@@ -12,7 +12,10 @@ Session::Session(const RunRequest& run_request)
       settings(run_request.settings),
       loaded(load_model(settings.model, settings.dtype, settings.seed, request.device, settings.weight_noise)),
       maker(make_inputs(settings.seed)) {
-  if (request.tokens) given = split(read_tokens(*request.tokens, loaded.model->config.vocabulary));
+  if (request.given) {
+    given = read_given(*request.given, *loaded.tokenizer, loaded.model->config.vocabulary,
+                       {settings.survey.integer("length"), begins_with_bos()});
+  }
   options.device = request.device;
   if (settings.batch_tokens > 0) options.batch_tokens = settings.batch_tokens;
 }
@@ -41,6 +44,11 @@ TextSource Session::source_of(const std::string& text) const {
   if (!std::filesystem::exists(folder))
     throw Error("the text is not set up", "assets/text/" + text, "run scripts/setup --with texts");
   return {folder};
+}
+
+bool Session::begins_with_bos() const {
+  if (given.judged) return given.judged->bos;
+  return settings.model.bos.value_or(loaded.model->config.begins_with_bos);
 }
 
 std::string Session::config() const {

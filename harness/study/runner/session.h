@@ -28,15 +28,16 @@ class Session {
   const Settings& settings;
   LoadedModel loaded;
   std::shared_ptr<InputMaker> maker;
-  GivenTokens given;  ///< --tokens; null without
+  GivenInputs given;  ///< in place of the program's own inputs; null without
   std::string prose_sha256;
   ExecutorOptions options;
   std::map<SurveyInputs, Survey> surveys;
   int64_t attempts = 0;                   ///< at claims, so far: each names its recordings by its number
   std::map<std::string, Record> records;  ///< by claim
 
-  /// The settings know it of a named model; a model that is given by its path may know it of itself.
-  bool begins_with_bos() const { return settings.model.bos.value_or(loaded.model->config.begins_with_bos); }
+  /// Given sequences say it themselves. The settings know it of a named model; a model that is given by its path may
+  /// know it of itself.
+  bool begins_with_bos() const;
   std::string noise() const;   ///< what tells results with noise on the weights from others; empty without
   std::string config() const;  ///< of config.yaml, with what was left for the model to decide
 

@@ -14,7 +14,7 @@ std::vector<ClaimRun> take_training_claims(std::vector<ClaimRun>& claims) {
 
 bool train_for(Session& session, std::vector<ClaimRun>& claims, Progress& progress) {
   if (session.given.judged) {
-    for (auto& claim : claims) claim.inapplicable = "--tokens: the given ids say nothing about training";
+    for (auto& claim : claims) claim.inapplicable = "given inputs say nothing about training";
     return true;
   }
   bool whole = true;

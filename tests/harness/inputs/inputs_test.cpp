@@ -5,34 +5,12 @@
 #include <set>
 
 #include "base/error.h"
-#include "models/formats/gguf.h"
 #include "tests/support/expect_error.h"
-#include "tests/support/gguf_writer.h"
+#include "tests/support/letters_tokenizer.h"
 #include "tests/support/temporary_folder.h"
 
 namespace replicate {
 namespace {
-
-/// A vocabulary of the printable ASCII bytes, a space and a line feed, and BOS: ids follow the list.
-std::shared_ptr<const Tokenizer> byte_tokenizer() {
-  std::vector<std::string> tokens;
-  for (char c = 33; c < 127; ++c) tokens.emplace_back(1, c);
-  tokens.insert(tokens.end(), {"\xc4\xa0", "\xc4\x8a", "<bos>"});
-  std::vector<int32_t> types(tokens.size(), 1);
-  types.back() = 3;
-  static std::vector<std::byte> bytes;
-  bytes = GgufWriter()
-              .text("tokenizer.ggml.model", "gpt2")
-              .text("tokenizer.ggml.pre", "gpt-2")
-              .texts("tokenizer.ggml.tokens", tokens)
-              .integers("tokenizer.ggml.token_type", types)
-              .texts("tokenizer.ggml.merges", {})
-              .unsigned_integer("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(tokens.size() - 1))
-              .bytes();
-  return std::make_shared<const Tokenizer>(Tokenizer::from_gguf(GgufFile::parse(bytes, "test")));
-}
-
-constexpr int64_t kVocabulary = 97;
 
 class InputsTest : public testing::Test {
  protected:
@@ -42,7 +20,7 @@ class InputsTest : public testing::Test {
     folder_.write("a.txt", text);
   }
   InputMaker maker(uint64_t seed = 1) const {
-    return InputMaker(byte_tokenizer(), kVocabulary, {folder_.path()}, seed);
+    return InputMaker(letters_tokenizer(), kLetters, {folder_.path()}, seed);
   }
   static std::set<std::string> rows(const Tokens& tokens) {
     std::set<std::string> all;
@@ -60,7 +38,7 @@ TEST_F(InputsTest, NaturalPassagesAreDistinctAndBeginAtALine) {
   const auto tokens = made.make(InputKind::natural, {20, 32});
   EXPECT_EQ(tokens->ids.sizes(), (std::vector<int64_t>{20, 32}));
   EXPECT_EQ(rows(tokens).size(), 20U);
-  const auto first = byte_tokenizer()->encode("l").front();
+  const auto first = letters_tokenizer()->encode("l").front();
   EXPECT_TRUE((tokens->ids.select(1, 0) == first).all().item<bool>());
 }
 
@@ -89,14 +67,14 @@ TEST_F(InputsTest, BosComesFirstAndTheLengthStays) {
   auto made = maker();
   const auto plain = made.make(InputKind::natural, {4, 16}), bos = made.make(InputKind::natural, {4, 16}, true);
   EXPECT_EQ(bos->label, "natural_bos");
-  EXPECT_TRUE((bos->ids.select(1, 0) == kVocabulary - 1).all().item<bool>());
+  EXPECT_TRUE((bos->ids.select(1, 0) == kLetters - 1).all().item<bool>());
   EXPECT_TRUE(at::equal(bos->ids.slice(1, 1), plain->ids.slice(1, 0, 15)));
 }
 
 TEST_F(InputsTest, RandomIdsCoverTheVocabularyWithoutSpecialTokens) {
   const auto ids = maker().make(InputKind::random, {200, 64})->ids;
   EXPECT_EQ(ids.min().item<int64_t>(), 0);
-  EXPECT_EQ(ids.max().item<int64_t>(), kVocabulary - 2);
+  EXPECT_EQ(ids.max().item<int64_t>(), kLetters - 2);
 }
 
 TEST_F(InputsTest, RepeatedIsOneIdASequence) {
@@ -173,7 +151,7 @@ TEST_F(InputsTest, OrdinaryIdsAreNeverSpecialAndTheSameForOnePurpose) {
   const auto made = maker();
   const auto ids = made.ordinary_ids(500, "a test");
   ASSERT_EQ(ids.size(), 500U);
-  for (const auto id : ids) EXPECT_TRUE(id >= 0 && id < kVocabulary - 1) << id;
+  for (const auto id : ids) EXPECT_TRUE(id >= 0 && id < kLetters - 1) << id;
   EXPECT_GT(std::set<int64_t>(ids.begin(), ids.end()).size(), 80U);
   EXPECT_EQ(ids, maker().ordinary_ids(500, "a test"));
   EXPECT_NE(ids, made.ordinary_ids(500, "another"));
@@ -188,7 +166,7 @@ TEST_F(InputsTest, OneTokenEachIsEveryOrdinaryIdOnce) {
   auto made = maker();
   const auto all = made.one_token_each(1 << 20);
   EXPECT_EQ(all->kind, "vocabulary");
-  EXPECT_TRUE(all->ids.flatten().equal(at::arange(kVocabulary - 1)));  // all but BOS
+  EXPECT_TRUE(all->ids.flatten().equal(at::arange(kLetters - 1)));  // all but BOS
   const auto some = made.one_token_each(20);
   EXPECT_EQ(some->ids.sizes(), (std::vector<int64_t>{20, 1}));
   EXPECT_EQ(std::get<0>(at::_unique(some->ids)).numel(), 20);
@@ -199,63 +177,25 @@ TEST_F(InputsTest, OneTokenEachIsEveryOrdinaryIdOnce) {
 TEST_F(InputsTest, BosIsThatOfTheVocabulary) {
   const auto made = maker();
   EXPECT_TRUE(made.has_bos());
-  EXPECT_EQ(made.bos(), kVocabulary - 1);
+  EXPECT_EQ(made.bos(), kLetters - 1);
 }
 
 TEST_F(InputsTest, TooLittleOrNoProseSaysSo) {
   EXPECT_THROW(maker().make(InputKind::natural, {100000, 64}), Error);
-  InputMaker none(byte_tokenizer(), kVocabulary, {folder_ / "missing"}, 1);
+  InputMaker none(letters_tokenizer(), kLetters, {folder_ / "missing"}, 1);
   EXPECT_THROW(none.make(InputKind::natural, {1, 16}), Error);
 }
 
 TEST_F(InputsTest, AnOpeningComesBeforeTheSamePassages) {
   const std::vector<int64_t> opening = {5, 6, 7};
-  InputMaker in_chat(byte_tokenizer(), kVocabulary, {folder_.path(), opening}, 1);
+  InputMaker in_chat(letters_tokenizer(), kLetters, {folder_.path(), opening}, 1);
   const auto plain = maker().make(InputKind::natural, {6, 32}), opened = in_chat.make(InputKind::natural, {6, 32});
   EXPECT_TRUE((opened->ids.slice(1, 0, 3) == at::tensor(opening, at::kLong)).all().item<bool>());
   EXPECT_TRUE(at::equal(opened->ids.slice(1, 3), plain->ids.slice(1, 0, 29)));
   const auto with_bos = in_chat.make(InputKind::natural, {6, 32}, true);
-  EXPECT_TRUE((with_bos->ids.select(1, 0) == kVocabulary - 1).all().item<bool>());
+  EXPECT_TRUE((with_bos->ids.select(1, 0) == kLetters - 1).all().item<bool>());
   EXPECT_TRUE(at::equal(with_bos->ids.slice(1, 1), opened->ids.slice(1, 0, 31)));
   expect_error([&] { in_chat.make(InputKind::natural, {1, 5}); }, "the chat template takes 3 of 5 tokens");
-}
-
-TEST_F(InputsTest, TokensThatAreNoneAreSaidInOneShortLine) {
-  const auto refuse = [&](const std::string& text, const std::string& part) {
-    folder_.write("bad.jsonl", text);
-    expect_error([&] { read_tokens(folder_ / "bad.jsonl", 50); }, part);
-    EXPECT_LT(message_of([&] { read_tokens(folder_ / "bad.jsonl", 50); }).size(), 300U);
-  };
-  const std::string many(1 << 20, '['), closed(1 << 20, ']');
-  refuse(many + closed, "not a JSON array of token ids");
-  refuse("[1, " + many + closed + "]", "not a JSON array of token ids");
-  refuse("[1, [2], 3]", "token id of type array is not in the vocabulary");
-  refuse("[1, \"" + std::string(1 << 20, 'a') + "\"]", "token id of type string is not in the vocabulary");
-  refuse("[1, 50]", "token id 50 is not in the vocabulary");
-  expect_error([&] { read_tokens(folder_ / "none.jsonl", 50); }, "cannot read the token file");
-  expect_error([] { read_tokens("/dev/zero", 50); }, "cannot read the token file: this is a pipe or a device");
-}
-
-TEST_F(InputsTest, AThirdOfGivenSequencesIsSetAside) {
-  for (const int64_t all : {23, 24, 25, 60}) {
-    const auto ids = at::arange(all * 16).view({all, 16});
-    const auto [judged, set_aside] = split(make_tokens(ids));
-    if (all < 24) {
-      EXPECT_EQ(set_aside, nullptr);
-      EXPECT_TRUE(at::equal(judged->ids, ids));
-      continue;
-    }
-    EXPECT_GE(set_aside->sequences(), 8) << all;
-    EXPECT_TRUE(at::equal(at::cat({set_aside->ids, judged->ids}), ids)) << all;
-  }
-}
-
-TEST_F(InputsTest, TokensAreReadLineByLine) {
-  folder_.write("good.jsonl", "[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]\n\n[5,5,5,5,5,5,5,5,5,5,5,5,5,5,5,49]\r\n");
-  const auto tokens = read_tokens(folder_ / "good.jsonl", 50);
-  EXPECT_EQ(tokens->sequences(), 2);
-  EXPECT_EQ(tokens->length(), 16);
-  EXPECT_EQ(tokens->ids[1][15].item<int64_t>(), 49);
 }
 
 }  // namespace

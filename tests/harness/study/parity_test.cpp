@@ -11,7 +11,7 @@
 
 #include "base/run_folder.h"
 #include "base/yaml.h"
-#include "harness/inputs/inputs.h"
+#include "harness/inputs/given.h"
 #include "harness/inputs/loading.h"
 #include "harness/study/runner/runner.h"
 #include "models/core/watch.h"
@@ -40,7 +40,9 @@ TEST_F(Parity, LogitsWithin5e4) {
   settings.name = "smollm2";
   settings.file = model_file();
   const auto loaded = load_model(settings, "float32", 1, at::kCPU);
-  const auto tokens = read_tokens(golden() / "tokens.jsonl", loaded.record.vocabulary);
+  const auto tokens = read_given({GivenSource::Kind::tokens, (golden() / "tokens.jsonl").string()}, *loaded.tokenizer,
+                                 loaded.record.vocabulary)
+                          .judged;
   const auto logits = watch(Site::logits, [](const Tensor& x) { return x; });
   ASSERT_TRUE(run({{loaded.model, tokens, {}, {logits}}}, {}));
   const auto ours = logits->layer(loaded.record.layers + 1);  // [B, T, V]
@@ -94,7 +96,8 @@ struct ReferenceRun {
                                                                 .overrides = {"bootstrap_resamples=50"},
                                                                 .seed = 1})),
                              .assets = assets_folder(),
-                             .tokens = source_folder() / "tests/golden/parity/tokens.jsonl",
+                             .given = GivenSource{GivenSource::Kind::tokens,
+                                                  (source_folder() / "tests/golden/parity/tokens.jsonl").string()},
                              .out = folder / "run",
                              .training = folder / "training",
                              .command = "test"};

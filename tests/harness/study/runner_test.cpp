@@ -119,7 +119,7 @@ class Runner : public testing::Test {
                                                .overrides = {},
                                                .seed = 1})),
             .assets = folder_ / "assets",
-            .tokens = folder_ / "tokens.jsonl",
+            .given = GivenSource{GivenSource::Kind::tokens, (folder_ / "tokens.jsonl").string()},
             .out = folder_ / "run",
             .training = folder_ / "training",
             .command = "test"};
@@ -161,7 +161,7 @@ TEST_F(Runner, AVariationThatCannotSayAnythingIsNotMeasured) {
       "requires: [{metric: norm, op: \">\", threshold: 0, source: a test}]\n"
       "sweep: {points: {with: {bos: on}, without: {bos: off}, longer: {natural.length: 32}}}\n");
   auto own = request();
-  own.tokens.reset();
+  own.given.reset();
   const auto record = run_claims(own, *make_progress()).records.at(0);
   EXPECT_EQ(record.verdict, Verdict::pass) << record.reason;
   ASSERT_EQ(record.variations.size(), 3U);
@@ -184,7 +184,7 @@ TEST_F(Runner, AVariationOnAnotherTextIsMeasuredWhereTheTextIsThere) {
   const auto profile = folder_ / "configs/profiles/smoke.yaml";
   folder_.write("configs/profiles/smoke.yaml", read_text(profile) + "sweep_texts: [encyclopaedia, code, chat]\n");
   auto own = request();
-  own.tokens.reset();
+  own.given.reset();
   const auto record = run_claims(own, *make_progress()).records.at(0);
   ASSERT_EQ(record.variations.size(), 4U);
   EXPECT_EQ(record.variations[1].reason,
@@ -232,7 +232,7 @@ std::vector<nlohmann::json> lines_of(const std::filesystem::path& file) {
 TEST_F(Runner, SavesTheTokenIdsBesideTheRecords) {
   add("first_look");
   auto wanted = request();
-  wanted.tokens = std::nullopt;
+  wanted.given = std::nullopt;
   wanted.save_inputs = true;
   const auto record = run_claims(wanted, *make_progress()).records.front();
   const auto judged = lines_of(wanted.out / "first_look" / kInputsFile);
