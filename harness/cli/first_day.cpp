@@ -52,7 +52,7 @@ const std::vector<Instead>& options() {
       {{"--fp16", "--half", "--precision", "--torch-dtype"}, "write --dtype float16 or bfloat16"},
       {{"--bf16"}, "write --dtype bfloat16"},
       {{"--workers", "--jobs", "--num-threads", "--cores", "-j", "-t"}, "write --threads N"},
-      {{"--quick", "--fast", "--small"}, "write --profile smoke"},
+      {{"--quick", "--fast", "--small"}, "write --profile quick"},
       {{"--full", "--paper"}, "write --profile paper"},
       {{"--model-name", "--model_name", "--model-path", "--model_name_or_path", "--pretrained", "-m"}, "write --model"},
       {{"--revision"}, "write --model ORG/NAME@REVISION"},

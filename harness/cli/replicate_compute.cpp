@@ -105,9 +105,11 @@ void print_results(const std::vector<Record>& records, bool verbose) {
 
 /// The table on the terminal first: it must not be lost with a disk that is full. False when the files
 /// could not all be written, save for plots that a missing gnuplot leaves out.
-bool show_results(const std::vector<Record>& records, const std::filesystem::path& folder,
-                  const report::FailOn& fail_on, bool verbose) {
+bool show_results(const std::vector<Record>& records, const RunRequest& request, const report::FailOn& fail_on,
+                  bool verbose) {
+  const auto& folder = request.out;
   print_results(records, verbose);
+  if (!request.settings.not_run.empty()) std::cout << request.settings.not_run << "\n";
   std::vector<std::string> order;
   for (const auto& record : records) order.push_back(record.claim);
   try {
@@ -135,7 +137,7 @@ int run(const CommandLine& line, const RunRequest& request) {
     std::cerr << "replicate: " << outcome.failure << "\n";
     return kBroken;
   }
-  const bool reported = outcome.records.empty() || show_results(outcome.records, request.out, fail_on, line.verbose);
+  const bool reported = outcome.records.empty() || show_results(outcome.records, request, fail_on, line.verbose);
   if (outcome.interrupted) {
     std::cerr << "replicate: interrupted; --resume --out " << request.out.string() << " goes on where it stopped\n";
     return kInterrupted;

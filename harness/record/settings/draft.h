@@ -28,6 +28,7 @@ struct Draft {
   ParameterTable survey{Yaml::parse(kSurveyDefaults, "the survey's defaults")};
   ParameterTable training;
   std::string model;  ///< named by the profile
+  std::string only;   ///< the claims that the profile runs, as --only has them; empty: all
   std::vector<ClaimDraft> claims;
   std::optional<std::vector<std::string>> known_models;  ///< when definitions were registered; nothing: none are
 };

@@ -7,12 +7,13 @@
 namespace replicate {
 
 void apply_profile(Draft& draft, const Yaml& yaml, const std::string& name) {
-  yaml.allow({"name", "description", "caution", "calibration", "model", "seed", "bootstrap_resamples", "batch_tokens",
-              "sweep_sequences", "sweep_texts", "survey", "training", "claims"});
+  yaml.allow({"name", "description", "caution", "calibration", "model", "only", "seed", "bootstrap_resamples",
+              "batch_tokens", "sweep_sequences", "sweep_texts", "survey", "training", "claims"});
   check_name(yaml, "name", name);
   draft.settings.profile = name;
   draft.settings.caution = yaml.text_or("caution", {});
   draft.model = filled_text(yaml.at("model"));
+  draft.only = yaml.text_or("only", {});
   for (const std::string& key : kRunKeys) {
     if (const auto value = yaml.find(key)) set_run_key(draft.settings, key, *value);
   }

@@ -5,6 +5,7 @@
 
 #include "base/did_you_mean.h"
 #include "base/error.h"
+#include "base/number_text.h"
 #include "harness/record/settings/config_files.h"
 #include "harness/record/settings/draft.h"
 
@@ -73,6 +74,24 @@ void select(std::vector<ClaimDraft>& claims, const std::string& only) {
     wanted.insert(found.begin(), found.end());
   }
   std::erase_if(claims, [&](const ClaimDraft& claim) { return !wanted.contains(claim.settings.id); });
+}
+
+std::string select_by_default(std::vector<ClaimDraft>& claims, const std::string& profile,
+                              const std::string& of_profile, bool own_model) {
+  const auto known = claims.size();
+  select(claims, of_profile);
+  const auto left_out = known - claims.size();
+  const auto training = own_model ? std::erase_if(claims, trains) : 0;
+  std::string note;
+  if (left_out > 0) {
+    note = "Not run: " + plural(left_out, "claim") + " that the profile " + profile +
+           " leaves out; --profile cpu runs all.";
+  }
+  if (training > 0) {
+    note += (note.empty() ? "" : " ") + ("Not run: " + plural(training, "claim")) +
+            " about training, which train models of their own; --only training runs them.";
+  }
+  return note;
 }
 
 }  // namespace replicate

@@ -14,4 +14,10 @@ struct ClaimDraft;
 /// Error when one of them finds nothing, is not a regular expression, or is a pattern for files ("sink_*").
 void select(std::vector<ClaimDraft>& claims, const std::string& only);
 
+/// Where --only names nothing: the claims that the profile names, in the same form, or all; and where the user chose
+/// the model, none about training, because they are about models that are trained here. Returns a sentence on what is
+/// left out and how to run it; empty: nothing is.
+std::string select_by_default(std::vector<ClaimDraft>& claims, const std::string& profile,
+                              const std::string& of_profile, bool own_model);
+
 }  // namespace replicate

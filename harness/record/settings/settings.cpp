@@ -121,7 +121,12 @@ Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity
                           draft.settings.weight_noise == 0;
   apply_registration(draft, layers.registered, own_inputs);
   apply_predictions(draft, layers.predictions);
-  select(draft.claims, request.only);
+  if (request.only.empty() && !request.lists) {
+    draft.settings.not_run =
+        select_by_default(draft.claims, draft.settings.profile, draft.only, !request.model.empty());
+  } else {
+    select(draft.claims, request.only);
+  }
   auto settings = finish(std::move(draft));
   add_error_rates(settings, layers.error_rates);
   return settings;

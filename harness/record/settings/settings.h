@@ -97,6 +97,7 @@ struct Settings {
   Parameters training;  ///< configs/training.yaml, with what the profile changes
   ModelSettings model;
   std::vector<ClaimSettings> claims;  ///< in the order of the paper's figures, then by id
+  std::string not_run;                ///< what --all leaves out here, and how to run it; empty: nothing
 };
 
 struct SettingsRequest {
@@ -104,11 +105,12 @@ struct SettingsRequest {
   std::filesystem::path assets;        ///< where set-up put models and texts
   std::string profile;                 ///< smoke | cpu | ...; empty: cpu
   std::string model;                   ///< a name under configs/models, or a path to a file; empty: the profile's
-  std::string only;                    ///< a claim's id, else a regex found in claim ids; empty: all
+  std::string only;                    ///< see select; empty: see select_by_default
   std::vector<std::string> overrides;  ///< "--set a.b=c"
   std::optional<uint64_t> seed;
   std::vector<std::string> accepted_licences = {};
   std::string dtype = {};  ///< float32 | bfloat16 | float16; empty: float32
+  bool lists = false;      ///< the claims are listed and not run: all of them
   std::string bos = {};    ///< on | off | auto; empty: as the model's file says, auto for a path
   std::optional<std::filesystem::path> recorded =
       {};  ///< config.yaml of a run: its numbers and parameters, before overrides

@@ -60,7 +60,9 @@ std::string dry_run(const RunRequest& request) {
   } else if (!training.empty()) {
     add_training(session, training, table);
   }
-  return table.text(flops + estimate(together, session.options).flops, surveys.made);
+  const auto& not_run = session.settings.not_run;
+  return table.text(flops + estimate(together, session.options).flops, surveys.made) +
+         (not_run.empty() ? "" : not_run + "\n");
 }
 
 }  // namespace replicate

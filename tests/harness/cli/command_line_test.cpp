@@ -167,7 +167,9 @@ TEST(CommandLine, WordsOfOtherProgramsAreAnswered) {
                                       Case{"--fp16", "--dtype float16"},
                                       Case{"--jobs", "--threads N"},
                                       Case{"--model_name_or_path", "write --model"},
-                                      Case{"--quick", "--profile smoke"},
+                                      Case{"--quick", "--profile quick"},
+                                      Case{"--prompt", "--text-literal TEXT"},
+                                      Case{"--dataset", "--text FILE"},
                                       Case{"--revision", "ORG/NAME@REVISION"},
                                       Case{"--json", "summary.json"},
                                       Case{"--overwrite", "no run is overwritten"}})

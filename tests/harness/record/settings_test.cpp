@@ -85,6 +85,34 @@ TEST_F(SettingsTest, SetsWhatBelongsToTheRun) {
   EXPECT_EQ(resolve(load_settings(with_seed)).seed, 4u);
 }
 
+/// What is left out of a run, and what the program says of it.
+TEST_F(SettingsTest, WithoutOnlyTheProfileAndTheModelChoose) {
+  folder_.write("claims/training_claim.yaml", replaced(replaced(kBeta, "beta_claim", "training_claim"),
+                                                       "kind: intervention", "kind: training\narms: [baseline]"));
+  folder_.write("training.yaml", "seeds: {baseline: 1}\n");
+  const auto ids_and_note = [&](const SettingsRequest& request) {
+    const auto settings = resolve(load_settings(request));
+    std::string all;
+    for (const auto& claim : settings.claims) all += claim.id + " ";
+    return all + "/" + settings.not_run;
+  };
+  auto own_model = request(), listed = request(), asked = request();
+  own_model.model = listed.model = asked.model = "tiny";
+  listed.lists = true;
+  asked.only = "training";
+  EXPECT_EQ(ids_and_note(request()), "beta_claim training_claim alpha_claim /");
+  EXPECT_EQ(ids_and_note(own_model),
+            "beta_claim alpha_claim /Not run: 1 claim about training, which train models of their own; "
+            "--only training runs them.");
+  EXPECT_EQ(ids_and_note(listed), "beta_claim training_claim alpha_claim /");
+  EXPECT_EQ(ids_and_note(asked), "training_claim /");
+  folder_.write("profiles/small.yaml", std::string(kProfile) + "only: mechanism\n");
+  EXPECT_EQ(ids_and_note(request()),
+            "alpha_claim /Not run: 2 claims that the profile small leaves out; --profile cpu runs all.");
+  asked.only = "beta_claim";
+  EXPECT_EQ(ids_and_note(asked), "beta_claim /");
+}
+
 TEST_F(SettingsTest, OnlyTakesAnIdOrAPattern) {
   const auto ids = [&](const std::string& only) {
     std::string all;
