@@ -62,6 +62,8 @@ class FromTheHubToAReport(hub_test.WithHub):
         self.assertEqual(setup.returncode, 0, setup.stderr)
         first = self.measured(self.folder / "first", "org/trained")
         self.assertEqual(first["model"]["name"], "trained")
+        self.assertEqual(first["model"]["hub"], f"org/trained@{COMMIT}")
+        self.assertIn(f"org/trained@{COMMIT}", (self.folder / "first" / "report.html").read_text())
         self.assertIn(COMMIT, (self.folder / "first" / "config.yaml").read_text())
 
         SERVER.repositories.clear()

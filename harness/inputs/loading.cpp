@@ -34,7 +34,8 @@ ModelRecord record_of(const ModelSettings& settings, const ModelConfig& c, const
           .heads = c.heads,
           .kv_heads = c.kv_heads,
           .vocabulary = c.vocabulary,
-          .reinitialised = settings.reinitialised};
+          .reinitialised = settings.reinitialised,
+          .hub = settings.hub};
 }
 
 /// What a file or folder holds, before null models are made of it.

@@ -154,7 +154,8 @@ struct PaperReference {
 struct ModelRecord {
   std::string name, sha256, architecture, quantization;
   int64_t parameters = 0, layers = 0, width = 0, heads = 0, kv_heads = 0, vocabulary = 0;
-  bool reinitialised = false;  ///< the null model: same shapes, fresh weights
+  bool reinitialised = false;           ///< the null model: same shapes, fresh weights
+  std::optional<std::string> hub = {};  ///< ORG/NAME@COMMIT of a snapshot from Hugging Face's hub
 };
 
 /// The claim's definition as configs/registered.yaml holds it.

@@ -57,6 +57,7 @@ void fields(Visitor& visit, ModelRecord& model) {
   visit.optional("kv_heads", model.kv_heads);
   visit.optional("vocabulary", model.vocabulary);
   visit.optional("reinitialised", model.reinitialised);
+  visit.if_set("hub", model.hub);
 }
 
 template <typename Visitor>

@@ -25,6 +25,7 @@ std::string weights(const ModelRecord& model) {
 
 constexpr Fact kFacts[] = {
     {"Model", [](const Record& r) { return r.model.name; }},
+    {"Hugging Face", [](const Record& r) { return r.model.hub.value_or(""); }},
     {"Model file, sha256", [](const Record& r) { return r.model.sha256; }},
     {"Architecture", [](const Record& r) { return r.model.architecture; }},
     {"Weights", [](const Record& r) { return weights(r.model); }},

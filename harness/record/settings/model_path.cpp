@@ -36,6 +36,17 @@ fs::path located(const std::string& text, const fs::path& assets) {
   throw Error("there is no such model file", text, "check the path given with --model");
 }
 
+/// ORG/NAME@COMMIT of models--ORG--NAME/snapshots/COMMIT; nothing for another path.
+std::optional<std::string> name_on_hub(const fs::path& path) {
+  const auto snapshot = fs::absolute(path).lexically_normal();
+  const auto cached = snapshot.parent_path().parent_path();
+  if (snapshot.parent_path().filename() != "snapshots" || !is_cached(cached)) return std::nullopt;
+  auto name = cached.filename().string().substr(kCached.size());
+  if (const auto separator = name.find(kCachedSeparator); separator != std::string::npos)
+    name.replace(separator, kCachedSeparator.size(), "/");
+  return name + "@" + snapshot.filename().string();
+}
+
 /// Without the organisation.
 std::string name_in_cache(const fs::path& folder) {
   const auto name = folder.filename().string();
@@ -59,6 +70,7 @@ ModelSettings model_from_path(const std::string& text, const fs::path& assets) {
   model.from_path = true;
   model.file = located(text, assets);
   model.name = name_of(model.file);
+  model.hub = name_on_hub(model.file);
   model.bos = std::nullopt;
   return model;
 }

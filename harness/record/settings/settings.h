@@ -70,6 +70,7 @@ struct ModelSettings {
   std::string name;
   std::string judged_as;              ///< a path's: the file in configs/models whose identity it has; empty: none
   std::filesystem::path file;         ///< resolved against the assets folder
+  std::optional<std::string> hub;     ///< ORG/NAME@COMMIT, of a snapshot in a cache of Hugging Face's hub
   bool from_path = false;             ///< named by its path, not by a file in configs/models
   bool reinitialised = false;         ///< the null model: this file's configuration, fresh weights
   std::optional<std::string> sha256;  ///< expected, when the YAML pins it

@@ -50,6 +50,11 @@ TEST_F(SettingsTest, AFolderIsNamedWholeAndACachedModelByItsName) {
   EXPECT_EQ(named(cached).name, "Llama-3.2-1B");
   EXPECT_EQ(named(cached).file, folder_ / cached / "snapshots/abc123");
   EXPECT_EQ(named(cached + "/snapshots/abc123").name, "Llama-3.2-1B");
+  EXPECT_EQ(named(cached).hub, "meta/Llama-3.2-1B@abc123");
+  EXPECT_EQ(named(cached + "/snapshots/abc123/").hub, "meta/Llama-3.2-1B@abc123");
+  EXPECT_EQ(named("files/Llama-3.1-8B").hub, std::nullopt);
+  folder_.write("hub/models--gpt2/snapshots/0f/config.json", "{}");
+  EXPECT_EQ(named("hub/models--gpt2/snapshots/0f").hub, "gpt2@0f");  // of no organisation
   folder_.write(cached + "/refs/main", "../../other");
   expect_has(message_of([&] { named(cached); }), "no snapshot that refs/main names");
   folder_.write(cached + "/refs/main", "abc123");

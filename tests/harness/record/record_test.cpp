@@ -45,7 +45,7 @@ Record full_record() {
   record.title = "A title with \"quotes\", commas,\nlines and ünïcode";
   record.kind = ClaimKind::intervention;
   record.paper = {{"6", "20", "20a"}, "a statement", "an expectation"};
-  record.model = {"smollm2", "ab12", "llama", "Q4_1", 135, 30, 576, 9, 3, 49152, true};
+  record.model = {"smollm2", "ab12", "llama", "Q4_1", 135, 30, 576, 9, 3, 49152, true, "org/smollm2@0f3a"};
   record.inputs = {{"natural_bos", "natural", 16, 256, "cd34", true}};
   record.seed = UINT64_MAX;
   record.profile = "cpu";
@@ -149,7 +149,7 @@ TEST(Record, WritesEveryFieldInAFixedOrder) {
   EXPECT_EQ(keys(json["paper"]), "figures statement expected ");
   EXPECT_EQ(keys(json["model"]),
             "name sha256 architecture parameters quantization layers width heads kv_heads vocabulary "
-            "reinitialised ");
+            "reinitialised hub ");
   EXPECT_EQ(keys(json["inputs"][0]), "label kind sequences length sha256 bos ");
   EXPECT_EQ(keys(json["environment"]),
             "version commit libtorch compiler device cpu threads dtype date cuda attention tf32 gpu_memory_mb ");
