@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "harness/record/head_maps.h"
+
 namespace replicate::report {
 
 /// A run of characters in one role. Text is raw here; printers escape it.
@@ -140,6 +142,12 @@ struct Figure {
   size_t count = SIZE_MAX;
 };
 
+/// Attention maps of single heads; the reader chooses layer, head and text where the page can have that.
+struct MapChooser {
+  HeadMaps maps;
+  Line caption;
+};
+
 struct Listing {
   std::string code;
 };
@@ -167,8 +175,8 @@ struct Section {
 };
 
 struct Block {
-  std::variant<Paragraph, Subheading, Table, Board, Steps, LayerTable, Figure, Listing, Bullets, Definitions, Fold,
-               Section>
+  std::variant<Paragraph, Subheading, Table, Board, Steps, LayerTable, Figure, MapChooser, Listing, Bullets,
+               Definitions, Fold, Section>
       content;
 };
 

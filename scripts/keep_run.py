@@ -19,7 +19,7 @@ import sys
 
 REFERENCE = pathlib.Path(__file__).parent.parent / "results" / "reference"
 OF_THE_RUN = ("config.yaml", "summary.json", "junit.xml", "report.md", "chain.svg")
-OF_A_CLAIM = ("record.json", "plot.svg", "maps.svg")
+OF_A_CLAIM = ("record.json", "attention.json", "plot.svg", "maps.svg")
 MOST_BYTES = 6_000_000
 MOST_UNITS = 1000  # a share of thousands of tokens is told by its value and their number
 

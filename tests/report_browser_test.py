@@ -4,6 +4,7 @@ record's numbers, the first screen holds the answer at three widths, and it prin
     python3 -B tests/report_browser_test.py PROGRAM    PROGRAM: build/release/replicate; needs chromium
 """
 
+import base64
 import html
 import json
 import pathlib
@@ -103,6 +104,27 @@ POINTING = """<script>addEventListener('load', () => {
   out.id = 'said';
   out.textContent = JSON.stringify(said);
 })</script>"""
+# Chooses the second text, layer 3 and head 2 of a claim's attention maps, and points at a cell of each map.
+CHOOSING = """<script>addEventListener('load', () => {
+  const box = document.querySelector('.chooser'), said = {};
+  const say = name => { said[name] = [...box.querySelectorAll('.heads svg')].map(map => {
+    const cell = map.querySelectorAll('rect')[4], readout = document.querySelector('.readout');
+    cell.dispatchEvent(new PointerEvent('pointermove', {clientX: 300, clientY: 300, bubbles: true}));
+    return [map.querySelector('.title').textContent, map.querySelectorAll('rect').length, readout.hidden ? '' : readout.textContent,
+      cell.getAttribute('fill'), [...map.querySelectorAll('text')].slice(1, 4).map(word => word.textContent)];
+  }); };
+  const choose = (index, value) => {
+    const input = box.querySelectorAll('select, input')[index];
+    input.value = value;
+    input.dispatchEvent(new Event('input'));
+  };
+  say('at first');
+  choose(0, 1); choose(1, 3); choose(2, 2);
+  say('chosen');
+  const out = document.body.appendChild(document.createElement('pre'));
+  out.id = 'said';
+  out.textContent = JSON.stringify(said);
+})</script>"""
 SIZES = ((320, 844), (390, 844), (700, 900), (1000, 900), (1400, 900))
 FRAMES = """<!DOCTYPE html><meta charset="utf-8"><body>{}<pre></pre><script>
 const found = {{}};
@@ -121,6 +143,14 @@ def with_script(run, name, script):
     return (run / name).as_uri()
 
 
+def attention_maps(layers, heads, n):
+    """attention.json of two passes and two texts, in which every byte is its place modulo 251."""
+    count = 2 * 2 * layers * heads * n * (n + 1) // 2
+    texts = [[f"{word}{at}" for at in range(n)] for word in (" first", "<b>\n")]
+    shares = base64.b64encode(bytes(at % 251 for at in range(count))).decode()
+    return {"layers": layers, "heads": heads, "first_layer": 2, "passes": ["untouched", "masked"], "texts": texts, "shares": shares}
+
+
 def laid_out(run):
     """Places in pixels by the width of the window, then by selector: [left, top, right, bottom] of what can be seen."""
     with_script(run, "probe.html", PROBE)
@@ -136,6 +166,7 @@ class ReportInABrowser(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         run = pathlib.Path(cls.folder.name) / "run"
         shutil.copytree(RECORDED, run)
+        (run / "mask_induced_sink" / "attention.json").write_text(json.dumps(attention_maps(3, 2, 4)))
         subprocess.run([PROGRAM, "report", str(run)], check=True, capture_output=True)
         cls.run_folder, cls.address = run, (run / "report.html").as_uri()
         cls.dom, cls.complaints = browse(cls.address, "--dump-dom")
@@ -188,8 +219,26 @@ class ReportInABrowser(unittest.TestCase):
         self.assertIsNone(said["outside"])
         self.assertEqual(said["chain"][0], f"layer {record['model']['layers']}")
 
+    def test_a_reader_chooses_layer_head_and_text_of_attention_maps(self):
+        page = self.run_folder / "mask_induced_sink"
+        dom, complaints = browse(with_script(page, "choosing.html", CHOOSING), "--dump-dom", "--window-size=1400,900")
+        self.assertEqual(complaints, [])
+        said = json.loads(html.unescape(re.search(r'<pre id="said">(.*?)</pre>', dom, re.DOTALL)[1]))
+        for name, (text, layer, head, words) in (
+            ("at first", (0, 2, 1, ["·first0", "·first0", "·first1"])),
+            ("chosen", (1, 3, 2, ["<b>⏎0", "<b>⏎0", "<b>⏎1"])),
+        ):
+            for at, (title, cells, readout, fill, labels) in enumerate(said[name]):
+                byte = ((((at * 2 + text) * 3 + layer - 1) * 2 + head - 1) * 10 + 4) % 251
+                self.assertEqual(title, f"Layer {layer}, head {head}, {('untouched', 'masked')[at]}")
+                self.assertEqual((cells, labels), (10, words))
+                self.assertTrue(readout.startswith(f"{byte / 255:.2f}from 2 "), readout)
+                self.assertTrue(readout.endswith(words[2]), readout)
+                self.assertRegex(fill, r"^rgb\(\d+ \d+ \d+\)$")
+
     def test_every_claim_has_a_page_of_its_own(self):
-        for record in sorted(self.run_folder.glob("*/record.json"))[:2]:
+        with_maps = self.run_folder / "mask_induced_sink" / "record.json"
+        for record in [with_maps, *sorted(self.run_folder.glob("*/record.json"))[:2]]:
             page = record.parent / "report.html"
             dom, complaints = browse(page.as_uri(), "--dump-dom")
             self.assertEqual(complaints, [])

@@ -6,6 +6,7 @@
 #include "base/run_folder.h"
 #include "base/sha256.h"
 #include "base/statistics.h"
+#include "base/utf8.h"
 
 namespace replicate {
 
@@ -107,6 +108,11 @@ Tokens InputMaker::make(InputKind kind, InputShape shape, bool bos, Region regio
   }
   const auto label = name_of(kind) + (bos ? "_bos" : "");
   return made_[key] = finish(label, name_of(kind), ids, shape, bos, region);
+}
+
+std::string InputMaker::word(int64_t id) const {
+  if (id >= tokenizer_->vocabulary_size()) return "";  // a row of the embedding without a token
+  return replace_invalid_utf8(tokenizer_->decode(std::span(&id, 1)));
 }
 
 int64_t InputMaker::bos() const {

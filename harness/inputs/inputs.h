@@ -49,6 +49,8 @@ class InputMaker {
   /// Sequences of one token, [N, 1]: every ordinary id once, or, where there are more than `most`, so many of them.
   Tokens one_token_each(int64_t most);
 
+  std::string word(int64_t id) const;  ///< what a token stands for, as well-formed UTF-8
+
   int64_t bos() const;  ///< Error without one
   bool has_bos() const { return tokenizer_->bos().has_value(); }
 

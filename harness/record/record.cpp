@@ -11,6 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kHeadMapsFile = "attention.json";
 constexpr const char* kRemedy = "restore the record or run the claim again";
 
 nlohmann::json parse(const std::string& text, const std::string& where) {
@@ -43,17 +44,21 @@ void write_record(const Record& record, const fs::path& folder) {
     throw Error("cannot create the claim's folder: " + error.message(), folder.string(),
                 "choose another folder with --out");
   }
-  // The record comes last: where it stands, its samples do too.
+  // The record comes last: where it stands, its samples and maps do too.
   write_atomically(folder / "samples.csv", samples_to_csv(record.measurement.samples));
+  fs::remove(folder / kHeadMapsFile, error);  // of another measurement
+  if (const auto& maps = record.measurement.head_maps)
+    write_atomically(folder / kHeadMapsFile, head_maps_to_json(*maps));
   write_atomically(folder / "record.json", record_to_json(record));
 }
 
 Record read_record(const fs::path& folder) {
-  const fs::path file = folder / "record.json", samples = folder / "samples.csv";
+  const fs::path file = folder / "record.json", samples = folder / "samples.csv", maps = folder / kHeadMapsFile;
   Record record = record_from_json(read_text(file), file.string());
   if (fs::exists(samples)) {
     record.measurement.samples = samples_from_csv(read_text(samples), samples.string());
   }
+  if (fs::exists(maps)) record.measurement.head_maps = head_maps_from_json(read_text(maps), maps.string());
   return record;
 }
 

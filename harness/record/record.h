@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/record/head_maps.h"
 #include "harness/record/words.h"
 
 namespace replicate {
@@ -67,8 +68,9 @@ struct Measurement {
   std::vector<Series> series;
   std::vector<Samples> samples;
   std::vector<Map> maps;
-  std::vector<std::string> notes;    ///< sentences for the reader: what a number means on this model
-  std::optional<std::string> unmet;  ///< the precondition that this model does not meet, e.g. "no sink layer"
+  std::optional<HeadMaps> head_maps;  ///< in a file of their own
+  std::vector<std::string> notes;     ///< sentences for the reader: what a number means on this model
+  std::optional<std::string> unmet;   ///< the precondition that this model does not meet, e.g. "no sink layer"
   std::optional<std::string>
       inapplicable;  ///< why this model or these inputs cannot answer the question: the verdict is `not applicable`
   std::optional<std::string> too_few;  ///< why what was measured is too little to judge: the verdict is `inconclusive`
@@ -247,10 +249,11 @@ struct Record {
   double peak_memory_mb = 0;
 };
 
-/// Writes `folder/record.json` and `folder/samples.csv`, whole or not at all.
+/// Writes `folder/record.json`, `folder/samples.csv` and, where there are maps of heads, `folder/attention.json`, each
+/// whole or not at all.
 void write_record(const Record& record, const std::filesystem::path& folder);
 
-/// Reads `folder/record.json` (samples.csv when it is there). Error names the file and the field.
+/// Reads `folder/record.json` (samples.csv and attention.json when they are there). Error names the file and the field.
 Record read_record(const std::filesystem::path& folder);
 
 /// JSON text of a record, as written: keys in a fixed order, NaN and infinities as null, numbers

@@ -97,6 +97,9 @@ class Measure {
   void map(const std::string& name, const Condition& condition, const std::string& title,
            std::map<std::string, int64_t> where, const Tensor& values);
 
+  /// Attention of every head on a few texts, to choose from.
+  void head_maps(HeadMaps maps) { measurement_.head_maps = std::move(maps); }
+
   /// Adds an entry to the `where` of all metrics and samples so far.
   void place(const std::string& key, int64_t value);
 

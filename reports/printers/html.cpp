@@ -7,6 +7,7 @@
 #include <span>
 #include <sstream>
 
+#include "base/base64.h"
 #include "base/number_text.h"
 #include "base/run_folder.h"
 #include "base/sha256.h"
@@ -19,17 +20,6 @@
 
 namespace replicate::report {
 namespace {
-
-std::string base64(std::span<const std::byte> bytes) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const auto byte = [&](size_t k) { return i + k < bytes.size() ? std::to_integer<uint32_t>(bytes[i + k]) : 0U; };
-    const uint32_t group = byte(0) << 16 | byte(1) << 8 | byte(2);
-    for (size_t k = 0; k < 4; ++k) text += i + k > bytes.size() ? '=' : kDigits[group >> (18 - 6 * k) & 63];
-  }
-  return text;
-}
 
 /// As it stands between the tags, which is what its hash covers.
 std::string script() { return "\n" + std::string(kScript); }
@@ -378,6 +368,15 @@ class HtmlPrinter {
            << ".svg</code> was not written, or is none of gnuplot's.</p>\n";
     }
     out_ << "<figcaption>" << print(figure.caption) << "</figcaption>\n</figure>\n";
+  }
+
+  /// Without a script: where the numbers are.
+  void operator()(const MapChooser& chooser) {
+    const auto& maps = chooser.maps;
+    const nlohmann::json json = {{"layers", maps.layers}, {"heads", maps.heads}, {"layer", maps.first_layer},
+                                 {"passes", maps.passes}, {"texts", maps.texts}, {"shares", maps.shares}};
+    out_ << "<figure class=\"chooser\"" << json_attribute("maps", json) << ">\n<figcaption>" << print(chooser.caption)
+         << "</figcaption>\n</figure>\n";
   }
 
   void operator()(const Listing& listing) { out_ << "<pre><code>" << escape_html(listing.code) << "</code></pre>\n"; }

@@ -97,6 +97,9 @@ class MarkdownPrinter {
          << print(figure.caption) << "\n\n";
   }
 
+  /// What paper has no place for is in a file.
+  void operator()(const MapChooser& chooser) { out_ << print(chooser.caption) << "\n\n"; }
+
   void operator()(const Listing& listing) {
     std::string code = clean_multiline(listing.code), fence = "```";
     while (code.find(fence) != std::string::npos) fence += '`';

@@ -51,6 +51,13 @@ const add = (parent, name, text) => {
   return child;
 };
 
+// Beside a point of the window, where there is room for it.
+function placeReadout(x, y) {
+  const { width } = readout.getBoundingClientRect(), fits = x + 12 + width < document.documentElement.clientWidth;
+  readout.style.left = `${Math.max(4, fits ? x + 12 : x - 12 - width)}px`;
+  readout.style.top = `${Math.max(4, y)}px`;
+}
+
 function readPlot({ x, log, ends, area: [left, top, width, height], curves }) {
   const scaled = log ? Math.log : value => value;
   const [low, high] = ends.map(scaled);
@@ -80,22 +87,20 @@ for (const panel of document.querySelectorAll('svg[data-plots]')) {
   mark.setAttribute('class', 'mark');
   let plots, plot, index;
   const read = () => plots ??= JSON.parse(panel.dataset.plots).map(readPlot);
+  const onPage = () => { const frame = panel.getBoundingClientRect(); return { frame, scale: frame.width / box.width }; };
   const hide = () => { readout.hidden = true; mark.setAttribute('visibility', 'hidden'); };
   const show = () => {
-    const place = plot.places[index], frame = panel.getBoundingClientRect(), scale = frame.width / box.width;
+    const place = plot.places[index], { frame, scale } = onPage();
     for (const [name, value] of [['x1', place], ['x2', place], ['y1', plot.top], ['y2', plot.top + plot.height]])
       mark.setAttribute(name, value);
     mark.setAttribute('visibility', 'visible');
     printValues(plot, index);
     readout.hidden = false;
     hideShown = hide;
-    const at = frame.left + (place - box.x) * scale, { width } = readout.getBoundingClientRect();
-    const right = at + 12 + width < document.documentElement.clientWidth;
-    readout.style.left = `${Math.max(4, right ? at + 12 : at - 12 - width)}px`;
-    readout.style.top = `${Math.max(4, frame.top + (plot.top - box.y) * scale)}px`;
+    placeReadout(frame.left + (place - box.x) * scale, frame.top + (plot.top - box.y) * scale);
   };
   const point = event => {
-    const frame = panel.getBoundingClientRect(), scale = frame.width / box.width;
+    const { frame, scale } = onPage();
     const x = box.x + (event.clientX - frame.left) / scale, y = box.y + (event.clientY - frame.top) / scale;
     plot = read().find(({ left, top, width, height }) => x >= left && x <= left + width && y >= top && y <= top + height);
     if (!plot) return hide();
@@ -129,3 +134,93 @@ for (const panel of document.querySelectorAll('svg[data-plots]')) {
   });
 }
 addEventListener('scroll', () => hideShown(), { passive: true, capture: true });  // the readout would stay where it is
+
+// Attention maps of the layer, head and text that the reader chooses, one per pass.
+const viridis = ['#440154', '#482878', '#3E4989', '#31688E', '#26828E', '#1F9E89', '#35B779', '#6DCD59', '#B4DE2C', '#FDE725'].map(
+  colour => [1, 3, 5].map(at => parseInt(colour.slice(at, at + 2), 16)));
+
+function colourOf(share) {
+  const at = share * (viridis.length - 1), below = Math.min(Math.floor(at), viridis.length - 2);
+  return `rgb(${viridis[below].map((from, i) => Math.round(from + (at - below) * (viridis[below + 1][i] - from))).join(' ')})`;
+}
+
+// A token with its spaces in sight.
+const visible = token => token.replaceAll(' ', '·').replaceAll('\n', '⏎').replaceAll('\t', '⇥') || '∅';
+const shortened = token => token.length > 9 ? `${token.slice(0, 8)}…` : token;
+
+const drawn = (parent, name, attributes, text) => {
+  const element = parent.appendChild(document.createElementNS('http://www.w3.org/2000/svg', name));
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+};
+
+// One square map with tokens on its axes. Returns what fills it: with where the numbers are from, tokens [n] and shares,
+// rows one after the other.
+function makeMap(parent, pass, n) {
+  const cell = 16, left = 84, top = 22, side = n * cell;
+  const map = drawn(parent, 'svg', { viewBox: `0 0 ${left + side + 4} ${top + side + 84}`, role: 'img' });
+  const title = drawn(map, 'text', { x: left, y: 14, class: 'title' });
+  const cells = [], rows = [], columns = [];
+  for (let q = 0; q < n; ++q) {
+    const middle = (q + 0.5) * cell;
+    rows.push(drawn(map, 'text', { x: left - 5, y: top + middle + 4, 'text-anchor': 'end' }));
+    columns.push(drawn(map, 'text', { transform: `translate(${left + middle + 4} ${top + side + 5}) rotate(-90)`, 'text-anchor': 'end' }));
+    for (let k = 0; k <= q; ++k) cells.push(drawn(map, 'rect', { x: left + k * cell, y: top + q * cell, width: cell - 0.5, height: cell - 0.5 }));
+  }
+  let words = [], values = [];
+  const hide = () => { readout.hidden = true; };
+  map.addEventListener('pointermove', event => {
+    const at = cells.indexOf(event.target);
+    if (at < 0) return hide();
+    const query = Math.floor((Math.sqrt(8 * at + 1) - 1) / 2), key = at - query * (query + 1) / 2;
+    readout.replaceChildren();
+    add(readout, 'strong', (values[at] / 255).toFixed(2));
+    add(readout, 'div', `from ${query} ${visible(words[query])} to ${key} ${visible(words[key])}`);
+    readout.hidden = false;
+    hideShown = hide;
+    placeReadout(event.clientX, event.clientY);
+  });
+  map.addEventListener('pointerleave', event => { if (event.pointerType !== 'touch') hide(); });
+  return (place, tokens, shares) => {
+    [words, values] = [tokens, shares];
+    title.textContent = `${place}, ${pass}`;
+    map.setAttribute('aria-label', `Attention in ${title.textContent}`);
+    tokens.forEach((token, at) => { rows[at].textContent = columns[at].textContent = shortened(visible(token)); });
+    cells.forEach((element, at) => element.setAttribute('fill', colourOf(shares[at] / 255)));
+  };
+}
+
+for (const box of document.querySelectorAll('.chooser')) {
+  const { layers, heads, layer, passes, texts, shares } = JSON.parse(box.dataset.maps);
+  const bytes = Uint8Array.from(atob(shares), letter => letter.charCodeAt(0));
+  const n = texts[0].length, size = n * (n + 1) / 2;
+  const controls = document.createElement('div'), maps = document.createElement('div');
+  box.prepend(controls, maps);
+  maps.className = 'heads';
+  const control = (name, element, attributes) => {
+    const label = add(controls, 'label', `${name} `), input = add(label, element);
+    Object.assign(input, attributes);
+    label.className = 'control';
+    input.addEventListener('input', () => show());
+    return input;
+  };
+  const slider = (name, max, value) => {
+    const input = control(name, 'input', { type: 'range', min: 1, max, value });
+    return [input, add(input.parentNode, 'output')];
+  };
+  const text = control('Text', 'select', {});
+  texts.forEach((tokens, at) => { add(text, 'option', `${tokens.slice(0, 6).join('').trim()} …`).value = at; });
+  const [layerInput, layerOutput] = slider('Layer', layers, layer), [headInput, headOutput] = slider('Head', heads, 1);
+  const fills = passes.map(pass => makeMap(maps, pass, n));
+  const show = () => {
+    const [t, l, h] = [+text.value, +layerInput.value, +headInput.value];
+    layerOutput.textContent = `${l} of ${layers}`;
+    headOutput.textContent = `${h} of ${heads}`;
+    fills.forEach((fill, pass) => {
+      const start = (((pass * texts.length + t) * layers + l - 1) * heads + h - 1) * size;
+      fill(`Layer ${l}, head ${h}`, texts[t], bytes.subarray(start, start + size));
+    });
+  };
+  show();
+}

@@ -133,6 +133,23 @@ Blocks maps(const Record& record) {
   return {{figure}};
 }
 
+/// On the claim's own page; elsewhere where to find it.
+Blocks head_maps(const Record& record, bool own_page) {
+  const auto& maps = record.measurement.head_maps;
+  if (!maps) return {};
+  if (!own_page) {
+    return {paragraph({span::text("The attention of every head on " + plural(maps->texts.size(), "text") + ": "),
+                       span::link("the claim's page", record.claim + "/report.html"), span::text(".")})};
+  }
+  return {
+      {Subheading{"Attention of single heads"}},
+      {MapChooser{
+          *maps,
+          {span::text("Attention from each of the first " + std::to_string(maps->positions()) +
+                      " tokens (rows) to itself and those before it (columns), from 0 (purple) to 1 (yellow). Data: "),
+           span::link("attention.json", record.claim + "/attention.json"), span::text(".")}}}};
+}
+
 Line statement(const Record& record) {
   const std::string figures = figures_text(record.paper);
   Line line = {span::strong("The claim" + (figures.empty() ? "" : " (" + figures + ")") + ". "),
@@ -233,6 +250,7 @@ Block claim_section(const Record& record, Detail detail) {
   append(blocks, panels(record, 0, folded ? kPanelsAtFirst : SIZE_MAX));
   Blocks rest = folded ? panels(record, kPanelsAtFirst, SIZE_MAX) : Blocks{};
   append(rest, maps(record));
+  append(rest, head_maps(record, !folded));
   add_judging(record, rest);
   append(rest, sweep_blocks(record));
   append(rest, paper_distance_blocks(record));

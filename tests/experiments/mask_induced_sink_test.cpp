@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "harness/study/measures/sink_probes.h"
 #include "tests/support/planted_variant.h"
 
@@ -66,6 +68,47 @@ TEST(MaskInducedSink, IsNotApplicableWithoutAStage) {
     const auto trial = bench.run("mask_induced_sink");
     EXPECT_EQ(trial.judgement.verdict, Verdict::not_applicable);
     EXPECT_EQ(trial.judgement.reason, "no spike with a sink after it");
+  }
+}
+
+/// The bytes behind the first digits of base64.
+std::vector<int> first_bytes(const std::string& digits, size_t count) {
+  const std::string known = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::vector<int> bytes;
+  for (size_t i = 0; bytes.size() < count; i += 4) {
+    size_t group = 0;
+    for (size_t k = 0; k < 4; ++k) group = group << 6 | (known.find(digits[i + k]) & 63);
+    for (const int shift : {16, 8, 0}) bytes.push_back(static_cast<int>(group >> shift & 255));
+  }
+  return bytes;
+}
+
+/// Against the columns of a pass over the same text.
+TEST(MaskInducedSink, ShowsTheAttentionOfEveryHead) {
+  constexpr int64_t kPositions = 20, kOfAHead = kPositions * (kPositions + 1) / 2;
+  ExperimentBench bench(planted_model(1), {.sequences = 16, .length = 64});
+  const auto maps = bench.run("mask_induced_sink").measurement.head_maps;
+  ASSERT_TRUE(maps);
+  const auto model = planted_model(1);
+  EXPECT_EQ(maps->layers, model->config.layers);
+  EXPECT_EQ(maps->heads, model->config.heads);
+  EXPECT_EQ(maps->positions(), kPositions);
+  EXPECT_EQ(maps->passes.size() * maps->texts.size(), 4U);
+  const auto tokens = bench.maker().make(InputKind::natural, {16, 64});
+  std::vector<int64_t> keys(kPositions);
+  std::iota(keys.begin(), keys.end(), 0);
+  const auto columns = watch_attention({.columns = keys}, [&](const AttentionStatistics& s) {
+    return s.columns.slice(2, 0, kPositions);  // [b, H, q, k]
+  });
+  run({{model, tokens, {}, {columns}}}, {});
+  const auto bytes = first_bytes(maps->shares, static_cast<size_t>(maps->layers * maps->heads * kOfAHead));
+  size_t at = 0;
+  for (int64_t layer = 1; layer <= maps->layers; ++layer) {
+    const auto shares = columns->layer(layer)[0];  // [H, q, k]
+    for (int64_t h = 0; h < maps->heads; ++h)
+      for (int64_t q = 0; q < kPositions; ++q)
+        for (int64_t k = 0; k <= q; ++k)
+          ASSERT_NEAR(bytes[at++] / 255.0, shares[h][q][k].item<double>(), 0.6 / 255) << layer << " " << h << " " << q;
   }
 }
 
