@@ -139,8 +139,10 @@ double Trainer::loss(const Batch& batch) const {
   const c10::NoGradGuard no_grad;
   double sum = 0;
   const auto all = batch.inputs.size(0);
-  for (int64_t first = 0; first < all; first += recipe_.sequences) {
-    const auto count = std::min(recipe_.sequences, all - first);
+  // No more at a time than a step takes: the logits of a whole batch may not fit.
+  const auto most = std::max<int64_t>(1, recipe_.sequences / (recipe_.accumulate * ranks_.size()));
+  for (int64_t first = 0; first < all; first += most) {
+    const auto count = std::min(most, all - first);
     const auto of = [&](const Tensor& ids) { return ids.narrow(0, first, count).to(device_); };
     const auto part = model_.loss(of(batch.inputs), of(batch.targets), recipe_.bfloat16);
     sum += part.item<double>() * static_cast<double>(count);

@@ -44,7 +44,7 @@ class Trainer {
   int64_t steps_done() const { return done_; }
   StepReport report();  ///< with all ranks
 
-  /// Mean cross-entropy over the batch, nats, `sequences` at a time.
+  /// Mean cross-entropy over the batch, nats; so many sequences at a time as this rank takes at once in a step.
   double loss(const Batch& batch) const;
 
   const TrainableModel& model() const { return model_; }

@@ -140,6 +140,19 @@ TEST(Trainer, AccumulatedPartsEqualOneBatch) {
   EXPECT_NEAR(whole.report().loss, split.report().loss, 1e-5);
 }
 
+/// A loss has the bits of sums over parts of so many sequences.
+TEST(Trainer, ValidatesInPartsThatAStepTakes) {
+  const auto loss_of = [](int64_t sequences, int64_t accumulate) {
+    auto r = recipe();
+    r.sequences = sequences;
+    r.accumulate = accumulate;
+    return Trainer(r, data(), at::kCPU).loss(data()->batch(9, 0, 24));
+  };
+  EXPECT_EQ(loss_of(8, 4), loss_of(2, 1));
+  EXPECT_EQ(loss_of(24, 3), loss_of(8, 1));
+  EXPECT_NEAR(loss_of(8, 1), loss_of(24, 1), 1e-6);
+}
+
 TEST(Trainer, ArmsStartAlikeWhereTheirShapesAgree) {
   const Trainer trainer(recipe(), data(), at::kCPU);
   const auto& baseline = trainer.model();
