@@ -30,7 +30,7 @@ from fetch import Failure, say
 
 PINS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hub_client.txt")
 ONE_FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
-TOKENIZERS = ("tokenizer.json", "tokenizer.model")  # one of them is enough
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")  # one of them is enough
 SMALL_FILES = {
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
     "special_tokens_map.json", "vocab.json", "merges.txt", "added_tokens.json", "chat_template.jinja",

@@ -66,12 +66,12 @@ StoredModel open_gguf(const ModelSettings& settings, uint64_t noise, at::Device 
 
 /// Where a model's tokenizer lies: with the model, or with the training run which the model is of.
 std::filesystem::path tokenizer_folder(const std::filesystem::path& folder) {
-  for (const auto* name : {"tokenizer.json", "tokenizer.model"}) {
+  for (const auto* name : {"tokenizer.json", "tokenizer.model", "vocab.json"}) {
     if (is_there(folder / name)) return folder;
   }
   const auto run = std::filesystem::absolute(folder).lexically_normal().parent_path();
   if (is_there(run / "recipe.txt") && is_there(run / "tokenizer.json")) return run;
-  throw Error("the model has neither tokenizer.json nor tokenizer.model", folder.string(),
+  throw Error("the model has neither tokenizer.json, tokenizer.model nor vocab.json", folder.string(),
               "models trained on a task without text have none; others come with one");
 }
 
@@ -80,8 +80,9 @@ std::vector<std::filesystem::path> identifying_files(const std::filesystem::path
   auto files = safetensors_files(folder);
   files.push_back(folder / "config.json");
   const auto tokenizer = tokenizer_folder(folder);
-  for (const auto* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-                           "generation_config.json", "chat_template.jinja"})
+  for (const auto* name :
+       {"tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json",
+        "special_tokens_map.json", "generation_config.json", "chat_template.jinja"})
     if (is_there(tokenizer / name)) files.push_back(tokenizer / name);
   return files;
 }

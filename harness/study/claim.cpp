@@ -115,6 +115,10 @@ Stage Claim::stage() const {
 void Claim::unmet(const std::string& why) { throw Unmet(why); }
 
 Run Claim::run(const Condition& on, std::vector<Patch> patches) {
+  if (const auto most = on.model->config.learned_positions; most > 0 && on.length() > most) {
+    unmet("the model has " + std::to_string(most) + " positions, and " + std::to_string(on.length()) +
+          " are asked for");
+  }
   plan_.push_back({on.model, on.tokens, std::move(patches), {}});
   return {plan_, plan_.size() - 1};
 }

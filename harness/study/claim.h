@@ -73,7 +73,8 @@ class Claim : public Context {
   Stage stage() const;  ///< that this call is bound to
   [[noreturn]] static void unmet(const std::string& why);
 
-  /// Declares a forward pass: the condition's model on its inputs, changed by the patches.
+  /// Declares a forward pass: the condition's model on its inputs, changed by the patches. Ends the call where the
+  /// model has fewer positions.
   Run run(const Condition& on, std::vector<Patch> patches = {});
   /// Registers what is called once the passes are over.
   void report(std::function<void(Measure&)> report) { reports_.push_back(std::move(report)); }

@@ -107,6 +107,7 @@ Tensor attention(const ModelConfig& config, const BlockWeights& weights, const P
 
 Tensor activated(Activation activation, const Tensor& gate) {
   if (activation == Activation::silu) return at::silu(gate);
+  if (activation == Activation::relu) return at::relu(gate);
   return at::gelu(gate, activation == Activation::gelu_tanh ? "tanh" : "none");
 }
 

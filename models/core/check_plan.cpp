@@ -27,6 +27,11 @@ void check_lane(const Lane& lane) {
   if (!config.has_head && wants_logits(lane)) {
     throw Error("the model has no output head", lane.model->name, "measure what needs no logits");
   }
+  if (const auto most = config.learned_positions; most > 0 && lane.tokens->length() > most) {
+    throw Error("sequences of " + std::to_string(lane.tokens->length()) + " tokens are longer than the " +
+                    std::to_string(most) + " positions that the model has",
+                lane.model->name, "measure shorter ones");
+  }
   check_patches(lane.patches, config.layers, lane.tokens->sequences(), lane.tokens->length());
 }
 

@@ -23,7 +23,8 @@ void find_prefix(Storage& storage, const TensorStore& store) {
 /// Saved from the model below the head, as embedding models are: its tensors stand without the prefix that the causal
 /// model gives them, and no head is among them. With the prefix, a missing head is a damaged file.
 bool is_saved_without_head(const Description& d, const TensorStore& store) {
-  return d.storage.prefix.empty() && !d.config.tied_head && !store.shape(outer_names(d.storage).head);
+  const bool lower = d.storage.prefix.empty() || d.storage.prefix == "decoder.";
+  return lower && !d.config.tied_head && !store.shape(outer_names(d.storage).head);
 }
 
 }  // namespace

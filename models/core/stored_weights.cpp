@@ -1,7 +1,9 @@
 #include "models/core/stored_weights.h"
 
+#include <algorithm>
 #include <atomic>
 #include <set>
+#include <span>
 
 #include "base/error.h"
 #include "models/formats/finite.h"
@@ -38,6 +40,48 @@ constexpr std::pair<Weight, const char*> kNeoxNames[] = {
     {&BlockWeights::ffn_norm, "post_attention_layernorm.weight"},
     {&BlockWeights::ffn_norm_bias, "post_attention_layernorm.bias"}};
 
+/// The same for GPT-2, whose Q, K and V lie in one tensor.
+constexpr std::pair<Weight, const char*> kGpt2Names[] = {
+    {&BlockWeights::query, "attn.c_attn.weight"},   {&BlockWeights::key, "attn.c_attn.weight"},
+    {&BlockWeights::value, "attn.c_attn.weight"},   {&BlockWeights::query_bias, "attn.c_attn.bias"},
+    {&BlockWeights::key_bias, "attn.c_attn.bias"},  {&BlockWeights::value_bias, "attn.c_attn.bias"},
+    {&BlockWeights::output, "attn.c_proj.weight"},  {&BlockWeights::output_bias, "attn.c_proj.bias"},
+    {&BlockWeights::up, "mlp.c_fc.weight"},         {&BlockWeights::up_bias, "mlp.c_fc.bias"},
+    {&BlockWeights::down, "mlp.c_proj.weight"},     {&BlockWeights::down_bias, "mlp.c_proj.bias"},
+    {&BlockWeights::attention_norm, "ln_1.weight"}, {&BlockWeights::attention_norm_bias, "ln_1.bias"},
+    {&BlockWeights::ffn_norm, "ln_2.weight"},       {&BlockWeights::ffn_norm_bias, "ln_2.bias"}};
+
+/// The same for OPT.
+constexpr std::pair<Weight, const char*> kOptNames[] = {
+    {&BlockWeights::query, "self_attn.q_proj.weight"},
+    {&BlockWeights::key, "self_attn.k_proj.weight"},
+    {&BlockWeights::value, "self_attn.v_proj.weight"},
+    {&BlockWeights::query_bias, "self_attn.q_proj.bias"},
+    {&BlockWeights::key_bias, "self_attn.k_proj.bias"},
+    {&BlockWeights::value_bias, "self_attn.v_proj.bias"},
+    {&BlockWeights::output, "self_attn.out_proj.weight"},
+    {&BlockWeights::output_bias, "self_attn.out_proj.bias"},
+    {&BlockWeights::up, "fc1.weight"},
+    {&BlockWeights::up_bias, "fc1.bias"},
+    {&BlockWeights::down, "fc2.weight"},
+    {&BlockWeights::down_bias, "fc2.bias"},
+    {&BlockWeights::attention_norm, "self_attn_layer_norm.weight"},
+    {&BlockWeights::attention_norm_bias, "self_attn_layer_norm.bias"},
+    {&BlockWeights::ffn_norm, "final_layer_norm.weight"},
+    {&BlockWeights::ffn_norm_bias, "final_layer_norm.bias"}};
+
+/// The table of an architecture whose names are its own; empty for the others.
+std::span<const std::pair<Weight, const char*>> own_names(Storage::Names names) {
+  switch (names) {
+    case Storage::Names::gpt_neox: return kNeoxNames;
+    case Storage::Names::gpt2: return kGpt2Names;
+    case Storage::Names::opt: return kOptNames;
+    case Storage::Names::gguf:
+    case Storage::Names::hugging_face: break;
+  }
+  return {};
+}
+
 constexpr NamedWeight kNames[] = {
     {&BlockWeights::query, "attn_q.weight", "self_attn.q_proj.weight"},
     {&BlockWeights::key, "attn_k.weight", "self_attn.k_proj.weight"},
@@ -55,6 +99,10 @@ constexpr NamedWeight kNames[] = {
     {&BlockWeights::attention_norm, "attn_norm.weight", "input_layernorm.weight"},
     {&BlockWeights::attention_post_norm, "post_attention_norm.weight", "post_attention_layernorm.weight"},
     {&BlockWeights::ffn_post_norm, "post_ffw_norm.weight", "post_feedforward_layernorm.weight"},
+    {&BlockWeights::attention_norm_bias, "attn_norm.bias", ""},  // GPT-2's in GGUF
+    {&BlockWeights::ffn_norm_bias, "ffn_norm.bias", ""},
+    {&BlockWeights::up_bias, "ffn_up.bias", ""},
+    {&BlockWeights::down_bias, "ffn_down.bias", ""},
     {&BlockWeights::head_norm, "", "self_attn.head_norm.weight"},  // the arms that are trained here
     {&BlockWeights::output_gate, "", "self_attn.output_gate.weight"}};
 
@@ -66,11 +114,11 @@ std::string ffn_norm_name(const ModelConfig& config, bool gguf) {
 }
 
 std::string name_in_block(const ModelConfig& config, Weight weight, Storage::Names names) {
-  if (names == Storage::Names::gpt_neox) {
-    for (const auto& [known, name] : kNeoxNames) {
-      if (known == weight) return name;
-    }
-  } else {
+  const auto own = own_names(names);
+  for (const auto& [known, name] : own) {
+    if (known == weight) return name;
+  }
+  if (own.empty()) {
     const bool gguf = names == Storage::Names::gguf;
     if (weight == &BlockWeights::ffn_norm) return ffn_norm_name(config, gguf);
     for (const auto& known : kNames) {
@@ -88,10 +136,15 @@ bool is_gain(Weight weight) {
   return false;
 }
 
+std::string fused_qkv_name(Storage::Names names) {
+  if (names == Storage::Names::gguf) return "attn_qkv";
+  return names == Storage::Names::gpt2 ? "attn.c_attn" : "self_attn.qkv_proj";
+}
+
 /// Moves Q, K and V, and gate and up, to their rows of the fused tensors.
-void fuse(std::vector<StoredRows>& block, const ModelConfig& c, const std::string& prefix, bool gguf) {
+void fuse(std::vector<StoredRows>& block, const ModelConfig& c, const std::string& prefix, Storage::Names names) {
   const auto hk = c.heads * c.head_width, gk = c.kv_heads * c.head_width;
-  const auto move = [&](Weight weight, const char* tensor, int64_t first, int64_t rows) {
+  const auto move = [&](Weight weight, const std::string& tensor, int64_t first, int64_t rows) {
     for (auto& stored : block) {
       if (stored.weight != weight) continue;
       stored.tensor = prefix + tensor;
@@ -99,11 +152,16 @@ void fuse(std::vector<StoredRows>& block, const ModelConfig& c, const std::strin
       stored.tensor_rows = rows;
     }
   };
-  const auto* qkv = gguf ? "attn_qkv.weight" : "self_attn.qkv_proj.weight";
-  const auto* gate_up = gguf ? "ffn_up.weight" : "mlp.gate_up_proj.weight";
-  move(&BlockWeights::query, qkv, 0, hk + 2 * gk);
-  move(&BlockWeights::key, qkv, hk, hk + 2 * gk);
-  move(&BlockWeights::value, qkv, hk + gk, hk + 2 * gk);
+  const auto qkv = fused_qkv_name(names);
+  const auto move_qkv = [&](const std::string& tensor, Weight query, Weight key, Weight value) {
+    move(query, tensor, 0, hk + 2 * gk);
+    move(key, tensor, hk, hk + 2 * gk);
+    move(value, tensor, hk + gk, hk + 2 * gk);
+  };
+  move_qkv(qkv + ".weight", &BlockWeights::query, &BlockWeights::key, &BlockWeights::value);
+  move_qkv(qkv + ".bias", &BlockWeights::query_bias, &BlockWeights::key_bias, &BlockWeights::value_bias);
+  if (!c.gated_ffn) return;
+  const std::string gate_up = names == Storage::Names::gguf ? "ffn_up.weight" : "mlp.gate_up_proj.weight";
   move(&BlockWeights::gate, gate_up, 0, 2 * c.hidden);
   move(&BlockWeights::up, gate_up, c.hidden, 2 * c.hidden);
 }
@@ -144,17 +202,17 @@ class StoredWeights : public WeightSource {
     std::set<std::string> known;
     for (int64_t layer = 1; layer <= config.layers; ++layer) {
       for (const auto& stored : stored_block(config, storage, layer)) {
-        auto shape = stored.shape;
-        shape.front() = stored.tensor_rows;
-        expect(stored.tensor, shape);
+        expect(stored.tensor, stored.tensor_shape());
         known.insert(stored.tensor);
       }
     }
     expect(names_.embedding, {config.vocabulary, config.width});
     expect(names_.final_norm, {config.width});
     if (config.layer_norm) expect(names_.final_norm_bias, {config.width});
+    if (config.learned_positions > 0)
+      expect(names_.positions, {storage.first_position + config.learned_positions, config.width});
     if (config.has_own_head()) expect(names_.head, {config.vocabulary, config.width});
-    known.insert({names_.embedding, names_.final_norm, names_.final_norm_bias, names_.head});
+    known.insert({names_.embedding, names_.positions, names_.final_norm, names_.final_norm_bias, names_.head});
     refuse_unknown(known);
     if (config.tied_head && storage.names != Storage::Names::gguf) refuse_another_head();
   }
@@ -178,7 +236,8 @@ class StoredWeights : public WeightSource {
       const auto id = flat.const_data_ptr<int64_t>()[i];
       if (!store_->decode(names_.embedding, id, 1, row)) refuse_not_finite(names_.embedding, id, {row, width});
     }
-    return rows.view({ids.size(0), ids.size(1), config_.width}).to(device_);
+    const auto embedded = rows.view({ids.size(0), ids.size(1), config_.width}).to(device_);
+    return config_.learned_positions > 0 ? embedded + positions(ids.size(1)) : embedded;
   }
 
   Tensor final_norm() const override {
@@ -202,10 +261,18 @@ class StoredWeights : public WeightSource {
   }
 
  private:
+  /// What is added to the first T tokens: [T, D].
+  Tensor positions(int64_t length) const {
+    TORCH_CHECK(length <= config_.learned_positions, "positions beyond the table");
+    const auto rows = at::empty({length, config_.width}, at::kFloat);
+    decode(names_.positions, storage_.first_position, rows);
+    return rows.to(device_);
+  }
+
   /// Decodes what is stored, as the block reads it, to where there is room for it, or into a tensor of its own.
   void put(const StoredRows& stored, Tensor& weight) const {
     const auto heads = heads_to_unpermute(stored.weight);
-    if (weight.defined() && weight.is_cpu() && stored.stride == 0 && !heads)
+    if (weight.defined() && weight.is_cpu() && stored.stride == 0 && !stored.transposed && !heads)
       return decode(stored.tensor, stored.first, weight);
     auto values = load(stored);
     if (storage_.gains_less_one && is_gain(stored.weight)) values = values + 1;
@@ -225,10 +292,16 @@ class StoredWeights : public WeightSource {
   }
 
   Tensor load(const StoredRows& stored) const {
+    if (stored.transposed) {
+      const auto columns = decoded(stored.tensor, 0, stored.tensor_shape()).t();
+      return columns.slice(0, stored.first, stored.first + stored.shape.front()).contiguous().to(device_);
+    }
+    if (stored.stride == 0 && stored.shape.size() == 1) {  // a vector is decoded whole
+      const auto whole = decoded(stored.tensor, 0, stored.tensor_shape());
+      return whole.slice(0, stored.first, stored.first + stored.shape.front()).to(device_);
+    }
     if (stored.stride == 0) return decoded(stored.tensor, stored.first, stored.shape).to(device_);
-    auto shape = stored.shape;
-    shape.front() = stored.tensor_rows;
-    const auto whole = decoded(stored.tensor, 0, shape).unflatten(0, {-1, stored.stride});
+    const auto whole = decoded(stored.tensor, 0, stored.tensor_shape()).unflatten(0, {-1, stored.stride});
     return whole.slice(1, stored.first, stored.first + stored.group).reshape(stored.shape).to(device_);
   }
 
@@ -310,6 +383,9 @@ class StoredWeights : public WeightSource {
     if (storage_.names == Storage::Names::gpt_neox) {
       if (name.ends_with(".attention.bias") || name.ends_with(".attention.masked_bias")) return true;
     }
+    if (storage_.names == Storage::Names::gpt2) {
+      if (name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")) return true;
+    }
     return name.ends_with("rotary_emb.inv_freq");
   }
 
@@ -322,21 +398,41 @@ class StoredWeights : public WeightSource {
 
 }  // namespace
 
+std::vector<int64_t> StoredRows::tensor_shape() const {
+  auto whole = shape;
+  whole.front() = tensor_rows;
+  if (transposed) std::ranges::reverse(whole);
+  return whole;
+}
+
 std::vector<StoredRows> stored_block(const ModelConfig& config, const Storage& storage, int64_t layer) {
-  const bool gguf = storage.names == Storage::Names::gguf;
   const auto number = std::to_string(layer - 1) + ".";
-  const auto prefix = gguf ? "blk." + number : storage.prefix + "layers." + number;
+  const auto prefix = storage.names == Storage::Names::gguf   ? "blk." + number
+                      : storage.names == Storage::Names::gpt2 ? storage.prefix + "h." + number
+                                                              : storage.prefix + "layers." + number;
   std::vector<StoredRows> block;
   for (const auto& [weight, shape] : block_weights(config)) {
     block.push_back({weight, prefix + name_in_block(config, weight, storage.names), shape, 0, shape.front()});
+    block.back().transposed = storage.transposed && shape.size() == 2;
   }
-  if (storage.fused) fuse(block, config, prefix, gguf);
+  if (storage.fused) fuse(block, config, prefix, storage.names);
   if (storage.fused_by_head) fuse_by_head(block, config);
   return block;
 }
 
 OuterNames outer_names(const Storage& storage) {
-  if (storage.names == Storage::Names::gguf) return {"token_embd.weight", "output_norm.weight", "output.weight"};
+  if (storage.names == Storage::Names::gguf) {
+    return {"token_embd.weight", "output_norm.weight", "output.weight", "output_norm.bias", "position_embd.weight"};
+  }
+  if (storage.names == Storage::Names::gpt2) {
+    return {storage.prefix + "wte.weight", storage.prefix + "ln_f.weight", "lm_head.weight",
+            storage.prefix + "ln_f.bias", storage.prefix + "wpe.weight"};
+  }
+  if (storage.names == Storage::Names::opt) {
+    const auto norm = storage.prefix + "final_layer_norm.";
+    return {storage.prefix + "embed_tokens.weight", norm + "weight", "lm_head.weight", norm + "bias",
+            storage.prefix + "embed_positions.weight"};
+  }
   if (storage.names == Storage::Names::gpt_neox) {
     const auto norm = storage.prefix + "final_layer_norm.";
     return {storage.prefix + "embed_in.weight", norm + "weight", "embed_out.weight", norm + "bias"};

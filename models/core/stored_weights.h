@@ -7,7 +7,7 @@
 namespace replicate {
 
 /// Where a block's weight lies: rows of a tensor, or entries of a vector, from `first` on; where `stride` is given, the
-/// first `group` of every `stride`.
+/// first `group` of every `stride`. A transposed tensor has them as columns.
 struct StoredRows {
   Tensor BlockWeights::*weight;
   std::string tensor;          ///< its whole name
@@ -15,6 +15,9 @@ struct StoredRows {
   int64_t first = 0;           ///< row
   int64_t tensor_rows = 0;     ///< of the whole tensor; a vector's length
   int64_t group = 0, stride = 0;
+  bool transposed = false;
+
+  std::vector<int64_t> tensor_shape() const;  ///< of the whole tensor, as it is stored
 };
 std::vector<StoredRows> stored_block(const ModelConfig& config, const Storage& storage, int64_t layer);
 
@@ -22,6 +25,7 @@ std::vector<StoredRows> stored_block(const ModelConfig& config, const Storage& s
 struct OuterNames {
   std::string embedding, final_norm, head;
   std::string final_norm_bias = {};
+  std::string positions = {};
 };
 OuterNames outer_names(const Storage& storage);
 

@@ -55,7 +55,8 @@ class RandomWeights : public WeightSource {
       rows.index_copy_(0, here, part.index_select(0, flat.index_select(0, here) - first));
     });
     TORCH_CHECK(found == flat.numel(), "ids beyond the table of embeddings");
-    return rows.view({ids.size(0), ids.size(1), config_.width}).to(device_);
+    const auto embedded = rows.view({ids.size(0), ids.size(1), config_.width});
+    return (config_.learned_positions > 0 ? embedded + positions(ids.size(1)) : embedded).to(device_);
   }
   Tensor final_norm() const override { return at::ones({config_.width}, device_); }
   Tensor final_norm_bias() const override {
@@ -68,6 +69,13 @@ class RandomWeights : public WeightSource {
 
  private:
   static constexpr double kSpread = 0.02;
+
+  /// What is added to the first T tokens, drawn as the embedding is: [T, D].
+  Tensor positions(int64_t length) const {
+    TORCH_CHECK(length <= config_.learned_positions, "positions beyond the table");
+    auto generator = generator_for(config_.layers + 2);
+    return at::normal(0, kSpread, {config_.learned_positions, config_.width}, generator).narrow(0, 0, length);
+  }
 
   /// Every layer has a generator of its own, so that a layer's weights do not depend on what was read before.
   at::Generator generator_for(int64_t index) const {
@@ -164,7 +172,8 @@ int64_t parameters(const ModelConfig& c) {
   for (const auto& [weight, shape] : block_weights(c)) {
     block += std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
   }
-  return c.layers * block + c.width * (c.layer_norm ? 2 : 1) + c.vocabulary * c.width * (c.has_own_head() ? 2 : 1);
+  return c.layers * block + c.width * (c.layer_norm ? 2 : 1) + c.learned_positions * c.width +
+         c.vocabulary * c.width * (c.has_own_head() ? 2 : 1);
 }
 
 std::shared_ptr<WeightSource> random_weights(const ModelConfig& config, uint64_t seed, at::Device device) {

@@ -34,8 +34,9 @@ struct BlockWeights {
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
-  virtual BlockWeights block(int64_t layer) const = 0;        ///< layer in 1..L
-  virtual Tensor embed(const Tensor& ids) const = 0;          ///< [B, T] int64 -> [B, T, D]
+  virtual BlockWeights block(int64_t layer) const = 0;  ///< layer in 1..L
+  /// [B, T] int64 -> [B, T, D]; what the model has learned for positions 0 to T - 1 is added.
+  virtual Tensor embed(const Tensor& ids) const = 0;
   virtual Tensor final_norm() const = 0;                      ///< [D]
   virtual Tensor final_norm_bias() const { return {}; }       ///< [D]; undefined unless the model has LayerNorm
   virtual Tensor head() const = 0;                            ///< [V, D]; Error in a model without a head

@@ -1,5 +1,8 @@
 #include "models/formats/config.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/error.h"
 
 namespace replicate {
@@ -47,16 +50,22 @@ void check(const ModelConfig& c, const std::string& where) {
   check_size(c.head_width, "the head width", where);
   check_size(c.heads * c.head_width, "the width of all heads", where);
   require(c.heads % c.kv_heads == 0, "key/value heads do not divide the query heads", where);
-  require(c.head_width % 2 == 0, "the head width is odd, RoPE needs pairs", where);
+  require(c.head_width % 2 == 0 || !c.rotates(), "the head width is odd, RoPE needs pairs", where);
   require(c.norm_eps >= 0 && c.norm_eps < 1, "the norm's epsilon is out of range", where);
   require(!c.layer_norm || c.norm_placement == NormPlacement::before, "LayerNorm stands elsewhere than before", where);
   require(c.embedding_scale > 0 && c.embedding_scale < 1e6, "the scale of the embedding is out of range", where);
   require(!c.score_scale || (*c.score_scale > 0 && *c.score_scale < 1e3), "the scale of scores is out of range", where);
-  check_rope(c.rope, c.head_width, where);
+  require(c.learned_positions >= 0 && c.learned_positions <= kLargest, "the number of positions is out of range",
+          where);
+  if (c.rotates()) check_rope(c.rope, c.head_width, where);
   if (c.sliding_rope) check_rope(*c.sliding_rope, c.head_width, where);
   check_layers(c.unrotated, c.layers, where);
   check_layers(c.sliding, c.layers, where);
   require(c.sliding.empty() || c.window >= 1, "the sliding window sees nothing", where);
+}
+
+bool ModelConfig::rotates() const {
+  return std::cmp_less(std::ranges::count(unrotated, true), std::max<int64_t>(layers, 1));
 }
 
 std::optional<Rope> ModelConfig::rope_of(int64_t layer) const {

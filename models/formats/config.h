@@ -27,7 +27,7 @@ struct Rope {
 enum class NormPlacement { before, after, around };
 /// RMSNorm of queries and keys before RoPE: over each head (Qwen 3, Gemma 3), or over all heads together (OLMo 2).
 enum class QueryKeyNorm { none, head, heads };
-enum class Activation { silu, gelu, gelu_tanh };
+enum class Activation { silu, gelu, gelu_tanh, relu };
 
 /// The block description: every architecture and every variant is a setting of these fields, and
 /// `block_forward` reads nothing else. Shapes elsewhere use its letters: B sequences, T positions,
@@ -52,13 +52,14 @@ struct ModelConfig {
   QueryKeyNorm query_key_norm = QueryKeyNorm::none;
   Activation activation = Activation::silu;
   bool qkv_bias = false, output_bias = false;
-  bool layer_norm = false;                 ///< LayerNorm with a bias in place of RMSNorm (GPT-NeoX)
+  bool layer_norm = false;                 ///< LayerNorm with a bias in place of RMSNorm (GPT-NeoX, GPT-2, OPT)
   bool parallel_residual = false;          ///< the FFN reads the block's input, not what attention has left (GPT-NeoX)
-  bool gated_ffn = true;                   ///< without: hidden = activation(up), and there is no gate (GPT-NeoX)
+  bool gated_ffn = true;                   ///< without: hidden = activation(up), and there is no gate (GPT-NeoX, ...)
   bool ffn_bias = false;                   ///< of up and down
   std::optional<double> score_scale = {};  ///< of q k; 1 / sqrt(K) unless given
   double embedding_scale = 1;
-  std::vector<bool> unrotated = {};  ///< by layer: attention without RoPE (SmolLM 3); empty: none
+  std::vector<bool> unrotated = {};  ///< by layer: attention without RoPE (SmolLM 3, GPT-2, OPT); empty: none
+  int64_t learned_positions = 0;     ///< rows of a table, one per position, that is added to the embedding; 0: none
   std::vector<bool> sliding = {};    ///< by layer: a query sees `window` positions, itself the last; empty: none
   int64_t window = 0;
   std::optional<Rope> sliding_rope = {};  ///< of sliding layers, where it differs (Gemma 3)
@@ -73,6 +74,7 @@ struct ModelConfig {
 
   bool operator==(const ModelConfig&) const = default;
 
+  bool rotates() const;  ///< in any layer
   bool has_own_head() const { return has_head && !tied_head; }
 
   // Of layer 1..L; nothing: no rotation, no window.

@@ -123,6 +123,16 @@ void add_smollm3(Description& d) {
   for (int64_t layer = 1; layer <= d.config.layers; ++layer) d.config.unrotated.push_back(layer % kPattern == 0);
 }
 
+void add_gpt2(Description& d) {
+  auto& c = d.config;
+  c.layer_norm = c.qkv_bias = c.output_bias = c.ffn_bias = true;
+  c.gated_ffn = false;
+  c.activation = Activation::gelu_tanh;
+  c.unrotated.assign(static_cast<size_t>(c.layers), true);
+  c.learned_positions = c.context;
+  d.storage.fused = true;
+}
+
 void add_architecture(Description& d, const Metadata& m) {
   auto& c = d.config;
   if (m.is("llama")) {
@@ -140,6 +150,8 @@ void add_architecture(Description& d, const Metadata& m) {
     d.storage.fused = true;
   } else if (m.is("smollm3")) {
     add_smollm3(d);
+  } else if (m.is("gpt2")) {
+    add_gpt2(d);
   }
   const auto window = m.integer("attention.sliding_window").value_or(0);
   if (window > 0 && !m.is("gemma3")) {
@@ -164,10 +176,10 @@ void refuse_what_is_not_applied(const Metadata& m) {
 Description describe_gguf(const GgufFile& file) {
   const Metadata m(file);
   const auto& where = file.where();
-  constexpr const char* kKnown[] = {"llama", "qwen2", "qwen3", "olmo2", "gemma3", "phi3", "smollm3"};
+  constexpr const char* kKnown[] = {"llama", "qwen2", "qwen3", "olmo2", "gemma3", "phi3", "smollm3", "gpt2"};
   if (std::none_of(std::begin(kKnown), std::end(kKnown), [&](const char* name) { return m.is(name); })) {
     throw Error("architecture " + in_quotes(m.architecture()) + " is not supported", where,
-                "use a model of llama, qwen2, qwen3, olmo2, gemma3, phi3 or smollm3");
+                "use a model of llama, qwen2, qwen3, olmo2, gemma3, phi3, smollm3 or gpt2");
   }
   refuse_what_is_not_applied(m);
   Description d;
@@ -180,8 +192,8 @@ Description describe_gguf(const GgufFile& file) {
   c.heads = m.require_integer("attention.head_count");
   c.kv_heads = m.integer("attention.head_count_kv").value_or(c.heads);
   c.hidden = m.require_integer("feed_forward_length");
-  c.context = m.integer("context_length").value_or(0);
-  c.norm_eps = m.require_real("attention.layer_norm_rms_epsilon");
+  c.context = m.is("gpt2") ? m.require_integer("context_length") : m.integer("context_length").value_or(0);
+  c.norm_eps = m.require_real(m.is("gpt2") ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon");
   c.vocabulary = rows_of_embedding(file);
   c.tied_head = !m.has_tensor("output.weight");
   check_counts(c, where);
@@ -190,7 +202,7 @@ Description describe_gguf(const GgufFile& file) {
   if (m.integer("attention.value_length").value_or(c.head_width) != c.head_width) {
     m.refuse("attention.value_length different from the head width");
   }
-  c.rope = rope_of(m, c.head_width);
+  if (!m.is("gpt2")) c.rope = rope_of(m, c.head_width);
   add_architecture(d, m);
   check(c, where);
   return d;

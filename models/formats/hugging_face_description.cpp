@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numbers>
 
@@ -43,7 +44,11 @@ const Json& defaults_by_type() {
                       "intermediate_size": 9216, "vocab_size": 262208, "hidden_activation": "gelu_pytorch_tanh", "rope_theta": 1000000,
                       "rope_local_base_freq": 10000, "sliding_window": 4096, "tie_word_embeddings": true},
       "phi3": {"rms_norm_eps": 1e-5},
-      "gpt_neox": {"layer_norm_eps": 1e-5, "hidden_act": "gelu"}})");
+      "gpt_neox": {"layer_norm_eps": 1e-5, "hidden_act": "gelu"},
+      "gpt2": {"num_hidden_layers": 12, "hidden_size": 768, "num_attention_heads": 12, "vocab_size": 50257,
+               "max_position_embeddings": 1024, "layer_norm_epsilon": 1e-5, "hidden_act": "gelu_new", "tie_word_embeddings": true},
+      "opt": {"num_hidden_layers": 12, "hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072,
+              "vocab_size": 50272, "max_position_embeddings": 2048, "hidden_act": "relu", "tie_word_embeddings": true}})");
   return defaults;
 }
 
@@ -152,10 +157,44 @@ void add_gpt_neox(Description& d, const Json& json) {
   d.storage.fused_by_head = true;
 }
 
-void add_architecture(Description& d, const Json& json) {
+/// What GPT-2 and OPT have in common.
+void add_learned_positions(ModelConfig& c, const std::string& where) {
+  if (c.context < 1)
+    throw Error("max_position_embeddings is " + std::to_string(c.context), where, "fetch the model again");
+  c.learned_positions = c.context;
+  c.unrotated.assign(static_cast<size_t>(c.layers), true);
+  c.layer_norm = c.qkv_bias = c.output_bias = c.ffn_bias = true;
+  c.gated_ffn = false;
+}
+
+void add_gpt2(Description& d, const Json& json, const std::string& where) {
+  if (!value_or(json, "scale_attn_weights", true)) refuse("scale_attn_weights: false", where);
+  if (value_or(json, "scale_attn_by_inverse_layer_idx", false)) refuse("scale_attn_by_inverse_layer_idx", where);
+  if (value_or(json, "add_cross_attention", false)) refuse("add_cross_attention", where);
+  add_learned_positions(d.config, where);
+  d.storage.names = Storage::Names::gpt2;
+  d.storage.prefix = "transformer.";
+  d.storage.fused = d.storage.transposed = true;
+}
+
+void add_opt(Description& d, const Json& json, const std::string& where) {
+  if (!value_or(json, "do_layer_norm_before", true)) refuse("do_layer_norm_before: false (OPT-350M)", where);
+  if (value_or(json, "word_embed_proj_dim", d.config.width) != d.config.width) refuse("word_embed_proj_dim", where);
+  if (!value_or(json, "enable_bias", true)) refuse("enable_bias: false", where);
+  if (!value_or(json, "layer_norm_elementwise_affine", true)) refuse("layer_norm_elementwise_affine: false", where);
+  if (value_or(json, "_remove_final_layer_norm", false)) refuse("_remove_final_layer_norm", where);
+  add_learned_positions(d.config, where);
+  d.storage.names = Storage::Names::opt;
+  d.storage.prefix = "model.decoder.";
+  d.storage.first_position = 2;
+}
+
+void add_architecture(Description& d, const Json& json, const std::string& where) {
   auto& c = d.config;
   const auto& type = c.architecture;
   if (type == "gpt_neox") return add_gpt_neox(d, json);
+  if (type == "gpt2") return add_gpt2(d, json, where);
+  if (type == "opt") return add_opt(d, json, where);
   const bool attention_bias = value_or(json, "attention_bias", false);
   c.qkv_bias = type == "qwen2" || attention_bias;
   c.output_bias = attention_bias;
@@ -180,6 +219,7 @@ Activation activation_of(const Json& json, const std::string& type, const std::s
   const auto name = value_or<std::string>(json, type == "gemma3_text" ? "hidden_activation" : "hidden_act", "silu");
   if (name == "silu" || name == "swish") return Activation::silu;
   if (name == "gelu") return Activation::gelu;
+  if (name == "relu") return Activation::relu;
   if (name == "gelu_pytorch_tanh" || name == "gelu_new" || name == "gelu_fast") return Activation::gelu_tanh;
   refuse("the activation " + in_quotes(name), where);
 }
@@ -189,7 +229,7 @@ void require_whole(const Json& json, const std::string& where) {
   for (const auto* key :
        {"num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size",
         "vocab_size", "max_position_embeddings", "head_dim", "sliding_window", "sliding_window_pattern",
-        "_sliding_window_pattern", "max_window_layers", "no_rope_layer_interval"}) {
+        "_sliding_window_pattern", "max_window_layers", "no_rope_layer_interval", "word_embed_proj_dim"}) {
     if (!is_given(json, key) || json.at(key).is_number_integer()) continue;
     throw Error(std::string(key) + " is not a whole number", where, "fetch the model again");
   }
@@ -290,17 +330,54 @@ void add_arm(ModelConfig& c, const Json& json) {
   if (is_given(json, "replicate_sigmoid_bias")) c.sigmoid_bias = json.at("replicate_sigmoid_bias").get<double>();
 }
 
+/// The keys under which some types have what others have under its usual name.
+const std::vector<std::pair<std::string, std::string>>& own_names(const std::string& type) {
+  static const std::map<std::string, std::vector<std::pair<std::string, std::string>>> all = {
+      {"gpt2",
+       {{"n_layer", "num_hidden_layers"},
+        {"n_embd", "hidden_size"},
+        {"n_head", "num_attention_heads"},
+        {"n_inner", "intermediate_size"},
+        {"n_positions", "max_position_embeddings"},
+        {"activation_function", "hidden_act"}}},
+      {"opt", {{"ffn_dim", "intermediate_size"}, {"activation_function", "hidden_act"}}}};
+  static const std::vector<std::pair<std::string, std::string>> none;
+  const auto found = all.find(type);
+  return found == all.end() ? none : found->second;
+}
+
+/// The same under the usual names.
+Json renamed(const Json& json, const std::string& type, const std::string& where) {
+  Json usual = json;
+  for (const auto& [own, name] : own_names(type)) {
+    if (!is_given(json, own.c_str())) continue;
+    if (is_given(json, name.c_str()) && json.at(name) != json.at(own))
+      throw Error(own + " and " + name + " contradict each other", where, "remove the wrong one");
+    usual[name] = json.at(own);
+  }
+  return usual;
+}
+
 /// The configuration with what the library would add to it.
 Json filled(const Json& json, const std::string& where) {
   const auto type = json.at("model_type").get<std::string>();
   const auto& known = defaults_by_type();
   if (!known.contains(type)) {
     throw Error("model type " + in_quotes(type) + " is not supported", where,
-                "use a model of llama, mistral, qwen2, qwen3, smollm3, olmo2, gemma3, phi3 or gpt_neox");
+                "use a model of llama, mistral, qwen2, qwen3, smollm3, olmo2, gemma3, phi3, gpt_neox, gpt2 or opt");
   }
   Json whole = known.at(type);
-  whole.update(json);
+  whole.update(renamed(json, type, where));
+  // GPT-2 writes n_inner: null for four times its width.
+  if (type == "gpt2" && !is_given(whole, "intermediate_size") && whole.at("hidden_size").is_number_integer())
+    whole["intermediate_size"] = 4 * std::clamp<int64_t>(whole.at("hidden_size").get<int64_t>(), 0, 1 << 24);
   return whole;
+}
+
+double norm_eps_of(const Json& json, const std::string& type) {
+  if (type == "opt") return 1e-5;  // that of PyTorch's LayerNorm, and no key says otherwise
+  if (type == "gpt2") return value_or(json, "layer_norm_epsilon", 1e-5);
+  return value_or(json, type == "gpt_neox" ? "layer_norm_eps" : "rms_norm_eps", 1e-6);
 }
 
 Description describe(const Json& given, const std::string& where) {
@@ -319,7 +396,7 @@ Description describe(const Json& given, const std::string& where) {
   c.hidden = json.at("intermediate_size").get<int64_t>();
   c.vocabulary = json.at("vocab_size").get<int64_t>();
   c.context = value_or<int64_t>(json, "max_position_embeddings", 0);
-  c.norm_eps = value_or(json, c.architecture == "gpt_neox" ? "layer_norm_eps" : "rms_norm_eps", 1e-6);
+  c.norm_eps = norm_eps_of(json, c.architecture);
   c.tied_head = value_or(json, "tie_word_embeddings", false);
   check_counts(c, where);
   refuse_contradictions(given, c.layers, where);
@@ -327,8 +404,8 @@ Description describe(const Json& given, const std::string& where) {
   if (c.head_width < 2 || c.head_width > kLargestHeadWidth)
     refuse("a head width of " + std::to_string(c.head_width), where);
   c.activation = activation_of(json, c.architecture, where);
-  add_rope(c, json, where);
-  add_architecture(d, json);
+  if (c.architecture != "gpt2" && c.architecture != "opt") add_rope(c, json, where);
+  add_architecture(d, json, where);
   add_windows(c, json, where);
   add_arm(c, json);
   check(c, where);

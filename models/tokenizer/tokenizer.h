@@ -50,10 +50,10 @@ class Tokenizer {
   /// The same for a file in memory.
   static Tokenizer from_sentencepiece_bytes(std::string_view bytes, const std::string& where);
 
-  /// From a model's folder: its tokenizer.json or else tokenizer.model, with the BOS and EOS of tokenizer_config.json.
-  /// `vocabulary`: the model's rows. Error when there is neither, and when the file has more tokens than the model
-  /// rows; but special ones at its end, which no text gives, are left out, and a run of `replicate train` is read as
-  /// from_json does.
+  /// From a model's folder: its tokenizer.json, or else vocab.json and merges.txt (GPT-2), or else tokenizer.model,
+  /// with the BOS and EOS of tokenizer_config.json. `vocabulary`: the model's rows. Error when there is none, and when
+  /// the file has more tokens than the model rows; but special ones at its end, which no text gives, are left out, and
+  /// a run of `replicate train` is read as from_json does.
   static Tokenizer from_folder(const std::filesystem::path& folder, int64_t vocabulary);
 
   /// Ids of plain text: no special token is added, and text that spells one is split like any

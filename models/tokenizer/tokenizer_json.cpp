@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include "base/error.h"
@@ -376,6 +377,55 @@ std::optional<Ends> ends_in(const fs::path& folder) {
   return ends;
 }
 
+/// "a b" per line, after a first line that tells the version.
+json merges_in(const fs::path& file) {
+  json merges = json::array();
+  std::istringstream lines(read_text(file));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty() && !(merges.empty() && line.starts_with("#version"))) merges.push_back(line);
+  }
+  return merges;
+}
+
+/// The tokens that the folder names, and those that it adds, as tokenizer.json has them.
+json special_tokens_in(const fs::path& folder, const json& vocabulary) {
+  std::map<std::string, int64_t> ids;
+  for (const auto* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    const auto parsed = read_config(folder / name);
+    if (!parsed) continue;
+    const std::string where = (folder / name).string();
+    const JsonSection config(*parsed, "the file", where);
+    for (const auto* key : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
+      const auto text = named_token(config, key);
+      const auto known = text ? vocabulary.find(*text) : vocabulary.end();
+      if (known != vocabulary.end()) ids[*text] = id_in(*known, *text, where);
+    }
+  }
+  if (const auto known = vocabulary.find(kEndOfText); known != vocabulary.end())
+    ids[kEndOfText] = id_in(*known, kEndOfText, folder.string());
+  if (const auto added = read_config(folder / "added_tokens.json")) {
+    for (const auto& [text, id] : added->items()) ids[text] = id_in(id, text, (folder / "added_tokens.json").string());
+  }
+  json tokens = json::array();
+  for (const auto& [text, id] : ids) tokens.push_back({{"id", id}, {"content", text}, {"special", true}});
+  return tokens;
+}
+
+/// GPT-2's two files, in which OPT and others published theirs, as the tokenizer.json that `transformers` makes of
+/// them.
+json vocabulary_and_merges(const fs::path& folder) {
+  const auto vocabulary = read_config(folder / "vocab.json");
+  const auto config = read_config(folder / "tokenizer_config.json");
+  const std::string where = (folder / "tokenizer_config.json").string();
+  const bool prefix_space = config && JsonSection(*config, "the file", where).flag_or("add_prefix_space", false);
+  return {{"version", "1.0"},
+          {"added_tokens", special_tokens_in(folder, *vocabulary)},
+          {"normalizer", nullptr},
+          {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", prefix_space}, {"use_regex", true}}},
+          {"model", {{"type", "BPE"}, {"vocab", *vocabulary}, {"merges", merges_in(folder / "merges.txt")}}}};
+}
+
 }  // namespace
 
 Tokenizer Tokenizer::from_json(const fs::path& path, std::optional<int64_t> vocabulary) {
@@ -388,21 +438,25 @@ Tokenizer Tokenizer::from_json_text(std::string_view text, const std::string& wh
 }
 
 Tokenizer Tokenizer::from_folder(const fs::path& folder, int64_t vocabulary) {
-  if (is_there(folder / "tokenizer.json")) {
-    // A run of our own training may use a beginning of its tokenizer.
-    const bool is_run = is_there(folder / "recipe.txt");
-    const auto ends = ends_in(folder);
-    auto tokenizer =
-        tokenizer_from(folder / "tokenizer.json", {.vocabulary = vocabulary, .is_of_model = !is_run, .ends = ends});
+  // A run of our own training may use a beginning of its tokenizer.
+  const auto ends = ends_in(folder);
+  const Reading reading{.vocabulary = vocabulary, .is_of_model = !is_there(folder / "recipe.txt"), .ends = ends};
+  const auto with_bos = [&](Tokenizer tokenizer) {
     if (ends && ends->bos_id && *ends->bos_id < tokenizer.vocabulary_size()) tokenizer.bos_ = ends->bos_id;
     return tokenizer;
+  };
+  if (is_there(folder / "tokenizer.json")) return with_bos(tokenizer_from(folder / "tokenizer.json", reading));
+  if (is_there(folder / "vocab.json") && is_there(folder / "merges.txt")) {
+    auto tokenizer = tokenizer_from(vocabulary_and_merges(folder).dump(), (folder / "vocab.json").string(), reading);
+    tokenizer.adds_bos_ = ends && ends->adds_bos.value_or(false);
+    return with_bos(std::move(tokenizer));
   }
   if (!is_there(folder / "tokenizer.model")) {
-    throw Error("there is neither tokenizer.json nor tokenizer.model", folder.string(),
+    throw Error("there is neither tokenizer.json nor tokenizer.model, nor vocab.json with merges.txt", folder.string(),
                 "fetch the whole folder of the model");
   }
   auto tokenizer = from_sentencepiece(folder / "tokenizer.model");
-  if (const auto ends = ends_in(folder)) tokenizer.adds_bos_ = ends->adds_bos.value_or(tokenizer.adds_bos_);
+  if (ends) tokenizer.adds_bos_ = ends->adds_bos.value_or(tokenizer.adds_bos_);
   if (tokenizer.vocabulary_size() <= vocabulary) return tokenizer;
   throw Error("tokenizer.model has " + std::to_string(tokenizer.vocabulary_size()) + " tokens, the model " +
                   std::to_string(vocabulary),

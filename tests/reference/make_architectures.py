@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A tiny random model of every supported architecture, saved by `transformers`, and what that library computes with it.
 
-    make_architectures.py OUT        (tests/golden/architectures)
+    make_architectures.py OUT [NAME...]        (tests/golden/architectures; all models, or those that are named)
 
 Each folder holds config.json and the weights in bfloat16 (one in two shards), and expected.safetensors: ids [B, T],
 logits [B, T, V], the residual stream [L, B, T, D] behind every block but the last (of which the library shows the
@@ -25,6 +25,10 @@ LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=
               original_max_position_embeddings=16)
 NEOX = {k: v for k, v in SHARED.items() if k != "num_key_value_heads"} | {"hidden_size": 32}
 
+GPT2 = dict(n_layer=3, n_embd=24, n_head=4, n_positions=16, vocab_size=40, bos_token_id=1, eos_token_id=1, initializer_range=0.25)
+OPT = {k: v for k, v in SHARED.items() if k not in ("num_key_value_heads", "intermediate_size", "initializer_range", "max_position_embeddings")} | {
+    "ffn_dim": 32, "word_embed_proj_dim": 24, "max_position_embeddings": 16, "init_std": 0.25}
+
 MODELS = {
     "llama2": t.LlamaConfig(**SHARED, head_dim=8),
     "llama3": t.LlamaConfig(**SHARED, head_dim=8, rope_parameters=LLAMA3, tie_word_embeddings=True),
@@ -44,13 +48,16 @@ MODELS = {
     "phi3": t.Phi3Config(**{**SHARED, "num_attention_heads": 3, "num_key_value_heads": 1}, rope_parameters=dict(rope_type="default", rope_theta=10000.0,
                                                         partial_rotary_factor=0.5)),
     "gpt_neox": t.GPTNeoXConfig(**NEOX, rope_parameters=dict(rope_type="default", rope_theta=500.0, partial_rotary_factor=0.5)),
+    "gpt2": t.GPT2Config(**GPT2),
+    "gpt2_untied": t.GPT2Config(**GPT2, n_inner=40, activation_function="relu", tie_word_embeddings=False),
+    "opt": t.OPTConfig(**OPT),
     "gpt_neox_serial": t.GPTNeoXConfig(**NEOX, use_parallel_residual=False, tie_word_embeddings=False),
 }
 SHARDED = "llama2"
 
 # Those that GGUF can hold, by its name of the architecture.
 IN_GGUF = {"llama2": "llama", "llama3": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "smollm3": "smollm3",
-           "olmo2": "olmo2", "gemma3": "gemma3", "gemma3_six": "gemma3", "phi3": "phi3"}
+           "olmo2": "olmo2", "gemma3": "gemma3", "gemma3_six": "gemma3", "phi3": "phi3", "gpt2": "gpt2"}
 ADJACENT_PAIRS = ("llama", "smollm3")  # llama.cpp rotates their heads by neighbouring dimensions
 
 
@@ -76,7 +83,35 @@ def adjacent_pairs(weight, heads):
     return weight.reshape(heads, 2, -1, weight.shape[1]).transpose(1, 2).reshape(weight.shape)
 
 
+def write_gpt2(folder, config):
+    """As llama.cpp's converter does: matrices with a row per output, and a table of positions."""
+    writer = gguf.GGUFWriter(folder / "model.gguf", "gpt2")
+    writer.add_block_count(config.n_layer)
+    writer.add_context_length(config.n_positions)
+    writer.add_embedding_length(config.n_embd)
+    writer.add_feed_forward_length(4 * config.n_embd)
+    writer.add_head_count(config.n_head)
+    writer.add_layer_norm_eps(config.layer_norm_epsilon)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.GPT2, config.n_layer)
+    for name, weight in load_file(folder / "model.safetensors").items():
+        if name.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight")):
+            weight = weight.t().contiguous()
+        vector = weight.dim() == 1
+        writer.add_tensor(names.get_name(name, (".weight", ".bias")), weight.float().numpy() if vector else weight.view(torch.uint8).numpy(),
+                          raw_dtype=None if vector else gguf.GGMLQuantizationType.BF16)
+    write_out(writer)
+
+
+def write_out(writer):
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def write_gguf(folder, config, architecture):
+    if architecture == "gpt2":
+        return write_gpt2(folder, config)
     writer = gguf.GGUFWriter(folder / "model.gguf", architecture)
     head_width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     writer.add_block_count(config.num_hidden_layers)
@@ -115,15 +150,13 @@ def write_gguf(folder, config, architecture):
             data = weight.float().numpy() if vector else weight.view(torch.uint8).numpy()
             writer.add_tensor(names.get_name(name, (".weight", ".bias")), data,
                               raw_dtype=None if vector else gguf.GGMLQuantizationType.BF16)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    write_out(writer)
 
 
 def main():
     out = pathlib.Path(sys.argv[1])
-    for name, config in MODELS.items():
+    for name in sys.argv[2:] or MODELS:
+        config = MODELS[name]
         torch.manual_seed(0)
         config.attn_implementation = "eager"
         model = t.AutoModelForCausalLM.from_config(config, attn_implementation="eager")

@@ -41,7 +41,8 @@ bool is_commit(const std::string& text) {
 /// A download that broke off leaves less. As scripts/hub.py has it: what one takes for whole, the other must.
 bool is_whole(const fs::path& folder) {
   if (!is_there(folder / "config.json")) return false;
-  if (!is_there(folder / "tokenizer.json") && !is_there(folder / "tokenizer.model")) return false;
+  const auto has = [&](const char* name) { return is_there(folder / name); };
+  if (!has("tokenizer.json") && !has("tokenizer.model") && !has("vocab.json")) return false;
   try {
     return !safetensors_files(folder).empty();
   } catch (const Error&) {  // a part is missing, or the index cannot be read

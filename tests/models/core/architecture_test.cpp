@@ -106,12 +106,13 @@ class WithoutHead : public testing::TestWithParam<std::string> {
  protected:
   const TemporaryFolder folder_;
 
+  /// Of the model below the head.
+  static std::string lower(const std::string& name) { return is_head(name) ? "" : name.substr(name.find('.') + 1); }
   static bool is_head(const std::string& name) { return name == "lm_head.weight" || name == "embed_out.weight"; }
 };
 
 TEST_P(WithoutHead, ComputesTheStatesThatTransformersComputes) {
-  copy_renamed(golden() / GetParam(), folder_.path(),
-               [](const std::string& name) { return is_head(name) ? "" : name.substr(name.find('.') + 1); });
+  copy_renamed(golden() / GetParam(), folder_.path(), lower);
   const auto model = open_model_folder(folder_.path(), GetParam(), at::kCPU);
   EXPECT_FALSE(model->config.has_head);
   const auto whole = open_model_folder(golden() / GetParam(), GetParam(), at::kCPU)->config;
@@ -120,8 +121,7 @@ TEST_P(WithoutHead, ComputesTheStatesThatTransformersComputes) {
 }
 
 TEST_P(WithoutHead, SaysSoWhereLogitsAreWanted) {
-  copy_renamed(golden() / GetParam(), folder_.path(),
-               [](const std::string& name) { return is_head(name) ? "" : name.substr(name.find('.') + 1); });
+  copy_renamed(golden() / GetParam(), folder_.path(), lower);
   const auto model = open_model_folder(folder_.path(), GetParam(), at::kCPU);
   const auto tokens = make_tokens(ids_of(SafetensorsFile::open(golden() / GetParam() / "expected.safetensors")));
   expect_error([&] { run({{model, tokens, {}, {watch(Site::logits, everything)}}}, {}); }, "has no output head");
@@ -134,7 +134,8 @@ TEST_P(WithoutHead, IsADamagedFileUnderTheNamesOfAWholeModel) {
   expect_error([&] { open_model_folder(folder_.path(), GetParam(), at::kCPU); }, "is missing");
 }
 
-INSTANTIATE_TEST_SUITE_P(Of, WithoutHead, testing::Values("mistral", "qwen3", "olmo2", "phi3", "gpt_neox"),
+INSTANTIATE_TEST_SUITE_P(Of, WithoutHead,
+                         testing::Values("mistral", "qwen3", "olmo2", "phi3", "gpt_neox", "gpt2_untied"),
                          [](const auto& info) { return info.param; });
 
 /// Those of which GGUF can say what the configuration says.
@@ -151,11 +152,11 @@ TEST_P(ArchitectureInGguf, ComputesWhatTransformersComputes) {
 INSTANTIATE_TEST_SUITE_P(Of, Architecture,
                          testing::Values("llama2", "llama3", "llama_linear_bias", "mistral", "qwen2", "qwen2_sliding",
                                          "qwen3", "smollm3", "olmo2", "gemma3", "gemma3_six", "phi3", "gpt_neox",
-                                         "gpt_neox_serial"),
+                                         "gpt_neox_serial", "gpt2", "gpt2_untied", "opt"),
                          [](const auto& info) { return info.param; });
 INSTANTIATE_TEST_SUITE_P(Of, ArchitectureInGguf,
                          testing::Values("llama2", "llama3", "qwen2", "qwen3", "smollm3", "olmo2", "gemma3",
-                                         "gemma3_six", "phi3"),
+                                         "gemma3_six", "phi3", "gpt2"),
                          [](const auto& info) { return info.param; });
 
 // ---- config.json ------------------------------------------------------------------------------------
@@ -239,7 +240,7 @@ TEST(ConfigJson, WhatIsNotAppliedIsRefused) {
   };
   refuses(R"("rope_scaling": {"rope_type": "yarn", "factor": 4})", "RoPE scaling 'yarn' is not supported");
   refuses(R"("mlp_bias": true)", "mlp_bias");
-  refuses(R"("hidden_act": "relu")", "activation 'relu'");
+  refuses(R"("hidden_act": "relu2")", "activation 'relu2'");
   refuses(R"("quantization_config": {"bits": 4})", "quantization_config");
   refuses(R"("is_causal": false)", "attention to later tokens");
   refuses(R"("head_dim": 1000000000)", "head width");
@@ -271,6 +272,107 @@ TEST(ConfigJson, WhatIsNotAppliedIsRefused) {
       "quantization_config");
   expect_error([&] { describe_config_json("[1]", "config.json"); }, "config.json");
   expect_error([&] { describe_config_json(R"({"model_type": "mistral"})", "config.json"); }, "num_hidden_layers");
+}
+
+// ---- GPT-2 and OPT ----------------------------------------------------------------------------------
+
+ModelConfig gpt2(const std::string& more = "") {
+  return describe_config_json(
+             R"({"model_type": "gpt2", "n_layer": 2, "n_embd": 24)" + (more.empty() ? "" : ", " + more) + "}",
+             "config.json")
+      .config;
+}
+
+ModelConfig opt(const std::string& more = "") {
+  return describe_config_json(R"({"model_type": "opt", "num_hidden_layers": 2, "hidden_size": 24,
+      "num_attention_heads": 4, "ffn_dim": 32)" +
+                                  (more.empty() ? "" : ", " + more) + "}",
+                              "config.json")
+      .config;
+}
+
+TEST(ConfigJson, Gpt2AndOptHaveKeysOfTheirOwn) {
+  const auto small = gpt2();
+  EXPECT_EQ(small.hidden, 96);  // four times the width
+  EXPECT_EQ(small.learned_positions, 1024);
+  EXPECT_EQ(small.vocabulary, 50257);
+  EXPECT_EQ(small.activation, Activation::gelu_tanh);
+  EXPECT_TRUE(small.tied_head);
+  EXPECT_FALSE(small.rotates());
+  EXPECT_EQ(gpt2(R"("n_inner": null)").hidden, 96);
+  EXPECT_EQ(gpt2(R"("n_inner": 40, "n_positions": 64, "activation_function": "relu")").hidden, 40);
+  EXPECT_EQ(gpt2(R"("n_head": 8)").head_width, 3);  // nothing needs pairs
+  EXPECT_EQ(opt().hidden, 32);
+  EXPECT_EQ(opt().learned_positions, 2048);
+  EXPECT_EQ(opt().activation, Activation::relu);
+  EXPECT_EQ(opt(R"("activation_function": "gelu")").activation, Activation::gelu);
+}
+
+TEST(ConfigJson, WhatChangesTheNumbersOfGpt2AndOptIsRefused) {
+  struct Case {
+    ModelConfig (*model)(const std::string&);
+    const char *more, *message;
+  };
+  for (const auto& [model, more, message] :
+       {Case{gpt2, R"("scale_attn_weights": false)", "scale_attn_weights"},
+        Case{gpt2, R"("scale_attn_by_inverse_layer_idx": true)", "scale_attn_by_inverse_layer_idx"},
+        Case{gpt2, R"("add_cross_attention": true)", "add_cross_attention"},
+        Case{gpt2, R"("activation_function": "tanh")", "activation 'tanh'"},
+        Case{gpt2, R"("hidden_size": 32)", "n_embd and hidden_size contradict"},
+        Case{gpt2, R"("n_positions": 0)", "max_position_embeddings is 0"},
+        Case{gpt2, R"("n_positions": 1e300)", "not a whole number"},
+        Case{gpt2, R"("n_positions": 9000000000000000000)", "positions is out of range"},
+        Case{gpt2, R"("n_layer": 4000000)", "n_layer"},
+        Case{opt, R"("do_layer_norm_before": false)", "do_layer_norm_before"},
+        Case{opt, R"("word_embed_proj_dim": 12)", "word_embed_proj_dim"},
+        Case{opt, R"("enable_bias": false)", "enable_bias"},
+        Case{opt, R"("layer_norm_elementwise_affine": false)", "layer_norm_elementwise_affine"},
+        Case{opt, R"("_remove_final_layer_norm": true)", "_remove_final_layer_norm"},
+        Case{opt, R"("max_position_embeddings": -1)", "max_position_embeddings is -1"}})
+    expect_error([&, model = model, more = more] { model(more); }, message);
+  expect_error([] { describe_config_json(R"({"model_type": "gpt2", "n_embd": 9000000000000000000})", "config.json"); },
+               "the model width is 9000000000000000000");
+}
+
+/// Positions beyond the table would be anything.
+class LearnedPositions : public testing::TestWithParam<std::string> {};
+
+TEST_P(LearnedPositions, AreAsManyAsTheTableHas) {
+  const auto model = open_model_folder(golden() / GetParam(), GetParam(), at::kCPU);
+  EXPECT_EQ(model->config.learned_positions, 16);
+  const auto residual = watch(Site::block_input, everything);
+  const auto fresh = random_weights(model->config, 1, at::kCPU);
+  const auto null = std::make_shared<const Model>(Model{"null", model->config, fresh});
+  for (const auto& one : {model, null}) {
+    const auto of = [&](int64_t length) { return make_tokens(at::ones({2, length}, at::kLong)); };
+    ASSERT_TRUE(run({{one, of(16), {}, {residual}}}, {}));
+    expect_error([&] { run({{one, of(17), {}, {residual}}}, {}); }, "longer than the 16 positions");
+    const auto embedded = one->weights->embed(of(16)->ids);
+    EXPECT_GT((embedded[0][0] - embedded[0][1]).abs().max().item<double>(), 1e-3);  // the same token elsewhere
+    EXPECT_TRUE(at::equal(one->weights->embed(of(3)->ids), embedded.slice(1, 0, 3)));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, LearnedPositions, testing::Values("gpt2", "opt"),
+                         [](const auto& info) { return info.param; });
+
+/// Old files carry the mask as a tensor; published ones of GPT-2 have no prefix.
+TEST(Gpt2, IsReadUnderThePublishedNamesAndWithItsMask) {
+  const TemporaryFolder folder;
+  copy_renamed(golden() / "gpt2", folder.path(),
+               [](const std::string& name) { return name.substr(name.find('.') + 1); });
+  expect_as_transformers(open_model_folder(folder.path(), "gpt2", at::kCPU), golden() / "gpt2");
+  const auto file = SafetensorsFile::open(golden() / "gpt2/model.safetensors");
+  std::vector<SafetensorsOutput> outputs;
+  for (const auto& tensor : file.tensors()) outputs.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
+  const auto& mask = file.tensor("transformer.h.0.ln_1.bias");
+  outputs.push_back({"transformer.h.0.attn.bias", mask.dtype, mask.shape, mask.bytes});
+  outputs.push_back({"transformer.h.1.attn.masked_bias", mask.dtype, mask.shape, mask.bytes});
+  write_safetensors(folder / "model.safetensors", outputs);
+  expect_as_transformers(open_model_folder(folder.path(), "gpt2", at::kCPU), golden() / "gpt2");
+  outputs.push_back({"transformer.h.1.attn.other", mask.dtype, mask.shape, mask.bytes});
+  write_safetensors(folder / "model.safetensors", outputs);
+  expect_error([&] { open_model_folder(folder.path(), "gpt2", at::kCPU); }, "attn.other");
 }
 
 // ---- GGUF's metadata --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include "tests/support/assets.h"
 #include "tests/support/byte_tokenizer.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/tokenizer_lines.h"
 
 namespace replicate {
@@ -291,6 +292,54 @@ json small_json() {
 
 TEST(TokenizerJson, EqualsTheReferenceOnAThousandLines) {
   expect_reference_ids_and_texts(Tokenizer::from_json(tokenizer_golden("small.json")), "small.txt", 1000);
+}
+
+/// The same tokenizer in the two files that GPT-2 came in.
+class VocabularyAndMerges : public testing::Test {
+ protected:
+  VocabularyAndMerges() {
+    const auto model = small_json()["model"];
+    std::string merges = "#version: 0.2\n";
+    for (const auto& merge : model["merges"])
+      merges += (merge.is_string() ? merge.get<std::string>()
+                                   : merge[0].get<std::string>() + " " + merge[1].get<std::string>()) +
+                "\n";
+    folder_.write("vocab.json", model["vocab"].dump());
+    folder_.write("merges.txt", merges);
+  }
+  Tokenizer read(int64_t rows = 1500) const { return Tokenizer::from_folder(folder_.path(), rows); }
+  TemporaryFolder folder_;
+};
+
+TEST_F(VocabularyAndMerges, EqualTheReferenceOnAThousandLines) {
+  expect_reference_ids_and_texts(read(), "small.txt", 1000);
+}
+
+TEST_F(VocabularyAndMerges, TheFolderNamesTheSpecialTokens) {
+  EXPECT_EQ(read().bos(), 0);
+  EXPECT_TRUE(read().is_special(0));
+  EXPECT_FALSE(read().adds_bos());
+  folder_.write("tokenizer_config.json", R"({"bos_token": "!", "eos_token": {"content": "!"}, "add_bos_token": true})");
+  const auto tokenizer = read();
+  EXPECT_EQ(tokenizer.bos(), small_json()["model"]["vocab"]["!"].get<int64_t>());
+  EXPECT_TRUE(tokenizer.is_special(*tokenizer.bos()));
+  EXPECT_TRUE(tokenizer.adds_bos());
+  folder_.write("tokenizer_config.json", R"({"bos_token": null})");
+  EXPECT_EQ(read().bos(), std::nullopt);
+  folder_.write("added_tokens.json", R"({"<extra>": 1500})");
+  EXPECT_EQ(read(1501).encode_with_special("a<extra>").back(), 1500);
+}
+
+TEST_F(VocabularyAndMerges, DamagedFilesAreRefused) {
+  expect_error([&] { read(1400); }, "vocab.json");
+  folder_.write("merges.txt", "no_pair\n");
+  expect_error([&] { read(); }, "a merge that is not a pair");
+  folder_.write("vocab.json", "[1]");
+  expect_error([&] { read(); }, "the file is not an object");
+  folder_.write("vocab.json", R"({"a": -1})");
+  expect_error([&] { read(); }, "vocab.json");
+  std::filesystem::remove(folder_ / "merges.txt");
+  expect_error([&] { read(); }, "nor vocab.json with merges.txt");
 }
 
 TEST(TokenizerJson, EqualsTheReferenceWithAShorterVocabulary) {

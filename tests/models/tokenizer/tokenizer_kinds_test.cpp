@@ -167,7 +167,8 @@ TEST_F(TokenizerFolder, MayHaveSpecialTokensWithoutARow) {
 
 TEST(TokenizerFolders, HoldATokenizer) {
   const TemporaryFolder folder;
-  expect_error([&] { Tokenizer::from_folder(folder.path(), 300); }, "neither tokenizer.json nor tokenizer.model");
+  expect_error([&] { Tokenizer::from_folder(folder.path(), 300); },
+               "neither tokenizer.json nor tokenizer.model, nor vocab.json");
 }
 
 // SentencePiece's own files.
