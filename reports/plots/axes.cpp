@@ -63,6 +63,25 @@ std::string listed_tics(const char* axis, const std::vector<double>& places) {
   return std::string("set ") + axis + "tics (" + join(tics, ",") + ")\n";
 }
 
+/// Powers of ten, `step` decades apart.
+std::vector<double> powers(const Ends& ends, int step) {
+  std::vector<double> places;
+  for (int decade = step * static_cast<int>(std::ceil(std::log10(ends.low) / step)); std::pow(10, decade) <= ends.high;
+       decade += step)
+    places.push_back(std::pow(10, decade));
+  return places;
+}
+
+/// Unlabelled tics at 1 to 9 times each power of ten, as gnuplot sets them between its own labels.
+std::string minor_log_tics(const Ends& ends) {
+  std::string tics;
+  for (double power = std::pow(10, std::floor(std::log10(ends.low))); power <= ends.high; power *= 10)
+    for (int factor = 1; factor < 10; ++factor)
+      if (factor * power >= ends.low && factor * power <= ends.high)
+        tics += (tics.empty() ? "\"\" " : ",\"\" ") + gnuplot_number(factor * power) + " 1";
+  return "set ytics add (" + tics + ")\n";
+}
+
 /// "1.2M": tokens and parameters come in millions.
 std::string large_tics(const std::vector<double>& places) {
   std::vector<std::string> tics;
@@ -107,6 +126,9 @@ std::string log_y_axis(const PanelData& data, int ticks) {
   if (decades < 0.7) return axis + listed_tics("y", even_steps(ends.low, ends.high, 3));
   if (decades < 1.5) return axis + listed_tics("y", steps_of_1_2_5(ends));
   const int step = std::max(1, static_cast<int>(std::ceil(decades / ticks)));
+  const std::vector<double> labelled = powers(ends, step);
+  if (labelled.size() < 3)  // gnuplot 6 would add the step instead of multiplying by it, and draw hundreds of tics
+    return axis + listed_tics("y", labelled) + (step == 1 ? minor_log_tics(ends) : "");
   return axis + "set ytics " + gnuplot_number(std::pow(10, step)) + "\n" + (step > 1 ? "set mytics 1\n" : "");
 }
 

@@ -519,7 +519,8 @@ set xtics add ("" 1)
 set logscale y 10
 set mytics 10
 set yrange [3.551557794:300.0327924]
-set ytics 10
+set ytics (10,100)
+set ytics add ("" 4 1,"" 5 1,"" 6 1,"" 7 1,"" 8 1,"" 9 1,"" 10 1,"" 20 1,"" 30 1,"" 40 1,"" 50 1,"" 60 1,"" 70 1,"" 80 1,"" 90 1,"" 100 1,"" 200 1,"" 300 1)
 plot $band2_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
      $band2_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#0072B2' notitle, \
      $line2_2 using 1:2 with linespoints lc rgb '#56B4E9' dt (5,2) lw 1.8 pt 6 ps 0.55 pi 1 notitle, \

@@ -993,7 +993,8 @@ set xtics 0,20
 set logscale y 10
 set mytics 10
 set yrange [0.003059170864:0.8866]
-set ytics 10
+set ytics (0.01,0.1)
+set ytics add ("" 0.004 1,"" 0.005 1,"" 0.006 1,"" 0.007 1,"" 0.008 1,"" 0.009 1,"" 0.01 1,"" 0.02 1,"" 0.03 1,"" 0.04 1,"" 0.05 1,"" 0.06 1,"" 0.07 1,"" 0.08 1,"" 0.09 1,"" 0.1 1,"" 0.2 1,"" 0.3 1,"" 0.4 1,"" 0.5 1,"" 0.6 1,"" 0.7 1,"" 0.8 1)
 set xlabel 'position'
 plot $band3_2 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
      $band3_1 using 1:2:3 with filledcurves fillstyle transparent solid 0.18 noborder lc rgb '#56B4E9' notitle, \
