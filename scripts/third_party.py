@@ -1,6 +1,7 @@
 """Brings the sources of the third-party libraries that configs/third_party.yaml pins.
 
-    third_party.py --cache DIR --out DIR [--sources DIR]
+    third_party.py fetch  --cache DIR --out DIR [--sources DIR]   brings them to DIR, in the place of what is there
+    third_party.py status --out DIR                               says whether they are missing; exit 1 when they are
 
 They are Debian's source packages, fetched by apt from the places that this machine's apt knows, or
 taken from a folder. What is in the cache already is not fetched again. Debian's own patches are
@@ -8,6 +9,7 @@ left out: cmake/third_party compiles the plain upstream files.
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -23,6 +25,7 @@ APT = "/etc/apt"
 BOOST_HEADER = re.compile(r"libs/.+?/include/(boost/.+)")
 # Included through macros that put names together, so that no text mentions each of them.
 BOOST_WHOLE = ("boost/config/", "boost/preprocessor/", "boost/mpl/")
+STAMP = "stamp.json"
 
 
 # --- fetching ------------------------------------------------------------------------------------
@@ -66,7 +69,7 @@ def apt_fetch(cache, entries):
     """apt's exit status is not asked: its index may be ahead of its mirror in files that we do not
     need, and the pins say whether we have those that we do."""
     if not shutil.which("apt-get"):
-        raise Failure("there is no apt-get (PATH): make the bundle on Debian 12, or use --sources")
+        raise Failure("there is no apt-get (PATH): name a folder that has the archives of configs/third_party.yaml with --sources")
     folder = os.path.abspath(os.path.join(cache, "apt"))
     apt = ["apt-get", "-q", *apt_options(folder)]
     log = os.path.join(folder, "log")
@@ -144,11 +147,14 @@ def texts_under(folder, names=(".cpp", ".h", ".hpp")):
                     yield opened.read()
 
 
+def our_texts():
+    for folder in ("base", "harness", "reports", "tests"):
+        yield from texts_under(os.path.join(assets.ROOT, folder))
+
+
 def unpack_boost_headers(path, out):
     headers = boost_headers(path)
-    ours = ("base", "harness", "reports", "tests")
-    texts = [text for folder in ours for text in texts_under(os.path.join(assets.ROOT, folder))]
-    for name in reached(headers, texts + list(texts_under(out))):
+    for name in reached(headers, [*our_texts(), *texts_under(out)]):
         target = os.path.join(out, "boost", "include", name)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(target, "w", encoding="utf-8") as file:
@@ -164,24 +170,73 @@ def unpack(cache, entries, out):
     unpack_boost_headers(os.path.join(cache, entries["boost"]["file"]), out)
 
 
+# --- commands ------------------------------------------------------------------------------------
+
+
+def state(entries):
+    """What the unpacked sources follow from: the pins, and the headers of Boost that our sources name."""
+    named = {name for text in our_texts() for name in mentioned("", text) if name.startswith("boost/")}
+    return {"pins": assets.pins_hash(entries), "boost": sorted(named)}
+
+
+def is_there(out, entries):
+    """Headers beyond those that are named now do no harm."""
+    try:
+        with open(os.path.join(out, STAMP), encoding="utf-8") as file:
+            stamp = json.load(file)
+    except (OSError, ValueError):
+        return False
+    wanted = state(entries)
+    return stamp["pins"] == wanted["pins"] and set(wanted["boost"]) <= set(stamp["boost"])
+
+
+def touch_all(folder):
+    """Files keep the times of their archives, by which Ninja would not see that others took their place."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            os.utime(os.path.join(parent, name))
+
+
+def status(out, entries):
+    if is_there(out, entries):
+        return 0
+    size = sum(int(entry["bytes"]) for entry in entries.values())
+    print(f"missing: third-party sources ({len(entries)} of Debian's source packages, {size / 1e6:.0f} MB)")
+    return 1
+
+
+def fetch_sources(cache, out, sources, entries):
+    """Unpacked aside and moved into place whole, the stamp with them."""
+    bring(cache, sources, entries.values())
+    aside = out.rstrip("/") + ".unpacking"
+    assets.remove(aside)
+    unpack(cache, entries, aside)
+    touch_all(aside)
+    with open(os.path.join(aside, STAMP), "w", encoding="utf-8") as file:
+        json.dump(state(entries), file, indent=1)
+    assets.move_into_place(assets.Store(os.path.dirname(aside)), aside, out)
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--cache", required=True, metavar="DIR")
-    parser.add_argument("--out", required=True, metavar="DIR", help="an empty folder, or a new one")
+    parser.add_argument("command", choices=["status", "fetch"])
+    parser.add_argument("--cache", metavar="DIR", help="where the archives are kept")
+    parser.add_argument("--out", required=True, metavar="DIR")
     parser.add_argument("--sources", metavar="DIR", help="folder that has the pinned files")
     arguments = parser.parse_args()
     entries = assets.read_pins(PINS)
-    bring(arguments.cache, arguments.sources, entries.values())
-    unpack(arguments.cache, entries, arguments.out)
-    return 0
+    if arguments.command == "status":
+        return status(arguments.out, entries)
+    return fetch_sources(arguments.cache or parser.error("fetch needs --cache"), arguments.out, arguments.sources, entries)
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except (Failure, OSError) as failure:
-        say(f"bundle: {failure}")
+        say(f"third-party sources: {failure}")
         sys.exit(2)
     except KeyboardInterrupt:
-        say("bundle: interrupted: run it again, it goes on where it stopped")
+        say("third-party sources: interrupted: run it again, it goes on where it stopped")
         sys.exit(130)

@@ -45,3 +45,12 @@ carry_network_settings() {
   cp /usr/local/share/ca-certificates/*.crt "$root"/usr/local/share/ca-certificates/ 2>/dev/null || true
   chroot "$root" update-ca-certificates >/dev/null 2>&1
 }
+
+# What packages.txt brings must not be there already, else a build without it would prove nothing.
+has_no_libraries() {
+  local root=$1 name
+  for name in boost yaml-cpp spdlog nlohmann openssl pcre2.h gnuplot-iostream.h gtest; do
+    [[ ! -e $root/usr/include/$name ]] || { echo "the machine has $name, so that nothing would be proved" >&2; return 1; }
+  done
+  [[ ! -e $root/usr/bin/gnuplot ]] || { echo "the machine has gnuplot, so that nothing would be proved" >&2; return 1; }
+}

