@@ -858,7 +858,8 @@ TEST(ReportPlots, ShortLogarithmicAxesHaveLabels) {
   };
   EXPECT_NE(axis(2, 5).find("set ytics (2,4,6)"), std::string::npos) << axis(2, 5);
   EXPECT_NE(axis(3, 40).find("set ytics (5,10,20,50)"), std::string::npos) << axis(3, 40);
-  EXPECT_NE(axis(60, 2000).find("set ytics (100,1000)\nset ytics add (\"\" 50 1,\"\" 60 1,"), std::string::npos) << axis(60, 2000);
+  EXPECT_NE(axis(60, 2000).find("set ytics (100,1000)\nset ytics add (\"\" 50 1,\"\" 60 1,"), std::string::npos)
+      << axis(60, 2000);
   EXPECT_NE(axis(1, 1e4).find("set ytics 10\n"), std::string::npos) << axis(1, 1e4);
   EXPECT_NE(axis(1e-6, 1e6).find("set ytics 1000\n"), std::string::npos) << axis(1e-6, 1e6);
 }
