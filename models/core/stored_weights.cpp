@@ -199,20 +199,20 @@ class StoredWeights : public WeightSource {
   StoredWeights(std::shared_ptr<const TensorStore> store, const ModelConfig& config, const Storage& storage,
                 at::Device device)
       : store_(std::move(store)), config_(config), storage_(storage), names_(outer_names(storage)), device_(device) {
-    std::set<std::string> known;
+    std::set<std::string> known = {names_.head};  // a tied one may be there, too
+    const auto need = [&](const std::string& name, const std::vector<int64_t>& shape) {
+      expect(name, shape);
+      known.insert(name);
+    };
     for (int64_t layer = 1; layer <= config.layers; ++layer) {
-      for (const auto& stored : stored_block(config, storage, layer)) {
-        expect(stored.tensor, stored.tensor_shape());
-        known.insert(stored.tensor);
-      }
+      for (const auto& stored : stored_block(config, storage, layer)) need(stored.tensor, stored.tensor_shape());
     }
-    expect(names_.embedding, {config.vocabulary, config.width});
-    expect(names_.final_norm, {config.width});
-    if (config.layer_norm) expect(names_.final_norm_bias, {config.width});
+    need(names_.embedding, {config.vocabulary, config.width});
+    need(names_.final_norm, {config.width});
+    if (config.layer_norm) need(names_.final_norm_bias, {config.width});
     if (config.learned_positions > 0)
-      expect(names_.positions, {storage.first_position + config.learned_positions, config.width});
-    if (config.has_own_head()) expect(names_.head, {config.vocabulary, config.width});
-    known.insert({names_.embedding, names_.positions, names_.final_norm, names_.final_norm_bias, names_.head});
+      need(names_.positions, {storage.first_position + config.learned_positions, config.width});
+    if (config.has_own_head()) need(names_.head, {config.vocabulary, config.width});
     refuse_unknown(known);
     if (config.tied_head && storage.names != Storage::Names::gguf) refuse_another_head();
   }

@@ -123,8 +123,9 @@ void add_smollm3(Description& d) {
   for (int64_t layer = 1; layer <= d.config.layers; ++layer) d.config.unrotated.push_back(layer % kPattern == 0);
 }
 
-void add_gpt2(Description& d) {
+void add_gpt2(Description& d, const Metadata& m) {
   auto& c = d.config;
+  if (c.context < 1) m.refuse("context_length " + std::to_string(c.context));
   c.layer_norm = c.qkv_bias = c.output_bias = c.ffn_bias = true;
   c.gated_ffn = false;
   c.activation = Activation::gelu_tanh;
@@ -151,7 +152,7 @@ void add_architecture(Description& d, const Metadata& m) {
   } else if (m.is("smollm3")) {
     add_smollm3(d);
   } else if (m.is("gpt2")) {
-    add_gpt2(d);
+    add_gpt2(d, m);
   }
   const auto window = m.integer("attention.sliding_window").value_or(0);
   if (window > 0 && !m.is("gemma3")) {

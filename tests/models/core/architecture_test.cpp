@@ -18,6 +18,7 @@
 #include "tests/support/assets.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/gguf_writer.h"
+#include "tests/support/small_file.h"
 #include "tests/support/temporary_folder.h"
 
 namespace replicate {
@@ -375,6 +376,21 @@ TEST(Gpt2, IsReadUnderThePublishedNamesAndWithItsMask) {
   expect_error([&] { open_model_folder(folder.path(), "gpt2", at::kCPU); }, "attn.other");
 }
 
+/// A tensor that other architectures have, and this one's configuration has not, would be left out without a word.
+TEST(StoredWeights, ATensorOfAnotherArchitectureIsRefused) {
+  const TemporaryFolder folder;
+  for (const std::string name :
+       {"output_norm.bias", "position_embd.weight", "blk.0.attn_norm.bias", "blk.1.ffn_up.bias"}) {
+    auto file = small_file();
+    file.tensor(name, {kSmallWidth}, std::vector<float>(kSmallWidth, 1)).write(folder / "small.gguf");
+    const auto opened = std::make_shared<const GgufFile>(GgufFile::open(folder / "small.gguf"));
+    const auto [config, storage] = describe_gguf(*opened);
+    expect_error(
+        [&, &config = config, &storage = storage] { stored_weights(gguf_store(opened), config, storage, at::kCPU); },
+        "'" + name + "' is not part of the llama architecture");
+  }
+}
+
 // ---- GGUF's metadata --------------------------------------------------------------------------------
 
 /// A model of six layers with what `more` adds.
@@ -439,6 +455,15 @@ TEST(GgufMetadata, LaterLlamasNeedTheirTable) {
   };
   EXPECT_EQ(described_gguf("llama", context(8192), 128256).rope.theta, 500000);  // Llama 3
   expect_error([&] { described_gguf("llama", context(131072), 128256); }, "without rope_freqs.weight");
+}
+
+TEST(GgufMetadata, Gpt2NeedsPositions) {
+  for (const int64_t length : {0, -1}) {
+    const auto context = [&](GgufWriter& writer, const std::string& prefix) {
+      writer.integer(prefix + "context_length", length).real(prefix + "attention.layer_norm_epsilon", 1e-5f);
+    };
+    expect_error([&] { described_gguf("gpt2", context); }, "context_length " + std::to_string(length));
+  }
 }
 
 /// All bytes, NaN where the library has it.
