@@ -49,7 +49,7 @@ SettingsRequest settings_request(const CommandLine& line, bool gpu) {
                           .seed = line.seed,
                           .accepted_licences = line.accepted_licences,
                           .dtype = line.dtype,
-                          .lists = line.command == CommandLine::Command::list,
+                          .by_default = line.command != CommandLine::Command::list,
                           .bos = line.bos};
   return line.command == CommandLine::Command::reproduce ? recorded_request(line.folders.front(), request) : request;
 }

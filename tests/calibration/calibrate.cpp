@@ -355,7 +355,7 @@ Settings registered_settings() {
                                 "",
                                 "cpu",
                                 "smollm2-null",
-                                ".",
+                                "",
                                 {"sweep_sequences=0"},
                                 std::nullopt}));
 }

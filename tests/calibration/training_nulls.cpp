@@ -36,8 +36,8 @@ Settings settings() {
                              "statistical_parity.random.sequences=64", "gated_attention.random.sequences=64"}) {
     overrides.push_back("claims." + std::string(change));
   }
-  return resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null",
-                                "training", overrides, std::nullopt}));
+  return resolve(load_settings({std::filesystem::path(REPLICATE_SOURCE_DIR) / "configs", "", "cpu", "smollm2-null", "",
+                                overrides, std::nullopt}));
 }
 
 /// Only one rate is trained here. Whether it lies inside a grid says nothing of chance, so the check is taken as met.

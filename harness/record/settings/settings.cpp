@@ -121,7 +121,7 @@ Settings resolve(const LoadedSettings& loaded, const std::optional<ModelIdentity
                           draft.settings.weight_noise == 0;
   apply_registration(draft, layers.registered, own_inputs);
   apply_predictions(draft, layers.predictions);
-  if (request.only.empty() && !request.lists) {
+  if (request.only.empty() && request.by_default) {
     draft.settings.not_run =
         select_by_default(draft.claims, draft.settings.profile, draft.only, !request.model.empty());
   } else {

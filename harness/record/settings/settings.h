@@ -106,13 +106,13 @@ struct SettingsRequest {
   std::filesystem::path assets;        ///< where set-up put models and texts
   std::string profile;                 ///< smoke | cpu | ...; empty: cpu
   std::string model;                   ///< a name under configs/models, or a path to a file; empty: the profile's
-  std::string only;                    ///< see select; empty: see select_by_default
+  std::string only;                    ///< see select; empty: all
   std::vector<std::string> overrides;  ///< "--set a.b=c"
   std::optional<uint64_t> seed;
   std::vector<std::string> accepted_licences = {};
-  std::string dtype = {};  ///< float32 | bfloat16 | float16; empty: float32
-  bool lists = false;      ///< the claims are listed and not run: all of them
-  std::string bos = {};    ///< on | off | auto; empty: as the model's file says, auto for a path
+  std::string dtype = {};   ///< float32 | bfloat16 | float16; empty: float32
+  bool by_default = false;  ///< a run: without `only` it has the claims of select_by_default, and not all
+  std::string bos = {};     ///< on | off | auto; empty: as the model's file says, auto for a path
   std::optional<std::filesystem::path> recorded =
       {};  ///< config.yaml of a run: its numbers and parameters, before overrides
 };

@@ -96,18 +96,19 @@ TEST_F(SettingsTest, WithoutOnlyTheProfileAndTheModelChoose) {
     for (const auto& claim : settings.claims) all += claim.id + " ";
     return all + "/" + settings.not_run;
   };
-  auto own_model = request(), listed = request(), asked = request();
+  auto run = request();
+  run.by_default = true;
+  auto own_model = run, listed = request(), asked = run;
   own_model.model = listed.model = asked.model = "tiny";
-  listed.lists = true;
   asked.only = "training";
-  EXPECT_EQ(ids_and_note(request()), "beta_claim training_claim alpha_claim /");
+  EXPECT_EQ(ids_and_note(run), "beta_claim training_claim alpha_claim /");
   EXPECT_EQ(ids_and_note(own_model),
             "beta_claim alpha_claim /Not run: 1 claim about training, which train models of their own; "
             "--only training runs them.");
   EXPECT_EQ(ids_and_note(listed), "beta_claim training_claim alpha_claim /");
   EXPECT_EQ(ids_and_note(asked), "training_claim /");
   folder_.write("profiles/small.yaml", std::string(kProfile) + "only: mechanism\n");
-  EXPECT_EQ(ids_and_note(request()),
+  EXPECT_EQ(ids_and_note(run),
             "alpha_claim /Not run: 2 claims that the profile small leaves out; --profile cpu runs all.");
   asked.only = "beta_claim";
   EXPECT_EQ(ids_and_note(asked), "beta_claim /");

@@ -41,7 +41,7 @@ TEST(ClaimRegistry, DeclaresTheParametersOfEveryClaimsYaml) {
                                                .assets = "",
                                                .profile = "cpu",
                                                .model = "smollm2-null",
-                                               .only = ".",
+                                               .only = "",
                                                .overrides = {},
                                                .seed = std::nullopt}));
   EXPECT_EQ(settings.claims.size(), claim_registry().size());
