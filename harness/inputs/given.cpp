@@ -69,16 +69,17 @@ Sequences read_tokens(const std::filesystem::path& file, int64_t vocabulary) {
 }
 
 /// The length that keeps the most ids, of those that leave at least kFewestGiven sequences or, where there are fewer,
-/// all that are long enough.
+/// all that are long enough; 0 where none is.
 int64_t best_length(const Sequences& all) {
   std::vector<int64_t> lengths;
   for (const auto& ids : all) {
     if (std::ssize(ids) >= kShortestGiven) lengths.push_back(std::ssize(ids));
   }
+  if (lengths.empty()) return 0;
   std::ranges::sort(lengths, std::greater());
   int64_t best = 0, most = 0;
   for (auto kept = std::min<int64_t>(kFewestGiven, std::ssize(lengths)); kept <= std::ssize(lengths); ++kept) {
-    const auto length = kept == 0 ? 0 : lengths[static_cast<size_t>(kept - 1)];
+    const auto length = lengths[static_cast<size_t>(kept - 1)];
     if (kept * length <= most) continue;
     most = kept * length;
     best = length;
@@ -107,7 +108,7 @@ Sequences of_one_length(Sequences all, const std::string& where, std::vector<std
 
 // ---- text ----------------------------------------------------------------------------------------------
 
-/// Parts of a text with what stands before them, which is for messages.
+/// A part of a text, and the number of bytes before it, which messages name.
 struct TextPart {
   std::string_view text;
   size_t offset = 0;
@@ -145,14 +146,13 @@ std::vector<TextPart> parts_of(std::string_view text) {
   return parts;
 }
 
-std::vector<std::vector<int64_t>> tokenized(std::string_view text, const Tokenizer& tokenizer,
-                                            const std::string& where) {
+Sequences tokenized(std::string_view text, const Tokenizer& tokenizer, const std::string& where) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // which editors put before a text, and is none of it
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  std::vector<std::vector<int64_t>> parts;
-  for (const auto& part : parts_of(text)) {
+  const auto begin = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  Sequences parts;
+  for (const auto& part : parts_of(text.substr(begin))) {
     if (const auto at = first_not_text(part.text)) {
-      throw Error("byte " + std::to_string(part.offset + *at) + " is not UTF-8 text", where,
+      throw Error("byte " + std::to_string(begin + part.offset + *at) + " is not UTF-8 text", where,
                   "give text in UTF-8 (iconv converts it), unpacked, or --tokens for ids");
     }
     parts.push_back(tokenizer.encode_with_special(part.text));

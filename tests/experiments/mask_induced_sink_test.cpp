@@ -71,7 +71,7 @@ TEST(MaskInducedSink, IsNotApplicableWithoutAStage) {
   }
 }
 
-/// The bytes behind the first digits of base64.
+/// The bytes that the first digits of base64 stand for.
 std::vector<int> first_bytes(const std::string& digits, size_t count) {
   const std::string known = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::vector<int> bytes;

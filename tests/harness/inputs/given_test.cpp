@@ -179,6 +179,7 @@ TEST_F(GivenTest, WhatIsNoTextIsRefused) {
                                   {"\xff\xfe" + utf16, "byte 0 is not"},
                                   {valid + "\xe4" + valid, "byte 5000 is not"},
                                   {valid + "\xc3", "byte 5000 is not"},
+                                  {"\xef\xbb\xbf" + valid + "\xe4", "byte 5003 is not"},
                                   {std::string("\x1f\x8b\x08"), "byte 1 is not"}}) {
     expect_error([&, &bytes = bytes] { text(bytes); }, at);
     expect_error([&, &bytes = bytes] { text(bytes); }, "iconv converts it");
